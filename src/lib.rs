@@ -1,1 +1,7 @@
-//! Parlance.
+//! Parlance: one chat server that speaks many wire dialects into one set of names and rooms.
+//!
+//! Imports point one way: [`chat`] ← [`wire`] ← `engine` ← `reactor` ← the binary.
+
+pub mod chat;
+pub mod limits;
+pub mod wire;

@@ -1,0 +1,170 @@
+//! What a client can be told, whatever its dialect.
+//!
+//! Each dialect encodes what it can say and leaves out the rest. The client library decodes the same events.
+
+use super::{NameError, RoomNameError, UnixSeconds};
+
+/// How someone came to leave a room.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Departure {
+    /// To another room; still here.
+    Moved,
+    /// The connection ended, however it happened.
+    Disconnected,
+}
+
+/// One thing that happened, borrowed from the state it speaks of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Event<'a> {
+    /// The connection was accepted.
+    Greeting,
+    /// The name is taken by this connection, which is now in `room`.
+    LoggedIn {
+        /// As typed.
+        name: &'a str,
+        /// The first room.
+        room: &'a str,
+    },
+    /// The name has an account: its password, please.
+    PasswordWanted,
+    /// The login failed.
+    LoginRefused(Problem<'a>),
+    /// A request failed.
+    Error(Problem<'a>),
+    /// Somebody said something in the room.
+    Message {
+        /// Who.
+        sender: &'a str,
+        /// What.
+        text: &'a str,
+        /// When; 0 where a dialect does not carry it, seconds of the day where it carries only those.
+        at: UnixSeconds,
+    },
+    /// Somebody said something to this connection alone.
+    Direct {
+        /// Who.
+        sender: &'a str,
+        /// What.
+        text: &'a str,
+        /// When, as for [`Event::Message`].
+        at: UnixSeconds,
+    },
+    /// This connection's own direct message went out.
+    DirectSent {
+        /// The recipient.
+        to: &'a str,
+        /// What.
+        text: &'a str,
+    },
+    /// Somebody came into the room.
+    Joined(&'a str),
+    /// Somebody left the room.
+    Left {
+        /// Who.
+        name: &'a str,
+        /// Whether they are still on the server.
+        departure: Departure,
+    },
+    /// Somebody in the room changed their name.
+    Renamed {
+        /// Before.
+        old: &'a str,
+        /// From now on.
+        new: &'a str,
+    },
+    /// This connection is in another room now.
+    YouJoined(&'a str),
+    /// This connection is back in the lobby.
+    YouReturned(&'a str),
+    /// This connection has another name now.
+    YouRenamed(&'a str),
+    /// The list of users in a room begins.
+    UsersBegin {
+        /// The room.
+        room: &'a str,
+        /// How many [`Event::User`] follow.
+        count: u32,
+    },
+    /// One in the list of users.
+    User {
+        /// Who.
+        name: &'a str,
+        /// Whether that is the connection that asked.
+        own: bool,
+    },
+    /// The list of rooms begins.
+    RoomsBegin,
+    /// One in the list of rooms.
+    Room {
+        /// Its name.
+        name: &'a str,
+        /// How many are in it.
+        members: u32,
+    },
+    /// The list of rooms was cut short.
+    RoomsOmitted(u32),
+    /// The commands of the dialect.
+    Help,
+    /// The answer to [`Command::Ping`](super::Command::Ping).
+    Pong,
+    /// The answer to [`Command::Quit`](super::Command::Quit).
+    Goodbye,
+    /// The connection was too slow for its room: so many messages were skipped for it.
+    Missed(u64),
+    /// The room's host closed it; its members are back in the lobby.
+    RoomClosed(&'a str),
+    /// The server stops.
+    ShuttingDown,
+}
+
+/// What a command lacked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Usage {
+    /// A recipient and a text.
+    Direct,
+    /// A room.
+    Join,
+    /// A name.
+    Rename,
+    /// A count that is a number.
+    History,
+}
+
+/// Why a request failed. Each dialect has its words for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Problem<'a> {
+    /// Somebody else holds the name.
+    NameTaken,
+    /// The name is not one.
+    Name(NameError),
+    /// The password is not the account's.
+    WrongPassword,
+    /// A name was given twice.
+    AlreadyLoggedIn,
+    /// A name comes first.
+    MustLogin,
+    /// Nobody has that name.
+    UserNotFound(&'a str),
+    /// The room name is not one.
+    RoomName(RoomNameError),
+    /// The connection is in that room.
+    AlreadyInRoom,
+    /// No more rooms can be made.
+    TooManyRooms,
+    /// No more users can log in.
+    ServerFull,
+    /// The dialect has no such command.
+    UnknownCommand(&'a str),
+    /// The command lacks something.
+    Usage(Usage),
+    /// The line is longer than the dialect allows; it was skipped.
+    LineTooLong,
+    /// The text is not UTF-8; it was skipped.
+    InvalidUtf8,
+    /// Nothing was heard for too long; the connection ends.
+    IdleTimeout,
+    /// No name was given for too long; the connection ends.
+    LoginTimeout,
+    /// The connection does not read what it is sent; it ends.
+    TooSlow,
+}

@@ -1,0 +1,157 @@
+//! Names of people and of rooms: what one may look like, and when two are the same.
+
+use std::fmt;
+
+use arrayvec::ArrayString;
+use precis_core::profile::PrecisFastInvocation;
+use precis_profiles::UsernameCaseMapped;
+
+use crate::limits::{NAME_BYTES_MAX, NAME_FOLDED_BYTES_MAX, ROOM_NAME_BYTES_MAX};
+
+/// Why a text is no name. Bounds are those of the dialect that refused it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NameError {
+    /// Nothing there, or shorter than a dialect wants it.
+    TooShort {
+        /// Characters wanted.
+        min: u8,
+    },
+    /// Longer than a dialect, or anybody, may have it.
+    TooLong {
+        /// Characters (a dialect's rule) or bytes (the rule for all) allowed.
+        max: u8,
+    },
+    /// A character that names do not have: white space, controls, symbols outside RFC 8264's identifier class,
+    /// or one of `#`, `/`, `:` at the start.
+    Character,
+}
+
+/// A person's name as typed: 1 to [`NAME_BYTES_MAX`] bytes of UTF-8 that RFC 8265 `UsernameCaseMapped` accepts, not
+/// starting with `#`, `/` or `:`. Held inline: a session's name costs no allocation and no pointer to follow.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Name(ArrayString<NAME_BYTES_MAX>);
+
+/// What makes two names the same: the name after RFC 8265 `UsernameCaseMapped` enforcement.
+pub type Folded = ArrayString<NAME_FOLDED_BYTES_MAX>;
+
+impl Name {
+    /// Checks a name and gives it with its folded form.
+    pub fn parse(text: &str) -> Result<(Self, Folded), NameError> {
+        if text.is_empty() {
+            return Err(NameError::TooShort { min: 1 });
+        }
+        let name = ArrayString::from(text).map_err(|_| NameError::TooLong { max: NAME_BYTES_MAX as u8 })?;
+        if text.starts_with(['#', '/', ':']) {
+            return Err(NameError::Character);
+        }
+        Ok((Self(name), fold(text)?))
+    }
+
+    /// The name as typed.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_str().fmt(f)
+    }
+}
+
+/// RFC 8265 section 3.3. Printable ASCII, which nearly all names are, maps to its lower case; the library does the
+/// rest. (A test holds the two together.)
+fn fold(text: &str) -> Result<Folded, NameError> {
+    if text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let mut folded = Folded::from(text).map_err(|_| NameError::Character)?;
+        folded.make_ascii_lowercase();
+        return Ok(folded);
+    }
+    // The library answers every other text; its errors name code points, which no dialect has words for.
+    let folded = UsernameCaseMapped::enforce(text).map_err(|_| NameError::Character)?;
+    Folded::from(&folded).map_err(|_| NameError::Character)
+}
+
+/// Why a text is no room name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RoomNameError {
+    /// Nothing there.
+    Empty,
+    /// More than [`ROOM_NAME_BYTES_MAX`] bytes.
+    TooLong,
+    /// White space or a control character.
+    Character,
+}
+
+/// A room's name: 1 to [`ROOM_NAME_BYTES_MAX`] bytes of UTF-8 without white space or control characters. Two rooms are
+/// the same when their bytes are.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct RoomName(Box<str>);
+
+impl RoomName {
+    /// Checks a room name before anything is made of it.
+    pub fn parse(text: &str) -> Result<Self, RoomNameError> {
+        if text.is_empty() {
+            return Err(RoomNameError::Empty);
+        }
+        if text.len() > ROOM_NAME_BYTES_MAX {
+            return Err(RoomNameError::TooLong);
+        }
+        if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+            return Err(RoomNameError::Character);
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The name as typed.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ascii_folds_as_the_library_folds_it() {
+        for first in 0x21..0x7f_u8 {
+            for second in [b'a', b'Z', b'_', first] {
+                let text = String::from_utf8(vec![first, second]).expect("ASCII");
+                let library = UsernameCaseMapped::enforce(&text).expect("printable ASCII is allowed");
+                assert_eq!(fold(&text).expect("same").as_str(), library, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_differ_by_more_than_case_and_width() {
+        let folded = |text| Name::parse(text).expect(text).1;
+        assert_eq!(folded("Alice"), folded("aLICE"));
+        assert_eq!(folded("Zoë"), folded("ZOË"));
+        assert_eq!(folded("Zoe\u{308}"), folded("zoë"), "composed and decomposed");
+        assert_eq!(folded("\u{ff21}lice"), folded("alice"), "full width");
+        assert_ne!(folded("alice"), folded("alicé"));
+    }
+
+    #[test]
+    fn what_is_no_name_is_refused() {
+        let error = |text: &str| Name::parse(text).expect_err(text);
+        assert_eq!(error(""), NameError::TooShort { min: 1 });
+        assert_eq!(error(&"x".repeat(33)), NameError::TooLong { max: 32 });
+        for text in ["#a", "/a", ":a", "a b", "a\tb", "a\u{7f}", "a\u{202e}b", "a\u{a0}b", "a\0"] {
+            assert_eq!(error(text), NameError::Character, "{text:?}");
+        }
+        assert!(Name::parse(&"x".repeat(32)).is_ok());
+        assert!(Name::parse("bob~2").is_ok());
+    }
+
+    #[test]
+    fn what_is_no_room_name_is_refused() {
+        assert_eq!(RoomName::parse(""), Err(RoomNameError::Empty));
+        assert_eq!(RoomName::parse(&"é".repeat(33)), Err(RoomNameError::TooLong));
+        assert_eq!(RoomName::parse("a b"), Err(RoomNameError::Character));
+        assert_eq!(RoomName::parse("a\u{1b}"), Err(RoomNameError::Character));
+        assert!(RoomName::parse(&"é".repeat(32)).is_ok());
+    }
+}

@@ -1,0 +1,210 @@
+//! The line protocol: one command a line, `LOGIN`, `MSG`, `WHO`, `DM`, `PING`. docs/protocols.md describes it.
+//!
+//! A server's lines start with `OK`, `ERR`, `MSG`, `DM`, `USER`, `PONG` or `INFO`; no text of a user can stand at the
+//! start of a line.
+
+use super::text::{push, push_visible, split_word};
+use super::{DecodeError, Unsayable};
+use crate::chat::{Command, Departure, Event, NameError, Problem, RoomNameError, Secret, UnixSeconds, Usage};
+
+const SHUTDOWN: &str = "server shutting down";
+const MISSED: &str = "messages missed";
+const DISCONNECTED: &str = "disconnected";
+const CLOSED: &str = "closed by its host";
+
+/// Understands a line sent by a client.
+#[inline]
+#[expect(clippy::unnecessary_wraps, reason = "the signature that all parsers of lines share")]
+pub(super) fn command(line: &str) -> Result<Command<'_>, DecodeError> {
+    let (word, rest) = split_word(line);
+    Ok(match word {
+        "MSG" => Command::Say(rest),
+        "DM" => {
+            let (to, text) = split_word(rest);
+            Command::Direct { to, text }
+        }
+        "PING" => Command::Ping,
+        "WHO" => Command::Users,
+        "LOGIN" => {
+            let (name, password) = split_word(rest);
+            let password = (!password.is_empty()).then_some(Secret(password));
+            Command::Login { name, password }
+        }
+        _ => Command::Unknown(word),
+    })
+}
+
+/// Appends the line for an event, or nothing.
+#[inline]
+pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
+    match *event {
+        Event::Message { sender, text, at: _ } => from_somebody(out, "MSG ", sender, text),
+        Event::Direct { sender, text, at: _ } => from_somebody(out, "DM ", sender, text),
+        Event::User { name, own: _ } => push(out, &["USER ", name, "\n"]),
+        Event::LoggedIn { .. } => push(out, &["OK\n"]),
+        Event::Pong => push(out, &["PONG\n"]),
+        Event::Left { name, departure: Departure::Disconnected } => {
+            push(out, &["INFO ", name, " ", DISCONNECTED, "\n"]);
+        }
+        Event::Missed(count) => push(out, &["INFO ", &count.to_string(), " ", MISSED, "\n"]),
+        Event::RoomClosed(room) => {
+            push(out, &["INFO "]);
+            push_visible(out, room);
+            push(out, &[" ", CLOSED, "\n"]);
+        }
+        Event::ShuttingDown => push(out, &["INFO ", SHUTDOWN, "\n"]),
+        Event::PasswordWanted => push(out, &["ERR password-required\n"]),
+        Event::LoginRefused(problem) | Event::Error(problem) => encode_problem(problem, out),
+        Event::Greeting
+        | Event::DirectSent { .. }
+        | Event::Joined(_)
+        | Event::Left { departure: Departure::Moved, .. }
+        | Event::Renamed { .. }
+        | Event::YouJoined(_)
+        | Event::YouReturned(_)
+        | Event::YouRenamed(_)
+        | Event::UsersBegin { .. }
+        | Event::RoomsBegin
+        | Event::Room { .. }
+        | Event::RoomsOmitted(_)
+        | Event::Help
+        | Event::Goodbye => {}
+    }
+}
+
+#[inline]
+fn from_somebody(out: &mut Vec<u8>, word: &str, sender: &str, text: &str) {
+    out.reserve(word.len() + sender.len() + text.len() + 2);
+    out.extend_from_slice(word.as_bytes());
+    out.extend_from_slice(sender.as_bytes());
+    out.push(b' ');
+    push_visible(out, text);
+    out.push(b'\n');
+}
+
+fn encode_problem(problem: Problem<'_>, out: &mut Vec<u8>) {
+    let word = match problem {
+        Problem::NameTaken => "username-taken",
+        Problem::Name(_) => "invalid-username",
+        Problem::WrongPassword => "wrong-password",
+        Problem::AlreadyLoggedIn => "already-logged-in",
+        Problem::MustLogin => "must-login-first",
+        Problem::UserNotFound(name) => {
+            push(out, &["ERR user-not-found "]);
+            push_visible(out, name);
+            return push(out, &["\n"]);
+        }
+        Problem::Usage(Usage::Direct) => "invalid-dm-format",
+        Problem::Usage(Usage::Join | Usage::Rename | Usage::History) => "invalid-format",
+        Problem::RoomName(_) => "invalid-room",
+        Problem::AlreadyInRoom => "already-in-room",
+        Problem::TooManyRooms => "too-many-rooms",
+        Problem::ServerFull => "server-full",
+        Problem::LineTooLong => "line-too-long",
+        Problem::InvalidUtf8 => "invalid-utf8",
+        Problem::IdleTimeout => "idle-timeout",
+        Problem::LoginTimeout => "login-timeout",
+        Problem::TooSlow => "too-slow",
+        // The dialect is lenient: what it does not know, it does not mention.
+        Problem::UnknownCommand(_) => return,
+    };
+    push(out, &["ERR ", word, "\n"]);
+}
+
+/// Appends a command as a client sends it.
+pub(super) fn encode_command(command: &Command<'_>, out: &mut Vec<u8>) -> Result<(), Unsayable> {
+    match *command {
+        Command::Login { name, password } => {
+            push(out, &["LOGIN "]);
+            push_visible(out, name);
+            if let Some(Secret(password)) = password {
+                push(out, &[" "]);
+                push_visible(out, password);
+            }
+        }
+        Command::Say(text) => {
+            push(out, &["MSG "]);
+            push_visible(out, text);
+        }
+        Command::Direct { to, text } => {
+            push(out, &["DM "]);
+            push_visible(out, to);
+            push(out, &[" "]);
+            push_visible(out, text);
+        }
+        Command::Users => push(out, &["WHO"]),
+        Command::Ping => push(out, &["PING"]),
+        Command::Password(_)
+        | Command::Rename(_)
+        | Command::Join(_)
+        | Command::Leave
+        | Command::Rooms
+        | Command::History(_)
+        | Command::Help
+        | Command::Quit
+        | Command::Unknown(_) => return Err(Unsayable),
+    }
+    push(out, &["\n"]);
+    Ok(())
+}
+
+/// Understands a line sent by a server.
+#[inline]
+pub(super) fn event(line: &str) -> Result<Event<'_>, DecodeError> {
+    let (word, rest) = split_word(line);
+    let at = UnixSeconds::default();
+    Ok(match word {
+        "MSG" => {
+            let (sender, text) = split_word(rest);
+            Event::Message { sender, text, at }
+        }
+        "DM" => {
+            let (sender, text) = split_word(rest);
+            Event::Direct { sender, text, at }
+        }
+        "USER" => Event::User { name: rest, own: false },
+        "OK" => Event::LoggedIn { name: "", room: "" },
+        "PONG" => Event::Pong,
+        "INFO" => notice(rest)?,
+        "ERR" => problem(rest)?,
+        _ => return Err(DecodeError::Unrecognized),
+    })
+}
+
+fn notice(rest: &str) -> Result<Event<'_>, DecodeError> {
+    if rest == SHUTDOWN {
+        return Ok(Event::ShuttingDown);
+    }
+    match split_word(rest) {
+        (name, DISCONNECTED) => Ok(Event::Left { name, departure: Departure::Disconnected }),
+        (count, MISSED) => count.parse().map(Event::Missed).map_err(|_| DecodeError::Unrecognized),
+        (room, CLOSED) => Ok(Event::RoomClosed(room)),
+        _ => Err(DecodeError::Unrecognized),
+    }
+}
+
+fn problem(rest: &str) -> Result<Event<'_>, DecodeError> {
+    let (word, argument) = split_word(rest);
+    // Where the server's reason is finer than the word, the client gets the mildest one that has this word.
+    Ok(match word {
+        "username-taken" => Event::LoginRefused(Problem::NameTaken),
+        "invalid-username" => Event::LoginRefused(Problem::Name(NameError::Character)),
+        "wrong-password" => Event::LoginRefused(Problem::WrongPassword),
+        "server-full" => Event::LoginRefused(Problem::ServerFull),
+        "password-required" => Event::PasswordWanted,
+        "already-logged-in" => Event::Error(Problem::AlreadyLoggedIn),
+        "must-login-first" => Event::Error(Problem::MustLogin),
+        "user-not-found" => Event::Error(Problem::UserNotFound(argument)),
+        "invalid-dm-format" => Event::Error(Problem::Usage(Usage::Direct)),
+        "invalid-format" => Event::Error(Problem::Usage(Usage::Join)),
+        "invalid-room" => Event::Error(Problem::RoomName(RoomNameError::Character)),
+        "already-in-room" => Event::Error(Problem::AlreadyInRoom),
+        "too-many-rooms" => Event::Error(Problem::TooManyRooms),
+        "line-too-long" => Event::Error(Problem::LineTooLong),
+        "invalid-utf8" => Event::Error(Problem::InvalidUtf8),
+        "idle-timeout" => Event::Error(Problem::IdleTimeout),
+        "login-timeout" => Event::Error(Problem::LoginTimeout),
+        "too-slow" => Event::Error(Problem::TooSlow),
+        _ => return Err(DecodeError::Unrecognized),
+    })
+}

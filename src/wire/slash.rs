@@ -1,0 +1,363 @@
+//! Slash commands, for people with `nc` or `telnet`. docs/protocols.md describes them. Times are UTC.
+//!
+//! What a user wrote stands behind a time and a name; a notice starts with `*** `; an answer starts with a letter or
+//! two blanks. No text of a user can stand at the start of a line.
+
+use super::text::{push, push_visible, split_word};
+use super::{DecodeError, Decoded, Decoder, Frame, Unsayable};
+use crate::chat::{
+    Command, Departure, Event, NameError, Phase, Problem, RoomNameError, Secret, UnixSeconds, Usage,
+};
+use crate::limits::{SLASH_NAME_CHARS_MAX, SLASH_NAME_CHARS_MIN};
+
+const GREETING: &str = "Welcome to the chat server!\nEnter your nickname: ";
+const PASSWORD: &str = "Password: ";
+const HELP: &str = "Available commands:
+  /nick <name> - change your nickname
+  /join <room> - go to a room, making it if there is none
+  /leave - return to #lobby
+  /rooms - list the rooms
+  /users - list who is in this room
+  /msg <nick> <text> - tell somebody something in private (also /pm)
+  /history [n] - show the last n messages of this room
+  /help - this list
+  /quit - say goodbye (also /exit)
+";
+
+/// The names of this dialect: [`SLASH_NAME_CHARS_MIN`] to [`SLASH_NAME_CHARS_MAX`] ASCII letters, digits, `_` and `-`.
+pub(super) fn check_name(name: &str) -> Result<(), NameError> {
+    let count = name.chars().count();
+    if count < usize::from(SLASH_NAME_CHARS_MIN) {
+        return Err(NameError::TooShort { min: SLASH_NAME_CHARS_MIN });
+    }
+    if count > usize::from(SLASH_NAME_CHARS_MAX) {
+        return Err(NameError::TooLong { max: SLASH_NAME_CHARS_MAX });
+    }
+    if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-') {
+        Ok(())
+    } else {
+        Err(NameError::Character)
+    }
+}
+
+/// Understands a line sent by a client.
+#[inline]
+#[expect(clippy::unnecessary_wraps, reason = "the signature that all parsers of lines share")]
+pub(super) fn command(phase: Phase, line: &str) -> Result<Command<'_>, DecodeError> {
+    Ok(match phase {
+        Phase::Login => Command::Login { name: line, password: None },
+        Phase::Password => Command::Password(Secret(line)),
+        Phase::Chat => match line.strip_prefix('/') {
+            None => Command::Say(line),
+            Some(line) => slash_command(line),
+        },
+    })
+}
+
+fn slash_command(line: &str) -> Command<'_> {
+    let (word, rest) = split_word(line);
+    match word {
+        "nick" => Command::Rename(rest),
+        "join" => Command::Join(rest.strip_prefix('#').unwrap_or(rest)),
+        "leave" => Command::Leave,
+        "rooms" => Command::Rooms,
+        "users" => Command::Users,
+        "msg" | "pm" => {
+            let (to, text) = split_word(rest);
+            Command::Direct { to, text }
+        }
+        "history" => Command::History(rest),
+        "help" => Command::Help,
+        "quit" | "exit" => Command::Quit,
+        _ => Command::Unknown(word),
+    }
+}
+
+/// Appends the lines for an event.
+#[inline]
+pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
+    match *event {
+        Event::Message { sender, text, at } => {
+            out.reserve(sender.len() + text.len() + 14);
+            out.extend_from_slice(&clock(at));
+            push(out, &[sender, ": "]);
+            push_visible(out, text);
+            out.push(b'\n');
+        }
+        Event::Direct { sender, text, at } => {
+            out.extend_from_slice(&clock(at));
+            push(out, &["[Private from ", sender, "]: "]);
+            push_visible(out, text);
+            out.push(b'\n');
+        }
+        Event::DirectSent { to, text } => {
+            push(out, &["[Private to ", to, "]: "]);
+            push_visible(out, text);
+            out.push(b'\n');
+        }
+        Event::Greeting => push(out, &[GREETING]),
+        Event::PasswordWanted => push(out, &[PASSWORD]),
+        Event::LoggedIn { name, room } => {
+            push(out, &["Welcome ", name, "! You are in #", room]);
+            push(out, &["\nType /help for available commands\n"]);
+        }
+        Event::LoginRefused(problem) => {
+            let what = match problem {
+                Problem::Name(_) => "Invalid nickname: ",
+                _ => "Registration failed: ",
+            };
+            encode_problem(what, problem, out);
+        }
+        Event::Error(problem) => encode_problem("ERROR: ", problem, out),
+        Event::Joined(name) => push(out, &["*** ", name, " joined the room\n"]),
+        Event::Left { name, departure: Departure::Moved | Departure::Disconnected } => {
+            push(out, &["*** ", name, " left the room\n"]);
+        }
+        Event::Renamed { old, new } => push(out, &["*** ", old, " is now known as ", new, "\n"]),
+        Event::YouJoined(room) => push(out, &["You joined #", room, "\n"]),
+        Event::YouReturned(room) => push(out, &["You returned to #", room, "\n"]),
+        Event::YouRenamed(name) => push(out, &["You are now known as ", name, "\n"]),
+        Event::UsersBegin { room, count: _ } => push(out, &["Users in #", room, ":\n"]),
+        Event::User { name, own } => push(out, &["  ", name, if own { " (you)\n" } else { "\n" }]),
+        Event::RoomsBegin => push(out, &["Available rooms:\n"]),
+        Event::Room { name, members } => {
+            push(out, &["  #", name, " (", &members.to_string(), " users)\n"]);
+        }
+        Event::RoomsOmitted(count) => push(out, &["  … and ", &count.to_string(), " more rooms\n"]),
+        Event::Help => push(out, &[HELP]),
+        Event::Goodbye => push(out, &["Goodbye!\n"]),
+        Event::Missed(count) => push(out, &["*** ", &count.to_string(), " messages missed\n"]),
+        Event::RoomClosed(room) => {
+            push(out, &["*** "]);
+            push_visible(out, room);
+            push(out, &[" was closed by its host\n"]);
+        }
+        Event::ShuttingDown => push(out, &["*** server shutting down\n"]),
+        // People have no command for it.
+        Event::Pong => {}
+    }
+}
+
+/// The time of the day, as `[HH:MM:SS] `.
+#[inline]
+fn clock(at: UnixSeconds) -> [u8; 11] {
+    let second = (at.0 % 86_400) as u32;
+    let tens = |number: u32| b'0' + (number / 10) as u8;
+    let ones = |number: u32| b'0' + (number % 10) as u8;
+    let (h, m, s) = (second / 3600, second / 60 % 60, second % 60);
+    [b'[', tens(h), ones(h), b':', tens(m), ones(m), b':', tens(s), ones(s), b']', b' ']
+}
+
+fn encode_problem(what: &str, problem: Problem<'_>, out: &mut Vec<u8>) {
+    let text = match problem {
+        Problem::NameTaken => "Nickname already taken",
+        Problem::Name(NameError::TooShort { min }) => {
+            let min = min.to_string();
+            return push(out, &[what, "Nickname must be at least ", &min, " characters\n"]);
+        }
+        Problem::Name(NameError::TooLong { max }) => {
+            let max = max.to_string();
+            return push(out, &[what, "Nickname must be at most ", &max, " characters\n"]);
+        }
+        Problem::Name(NameError::Character) => {
+            "Nickname can only contain letters, numbers, underscore and dash"
+        }
+        Problem::WrongPassword => "Wrong password",
+        Problem::AlreadyLoggedIn => "Already logged in",
+        Problem::MustLogin => "Enter a nickname first",
+        Problem::UserNotFound(_) => "User not found",
+        Problem::RoomName(RoomNameError::Empty) => "Room name is empty",
+        Problem::RoomName(RoomNameError::TooLong) => "Room name is too long",
+        Problem::RoomName(RoomNameError::Character) => "Room name can not contain blanks",
+        Problem::AlreadyInRoom => "Already in that room",
+        Problem::TooManyRooms => "Too many rooms",
+        Problem::ServerFull => "Server is full",
+        Problem::UnknownCommand(word) => {
+            push(out, &[what, "Unknown command: /"]);
+            push_visible(out, word);
+            return push(out, &[". Type /help for available commands\n"]);
+        }
+        Problem::Usage(Usage::Direct) => "Usage: /msg <nick> <text>",
+        Problem::Usage(Usage::Join) => "Usage: /join <room_name>",
+        Problem::Usage(Usage::Rename) => "Usage: /nick <name>",
+        Problem::Usage(Usage::History) => "Usage: /history [n]",
+        Problem::LineTooLong => "Line too long",
+        Problem::InvalidUtf8 => "Invalid UTF-8",
+        Problem::IdleTimeout => "Idle timeout",
+        Problem::LoginTimeout => "Login timeout",
+        Problem::TooSlow => "Too slow",
+    };
+    push(out, &[what, text, "\n"]);
+}
+
+/// Appends a command as a client sends it. A text that starts with `/` would be a command: it is not sayable.
+pub(super) fn encode_command(command: &Command<'_>, out: &mut Vec<u8>) -> Result<(), Unsayable> {
+    let (word, argument) = match *command {
+        Command::Login { name, password: None } => ("", name),
+        Command::Password(Secret(password)) => ("", password),
+        Command::Say(text) if !text.trim_ascii_start().starts_with('/') => ("", text),
+        Command::Direct { to, text } => {
+            push(out, &["/msg "]);
+            push_visible(out, to);
+            (" ", text)
+        }
+        Command::Rename(name) => ("/nick ", name),
+        Command::Join(room) => ("/join ", room),
+        Command::Leave => ("/leave", ""),
+        Command::Rooms => ("/rooms", ""),
+        Command::Users => ("/users", ""),
+        Command::History(count) => ("/history ", count),
+        Command::Help => ("/help", ""),
+        Command::Quit => ("/quit", ""),
+        Command::Login { password: Some(_), .. } | Command::Say(_) | Command::Ping | Command::Unknown(_) => {
+            return Err(Unsayable);
+        }
+    };
+    push(out, &[word]);
+    push_visible(out, argument);
+    push(out, &["\n"]);
+    Ok(())
+}
+
+/// Decodes the first event that a server sent. Events of several lines, and prompts that no line end follows, are
+/// recognized by their fixed texts.
+pub(super) fn decode_event<'a>(decoder: &mut Decoder, bytes: &'a [u8]) -> Decoded<Event<'a>> {
+    for (text, event) in [(GREETING, Event::Greeting), (PASSWORD, Event::PasswordWanted), (HELP, Event::Help)]
+    {
+        if bytes.starts_with(text.as_bytes()) {
+            return Decoded { consumed: text.len(), frame: Frame::Whole(event) };
+        }
+        if text.as_bytes().starts_with(bytes) {
+            return Decoded { consumed: 0, frame: Frame::Incomplete };
+        }
+    }
+    decoder.server_line(bytes, event)
+}
+
+fn event(line: &str) -> Result<Event<'_>, DecodeError> {
+    let parsed = match line.as_bytes().first() {
+        Some(b'[') => said(line),
+        Some(b'*') => line.strip_prefix("*** ").and_then(notice),
+        _ => answer(line),
+    };
+    parsed.ok_or(DecodeError::Unrecognized)
+}
+
+fn said(line: &str) -> Option<Event<'_>> {
+    if let Some(rest) = line.strip_prefix("[Private to ") {
+        let (to, text) = rest.split_once("]:")?;
+        return Some(Event::DirectSent { to, text: text.trim_ascii_start() });
+    }
+    let (time, rest) = line.strip_prefix('[')?.split_once("] ")?;
+    let at = parse_clock(time)?;
+    if let Some((sender, text)) = rest.strip_prefix("[Private from ").and_then(|rest| rest.split_once("]:")) {
+        return Some(Event::Direct { sender, text: text.trim_ascii_start(), at });
+    }
+    // The name ends where the first blank comes, and names have no blanks.
+    let (sender, text) = split_word(rest);
+    Some(Event::Message { sender: sender.strip_suffix(':')?, text, at })
+}
+
+fn parse_clock(time: &str) -> Option<UnixSeconds> {
+    let mut parts = time.splitn(3, ':').map(|part| part.parse::<u64>().ok());
+    let (h, m, s) = (parts.next()??, parts.next()??, parts.next()??);
+    (h < 24 && m < 60 && s < 60).then_some(UnixSeconds(h * 3600 + m * 60 + s))
+}
+
+fn notice(rest: &str) -> Option<Event<'_>> {
+    if rest == "server shutting down" {
+        return Some(Event::ShuttingDown);
+    }
+    let (first, words) = split_word(rest);
+    match words {
+        "joined the room" => Some(Event::Joined(first)),
+        "left the room" => Some(Event::Left { name: first, departure: Departure::Moved }),
+        "was closed by its host" => Some(Event::RoomClosed(first)),
+        "messages missed" => first.parse().ok().map(Event::Missed),
+        _ => {
+            let new = words.strip_prefix("is now known as ")?;
+            Some(Event::Renamed { old: first, new })
+        }
+    }
+}
+
+fn answer(line: &str) -> Option<Event<'_>> {
+    let after = |prefix| line.strip_prefix(prefix);
+    if let Some(rest) = after("Welcome ") {
+        let (name, room) = rest.split_once("! You are in #")?;
+        Some(Event::LoggedIn { name, room })
+    } else if let Some(room) = after("You joined #") {
+        Some(Event::YouJoined(room))
+    } else if let Some(room) = after("You returned to #") {
+        Some(Event::YouReturned(room))
+    } else if let Some(name) = after("You are now known as ") {
+        Some(Event::YouRenamed(name))
+    } else if let Some(problem) = after("ERROR: ") {
+        parse_problem(problem).map(Event::Error)
+    } else if let Some(problem) = after("Invalid nickname: ").or(after("Registration failed: ")) {
+        parse_problem(problem).map(Event::LoginRefused)
+    } else if let Some(room) = after("Users in #").and_then(|room| room.strip_suffix(':')) {
+        Some(Event::UsersBegin { room, count: 0 })
+    } else {
+        match line {
+            "Available rooms:" => Some(Event::RoomsBegin),
+            "Goodbye!" => Some(Event::Goodbye),
+            _ => listed(line),
+        }
+    }
+}
+
+/// A line of a list. Its indentation was trimmed with the line.
+fn listed(line: &str) -> Option<Event<'_>> {
+    if let Some(rest) = line.strip_prefix('#') {
+        let (name, members) = rest.strip_suffix(" users)")?.split_once(" (")?;
+        return Some(Event::Room { name, members: members.parse().ok()? });
+    }
+    if let Some(count) = line.strip_prefix("… and ") {
+        return count.strip_suffix(" more rooms")?.parse().ok().map(Event::RoomsOmitted);
+    }
+    match split_word(line) {
+        (name, "") if !name.is_empty() => Some(Event::User { name, own: false }),
+        (name, "(you)") => Some(Event::User { name, own: true }),
+        _ => None,
+    }
+}
+
+fn parse_problem(text: &str) -> Option<Problem<'_>> {
+    let number = |text: &str| text.split(' ').next().and_then(|number| number.parse().ok());
+    Some(match text {
+        "Nickname already taken" => Problem::NameTaken,
+        "Wrong password" => Problem::WrongPassword,
+        "Already logged in" => Problem::AlreadyLoggedIn,
+        "Enter a nickname first" => Problem::MustLogin,
+        "User not found" => Problem::UserNotFound(""),
+        "Already in that room" => Problem::AlreadyInRoom,
+        "Too many rooms" => Problem::TooManyRooms,
+        "Server is full" => Problem::ServerFull,
+        "Line too long" => Problem::LineTooLong,
+        "Invalid UTF-8" => Problem::InvalidUtf8,
+        "Idle timeout" => Problem::IdleTimeout,
+        "Login timeout" => Problem::LoginTimeout,
+        "Too slow" => Problem::TooSlow,
+        "Usage: /msg <nick> <text>" => Problem::Usage(Usage::Direct),
+        "Usage: /join <room_name>" => Problem::Usage(Usage::Join),
+        "Usage: /nick <name>" => Problem::Usage(Usage::Rename),
+        "Usage: /history [n]" => Problem::Usage(Usage::History),
+        "Room name is empty" => Problem::RoomName(RoomNameError::Empty),
+        "Room name is too long" => Problem::RoomName(RoomNameError::TooLong),
+        "Room name can not contain blanks" => Problem::RoomName(RoomNameError::Character),
+        "Nickname can only contain letters, numbers, underscore and dash" => {
+            Problem::Name(NameError::Character)
+        }
+        _ => {
+            if let Some(min) = text.strip_prefix("Nickname must be at least ").and_then(number) {
+                Problem::Name(NameError::TooShort { min })
+            } else if let Some(max) = text.strip_prefix("Nickname must be at most ").and_then(number) {
+                Problem::Name(NameError::TooLong { max })
+            } else {
+                let (word, _) = text.strip_prefix("Unknown command: /")?.split_once(". Type")?;
+                Problem::UnknownCommand(word)
+            }
+        }
+    })
+}

@@ -1,0 +1,143 @@
+//! What the text dialects share: lines, words, and text that stays on its line.
+
+use memchr::memchr;
+
+use super::{DecodeError, Decoded, Decoder, Frame};
+use crate::limits::{LINE_BYTES_MAX, SERVER_LINE_BYTES_MAX};
+
+impl Decoder {
+    /// Decodes one line sent to the server.
+    #[inline]
+    pub(super) fn line<'a, T>(
+        &mut self,
+        bytes: &'a [u8],
+        parse: impl FnOnce(&'a str) -> Result<T, DecodeError>,
+    ) -> Decoded<T>
+    where
+        T: 'a,
+    {
+        self.line_of(LINE_BYTES_MAX, bytes, parse)
+    }
+
+    /// Decodes one line sent by the server, whose sender stands in front of the text.
+    #[inline]
+    pub(super) fn server_line<'a, T>(
+        &mut self,
+        bytes: &'a [u8],
+        parse: impl FnOnce(&'a str) -> Result<T, DecodeError>,
+    ) -> Decoded<T>
+    where
+        T: 'a,
+    {
+        self.line_of(SERVER_LINE_BYTES_MAX, bytes, parse)
+    }
+
+    #[inline]
+    fn line_of<'a, T>(
+        &mut self,
+        bytes_max: usize,
+        bytes: &'a [u8],
+        parse: impl FnOnce(&'a str) -> Result<T, DecodeError>,
+    ) -> Decoded<T>
+    where
+        T: 'a,
+    {
+        let end = memchr(b'\n', bytes);
+        if self.skipping {
+            // Refused when its head was dropped; its end brings the next line.
+            self.skipping = end.is_none();
+            let consumed = end.map_or(bytes.len(), |end| end + 1);
+            return Decoded { consumed, frame: Frame::Incomplete };
+        }
+        let Some(end) = end else {
+            if bytes.len() < bytes_max {
+                return Decoded { consumed: 0, frame: Frame::Incomplete };
+            }
+            self.skipping = true;
+            return Decoded { consumed: bytes.len(), frame: Frame::Refused(DecodeError::LineTooLong) };
+        };
+        let consumed = end + 1;
+        if consumed > bytes_max {
+            return Decoded { consumed, frame: Frame::Refused(DecodeError::LineTooLong) };
+        }
+        let line = match std::str::from_utf8(&bytes[..end]) {
+            Ok(line) => line.trim_ascii(),
+            Err(_) => {
+                return Decoded { consumed, frame: Frame::Refused(DecodeError::InvalidUtf8) };
+            }
+        };
+        let frame = match parse(line) {
+            Ok(value) => Frame::Whole(value),
+            Err(error) => Frame::Refused(error),
+        };
+        Decoded { consumed, frame }
+    }
+}
+
+/// Splits a line into its first word and the rest, which is trimmed at its start.
+#[inline]
+pub(super) fn split_word(line: &str) -> (&str, &str) {
+    match line.bytes().position(|byte| byte.is_ascii_whitespace()) {
+        Some(end) => (&line[..end], line[end..].trim_ascii_start()),
+        None => (line, ""),
+    }
+}
+
+/// Appends pieces one behind the other, with one reservation.
+#[inline]
+pub(super) fn push(out: &mut Vec<u8>, pieces: &[&str]) {
+    out.reserve(pieces.iter().map(|piece| piece.len()).sum());
+    for piece in pieces {
+        out.extend_from_slice(piece.as_bytes());
+    }
+}
+
+/// Appends a text that somebody else chose so that it stays on one line and leaves a terminal alone: control
+/// characters but the tab (C0, DEL, C1) become U+FFFD.
+#[inline]
+pub(super) fn push_visible(out: &mut Vec<u8>, text: &str) {
+    // C1 controls are C2 80 to C2 9F in UTF-8: the lead byte is reason enough to look closer.
+    let suspect = |byte: u8| (byte < 0x20 && byte != b'\t') || byte == 0x7f || byte == 0xc2;
+    // Without a branch a byte, so that it runs a vector at a time.
+    if text.bytes().fold(false, |found, byte| found | suspect(byte)) {
+        push_replaced(out, text);
+    } else {
+        out.extend_from_slice(text.as_bytes());
+    }
+}
+
+#[cold]
+fn push_replaced(out: &mut Vec<u8>, text: &str) {
+    let mut utf8 = [0; 4];
+    for c in text.chars() {
+        let shown = if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c };
+        out.extend_from_slice(shown.encode_utf8(&mut utf8).as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn controls_are_replaced_and_nothing_else_is() {
+        for (text, shown) in [
+            ("plain\ttext é ¢ £ 🦀", "plain\ttext é ¢ £ 🦀"),
+            ("a\nb\rc\0d\u{1b}[31m", "a\u{fffd}b\u{fffd}c\u{fffd}d\u{fffd}[31m"),
+            ("a\u{7f}b\u{85}c\u{9b}d", "a\u{fffd}b\u{fffd}c\u{fffd}d"),
+            ("", ""),
+        ] {
+            let mut out = Vec::new();
+            push_visible(&mut out, text);
+            assert_eq!(String::from_utf8_lossy(&out), shown);
+        }
+    }
+
+    #[test]
+    fn words_are_split_at_white_space() {
+        assert_eq!(split_word("DM bob  hi there"), ("DM", "bob  hi there"));
+        assert_eq!(split_word("DM\tbob"), ("DM", "bob"));
+        assert_eq!(split_word("DM"), ("DM", ""));
+        assert_eq!(split_word(""), ("", ""));
+    }
+}
