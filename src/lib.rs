@@ -3,5 +3,6 @@
 //! Imports point one way: [`chat`] ← [`wire`] ← `engine` ← `reactor` ← the binary.
 
 pub mod chat;
+pub mod engine;
 pub mod limits;
 pub mod wire;

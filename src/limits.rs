@@ -24,3 +24,58 @@ pub const SERVER_LINE_BYTES_MAX: usize = 3 * LINE_BYTES_MAX + 256;
 pub const SLASH_NAME_CHARS_MIN: u8 = 3;
 /// Characters of a slash user's nickname, at most. Longer: refused.
 pub const SLASH_NAME_CHARS_MAX: u8 = 20;
+
+// The room log.
+
+/// Bytes of a log's blocks, smallest first. A room that says a line a minute holds the smallest; a write of
+/// [`WRITE_SLICES_MAX`] of the largest is 256 KiB, more than a socket takes at once.
+pub const LOG_BLOCK_BYTES: [usize; 3] = [1 << 10, 4 << 10, 16 << 10];
+/// Bytes of an encoded frame: no dialect's longest frame is longer, and a block of the largest size holds it.
+pub const FRAME_BYTES_MAX: usize = SERVER_LINE_BYTES_MAX;
+/// Bytes of blocks of one size kept for reuse when no log needs them. More: given back to the allocator.
+pub const LOG_POOL_BYTES_MAX: usize = 4 << 20;
+/// Bytes of a room's log a dialect, at least: twice what one turn may add before it is flushed.
+pub const LOG_BYTES_LIMIT_MIN: usize = 64 << 10;
+/// Bytes of a room's log a dialect, at most.
+pub const LOG_BYTES_LIMIT_MAX: usize = 1 << 30;
+/// Slices of one `writev`. More: the rest goes with the next one.
+pub const WRITE_SLICES_MAX: usize = 16;
+
+const _: () = assert!(FRAME_BYTES_MAX <= LOG_BLOCK_BYTES[LOG_BLOCK_BYTES.len() - 1]);
+const _: () = assert!(LOG_BYTES_LIMIT_MIN >= 4 * LOG_BLOCK_BYTES[LOG_BLOCK_BYTES.len() - 1]);
+
+// Rooms.
+
+/// Rooms at once. More: whoever would make one is told so.
+pub const ROOMS_MAX: usize = 1 << 16;
+/// Rooms in an answer to a list of rooms, so that one command costs at most some 90 kB. The rest is given as a number.
+pub const ROOMS_LISTED_MAX: usize = 1000;
+/// Messages of a room's history when none are asked for by number.
+pub const HISTORY_COUNT_DEFAULT: usize = 20;
+/// Bytes of a room's history, in two halves of which the older is dropped when the newer is full.
+pub const HISTORY_BYTES_MAX: usize = 64 << 10;
+
+// Connections.
+
+/// Bytes waiting for one connection beyond which it is not read from: whoever asks must read the answers.
+pub const OUTBOX_BYTES_HIGH: usize = 64 << 10;
+/// Bytes waiting for one connection, at most, apart from one answer to its own command. More (direct messages to
+/// somebody who does not read): the connection is closed as too slow.
+pub const OUTBOX_BYTES_MAX: usize = 1 << 20;
+/// Bytes waiting for all connections of a shard together. More: the one with the most gives way, and is closed.
+pub const OUTBOX_TOTAL_BYTES_MAX: usize = 256 << 20;
+/// Outboxes kept for reuse, so that an answer costs no allocation. More: given back to the allocator.
+pub const OUTBOX_POOL_MAX: usize = 64;
+/// Bytes of an outbox that is kept for reuse. Larger: given back to the allocator.
+pub const OUTBOX_POOL_BYTES_MAX: usize = 4 << 10;
+/// Connections beyond the limit on clients that are kept just long enough to be told that the server is full. More:
+/// closed with as much said as the socket takes at once.
+pub const REFUSED_MAX: usize = 64;
+/// Seconds that a connection has to read what is still owed to it, and to close its side, after the server decided to
+/// close it. Longer: it is dropped.
+pub const LINGER_SECONDS_MAX: u64 = 2;
+
+// A turn of the loop.
+
+/// Members of one room that are written to before the next room has its turn: about a millisecond at 4 to 5 µs a write.
+pub const ROOM_VISITS_MAX: usize = 256;

@@ -222,8 +222,13 @@ pub(super) fn encode_command(command: &Command<'_>, out: &mut Vec<u8>) -> Result
 /// Decodes the first event that a server sent. Events of several lines, and prompts that no line end follows, are
 /// recognized by their fixed texts.
 pub(super) fn decode_event<'a>(decoder: &mut Decoder, bytes: &'a [u8]) -> Decoded<Event<'a>> {
-    for (text, event) in [(GREETING, Event::Greeting), (PASSWORD, Event::PasswordWanted), (HELP, Event::Help)]
-    {
+    // The rest of a line that is being dropped starts like nothing in particular.
+    let fixed: &[_] = if decoder.skipping {
+        &[]
+    } else {
+        &[(GREETING, Event::Greeting), (PASSWORD, Event::PasswordWanted), (HELP, Event::Help)]
+    };
+    for &(text, event) in fixed {
         if bytes.starts_with(text.as_bytes()) {
             return Decoded { consumed: text.len(), frame: Frame::Whole(event) };
         }

@@ -1,0 +1,256 @@
+//! Flushing: who is to be written to, what, and how far that came. And the end of a turn.
+//!
+//! What lies ahead of a connection is a sequence of *steps*: pieces of its room's log up to the place of the first entry
+//! of its outbox, that entry, and so on to the head. `gather` borrows the steps as slices, `wrote` takes them off by
+//! what the kernel took; both walk the same steps.
+
+use std::ops::ControlFlow;
+
+use super::log::{Gather, Offset};
+use super::room::Channel;
+use super::{Connection, Engine, Membership};
+use crate::chat::{ConnId, Now};
+use crate::limits::{OUTBOX_BYTES_HIGH, ROOM_VISITS_MAX};
+
+/// One step of what lies ahead of a connection.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// A piece of the log, to be sent.
+    Log { from: Offset, to: Offset },
+    /// A piece of the log that the member wrote itself, up to here, to be passed over.
+    Own { to: Offset },
+    /// So many bytes of the outbox, from where the last such step ended.
+    Outbox { bytes: usize },
+}
+
+impl Connection {
+    /// Calls `step` for each step ahead, in order, until it breaks.
+    fn steps(&self, channel: Option<(&Channel, Membership)>, mut step: impl FnMut(Step) -> ControlFlow<()>) {
+        let mut walk = || {
+            let mut reader = channel.map(|(channel, at)| {
+                let member = &channel.members[at.member as usize];
+                (channel, member, member.cursor)
+            });
+            let mut read_to = |to: Option<Offset>, step: &mut dyn FnMut(Step) -> ControlFlow<()>| {
+                let Some((channel, member, at)) = &mut reader else { return ControlFlow::Continue(()) };
+                let to = to.unwrap_or(channel.log.head());
+                if *at < to && *at < member.own_until {
+                    own_steps(channel, member.conn, at, to.min(member.own_until), step)?;
+                }
+                if *at < to {
+                    step(Step::Log { from: *at, to })?;
+                    *at = to;
+                }
+                ControlFlow::Continue(())
+            };
+            for entry in self.outbox.iter().flat_map(|outbox| outbox.entries()) {
+                read_to(Some(entry.after), &mut step)?;
+                step(Step::Outbox { bytes: entry.bytes })?;
+            }
+            read_to(None, &mut step)
+        };
+        // That it was broken off is known to whoever did it.
+        let _: ControlFlow<()> = walk();
+    }
+}
+
+/// The steps from `at` to `to`, where frames of the member's own are among the others'.
+fn own_steps(
+    channel: &Channel,
+    conn: ConnId,
+    at: &mut Offset,
+    to: Offset,
+    step: &mut dyn FnMut(Step) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    for frame in channel.log.frames_from(*at) {
+        if frame.start >= to {
+            break;
+        }
+        if frame.skipped_by == Some(conn) {
+            if *at < frame.start {
+                step(Step::Log { from: *at, to: frame.start })?;
+            }
+            step(Step::Own { to: frame.end })?;
+            *at = frame.end;
+        }
+    }
+    ControlFlow::Continue(())
+}
+
+impl Engine {
+    fn channel_at(&self, conn: &Connection) -> Option<(&Channel, Membership)> {
+        conn.membership.map(|at| (&self.room(at.room).channels[at.channel as usize], at))
+    }
+
+    /// The next connection that has something to be written and whose socket, as far as is known, takes it.
+    pub fn next_to_flush(&mut self) -> Option<ConnId> {
+        while let Some(id) = self.dirty.pop_front() {
+            let Some(conn) = self.connection(id) else { continue };
+            conn.queued = false;
+            if !conn.blocked {
+                return Some(id);
+            }
+        }
+        while let Some(room) = self.dirty_rooms.front().copied() {
+            if self.visits_left == 0 {
+                self.visits_left = ROOM_VISITS_MAX;
+                self.dirty_rooms.rotate_left(1);
+                continue;
+            }
+            match self.room_mut(room).next_behind() {
+                Some(id) => {
+                    self.visits_left -= 1;
+                    if !self.conn(id).blocked {
+                        return Some(id);
+                    }
+                }
+                None => {
+                    self.room_mut(room).dirty = false;
+                    self.dirty_rooms.pop_front();
+                    self.visits_left = ROOM_VISITS_MAX;
+                }
+            }
+        }
+        None
+    }
+
+    /// Whether [`Engine::next_to_flush`] may have more.
+    pub fn has_dirty(&self) -> bool {
+        !(self.dirty.is_empty() && self.dirty_rooms.is_empty())
+    }
+
+    /// Borrows what is to be written to a connection, as slices for one `writev`. None: call [`Engine::wrote`] all the
+    /// same, with nothing written.
+    pub fn gather<'a>(&'a self, id: ConnId, out: &mut Gather<'a>) {
+        let conn = self.conn(id);
+        let channel = self.channel_at(conn);
+        let mut waiting = conn.outbox.as_ref().map_or(&[][..], |outbox| outbox.bytes());
+        conn.steps(channel, |step| {
+            match step {
+                Step::Own { .. } => {}
+                Step::Log { from, to } => {
+                    if let Some((channel, _)) = channel
+                        && channel.log.gather(from, to, out) < to
+                    {
+                        return ControlFlow::Break(());
+                    }
+                }
+                Step::Outbox { bytes } => {
+                    if out.is_full() {
+                        return ControlFlow::Break(());
+                    }
+                    let (entry, rest) = waiting.split_at(bytes);
+                    out.push(std::io::IoSlice::new(entry));
+                    waiting = rest;
+                }
+            }
+            ControlFlow::Continue(())
+        });
+    }
+
+    /// Of the bytes gathered, the kernel took so many; fewer than were offered mean that it has no room for more until
+    /// it says [`Engine::writable`].
+    pub fn wrote(&mut self, id: ConnId, taken: usize, offered: usize) {
+        let Some(conn) = self.connection(id) else { return };
+        conn.blocked = taken < offered;
+        let more = self.advance(id, taken);
+        if more {
+            self.mark_dirty(id);
+        }
+        let conn = self.conn_mut(id);
+        let unread = conn.outbox.as_ref().map_or(0, |outbox| outbox.len());
+        if conn.throttled && unread < OUTBOX_BYTES_HIGH / 2 {
+            self.waiting.push_back(id);
+        }
+        if self.conn(id).closing.is_some() {
+            self.close_when_flushed(id);
+        }
+    }
+
+    /// Takes `taken` bytes off what lies ahead; returns whether anything is left.
+    fn advance(&mut self, id: ConnId, mut taken: usize) -> bool {
+        let conn = self.conn(id);
+        let channel = self.channel_at(conn);
+        let mut cursor = channel.map(|(channel, at)| channel.members[at.member as usize].cursor);
+        let mut outbox_bytes = 0;
+        let mut more = false;
+        conn.steps(channel, |step| {
+            match step {
+                Step::Own { to } => cursor = Some(to),
+                Step::Log { from, to } => {
+                    let length = (to.0 - from.0) as usize;
+                    let sent = length.min(taken);
+                    cursor = Some(Offset(from.0 + sent as u64));
+                    taken -= sent;
+                    more = sent < length;
+                }
+                Step::Outbox { bytes } => {
+                    let sent = bytes.min(taken);
+                    outbox_bytes += sent;
+                    taken -= sent;
+                    more = sent < bytes;
+                }
+            }
+            if more { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        if let (Some(cursor), Some(at)) = (cursor, conn.membership) {
+            self.move_cursor(at, cursor);
+        }
+        if outbox_bytes > 0 {
+            self.advance_outbox(id, outbox_bytes);
+        }
+        more
+    }
+
+    fn move_cursor(&mut self, at: Membership, cursor: Offset) {
+        let room = &mut self.rooms[at.room.0 as usize];
+        room.channels[at.channel as usize].members[at.member as usize].cursor = cursor;
+        if !std::mem::replace(&mut room.touched, true) {
+            self.touched_rooms.push(at.room);
+        }
+    }
+
+    fn advance_outbox(&mut self, id: ConnId, mut bytes: usize) {
+        self.outbox_total_bytes -= bytes;
+        let conn = self.conn_mut(id);
+        let Some(mut outbox) = conn.outbox.take() else { return };
+        while let Some(entry) = outbox.front()
+            && bytes > 0
+        {
+            let sent = entry.bytes.min(bytes);
+            outbox.advance(sent);
+            bytes -= sent;
+        }
+        if outbox.is_empty() {
+            self.keep_spare(outbox);
+        } else {
+            conn.outbox = Some(outbox);
+        }
+    }
+
+    /// The socket has room again.
+    pub fn writable(&mut self, id: ConnId) {
+        if let Some(conn) = self.connection(id)
+            && std::mem::replace(&mut conn.blocked, false)
+        {
+            self.mark_dirty(id);
+        }
+    }
+
+    /// Ends the turn, after flushing: gives back what everybody has read, ends who is too slow, and lets those go on who
+    /// waited for this.
+    pub fn end_turn(&mut self, now: Now) {
+        self.now = now;
+        self.outbox_turn_bytes = 0;
+        let Self { rooms, pool, touched_rooms, .. } = self;
+        for id in touched_rooms.drain(..) {
+            let room = &mut rooms[id.0 as usize];
+            room.touched = false;
+            for channel in &mut room.channels {
+                channel.trim(pool);
+            }
+        }
+        self.end_doomed();
+        self.resume_waiting();
+    }
+}

@@ -1,0 +1,227 @@
+//! What comes in: connections, bytes, and the end of them; and when a connection has to wait before more is taken.
+//!
+//! A connection is *throttled* while
+//! - its own answers fill its outbox ([`OUTBOX_BYTES_HIGH`]): it must read before it may ask again;
+//! - its room's log grows faster than it is flushed: publishers wait so that readers who keep up lose nothing;
+//! - this turn has put enough into outboxes: they are flushed first.
+//!
+//! What it sent meanwhile stays in its inbox (at most one read) and then in its socket.
+
+use super::close::{Close, Closing};
+use super::{CloseReason, Connection, Engine};
+use crate::chat::{ConnId, Event, Now, Phase, Problem};
+use crate::limits::{OUTBOX_BYTES_HIGH, OUTBOX_BYTES_MAX, REFUSED_MAX};
+use crate::wire::{DecodeError, Decoder, Dialect, Frame};
+
+impl Engine {
+    /// Takes a new connection in. `None`: there are so many that this one is to be dropped at once, with
+    /// [`Engine::refusal`] as the last word.
+    pub fn connected(&mut self, dialect: Dialect, now: Now) -> Option<ConnId> {
+        self.now = now;
+        if self.stopping || self.connections.len() >= self.settings.clients_limit + REFUSED_MAX {
+            return None;
+        }
+        let generation = self.next_generation;
+        self.next_generation = generation.wrapping_add(1);
+        let full = self.connections.len() >= self.settings.clients_limit;
+        let slot = self.connections.insert(Connection {
+            generation,
+            dialect,
+            decoder: Decoder::default(),
+            phase: Phase::Login,
+            name: None,
+            membership: None,
+            blocked: false,
+            queued: false,
+            throttled: false,
+            closing: None,
+            inbox: Vec::new(),
+            outbox: None,
+        });
+        let id = ConnId { slot: slot as u32, generation };
+        self.metrics.opened += 1;
+        if full {
+            self.reply(id, &Event::LoginRefused(Problem::ServerFull));
+            self.close(id, CloseReason::ServerFull);
+        } else {
+            self.deadlines.set(id.slot, now.monotonic, self.settings.login_timeout);
+            self.reply(id, &Event::Greeting);
+        }
+        Some(id)
+    }
+
+    /// What a connection is told that cannot be taken in at all.
+    pub fn refusal(dialect: Dialect, out: &mut Vec<u8>) {
+        dialect.encode_event(&Event::LoginRefused(Problem::ServerFull), out);
+    }
+
+    /// Takes bytes in, as they came.
+    pub fn received(&mut self, id: ConnId, bytes: &[u8], now: Now) {
+        self.now = now;
+        let Some(conn) = self.connection(id) else { return };
+        if conn.closing.is_some() {
+            return;
+        }
+        if conn.throttled {
+            conn.inbox.extend_from_slice(bytes);
+            return;
+        }
+        if conn.inbox.is_empty() {
+            let consumed = self.consume(id, bytes);
+            let rest = &bytes[consumed..];
+            if !rest.is_empty() {
+                // Exactly so much: most of these are short, and wait long.
+                let inbox = &mut self.conn_mut(id).inbox;
+                inbox.reserve_exact(rest.len());
+                inbox.extend_from_slice(rest);
+            }
+        } else {
+            conn.inbox.extend_from_slice(bytes);
+            self.consume_inbox(id);
+        }
+    }
+
+    /// The peer sends nothing more. What it is owed is still sent to it.
+    pub fn peer_closed(&mut self, id: ConnId, now: Now) {
+        self.now = now;
+        if self.connection(id).is_some() {
+            self.close(id, CloseReason::PeerClosed);
+        }
+    }
+
+    /// Whether the connection's socket is to be read from. If not, [`Engine::next_resumed`] tells when it is again.
+    pub fn wants_input(&self, id: ConnId) -> bool {
+        self.connections
+            .get(id.slot as usize)
+            .is_some_and(|conn| conn.generation == id.generation && !conn.throttled)
+    }
+
+    /// A connection that is to be read from again.
+    pub fn next_resumed(&mut self) -> Option<ConnId> {
+        self.resumed.pop()
+    }
+
+    /// Lets throttled connections go on, where they can.
+    pub(super) fn resume_waiting(&mut self) {
+        for _ in 0..self.waiting.len() {
+            let Some(id) = self.waiting.pop_front() else { break };
+            let Some(conn) = self.connection(id) else { continue };
+            if !conn.throttled {
+                continue;
+            }
+            conn.throttled = false;
+            self.consume_inbox(id);
+            if !self.conn(id).throttled {
+                self.resumed.push(id);
+            }
+        }
+    }
+
+    fn consume_inbox(&mut self, id: ConnId) {
+        let mut inbox = std::mem::take(&mut self.conn_mut(id).inbox);
+        let consumed = self.consume(id, &inbox);
+        if consumed < inbox.len() {
+            inbox.drain(..consumed);
+            self.conn_mut(id).inbox = inbox;
+        }
+    }
+
+    /// Carries out the commands at the start of `bytes`; returns how many bytes are done with.
+    fn consume(&mut self, id: ConnId, bytes: &[u8]) -> usize {
+        let mut done = 0;
+        while done < bytes.len() {
+            if self.must_wait(id) {
+                return done;
+            }
+            let conn = self.conn_mut(id);
+            let decoded = conn.dialect.decode_command(&mut conn.decoder, conn.phase, &bytes[done..]);
+            done += decoded.consumed;
+            match decoded.frame {
+                Frame::Incomplete if decoded.consumed == 0 => return done,
+                Frame::Incomplete => {}
+                Frame::Whole(command) => {
+                    self.heard(id);
+                    self.metrics.commands += 1;
+                    self.execute(id, command);
+                }
+                Frame::Refused(error) => {
+                    self.heard(id);
+                    self.metrics.frames_refused += 1;
+                    self.refuse(id, error);
+                }
+            }
+            if self.conn(id).closing.is_some() {
+                return bytes.len();
+            }
+        }
+        done
+    }
+
+    /// Whether the connection has to wait; if so, it is throttled.
+    fn must_wait(&mut self, id: ConnId) -> bool {
+        let conn = self.conn(id);
+        let unread_answers = conn.outbox.as_ref().is_some_and(|outbox| outbox.len() >= OUTBOX_BYTES_HIGH);
+        let until_flushed = self.outbox_turn_bytes >= OUTBOX_BYTES_MAX / 2
+            || conn
+                .membership
+                .is_some_and(|at| self.room(at.room).backlog() >= self.settings.log_bytes_limit / 2);
+        if unread_answers || until_flushed {
+            self.conn_mut(id).throttled = true;
+            // Whoever reads its answers is looked at again in `wrote`.
+            if !unread_answers {
+                self.waiting.push_back(id);
+            }
+        }
+        unread_answers || until_flushed
+    }
+
+    /// A frame came: the connection lives.
+    pub(super) fn heard(&mut self, id: ConnId) {
+        let conn = self.conn(id);
+        if conn.phase == Phase::Chat {
+            let seconds = self.settings.idle_timeout(conn.dialect);
+            self.deadlines.set(id.slot, self.now.monotonic, seconds);
+        }
+    }
+
+    fn refuse(&mut self, id: ConnId, error: DecodeError) {
+        let problem = match error {
+            DecodeError::LineTooLong => Problem::LineTooLong,
+            // Servers recognize every line; only its text can be wrong.
+            DecodeError::InvalidUtf8 | DecodeError::Unrecognized => Problem::InvalidUtf8,
+        };
+        if self.conn(id).phase == Phase::Chat {
+            self.reply(id, &Event::Error(problem));
+        } else {
+            self.refuse_login(id, problem);
+        }
+    }
+
+    /// Deals with the connections whose deadline has come.
+    pub fn timeout(&mut self, now: Now) {
+        self.now = now;
+        let mut expired = std::mem::take(&mut self.expired);
+        self.deadlines.sweep(now.monotonic, &mut expired);
+        for slot in expired.drain(..) {
+            let Some(conn) = self.connections.get(slot as usize) else { continue };
+            let id = ConnId { slot, generation: conn.generation };
+            let (problem, reason) = match (conn.closing, conn.phase) {
+                (Some(closing), _) => {
+                    self.conn_mut(id).closing = Some(Closing { flushed: true, ..closing });
+                    self.closes.push_back((id, Close::Now));
+                    continue;
+                }
+                (None, Phase::Login | Phase::Password) => (Problem::LoginTimeout, CloseReason::LoginTimeout),
+                (None, Phase::Chat) => (Problem::IdleTimeout, CloseReason::IdleTimeout),
+            };
+            self.reply(id, &Event::Error(problem));
+            self.close(id, reason);
+        }
+        self.expired = expired;
+    }
+
+    /// When [`Engine::timeout`] has something to do, on the monotonic clock, if ever.
+    pub fn next_deadline(&self) -> Option<std::time::Duration> {
+        self.deadlines.next()
+    }
+}

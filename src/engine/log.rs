@@ -1,0 +1,219 @@
+//! The log of one dialect in one room: encoded frames, appended once, read by every member at its own cursor.
+//!
+//! ```text
+//!            tail                                             head
+//!             │  block 0        block 1        block 2         │
+//!             ▼┌─────────────┐ ┌─────────────┐ ┌────────       ▼
+//!   (given    ││f0 │f1  │f2  │ │f3 │f4 │f5   │ │f6  │f7 │      (free)
+//!    back)     └─────────────┘ └─────────────┘ └────────
+//!                    ▲               ▲                         ▲▲▲▲
+//!              a blocked member   one not yet           all the others:
+//!              (mid-frame)        visited in this turn  they have everything
+//! ```
+//!
+//! Invariant: `tail <= cursor <= head` for every member; a cursor stands inside a frame only while that frame is partly
+//! sent. Offsets count bytes since the log was made and are never reused.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use arrayvec::ArrayVec;
+
+use super::pool::{Block, BlockPool};
+use crate::chat::ConnId;
+use crate::limits::{LOG_BLOCK_BYTES, WRITE_SLICES_MAX};
+
+/// A position in a log: bytes since its beginning.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub(super) struct Offset(pub(super) u64);
+
+/// What one write is made of, borrowed from the log and the outbox.
+pub type Gather<'a> = ArrayVec<IoSlice<'a>, WRITE_SLICES_MAX>;
+
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    blocks: VecDeque<Block>,
+    tail: Offset,
+    head: Offset,
+    /// Bytes of the batch that was given back last: the next one will need about as much.
+    batch_bytes: usize,
+}
+
+impl Log {
+    pub(super) fn head(&self) -> Offset {
+        self.head
+    }
+
+    pub(super) fn tail(&self) -> Offset {
+        self.tail
+    }
+
+    /// Bytes held.
+    pub(super) fn len(&self) -> usize {
+        (self.head.0 - self.tail.0) as usize
+    }
+
+    /// Appends a frame of at most [`FRAME_BYTES_MAX`](crate::limits::FRAME_BYTES_MAX) bytes.
+    pub(super) fn append(&mut self, frame: &[u8], skipped_by: Option<ConnId>, pool: &mut BlockPool) {
+        if !self.blocks.back().is_some_and(|block| block.has_space(frame.len())) {
+            // A log that grows takes larger blocks: at least as much as it holds already.
+            let expected = self.batch_bytes.max(self.len() + frame.len()).max(frame.len());
+            self.blocks.push_back(pool.take(expected));
+        }
+        if let Some(block) = self.blocks.back_mut() {
+            block.push(frame, skipped_by);
+        }
+        self.head.0 += frame.len() as u64;
+    }
+
+    /// Gives back the blocks that end at or before `offset`.
+    pub(super) fn release(&mut self, offset: Offset, pool: &mut BlockPool) {
+        if offset == self.head {
+            self.batch_bytes = self.len().min(LOG_BLOCK_BYTES[LOG_BLOCK_BYTES.len() - 1]);
+        }
+        while let Some(block) = self.blocks.front() {
+            let end = Offset(self.tail.0 + block.bytes.len() as u64);
+            if end > offset {
+                break;
+            }
+            self.tail = end;
+            if let Some(block) = self.blocks.pop_front() {
+                pool.give(block);
+            }
+        }
+    }
+
+    /// Where the tail is after the oldest block is given back.
+    pub(super) fn next_tail(&self) -> Offset {
+        self.blocks.front().map_or(self.tail, |block| Offset(self.tail.0 + block.bytes.len() as u64))
+    }
+
+    /// Appends the bytes of `[from, to)` to a write, as far as it has slices left; returns where it stopped.
+    pub(super) fn gather<'a>(&'a self, from: Offset, to: Offset, out: &mut Gather<'a>) -> Offset {
+        let mut at = from;
+        for (start, block) in self.blocks_from(from) {
+            if at >= to || out.is_full() {
+                break;
+            }
+            let end = to.0.min(start.0 + block.bytes.len() as u64);
+            out.push(IoSlice::new(&block.bytes[(at.0 - start.0) as usize..(end - start.0) as usize]));
+            at = Offset(end);
+        }
+        at
+    }
+
+    /// The frames from the one that contains `from` to the head.
+    pub(super) fn frames_from(&self, from: Offset) -> impl Iterator<Item = Frame> + '_ {
+        self.blocks_from(from).flat_map(move |(start, block)| {
+            let offset_in_block = from.0.saturating_sub(start.0) as u32;
+            let first = block.marks.partition_point(|mark| mark.start <= offset_in_block).saturating_sub(1);
+            block.marks.iter().enumerate().skip(first).map(move |(index, mark)| {
+                let end = block.marks.get(index + 1).map_or(block.bytes.len(), |next| next.start as usize);
+                Frame {
+                    start: Offset(start.0 + u64::from(mark.start)),
+                    end: Offset(start.0 + end as u64),
+                    skipped_by: mark.skipped_by,
+                }
+            })
+        })
+    }
+
+    /// The blocks from the one that contains `from`, each with its start. Readers are mostly near the head.
+    fn blocks_from(&self, from: Offset) -> impl Iterator<Item = (Offset, &Block)> + '_ {
+        let mut end = self.head;
+        let mut first = self.blocks.len();
+        while first > 0 && end > from {
+            first -= 1;
+            end.0 -= self.blocks[first].bytes.len() as u64;
+        }
+        let mut start = end;
+        self.blocks.range(first..).map(move |block| {
+            let this = start;
+            start.0 += block.bytes.len() as u64;
+            (this, block)
+        })
+    }
+}
+
+/// A frame in the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Frame {
+    pub(super) start: Offset,
+    pub(super) end: Offset,
+    pub(super) skipped_by: Option<ConnId>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(log: &Log, from: u64, to: u64) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut at = Offset(from);
+        while at < Offset(to) {
+            let mut slices = Gather::new();
+            at = log.gather(at, Offset(to), &mut slices);
+            for slice in &slices {
+                out.extend_from_slice(slice);
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn every_range_reads_as_it_was_written_and_release_keeps_the_rest() {
+        let mut pool = BlockPool::default();
+        let mut log = Log::default();
+        let mut all = Vec::new();
+        for index in 0..3000_u32 {
+            let frame = format!("frame {index} {}\n", "x".repeat((index % 97) as usize));
+            log.append(frame.as_bytes(), None, &mut pool);
+            all.extend_from_slice(frame.as_bytes());
+        }
+        let head = all.len() as u64;
+        assert_eq!(log.head(), Offset(head));
+        for (from, to) in [(0, head), (1, 2), (1000, 30_000), (head - 1, head), (head, head)] {
+            assert_eq!(bytes(&log, from, to), &all[from as usize..to as usize], "{from}..{to}");
+        }
+        log.release(Offset(head / 2), &mut pool);
+        assert!(log.tail() <= Offset(head / 2) && log.tail() > Offset(head / 2 - 17_000));
+        assert_eq!(bytes(&log, head / 2, head), &all[head as usize / 2..]);
+        log.release(Offset(head), &mut pool);
+        assert_eq!((log.len(), log.blocks.len(), log.tail()), (0, 0, Offset(head)));
+    }
+
+    #[test]
+    fn frames_are_found_from_any_offset() {
+        let mut pool = BlockPool::default();
+        let mut log = Log::default();
+        let mut starts = Vec::new();
+        for index in 0..500_u64 {
+            starts.push(log.head().0);
+            log.append(&vec![b'a'; 1 + (index % 41) as usize], None, &mut pool);
+        }
+        starts.push(log.head().0);
+        for index in 0..500 {
+            for from in [starts[index], starts[index + 1] - 1] {
+                let found: Vec<_> = log.frames_from(Offset(from)).map(|frame| frame.start.0).collect();
+                assert_eq!(found, &starts[index..500], "from {from}");
+            }
+        }
+        assert_eq!(log.frames_from(log.head()).count(), 0);
+    }
+
+    #[test]
+    fn a_steady_batch_settles_on_one_block() {
+        let mut pool = BlockPool::default();
+        let mut log = Log::default();
+        for _ in 0..3 {
+            for _ in 0..64 {
+                log.append(&[b'x'; 80], None, &mut pool);
+            }
+            log.release(log.head(), &mut pool);
+        }
+        for _ in 0..64 {
+            log.append(&[b'x'; 80], None, &mut pool);
+        }
+        assert_eq!(log.blocks.len(), 1);
+    }
+}

@@ -1,0 +1,325 @@
+//! The state of the chat: connections, names, rooms and their logs, deadlines. Pure.
+//!
+//! Whoever drives it hands in bytes and the time, and takes out what is to be written; the same calls in the same order
+//! give the same results, byte for byte. It knows no dialect by name: it carries out `Command`s and emits `Event`s.
+//!
+//! ```text
+//!  connected  received  peer_closed  writable  timeout  disconnected  shutdown
+//!      │         │           │          │         │          │           │
+//!      ▼         ▼           ▼          ▼         ▼          ▼           ▼
+//!  ┌─────────────────────────────────────────────────────────────────────────┐
+//!  │ decode ▶ Command ▶ execute ▶ Event ▶ encode, once a dialect             │
+//!  │                                        │                                │
+//!  │            to one connection ──────────┴────────── to a room            │
+//!  │                    ▼                                   ▼                │
+//!  │                 its outbox                 the log of each dialect      │
+//!  └────────────────────┬───────────────────────────────────┬────────────────┘
+//!        next_to_flush ─┴─▶ gather ─▶ (the driver writes) ─▶ wrote   end_turn   next_close
+//! ```
+//!
+//! # The log and the cursors
+//!
+//! Publishing encodes an event once for each dialect in the room and appends it to that dialect's log. No member is
+//! touched. A member is a *cursor* into the log:
+//!
+//! ```text
+//!   log      ░░░░░░░░░░▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒
+//!            tail      ▲            ▲                      head
+//!                   alice          bob
+//!   alice's outbox          PONG (after ▲ here)     one writev: ▒▒▒▒ PONG ▒▒▒▒▒▒▒▒▒▒
+//! ```
+//!
+//! A *flush* visits each member of a room that is behind, round robin: [`Engine::gather`] borrows what lies between its
+//! cursor and the head, with what waits in its outbox at the places where it happened, as slices for one `writev`, and
+//! [`Engine::wrote`] moves the cursor by what the kernel took. Who comes late finds more, and gets it in one write; who
+//! is blocked stays where it is, and costs nothing until its socket is writable again. When the turn ends, what every
+//! member has read is given back to the pool.
+//!
+//! # Bounds
+//!
+//! Everything that a peer can make grow stands in [`limits`](crate::limits). A member that falls behind a full log is
+//! *lagged*: it skips to the head and is told how many messages it missed, or it is closed. A connection that does not
+//! read its answers is not read from. A publisher whose room is not flushed as fast as it talks waits.
+
+mod close;
+mod execute;
+mod fanout;
+mod flush;
+mod history;
+mod intake;
+mod log;
+mod metrics;
+mod outbox;
+mod pool;
+mod room;
+mod roster;
+mod timers;
+
+use std::collections::{HashMap, VecDeque};
+
+use ahash::RandomState;
+use slab::Slab;
+
+pub use close::Close;
+pub use log::Gather;
+pub use metrics::{CloseReason, Metrics};
+
+use crate::chat::{ConnId, Name, Now, Phase, RoomId, RoomName};
+use crate::wire::{Decoder, Dialect};
+use log::Offset;
+use outbox::Outbox;
+use pool::BlockPool;
+use room::Room;
+use roster::Roster;
+use timers::Deadlines;
+
+/// What happens with a member that fell behind its room's log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LagPolicy {
+    /// It skips to the head and is told how many messages it missed.
+    #[default]
+    Skip,
+    /// It is told that it is too slow, and closed.
+    Close,
+}
+
+/// What an operator decides, as far as the engine needs it.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Connections at once. One more is told that the server is full.
+    pub clients_limit: usize,
+    /// Seconds from the connection to the login; 0 means any.
+    pub login_timeout: u64,
+    /// Seconds from one line to the next in the line dialect; 0 means any.
+    pub line_idle_timeout: u64,
+    /// Seconds from one line to the next in the slash dialect; 0 means any.
+    pub slash_idle_timeout: u64,
+    /// Seconds that connections have to read what they are owed when the server stops.
+    pub drain_timeout: u64,
+    /// What happens with a member that fell behind.
+    pub lag: LagPolicy,
+    /// Bytes of a room's log a dialect.
+    pub log_bytes_limit: usize,
+    /// Seeds the hashing of names that peers choose.
+    pub seed: u64,
+}
+
+impl Settings {
+    fn idle_timeout(&self, dialect: Dialect) -> u64 {
+        match dialect {
+            Dialect::Line => self.line_idle_timeout,
+            Dialect::Slash => self.slash_idle_timeout,
+        }
+    }
+}
+
+/// Where a connection is a member.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Membership {
+    room: RoomId,
+    channel: u32,
+    /// Index into the channel's members.
+    member: u32,
+}
+
+/// One connection. What is needed only while something happens is behind a pointer, and absent when nothing does.
+#[derive(Debug)]
+struct Connection {
+    generation: u32,
+    dialect: Dialect,
+    decoder: Decoder,
+    phase: Phase,
+    name: Option<Name>,
+    membership: Option<Membership>,
+    /// The socket took less than it was offered, and has not been writable since.
+    blocked: bool,
+    /// It waits in the list of connections to be flushed.
+    queued: bool,
+    /// It is not read from until something else has happened: see `intake.rs`.
+    throttled: bool,
+    closing: Option<close::Closing>,
+    /// The start of a frame whose end has not come, or frames that wait while the connection is throttled.
+    inbox: Vec<u8>,
+    outbox: Option<Box<Outbox>>,
+}
+
+/// The engine of one shard. See the module's documentation.
+#[derive(Debug)]
+pub struct Engine {
+    settings: Settings,
+    now: Now,
+    connections: Slab<Connection>,
+    next_generation: u32,
+    deadlines: Deadlines,
+    roster: Roster,
+    rooms: Slab<Room>,
+    rooms_by_name: HashMap<RoomName, RoomId, RandomState>,
+    pool: BlockPool,
+    outbox_pool: Vec<Box<Outbox>>,
+    /// Bytes in all outboxes.
+    outbox_total_bytes: usize,
+    /// Bytes put into outboxes since the last turn ended.
+    outbox_turn_bytes: usize,
+    /// Connections with something in their outbox that are not blocked.
+    dirty: VecDeque<ConnId>,
+    /// Rooms with members to be visited.
+    dirty_rooms: VecDeque<RoomId>,
+    /// Visits left for the first of them before the next one has its turn.
+    visits_left: usize,
+    /// Rooms in which a cursor moved since the last turn ended.
+    touched_rooms: Vec<RoomId>,
+    /// Throttled connections that may be able to go on.
+    waiting: VecDeque<ConnId>,
+    /// Connections that were throttled and are to be read from again.
+    resumed: Vec<ConnId>,
+    /// Connections that are too slow, to be ended with the turn.
+    doomed: Vec<(ConnId, CloseReason)>,
+    /// Connections for the driver to close.
+    closes: VecDeque<(ConnId, Close)>,
+    stopping: bool,
+    /// For encoding one event; kept for its capacity.
+    scratch: Vec<u8>,
+    /// For the slots whose deadline has come; kept for its capacity.
+    expired: Vec<u32>,
+    metrics: Metrics,
+}
+
+impl Engine {
+    /// An engine with nobody in it but the lobby.
+    pub fn new(settings: Settings) -> Self {
+        let seed = settings.seed;
+        let hasher = |salt: u64| RandomState::with_seeds(seed, seed ^ salt, !seed, salt);
+        let mut rooms = Slab::new();
+        let mut rooms_by_name = HashMap::with_hasher(hasher(1));
+        let lobby = RoomName::parse(LOBBY).expect("a constant that is a room name");
+        rooms_by_name.insert(lobby.clone(), RoomId::LOBBY);
+        let key = rooms.insert(Room::new(lobby));
+        assert_eq!(key, RoomId::LOBBY.0 as usize, "the lobby is the first room");
+        Self {
+            settings,
+            now: Now::default(),
+            connections: Slab::new(),
+            next_generation: 0,
+            deadlines: Deadlines::new(),
+            roster: Roster::new(hasher(2)),
+            rooms,
+            rooms_by_name,
+            pool: BlockPool::default(),
+            outbox_pool: Vec::new(),
+            outbox_total_bytes: 0,
+            outbox_turn_bytes: 0,
+            dirty: VecDeque::new(),
+            dirty_rooms: VecDeque::new(),
+            visits_left: crate::limits::ROOM_VISITS_MAX,
+            touched_rooms: Vec::new(),
+            waiting: VecDeque::new(),
+            doomed: Vec::new(),
+            resumed: Vec::new(),
+            closes: VecDeque::new(),
+            stopping: false,
+            scratch: Vec::new(),
+            expired: Vec::new(),
+            metrics: Metrics::default(),
+        }
+    }
+
+    /// Counts since the start.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// How many connections there are, closing ones included.
+    pub fn connection_count(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// The connections that there are.
+    pub fn connections(&self) -> impl Iterator<Item = ConnId> + '_ {
+        self.connections.iter().map(|(slot, conn)| ConnId { slot: slot as u32, generation: conn.generation })
+    }
+
+    /// Bytes held for peers: logs, outboxes and unfinished frames. Bounded by [`limits`](crate::limits).
+    pub fn held_bytes(&self) -> usize {
+        let logs: usize = self.rooms.iter().flat_map(|(_, room)| &room.channels).map(|c| c.log.len()).sum();
+        let inboxes: usize = self.connections.iter().map(|(_, conn)| conn.inbox.capacity()).sum();
+        logs + inboxes + self.outbox_total_bytes
+    }
+
+    /// The connection, unless the id is stale.
+    fn connection(&mut self, id: ConnId) -> Option<&mut Connection> {
+        match self.connections.get_mut(id.slot as usize) {
+            Some(conn) if conn.generation == id.generation => Some(conn),
+            _ => {
+                self.metrics.stale_ids += 1;
+                None
+            }
+        }
+    }
+
+    /// The connection with an id that the engine itself holds.
+    fn conn(&self, id: ConnId) -> &Connection {
+        let conn = &self.connections[id.slot as usize];
+        debug_assert_eq!(conn.generation, id.generation, "an id that the engine holds is not stale");
+        conn
+    }
+
+    fn conn_mut(&mut self, id: ConnId) -> &mut Connection {
+        let conn = &mut self.connections[id.slot as usize];
+        debug_assert_eq!(conn.generation, id.generation, "an id that the engine holds is not stale");
+        conn
+    }
+
+    fn room(&self, id: RoomId) -> &Room {
+        &self.rooms[id.0 as usize]
+    }
+
+    fn room_mut(&mut self, id: RoomId) -> &mut Room {
+        &mut self.rooms[id.0 as usize]
+    }
+
+    /// The head of the log that the connection reads: what happens now follows it.
+    fn head_for(&self, conn: &Connection) -> Offset {
+        conn.membership
+            .map_or(Offset::default(), |at| self.room(at.room).channels[at.channel as usize].log.head())
+    }
+
+    /// Walks everything and panics where an invariant does not hold. For tests.
+    pub fn check_invariants(&self) {
+        let mut outbox_bytes = 0;
+        let mut members = 0;
+        let mut names = 0;
+        for id in self.connections() {
+            let conn = self.conn(id);
+            names += usize::from(conn.name.is_some());
+            if let Some(outbox) = &conn.outbox {
+                assert!(!outbox.is_empty(), "an empty outbox is not there");
+                assert_eq!(outbox.entries().map(|entry| entry.bytes).sum::<usize>(), outbox.len());
+                assert!(outbox.entries().zip(outbox.entries().skip(1)).all(|(a, b)| a.after <= b.after));
+                outbox_bytes += outbox.len();
+                assert!(conn.queued || conn.blocked, "what waits is going to be sent");
+            }
+            if let Some(at) = conn.membership {
+                members += 1;
+                let channel = &self.room(at.room).channels[at.channel as usize];
+                let member = &channel.members[at.member as usize];
+                assert_eq!(member.conn, id);
+                assert_eq!(channel.dialect, conn.dialect);
+                assert!(channel.log.tail() <= member.cursor && member.cursor <= channel.log.head());
+            }
+        }
+        assert_eq!(outbox_bytes, self.outbox_total_bytes);
+        assert_eq!(members, self.rooms.iter().map(|(_, room)| room.count()).sum::<usize>());
+        assert_eq!(names, self.roster.len());
+        assert_eq!(self.rooms.len(), self.rooms_by_name.len());
+        for (key, room) in &self.rooms {
+            assert!(key == RoomId::LOBBY.0 as usize || room.count() > 0, "empty rooms vanish");
+            for channel in &room.channels {
+                assert!(channel.log.len() <= self.settings.log_bytes_limit);
+            }
+        }
+    }
+}
+
+/// Everybody's first room.
+const LOBBY: &str = "lobby";

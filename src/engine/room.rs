@@ -1,0 +1,142 @@
+//! A room: for each dialect that has members in it a channel, which is a log and the cursors of its readers.
+
+use super::history::History;
+use super::log::{Log, Offset};
+use super::pool::BlockPool;
+use crate::chat::{ConnId, RoomName};
+use crate::wire::Dialect;
+
+/// A reader of a log.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Member {
+    pub(super) conn: ConnId,
+    /// Everything before it is sent.
+    pub(super) cursor: Offset,
+    /// From the cursor to here there may be frames that this member wrote itself and does not get.
+    pub(super) own_until: Offset,
+}
+
+/// The members of one dialect in a room.
+///
+/// Flushing goes round: `next` is whom it visits next, `due` how many are still to be visited since the last frame was
+/// appended. Members that have everything are passed over.
+#[derive(Debug)]
+pub(super) struct Channel {
+    pub(super) dialect: Dialect,
+    pub(super) log: Log,
+    pub(super) members: Vec<Member>,
+    next: usize,
+    due: usize,
+    /// The head when the round last began, and when the one before began: whoever is not blocked has been visited
+    /// since the latter, so that it has read at least so far.
+    round_began: Offset,
+    last_round_began: Offset,
+}
+
+impl Channel {
+    fn new(dialect: Dialect) -> Self {
+        Self {
+            dialect,
+            log: Log::default(),
+            members: Vec::new(),
+            next: 0,
+            due: 0,
+            round_began: Offset::default(),
+            last_round_began: Offset::default(),
+        }
+    }
+
+    /// Everybody is to be visited (again).
+    pub(super) fn visit_all(&mut self) {
+        self.due = self.members.len();
+    }
+
+    /// The next member that has something to read.
+    fn next_behind(&mut self) -> Option<ConnId> {
+        let head = self.log.head();
+        while self.due > 0 {
+            if self.next >= self.members.len() {
+                self.next = 0;
+                self.last_round_began = self.round_began;
+                self.round_began = head;
+            }
+            let Some(member) = self.members.get(self.next) else { break };
+            self.next += 1;
+            self.due -= 1;
+            if member.cursor < head {
+                return Some(member.conn);
+            }
+        }
+        self.due = 0;
+        self.round_began = head;
+        self.last_round_began = head;
+        None
+    }
+
+    /// Bytes that a member who is not blocked may be behind.
+    pub(super) fn backlog(&self) -> usize {
+        if self.due == 0 { 0 } else { (self.log.head().0 - self.last_round_began.0) as usize }
+    }
+
+    /// Gives back what every member has read.
+    pub(super) fn trim(&mut self, pool: &mut BlockPool) {
+        if self.log.len() > 0 {
+            let head = self.log.head();
+            let read = self.members.iter().map(|member| member.cursor).min().unwrap_or(head);
+            self.log.release(read, pool);
+        }
+    }
+
+    /// Takes a member out; returns who stands at its index now.
+    pub(super) fn remove(&mut self, index: usize) -> Option<ConnId> {
+        self.members.swap_remove(index);
+        // Whoever moved may have moved from before the next to be visited to behind it.
+        if self.due > 0 {
+            self.visit_all();
+        }
+        self.members.get(index).map(|member| member.conn)
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Room {
+    pub(super) name: RoomName,
+    pub(super) channels: Vec<Channel>,
+    pub(super) history: History,
+    /// It waits in the list of rooms to be flushed.
+    pub(super) dirty: bool,
+    /// It waits in the list of rooms to be trimmed.
+    pub(super) touched: bool,
+}
+
+impl Room {
+    pub(super) fn new(name: RoomName) -> Self {
+        Self { name, channels: Vec::new(), history: History::default(), dirty: false, touched: false }
+    }
+
+    /// The channel of a dialect, which stays where it is as long as the room lives.
+    pub(super) fn channel_of(&mut self, dialect: Dialect) -> usize {
+        self.channels.iter().position(|channel| channel.dialect == dialect).unwrap_or_else(|| {
+            self.channels.push(Channel::new(dialect));
+            self.channels.len() - 1
+        })
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.channels.iter().map(|channel| channel.members.len()).sum()
+    }
+
+    pub(super) fn members(&self) -> impl Iterator<Item = &Member> {
+        self.channels.iter().flat_map(|channel| &channel.members)
+    }
+
+    /// The next member in any channel that has something to read.
+    pub(super) fn next_behind(&mut self) -> Option<ConnId> {
+        self.channels.iter_mut().find_map(Channel::next_behind)
+    }
+
+    /// Bytes that a member who is not blocked may be behind.
+    pub(super) fn backlog(&self) -> usize {
+        self.channels.iter().map(Channel::backlog).max().unwrap_or(0)
+    }
+}
