@@ -79,3 +79,47 @@ pub const LINGER_SECONDS_MAX: u64 = 2;
 
 /// Members of one room that are written to before the next room has its turn: about a millisecond at 4 to 5 µs a write.
 pub const ROOM_VISITS_MAX: usize = 256;
+
+// What an operator may ask for.
+
+/// Seconds of a timeout, at most: 30 days. Whoever wants longer means "never", which is 0.
+pub const TIMEOUT_SECONDS_MAX: u64 = 30 * 24 * 60 * 60;
+/// Seconds to flush at shutdown, at most. Supervisors lose their patience after about as long.
+pub const DRAIN_SECONDS_MAX: u64 = 60;
+/// Clients at once, at most. The limit on open files is met long before.
+pub const CLIENTS_MAX: u32 = 1_000_000;
+/// The highest number of a core: the kernel's own `CPU_SETSIZE`, less one.
+pub const CORE_MAX: usize = 1023;
+/// Cores to be pinned to: one a shard, and there is one shard.
+pub const CORES_MAX: usize = 1;
+/// Readiness events taken from the kernel at once. More: they come with the next turn.
+pub const EVENTS_PER_TURN_MAX: usize = 1024;
+/// Connections accepted in a turn. More: they wait for the next one, behind those that are there.
+pub const ACCEPTS_PER_TURN_MAX: usize = 256;
+/// Reads in a turn, one a connection. More: the rest is read in the next one, first come first served.
+pub const READS_PER_TURN_MAX: usize = 1024;
+/// Writes in a turn: about a millisecond. More: the rest is written in the next one, after what was read meanwhile.
+pub const WRITES_PER_TURN_MAX: usize = 256;
+/// Bytes of the one buffer that a shard reads into. What one connection sends beyond it waits for its next read.
+pub const RECEIVE_BUFFER_BYTES: usize = 64 << 10;
+
+// Sockets.
+
+/// Connections that wait to be accepted, a listener; the kernel may allow fewer. More: their handshake is repeated.
+pub const ACCEPT_BACKLOG_MAX: i32 = 4096;
+/// Milliseconds without accepting after the kernel lacked memory or the like for it.
+pub const ACCEPT_PAUSE_MILLIS: u64 = 100;
+/// Open files that are not for clients: listeners, the readiness queue, the waker, the spare one, standard streams, and
+/// what libraries open.
+pub const DESCRIPTORS_RESERVED: u64 = 64;
+/// Seconds of silence after which the kernel asks whether a peer is still there.
+pub const KEEPALIVE_IDLE_SECONDS: u64 = 60;
+/// Seconds between two such questions.
+pub const KEEPALIVE_INTERVAL_SECONDS: u64 = 15;
+/// Such questions without an answer after which the connection is gone.
+pub const KEEPALIVE_PROBES_MAX: u32 = 4;
+/// Seconds that what was sent may stay unacknowledged, or a peer take nothing at all. Longer: the connection is gone.
+pub const UNACKNOWLEDGED_SECONDS_MAX: u64 = 120;
+
+/// Seconds between two log lines about the same trouble. More often: counted, and told with the next line.
+pub const LOG_REPEAT_SECONDS: u64 = 10;

@@ -1,1 +1,78 @@
-fn main() {}
+//! The command `parlance`: arguments, then configuration, then what was asked for.
+//!
+//! Exit status: 0 when it was done, 2 when the arguments or the configuration were refused, 1 when it failed.
+
+mod cli;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use parlance::StartupError;
+use parlance::config::{Config, ConfigError};
+use parlance::telemetry::{self, TelemetryError};
+
+use cli::{Arguments, Command};
+
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Unprintable(#[from] toml::ser::Error),
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    #[error(transparent)]
+    Startup(#[from] StartupError),
+    #[error("cannot write to standard output: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl Failure {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Config(_) => ExitCode::from(2),
+            Self::Unprintable(_) | Self::Telemetry(_) | Self::Startup(_) | Self::Output(_) => {
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads has read enough: `parlance config | head -1`.
+        Err(Failure::Output(cause)) if cause.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Where standard error is closed, the exit status has to say it all.
+            let _ = writeln!(io::stderr(), "parlance: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<(), Failure> {
+    let command = arguments.subcommand();
+    if let Command::Completions { shell } = command {
+        return Ok(print(&cli::completions(shell))?);
+    }
+
+    let config = Config::load(&arguments.sources())?;
+    match command {
+        Command::Completions { .. } => {}
+        Command::CheckConfig => print(config.to_string().as_bytes())?,
+        Command::Config => print(config.to_toml()?.as_bytes())?,
+        Command::Serve => {
+            telemetry::init(&config)?;
+            parlance::serve(&config)?;
+        }
+    }
+    Ok(())
+}
+
+fn print(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes)?;
+    stdout.flush()
+}

@@ -97,26 +97,23 @@ impl Engine {
                 self.dirty_rooms.rotate_left(1);
                 continue;
             }
-            match self.room_mut(room).next_behind() {
-                Some(id) => {
-                    self.visits_left -= 1;
-                    if !self.conn(id).blocked {
-                        return Some(id);
-                    }
+            if let Some(id) = self.room_mut(room).next_behind() {
+                self.visits_left -= 1;
+                if !self.conn(id).blocked {
+                    return Some(id);
                 }
-                None => {
-                    self.room_mut(room).dirty = false;
-                    self.dirty_rooms.pop_front();
-                    self.visits_left = ROOM_VISITS_MAX;
-                }
+            } else {
+                self.room_mut(room).dirty = false;
+                self.dirty_rooms.pop_front();
+                self.visits_left = ROOM_VISITS_MAX;
             }
         }
         None
     }
 
-    /// Whether [`Engine::next_to_flush`] may have more.
-    pub fn has_dirty(&self) -> bool {
-        !(self.dirty.is_empty() && self.dirty_rooms.is_empty())
+    /// Whether another turn has something to do even if nothing happens until then.
+    pub fn has_work(&self) -> bool {
+        !(self.dirty.is_empty() && self.dirty_rooms.is_empty() && self.waiting.is_empty())
     }
 
     /// Borrows what is to be written to a connection, as slices for one `writev`. None: call [`Engine::wrote`] all the

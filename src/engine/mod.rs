@@ -74,7 +74,7 @@ use roster::Roster;
 use timers::Deadlines;
 
 /// What happens with a member that fell behind its room's log.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LagPolicy {
     /// It skips to the head and is told how many messages it missed.
@@ -156,6 +156,7 @@ pub struct Engine {
     rooms: Slab<Room>,
     rooms_by_name: HashMap<RoomName, RoomId, RandomState>,
     pool: BlockPool,
+    #[expect(clippy::vec_box, reason = "they move between here and connections, which hold them by pointer")]
     outbox_pool: Vec<Box<Outbox>>,
     /// Bytes in all outboxes.
     outbox_total_bytes: usize,

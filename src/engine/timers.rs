@@ -73,7 +73,7 @@ mod tests {
         assert_eq!(deadlines.next(), Some(ms(5000)));
         let mut expired = Vec::new();
         deadlines.sweep(ms(11_499), &mut expired);
-        assert_eq!(expired, []);
+        assert!(expired.is_empty());
         deadlines.sweep(ms(12_000), &mut expired);
         assert_eq!(expired, [3]);
         assert_eq!(deadlines.next(), Some(ms(24_000)));

@@ -1,0 +1,301 @@
+//! The command line: its grammar, and the words of `--help`.
+//!
+//! Flags are passed on as text, under the name of their setting: what a value may be is said in one place, the
+//! configuration, for all sources. The defaults stated here are checked against it by the tests below.
+
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
+use clap_complete::Shell;
+use parlance::config::Sources;
+
+const LONG_ABOUT: &str = "\
+Parlance is one self-hosted chat server that speaks many wire dialects into one set of names and rooms. \
+People on different dialects meet in the same room.
+
+Without a subcommand it serves, until it is told to stop (Ctrl-C or SIGTERM).";
+
+const AFTER_HELP: &str = "\
+Every flag can also be set in a file (parlance.toml in the working directory, or the one that --config names) \
+under the flag's name, and in the environment, in capitals: --idle-timeout is PARLANCE_IDLE_TIMEOUT. Flags win \
+over the environment, the environment wins over the file. PORT stands for --line, and RUST_LOG for --log, where \
+PARLANCE_LINE and PARLANCE_LOG are not set.
+
+Examples:
+  parlance                               serve on this machine only: nc 127.0.0.1 4000
+  parlance --bind 0.0.0.0                serve everyone who can reach this machine
+  parlance --line 4444 --slash off       one dialect only, on another port
+  parlance --slash '[::1]:7000'          an address of its own for one dialect
+  parlance --line 0 --ready-file r.json  any free port; the file says which it became
+  parlance config > parlance.toml        write the configuration down, to edit it
+  parlance check-config --config p.toml  say what a file means, without serving
+  parlance completions bash > FILE       complete the command line in bash, once FILE is sourced
+
+Exit status: 0 when told to stop, 1 when it could not start, 2 when the arguments or the configuration are wrong.";
+
+/// One self-hosted chat server that speaks many wire dialects into one set of rooms
+#[derive(Debug, Parser)]
+#[command(name = "parlance", version, long_about = LONG_ABOUT, after_help = AFTER_HELP)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub(crate) enum Command {
+    /// Serve (what happens without a subcommand, too)
+    Serve,
+    /// Say in words what the configuration means, or what is wrong with it
+    CheckConfig,
+    /// Print the configuration in effect, as a parlance.toml
+    Config,
+    /// Print a script that completes the command line in a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Flags {
+    /// Read this file instead of parlance.toml; it must exist
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    config: Option<PathBuf>,
+
+    /// Address to listen on: 127.0.0.1 for this machine only, 0.0.0.0 or :: for everyone [default: 127.0.0.1]
+    #[arg(long, global = true, value_name = "IP", help_heading = "Where it listens")]
+    bind: Option<String>,
+
+    /// Where the line dialect listens: a port, an address with port, or off; port 0 is any free one
+    /// [default: 4000]
+    #[arg(
+        long,
+        global = true,
+        visible_alias = "port",
+        value_name = "ENDPOINT",
+        allow_negative_numbers = true,
+        help_heading = "Where it listens"
+    )]
+    line: Option<String>,
+
+    /// Where the slash dialect listens: a port, an address with port, or off; port 0 is any free one
+    /// [default: 7000]
+    #[arg(
+        long,
+        global = true,
+        value_name = "ENDPOINT",
+        allow_negative_numbers = true,
+        help_heading = "Where it listens"
+    )]
+    slash: Option<String>,
+
+    /// Close a line client that has sent no line for this long; 0 for never [default: 60]
+    #[arg(
+        long,
+        global = true,
+        value_name = "SECONDS",
+        allow_negative_numbers = true,
+        help_heading = "What clients may do"
+    )]
+    idle_timeout: Option<String>,
+
+    /// Close a slash client that has sent no line for this long; 0 for never [default: 3600]
+    #[arg(
+        long,
+        global = true,
+        value_name = "SECONDS",
+        allow_negative_numbers = true,
+        help_heading = "What clients may do"
+    )]
+    slash_idle_timeout: Option<String>,
+
+    /// Close a connection that has not logged in after this long; 0 for never [default: 60]
+    #[arg(
+        long,
+        global = true,
+        value_name = "SECONDS",
+        allow_negative_numbers = true,
+        help_heading = "What clients may do"
+    )]
+    login_timeout: Option<String>,
+
+    /// Most clients at once; auto is what the limit on open files allows [default: auto]
+    #[arg(
+        long,
+        global = true,
+        value_name = "COUNT|auto",
+        allow_negative_numbers = true,
+        help_heading = "What clients may do"
+    )]
+    max_clients: Option<String>,
+
+    /// What happens to a member that cannot keep up with its room: skip to the latest message and say how many
+    /// were missed, or close [default: skip]
+    #[arg(long, global = true, value_name = "POLICY", value_parser = ["skip", "close"], hide_possible_values = true,
+          help_heading = "What clients may do")]
+    lag: Option<String>,
+
+    /// How much of a room's latest messages is kept for slow members, for each dialect [default: 1048576]
+    #[arg(
+        long,
+        global = true,
+        value_name = "BYTES",
+        allow_negative_numbers = true,
+        help_heading = "What clients may do"
+    )]
+    log_bytes: Option<String>,
+
+    /// At shutdown, how long clients have to receive what they are owed [default: 3]
+    #[arg(
+        long,
+        global = true,
+        value_name = "SECONDS",
+        allow_negative_numbers = true,
+        help_heading = "How it runs"
+    )]
+    drain_timeout: Option<String>,
+
+    /// Run on this core only [default: any]
+    #[arg(
+        long,
+        global = true,
+        value_name = "CORE",
+        allow_negative_numbers = true,
+        help_heading = "How it runs"
+    )]
+    pin: Option<String>,
+
+    /// What to log: off, error, warn, info, debug, trace, or a filter such as info,parlance=debug
+    /// [default: info]
+    #[arg(long, global = true, value_name = "LEVEL", help_heading = "How it runs")]
+    log: Option<String>,
+
+    /// How to log, on standard error: text for people, json for programs [default: text]
+    #[arg(long, global = true, value_name = "FORMAT", value_parser = ["text", "json"], hide_possible_values = true,
+          help_heading = "How it runs")]
+    log_format: Option<String>,
+
+    /// Once everything listens, write the addresses to this open descriptor, as a line of JSON
+    #[arg(
+        long,
+        global = true,
+        value_name = "FD",
+        allow_negative_numbers = true,
+        help_heading = "How it runs"
+    )]
+    ready_fd: Option<String>,
+
+    /// Once everything listens, write the addresses to this file, as a line of JSON
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "How it runs")]
+    ready_file: Option<String>,
+}
+
+impl Arguments {
+    pub(crate) fn subcommand(&self) -> Command {
+        self.command.unwrap_or(Command::Serve)
+    }
+
+    /// This process's sources of configuration, with the flags that were given.
+    pub(crate) fn sources(self) -> Sources {
+        let flags = self.flags.settings();
+        Sources::of_process(self.flags.config, flags)
+    }
+}
+
+impl Flags {
+    fn settings(&self) -> Vec<(&'static str, String)> {
+        let all = [
+            ("bind", &self.bind),
+            ("line", &self.line),
+            ("slash", &self.slash),
+            ("idle-timeout", &self.idle_timeout),
+            ("slash-idle-timeout", &self.slash_idle_timeout),
+            ("login-timeout", &self.login_timeout),
+            ("max-clients", &self.max_clients),
+            ("lag", &self.lag),
+            ("log-bytes", &self.log_bytes),
+            ("drain-timeout", &self.drain_timeout),
+            ("pin", &self.pin),
+            ("log", &self.log),
+            ("log-format", &self.log_format),
+            ("ready-fd", &self.ready_fd),
+            ("ready-file", &self.ready_file),
+        ];
+        all.into_iter().filter_map(|(key, value)| Some((key, value.clone()?))).collect()
+    }
+}
+
+/// The script that completes the command line in `shell`.
+pub(crate) fn completions(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "parlance", &mut script);
+    script
+}
+
+#[cfg(test)]
+mod tests {
+    use parlance::config::Config;
+
+    use super::*;
+
+    #[test]
+    fn the_grammar_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_setting_is_a_flag_that_says_its_default_and_passes_on_its_value() {
+        let defaults = toml::Table::try_from(Config::default()).expect("a table");
+        let definition = Arguments::command();
+        for key in Config::KEYS {
+            let argument = definition
+                .get_arguments()
+                .find(|argument| argument.get_long() == Some(key))
+                .unwrap_or_else(|| panic!("no flag --{key}"));
+            let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+            let default = match defaults.get(key) {
+                None => None,
+                Some(toml::Value::String(text)) => Some(text.clone()),
+                Some(toml::Value::Array(none)) if none.is_empty() => Some("any".to_owned()),
+                Some(other) => Some(other.to_string()),
+            };
+            match default {
+                Some(default) => {
+                    assert!(help.ends_with(&format!("[default: {default}]")), "{key}: {help}");
+                }
+                None => assert!(!help.contains("[default"), "{key}: {help}"),
+            }
+
+            // Only flags with a closed set of values have the parser itself look at the value.
+            let values = argument.get_possible_values();
+            let value = values.first().map_or("1", |value| value.get_name());
+            let arguments = ["parlance", &format!("--{key}"), value];
+            let parsed = Arguments::try_parse_from(arguments).expect("parsed");
+            assert_eq!(parsed.flags.settings(), [(key, value.to_owned())]);
+        }
+    }
+
+    #[test]
+    fn flags_stand_before_and_after_the_subcommand() {
+        for words in [["--line", "5", "config"], ["config", "--line", "5"], ["config", "--port", "5"]] {
+            let words = std::iter::once("parlance").chain(words);
+            let parsed = Arguments::try_parse_from(words).expect("parsed");
+            assert_eq!(parsed.subcommand(), Command::Config);
+            assert_eq!(parsed.flags.settings(), [("line", "5".to_owned())]);
+        }
+    }
+
+    #[test]
+    fn a_negative_number_is_a_value_for_the_configuration_to_refuse() {
+        let parsed = Arguments::try_parse_from(["parlance", "--pin", "-1"]).expect("parsed");
+        assert_eq!(parsed.flags.settings(), [("pin", "-1".to_owned())]);
+    }
+
+    #[test]
+    fn without_a_subcommand_it_serves() {
+        let parsed = Arguments::try_parse_from(["parlance"]).expect("parsed");
+        assert_eq!(parsed.subcommand(), Command::Serve);
+    }
+}

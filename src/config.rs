@@ -1,0 +1,198 @@
+//! What one server is told to do: every setting, its default, and where it may come from.
+//!
+//! A [`Config`] is put together once, before anything starts, and never changes afterwards. Sources are
+//! merged in this order, the later winning: the defaults, the file (`parlance.toml` in the working
+//! directory if there is one, or `--config FILE`), the environment (`RUST_LOG` and `PORT`, then `PARLANCE_…`),
+//! the flags. A setting has one name everywhere: `idle-timeout` in the file, `--idle-timeout` as a
+//! flag, `PARLANCE_IDLE_TIMEOUT` in the environment.
+//!
+//! Loading reads the file and nothing else: environment and flags are handed in ([`Sources`]). A key that
+//! does not exist and a value that cannot be used are refused, never ignored; see [`ConfigError`].
+
+mod endpoint;
+mod error;
+mod field;
+mod sources;
+mod summary;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::LagPolicy;
+use crate::wire::Dialect;
+
+pub use endpoint::Endpoint;
+pub use error::{ConfigError, Origin};
+pub use field::{LogFormat, MaxClients};
+pub use sources::Sources;
+
+/// Everything that can be set. `Serialize` writes what [`Config::load`] reads back as the same value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// The address that dialects with only a port listen on.
+    #[serde(deserialize_with = "field::bind")]
+    pub bind: IpAddr,
+
+    /// Where the line dialect listens.
+    pub line: Endpoint,
+
+    /// Where the slash dialect listens.
+    pub slash: Endpoint,
+
+    /// How long a line client may stay without sending a line; `None` for ever.
+    #[serde(with = "field::timeout")]
+    pub idle_timeout: Option<Duration>,
+
+    /// How long a slash client may stay without sending a line; `None` for ever.
+    #[serde(with = "field::timeout")]
+    pub slash_idle_timeout: Option<Duration>,
+
+    /// How long a connection may take to log in; `None` for ever.
+    #[serde(with = "field::timeout")]
+    pub login_timeout: Option<Duration>,
+
+    /// How many clients may be connected at once.
+    pub max_clients: MaxClients,
+
+    /// What happens to a member that cannot keep up with its room.
+    #[serde(deserialize_with = "field::lag")]
+    pub lag: LagPolicy,
+
+    /// How many bytes of its latest frames a room keeps for slow members, for each dialect.
+    #[serde(deserialize_with = "field::log_bytes")]
+    pub log_bytes: usize,
+
+    /// How long clients have at shutdown to receive what they are owed.
+    #[serde(with = "field::drain")]
+    pub drain_timeout: Duration,
+
+    /// The cores to run on, one a shard; empty leaves it to the kernel.
+    #[serde(deserialize_with = "field::pin")]
+    pub pin: Vec<usize>,
+
+    /// Which events are logged: a level, or a filter as `tracing_subscriber::EnvFilter` reads it.
+    #[serde(deserialize_with = "field::log")]
+    pub log: String,
+
+    /// How events are logged.
+    pub log_format: LogFormat,
+
+    /// The open descriptor that is told, as JSON, once everything listens.
+    #[serde(deserialize_with = "field::ready_fd", skip_serializing_if = "Option::is_none")]
+    pub ready_fd: Option<u32>,
+
+    /// The file that is written, as JSON, once everything listens.
+    #[serde(deserialize_with = "field::ready_file", skip_serializing_if = "Option::is_none")]
+    pub ready_file: Option<PathBuf>,
+}
+
+impl Config {
+    /// The name of every setting, as the file has it, in the order of the fields.
+    pub const KEYS: [&str; 15] = [
+        "bind",
+        "line",
+        "slash",
+        "idle-timeout",
+        "slash-idle-timeout",
+        "login-timeout",
+        "max-clients",
+        "lag",
+        "log-bytes",
+        "drain-timeout",
+        "pin",
+        "log",
+        "log-format",
+        "ready-fd",
+        "ready-file",
+    ];
+
+    /// Merges `sources` over the defaults. The only thing that it touches is the configuration file.
+    ///
+    /// # Errors
+    ///
+    /// The first thing found that cannot be used, with its name, its origin and the remedy.
+    pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
+        let layers = sources.layers()?;
+        let config: Self = layers.merge()?;
+
+        let listeners = config.listeners();
+        if listeners.is_empty() {
+            return Err(ConfigError::NothingListens {
+                origins: config.endpoints().map(|(key, _)| (key, layers.origin(key))).to_vec(),
+            });
+        }
+        for (index, &(second, address)) in listeners.iter().enumerate() {
+            let taken = listeners[..index].iter().find(|(_, other)| overlap(*other, address));
+            if let Some(&(first, _)) = taken {
+                return Err(ConfigError::SameAddress {
+                    address,
+                    origins: [first, second]
+                        .map(|dialect| (dialect.name(), layers.origin(dialect.name())))
+                        .to_vec(),
+                });
+            }
+        }
+        Ok(config)
+    }
+
+    /// Each dialect's name, which is its key as well, and its endpoint.
+    pub fn endpoints(&self) -> [(&'static str, Endpoint); 2] {
+        Dialect::ALL.map(|dialect| (dialect.name(), self.endpoint(dialect)))
+    }
+
+    fn endpoint(&self, dialect: Dialect) -> Endpoint {
+        match dialect {
+            Dialect::Line => self.line,
+            Dialect::Slash => self.slash,
+        }
+    }
+
+    /// The dialects that are on, and the address that each listens on.
+    pub fn listeners(&self) -> Vec<(Dialect, SocketAddr)> {
+        let resolve = |dialect| Some((dialect, self.endpoint(dialect).resolve(self.bind)?));
+        Dialect::ALL.into_iter().filter_map(resolve).collect()
+    }
+
+    /// The configuration as the text of a `parlance.toml`.
+    ///
+    /// # Errors
+    ///
+    /// Only when [`Config::ready_file`] is not UTF-8, which no source can make it.
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string(self)
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            line: Endpoint::Port(4000),
+            slash: Endpoint::Port(7000),
+            idle_timeout: Some(Duration::from_secs(60)),
+            slash_idle_timeout: Some(Duration::from_secs(3600)),
+            login_timeout: Some(Duration::from_secs(60)),
+            max_clients: MaxClients::Auto,
+            lag: LagPolicy::Skip,
+            log_bytes: 1024 * 1024,
+            drain_timeout: Duration::from_secs(3),
+            pin: Vec::new(),
+            log: "info".to_owned(),
+            log_format: LogFormat::Text,
+            ready_fd: None,
+            ready_file: None,
+        }
+    }
+}
+
+/// Whether the kernel would refuse the second of these as already in use.
+///
+/// Port 0 asks for any free port, so it meets nothing; `0.0.0.0` meets every IPv4 address, `::` every IPv6 one.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let any = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() != 0 && one.port() == other.port() && one.is_ipv4() == other.is_ipv4() && (any || one == other)
+}

@@ -1,0 +1,270 @@
+//! How the value of each setting is read and written.
+//!
+//! The file has integers, strings and arrays; the environment and the flags have text only. So each setting is
+//! read from its text, an integer being turned into text first, and one rule holds for every source.
+//!
+//! A refused value fails with the remedy, and nothing but the remedy, as its message: which field it was, what
+//! the value was and where it came from is known, and added, where the sources are merged.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
+use serde::{Serialize, Serializer};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::engine::LagPolicy;
+use crate::limits::{CLIENTS_MAX, CORE_MAX, CORES_MAX, LOG_BYTES_LIMIT_MAX, LOG_BYTES_LIMIT_MIN};
+
+/// How many clients may be connected at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MaxClients {
+    /// As many as the limit on open files allows.
+    Auto,
+    /// This many, 1 to [`CLIENTS_MAX`].
+    Limit(u32),
+}
+
+/// How events are logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// A line of text an event, for people.
+    Text,
+    /// A JSON object an event, for programs.
+    Json,
+}
+
+/// Reads a string or an integer through `parse`, which gives `None` for what `remedy` then explains.
+pub(super) fn scalar<'de, D, T, P>(deserializer: D, remedy: &str, parse: P) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    P: FnOnce(&str) -> Option<T>,
+{
+    deserializer.deserialize_any(Scalar { remedy, parse, value: PhantomData })
+}
+
+struct Scalar<'a, T, P> {
+    remedy: &'a str,
+    parse: P,
+    value: PhantomData<T>,
+}
+
+impl<T, P: FnOnce(&str) -> Option<T>> Visitor<'_> for Scalar<'_, T, P> {
+    type Value = T;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.remedy)
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<T, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<T, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        (self.parse)(text).ok_or_else(|| E::custom(self.remedy))
+    }
+}
+
+/// A number from `min` to `max`, both allowed.
+fn within<N: FromStr + PartialOrd>(text: &str, min: N, max: N) -> Option<N> {
+    text.parse().ok().filter(|number| (min..=max).contains(number))
+}
+
+pub(super) fn bind<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IpAddr, D::Error> {
+    let remedy = "use an IP address: 127.0.0.1 for this machine only, 0.0.0.0 or :: for everyone";
+    scalar(deserializer, remedy, |text| text.parse().ok())
+}
+
+pub(super) fn log_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    let remedy = format!("use a number of bytes from {LOG_BYTES_LIMIT_MIN} to {LOG_BYTES_LIMIT_MAX}");
+    scalar(deserializer, &remedy, |text| within(text, LOG_BYTES_LIMIT_MIN, LOG_BYTES_LIMIT_MAX))
+}
+
+pub(super) fn lag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LagPolicy, D::Error> {
+    scalar(deserializer, "use skip or close", |text| match text {
+        "skip" => Some(LagPolicy::Skip),
+        "close" => Some(LagPolicy::Close),
+        _ => None,
+    })
+}
+
+pub(super) fn ready_fd<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    let max = i32::MAX.unsigned_abs();
+    let remedy = "use the number of an open descriptor, 1 or higher";
+    scalar(deserializer, remedy, |text| within(text, 1, max).map(Some))
+}
+
+pub(super) fn ready_file<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+    let remedy = "use the path of a file to write, in a directory that exists";
+    scalar(deserializer, remedy, |text| {
+        let path = PathBuf::from(text);
+        let names_a_file = path.file_name().is_some() && !text.ends_with('/');
+        names_a_file.then_some(Some(path))
+    })
+}
+
+pub(super) fn log<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let remedy = "use off, error, warn, info, debug or trace, or a filter such as \
+                  info,parlance::reactor=debug";
+    scalar(deserializer, remedy, |text| selects_something(text).then(|| text.to_owned()))
+}
+
+/// Whether `text` is a filter that means what it says.
+///
+/// A bare word that is no level would be taken for the name of a module, all of which is to be logged: `inof`
+/// would silence everything else without a word. So it is refused; `inof=trace` says the same on purpose.
+fn selects_something(text: &str) -> bool {
+    let mut directives = text.split(',').filter(|piece| !piece.is_empty()).peekable();
+    let any = directives.peek().is_some();
+    let meant = directives
+        .all(|piece| piece.contains(['=', '[', ']', '{', '}']) || piece.parse::<LevelFilter>().is_ok());
+    any && meant && EnvFilter::try_new(text).is_ok()
+}
+
+pub(super) fn pin<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<usize>, D::Error> {
+    let Cores(cores) = Cores::deserialize(deserializer)?;
+    if cores.len() > CORES_MAX {
+        return Err(de::Error::custom("one shard: give one core"));
+    }
+    Ok(cores)
+}
+
+/// Core numbers: an integer, text with commas, or an array of either.
+struct Cores(Vec<usize>);
+
+struct CoresVisitor;
+
+impl CoresVisitor {
+    fn remedy() -> String {
+        format!("use the number of a core, 0 to {CORE_MAX}")
+    }
+}
+
+impl<'de> Visitor<'de> for CoresVisitor {
+    type Value = Cores;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&Self::remedy())
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Cores, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Cores, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Cores, E> {
+        text.split(',')
+            .map(|core| within(core.trim(), 0, CORE_MAX))
+            .collect::<Option<_>>()
+            .map(Cores)
+            .ok_or_else(|| E::custom(Self::remedy()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Cores, A::Error> {
+        let mut cores = Vec::new();
+        while let Some(Cores(more)) = sequence.next_element()? {
+            cores.extend(more);
+        }
+        Ok(Cores(cores))
+    }
+}
+
+impl<'de> Deserialize<'de> for Cores {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(CoresVisitor)
+    }
+}
+
+/// Whole seconds after which something happens, 0 for never.
+pub(super) mod timeout {
+    use std::time::Duration;
+
+    use serde::{Deserializer, Serializer};
+
+    use crate::limits::TIMEOUT_SECONDS_MAX;
+
+    #[expect(clippy::ref_option, reason = "the signature that serde asks for")]
+    pub(in crate::config) fn serialize<S: Serializer>(
+        timeout: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(timeout.map_or(0, |timeout| timeout.as_secs()))
+    }
+
+    pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        let days = TIMEOUT_SECONDS_MAX / (24 * 60 * 60);
+        let remedy = format!("use whole seconds, from 0 (never) to {TIMEOUT_SECONDS_MAX} ({days} days)");
+        super::scalar(deserializer, &remedy, |text| {
+            let seconds = super::within(text, 0, TIMEOUT_SECONDS_MAX)?;
+            Some((seconds > 0).then(|| Duration::from_secs(seconds)))
+        })
+    }
+}
+
+/// Whole seconds to flush at shutdown, 0 for at once.
+pub(super) mod drain {
+    use std::time::Duration;
+
+    use serde::{Deserializer, Serializer};
+
+    use crate::limits::DRAIN_SECONDS_MAX;
+
+    pub(in crate::config) fn serialize<S: Serializer>(
+        drain: &Duration,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(drain.as_secs())
+    }
+
+    pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Duration, D::Error> {
+        let remedy = format!("use whole seconds, from 0 (at once) to {DRAIN_SECONDS_MAX}");
+        super::scalar(deserializer, &remedy, |text| {
+            super::within(text, 0, DRAIN_SECONDS_MAX).map(Duration::from_secs)
+        })
+    }
+}
+
+impl Serialize for MaxClients {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Auto => serializer.serialize_str("auto"),
+            Self::Limit(limit) => serializer.serialize_u32(*limit),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for MaxClients {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let remedy = format!("use a number from 1 to {CLIENTS_MAX}, or auto");
+        scalar(deserializer, &remedy, |text| match text {
+            "auto" => Some(Self::Auto),
+            number => within(number, 1, CLIENTS_MAX).map(Self::Limit),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for LogFormat {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        scalar(deserializer, "use text or json", |text| match text {
+            "text" => Some(Self::Text),
+            "json" => Some(Self::Json),
+            _ => None,
+        })
+    }
+}

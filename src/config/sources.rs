@@ -1,0 +1,211 @@
+//! Where settings come from, and how they are merged, the later over the earlier.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use figment::error::Kind;
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider};
+
+use super::error::{FILE_NAME, VARIABLE_PREFIX, variable};
+use super::{Config, ConfigError, Origin};
+
+/// The variable that names the configuration file, as `--config` does.
+const FILE_VARIABLE: &str = "PARLANCE_CONFIG";
+
+/// Variables that others have made customary, and the setting that each stands for.
+const CUSTOMARY: [(&str, &str); 2] = [("RUST_LOG", "log"), ("PORT", "line")];
+
+/// What people write who know the setting by another name; for suggestions only.
+const SYNONYMS: [(&str, &str); 5] =
+    [("port", "line"), ("host", "bind"), ("address", "bind"), ("log-level", "log"), ("cpu", "pin")];
+
+/// Everything that a configuration is made from, besides the defaults.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// The file that `--config` names; it must exist.
+    pub file: Option<PathBuf>,
+    /// The directory in which `parlance.toml` is read when no file is named; empty for the working directory.
+    pub directory: PathBuf,
+    /// All environment variables. Those that are not ours are ignored, and those that are empty count as unset.
+    pub environment: Vec<(OsString, OsString)>,
+    /// The flags that were given: a key of [`Config::KEYS`], and the text.
+    pub flags: Vec<(&'static str, String)>,
+}
+
+impl Sources {
+    /// The working directory and environment of this process, with the given file and flags.
+    pub fn of_process(file: Option<PathBuf>, flags: Vec<(&'static str, String)>) -> Self {
+        Self { file, directory: PathBuf::new(), environment: std::env::vars_os().collect(), flags }
+    }
+
+    pub(super) fn layers(&self) -> Result<Layers, ConfigError> {
+        let mut layers: Vec<Layer> = self.file_layer()?.into_iter().collect();
+        for (name, key) in CUSTOMARY {
+            if let Some(value) = self.variable(name) {
+                layers.push(Layer::of_variable(name, key, value)?);
+            }
+        }
+        for (name, value) in &self.environment {
+            // A name that is not UTF-8 keeps its prefix, so that it is refused as unknown rather than missed.
+            let name = name.to_string_lossy();
+            let Some(rest) = name.strip_prefix(VARIABLE_PREFIX) else {
+                continue;
+            };
+            if name != FILE_VARIABLE && !value.is_empty() {
+                let key = rest.to_ascii_lowercase().replace('_', "-");
+                layers.push(Layer::of_variable(&name, &key, value)?);
+            }
+        }
+        for (key, value) in &self.flags {
+            layers.push(Layer::single(Origin::Flag, key, value));
+        }
+
+        for layer in &layers {
+            layer.check_keys()?;
+        }
+        Ok(Layers(layers))
+    }
+
+    /// The value of an environment variable, unless it is unset or empty.
+    fn variable(&self, name: &str) -> Option<&OsStr> {
+        self.environment
+            .iter()
+            .find(|(candidate, value)| candidate == name && !value.is_empty())
+            .map(|(_, value)| value.as_os_str())
+    }
+
+    /// The file's layer; `None` when there is no file and none was asked for.
+    fn file_layer(&self) -> Result<Option<Layer>, ConfigError> {
+        let named_by_variable = || Some((PathBuf::from(self.variable(FILE_VARIABLE)?), FILE_VARIABLE));
+        let (path, named_by) = match (&self.file, named_by_variable()) {
+            (Some(path), _) => (path.clone(), Origin::Flag),
+            (None, Some((path, name))) => (path, Origin::Environment(name.to_owned())),
+            (None, None) => (self.directory.join(FILE_NAME), Origin::Default),
+        };
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Layer::of_file(&path, &text).map(Some),
+            Err(cause) if named_by == Origin::Default && cause.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(cause) => Err(ConfigError::Unreadable { path, named_by, cause }),
+        }
+    }
+}
+
+/// The settings of one origin: a whole file, one environment variable, or one flag.
+#[derive(Debug)]
+struct Layer {
+    origin: Origin,
+    settings: Dict,
+}
+
+impl Layer {
+    fn of_file(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let settings = toml::from_str(text).map_err(|error| ConfigError::Malformed {
+            path: path.to_owned(),
+            message: error.to_string().trim_end().to_owned(),
+        })?;
+        Ok(Self { origin: Origin::File(path.to_owned()), settings })
+    }
+
+    fn of_variable(name: &str, key: &str, value: &OsStr) -> Result<Self, ConfigError> {
+        let origin = Origin::Environment(name.to_owned());
+        let text = value.to_str().ok_or_else(|| ConfigError::NotText { variable: name.to_owned() })?;
+        Ok(Self::single(origin, key, text))
+    }
+
+    fn single(origin: Origin, key: &str, text: &str) -> Self {
+        let settings = Dict::from([(key.to_owned(), Value::from(text))]);
+        Self { origin, settings }
+    }
+
+    /// Refuses a key that is no setting, and a variable that is one but for its letters (`PARLANCE_Line`).
+    fn check_keys(&self) -> Result<(), ConfigError> {
+        let misspelt = |key: &&String| match &self.origin {
+            Origin::Environment(name) if name.starts_with(VARIABLE_PREFIX) => *name != variable(key),
+            Origin::Default | Origin::File(_) | Origin::Environment(_) | Origin::Flag => false,
+        };
+        let unknown = |key: &&String| !Config::KEYS.contains(&key.as_str());
+        match self.settings.keys().find(|key| unknown(key) || misspelt(key)) {
+            None => Ok(()),
+            Some(name) => Err(ConfigError::UnknownKey {
+                name: name.clone(),
+                origin: self.origin.clone(),
+                suggestion: nearest(name),
+            }),
+        }
+    }
+}
+
+impl Provider for Layer {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.origin.to_string())
+    }
+
+    fn data(&self) -> figment::Result<Map<Profile, Dict>> {
+        Ok(Map::from([(Profile::Default, self.settings.clone())]))
+    }
+}
+
+/// Every layer, the earlier below the later.
+#[derive(Debug)]
+pub(super) struct Layers(Vec<Layer>);
+
+impl Layers {
+    pub(super) fn merge(&self) -> Result<Config, ConfigError> {
+        let merged = self.0.iter().fold(Figment::new(), |below, layer| below.merge(layer));
+        merged.extract().map_err(|error| self.refusal(&error))
+    }
+
+    /// What set `key`: the topmost layer that has it.
+    pub(super) fn origin(&self, key: &str) -> Origin {
+        self.topmost(key).map_or(Origin::Default, |layer| layer.origin.clone())
+    }
+
+    fn topmost(&self, key: &str) -> Option<&Layer> {
+        self.0.iter().rev().find(|layer| layer.settings.contains_key(key))
+    }
+
+    fn refusal(&self, error: &figment::Error) -> ConfigError {
+        let key = error.path.first().cloned().unwrap_or_default();
+        let value = self.topmost(&key).and_then(|layer| layer.settings.get(&key));
+        ConfigError::InvalidValue {
+            value: value.map_or_else(String::new, quoted),
+            origin: self.origin(&key),
+            remedy: match &error.kind {
+                // Both hold a remedy that `field` wrote: the second where the value had the wrong type.
+                Kind::Message(remedy) | Kind::InvalidType(_, remedy) => remedy.clone(),
+                other => other.to_string(),
+            },
+            key,
+        }
+    }
+}
+
+/// The value as it was written, in quotes, on one line and not too long to read.
+fn quoted(value: &Value) -> String {
+    const SHOWN_CHARS_MAX: usize = 80;
+    let text = match value {
+        Value::Dict(..) => return "a table".to_owned(),
+        Value::String(_, text) => text.escape_debug().to_string(),
+        Value::Char(..) | Value::Bool(..) | Value::Num(..) | Value::Empty(..) | Value::Array(..) => {
+            toml::Value::try_from(value).map_or_else(|_| String::new(), |value| value.to_string())
+        }
+    };
+    match text.char_indices().nth(SHOWN_CHARS_MAX) {
+        Some((end, _)) => format!("`{}…`", &text[..end]),
+        None => format!("`{text}`"),
+    }
+}
+
+/// The key that someone who wrote `name` probably meant.
+fn nearest(name: &str) -> Option<&'static str> {
+    let name = name.to_ascii_lowercase().replace('_', "-");
+    let synonym = SYNONYMS.iter().find(|(other, _)| *other == name);
+    let closest = Config::KEYS
+        .map(|key| (strsim::damerau_levenshtein(&name, key), key))
+        .into_iter()
+        .min()
+        .filter(|(distance, key)| *distance <= (key.len() / 3).max(1));
+    synonym.map(|(_, key)| *key).or(closest.map(|(_, key)| key))
+}

@@ -1,0 +1,107 @@
+//! Listeners: made with every option that the sockets which they accept are to have, so that an accept costs one system
+//! call and no `setsockopt`.
+
+use std::fs::File;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use mio::net::{TcpListener, TcpStream};
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+
+use crate::limits::{
+    ACCEPT_BACKLOG_MAX, KEEPALIVE_IDLE_SECONDS, KEEPALIVE_INTERVAL_SECONDS, KEEPALIVE_PROBES_MAX,
+    UNACKNOWLEDGED_SECONDS_MAX,
+};
+use crate::wire::Dialect;
+
+/// A listening socket of one dialect.
+#[derive(Debug)]
+pub(super) struct Listener {
+    pub(super) dialect: Dialect,
+    pub(super) address: SocketAddr,
+    pub(super) socket: TcpListener,
+    /// Connections may be waiting that no readiness will be told of again.
+    pub(super) ready: bool,
+}
+
+impl Listener {
+    pub(super) fn bind(dialect: Dialect, address: SocketAddr) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        if address.is_ipv6() {
+            // The two families are bound one by one, as they are configured.
+            socket.set_only_v6(true)?;
+        }
+        socket.set_tcp_nodelay(true)?;
+        let keepalive = TcpKeepalive::new()
+            .with_time(Duration::from_secs(KEEPALIVE_IDLE_SECONDS))
+            .with_interval(Duration::from_secs(KEEPALIVE_INTERVAL_SECONDS))
+            .with_retries(KEEPALIVE_PROBES_MAX);
+        socket.set_tcp_keepalive(&keepalive)?;
+        #[cfg(target_os = "linux")]
+        socket.set_tcp_user_timeout(Some(Duration::from_secs(UNACKNOWLEDGED_SECONDS_MAX)))?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(ACCEPT_BACKLOG_MAX)?;
+        let socket = TcpListener::from_std(socket.into());
+        Ok(Self { dialect, address: socket.local_addr()?, socket, ready: false })
+    }
+}
+
+/// What one attempt to accept came to.
+#[derive(Debug)]
+pub(super) enum Accepted {
+    /// A connection.
+    Connection(TcpStream, SocketAddr),
+    /// A connection that can not be kept, since descriptors ran out: it was accepted in the place of the spare one.
+    Surplus(TcpStream),
+    /// Nobody waits.
+    Nobody,
+    /// The kernel lacks something else: try again later.
+    Failed(io::Error),
+}
+
+/// A descriptor held back for the moment when there are no others: with it, whoever waits can be told so rather than be
+/// left hanging, and the listener does not stay ready for ever.
+#[derive(Debug)]
+pub(super) struct Spare(Option<File>);
+
+impl Spare {
+    pub(super) fn new() -> io::Result<Self> {
+        File::open("/dev/null").map(|file| Self(Some(file)))
+    }
+
+    /// Takes the descriptor back once there is one again.
+    pub(super) fn restore(&mut self) {
+        if self.0.is_none() {
+            self.0 = File::open("/dev/null").ok();
+        }
+    }
+
+    /// Accepts one connection, at the cost of the spare descriptor where there is no other.
+    pub(super) fn accept(&mut self, listener: &TcpListener) -> Accepted {
+        match listener.accept() {
+            Ok((stream, peer)) => Accepted::Connection(stream, peer),
+            Err(error) => match error.kind() {
+                io::ErrorKind::WouldBlock => Accepted::Nobody,
+                _ if is_out_of_descriptors(&error) && self.0.take().is_some() => match listener.accept() {
+                    Ok((stream, _)) => Accepted::Surplus(stream),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => Accepted::Nobody,
+                    Err(error) => Accepted::Failed(error),
+                },
+                _ => Accepted::Failed(error),
+            },
+        }
+    }
+}
+
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    let errno = rustix::io::Errno::from_io_error(error);
+    matches!(errno, Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE))
+}
+
+/// Whether the error concerns the one connection that went away while it waited, not the listener.
+pub(super) fn is_of_peer(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted)
+}

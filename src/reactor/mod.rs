@@ -1,0 +1,207 @@
+//! The sockets, and the loop that drives the engine with them.
+//!
+//! A shard is one thread with one loop (`shard.rs`). The main thread starts it, waits for signals, and tells it to stop.
+
+mod listener;
+mod os;
+mod shard;
+
+use std::hash::{BuildHasher, Hasher};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::config::{Config, MaxClients};
+use crate::engine::Settings;
+use crate::limits::{DESCRIPTORS_RESERVED, REFUSED_MAX};
+use crate::ready::{self, Listening, ReadyError};
+use listener::Listener;
+use shard::Shard;
+pub use shard::{Report, SystemCalls};
+
+/// Why the server did not start, or did not stay.
+#[derive(Debug, thiserror::Error)]
+pub enum StartupError {
+    /// A listener could not be made.
+    #[error("cannot listen on {address} for the {dialect} dialect: {cause}; {}", listen_remedy(cause))]
+    Listen {
+        /// The dialect's name, which is also its flag's.
+        dialect: &'static str,
+        /// Where it was to listen.
+        address: SocketAddr,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// The thread could not be pinned.
+    #[error(
+        "cannot pin the shard to core {core}: {cause}; `nproc` tells how many there are, and `--pin` may be left out"
+    )]
+    Pin {
+        /// The core asked for.
+        core: usize,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// The limit on open files leaves no room.
+    #[error("the limit on open files is {limit}, which leaves none for clients; raise it with `ulimit -n`")]
+    OpenFiles {
+        /// The limit.
+        limit: u64,
+    },
+    /// The system refused something that every program needs.
+    #[error("cannot start: {0}")]
+    System(#[from] io::Error),
+    /// Whoever waits for the server could not be told.
+    #[error(transparent)]
+    Ready(#[from] ReadyError),
+    /// A defect: the loop ended by itself. The log has its last words.
+    #[error("the server's loop failed; its last words are above")]
+    Failed,
+}
+
+fn listen_remedy(cause: &io::Error) -> &'static str {
+    match cause.kind() {
+        io::ErrorKind::AddrInUse => "another program listens there: stop it, or give another port",
+        io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege: give a higher one",
+        io::ErrorKind::AddrNotAvailable => "this machine does not have that address: see `--bind`",
+        _ => "give another address or port",
+    }
+}
+
+/// A running server: one shard on a thread of its own.
+#[derive(Debug)]
+pub struct Server {
+    listening: Vec<Listening>,
+    stop: shard::Handle,
+    thread: JoinHandle<io::Result<Report>>,
+}
+
+impl Server {
+    /// Binds the listeners and starts the loop. `ended` is called when the loop has ended, however that came.
+    pub fn start(config: &Config, ended: impl FnOnce() + Send + 'static) -> Result<Self, StartupError> {
+        let settings = settings(config, os::raise_open_files_limit())?;
+        let mut listeners = Vec::new();
+        for (dialect, address) in config.listeners() {
+            let listener = Listener::bind(dialect, address).map_err(|cause| StartupError::Listen {
+                dialect: dialect.name(),
+                address,
+                cause,
+            })?;
+            listeners.push(listener);
+        }
+        let listening = listeners
+            .iter()
+            .map(|listener| Listening { dialect: listener.dialect.name(), address: listener.address })
+            .collect();
+        let (shard, stop) = Shard::new(settings, listeners)?;
+
+        let core = config.pin.first().copied();
+        let (pinned, is_pinned) = mpsc::channel();
+        let thread = thread::Builder::new().name("shard-0".to_owned()).spawn(move || {
+            let _ended = CallOnDrop(Some(ended));
+            let result = core.map_or(Ok(()), os::pin);
+            let failed = result.is_err();
+            // The other end waits for exactly this.
+            let _ = pinned.send(result);
+            if failed { Ok(Report::default()) } else { shard.run() }
+        })?;
+        match is_pinned.recv() {
+            Ok(Ok(())) => Ok(Self { listening, stop, thread }),
+            Ok(Err(cause)) => Err(StartupError::Pin { core: core.unwrap_or_default(), cause }),
+            Err(mpsc::RecvError) => Err(StartupError::Failed),
+        }
+    }
+
+    /// The listeners, with the addresses really bound.
+    pub fn listening(&self) -> &[Listening] {
+        &self.listening
+    }
+
+    /// Asks the server to stop: it takes nobody in, tells everybody, flushes for as long as it is allowed to.
+    pub fn stop(&self) {
+        self.stop.stop();
+    }
+
+    /// Waits until the server has stopped.
+    pub fn join(self) -> Result<Report, StartupError> {
+        match self.thread.join() {
+            Ok(report) => Ok(report?),
+            Err(_) => Err(StartupError::Failed),
+        }
+    }
+}
+
+struct CallOnDrop<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> Drop for CallOnDrop<F> {
+    fn drop(&mut self) {
+        if let Some(call) = self.0.take() {
+            call();
+        }
+    }
+}
+
+fn settings(config: &Config, open_files: u64) -> Result<Settings, StartupError> {
+    let reserved = DESCRIPTORS_RESERVED + REFUSED_MAX as u64;
+    let allowed = usize::try_from(open_files.saturating_sub(reserved)).unwrap_or(usize::MAX);
+    if allowed == 0 {
+        return Err(StartupError::OpenFiles { limit: open_files });
+    }
+    let clients_limit = match config.max_clients {
+        MaxClients::Auto => allowed.min(crate::limits::CLIENTS_MAX as usize),
+        MaxClients::Limit(limit) => limit as usize,
+    };
+    tracing::info!(open_files, clients_limit, "the limit on open files allows {allowed} clients");
+    if clients_limit > allowed {
+        tracing::warn!(
+            open_files,
+            clients_limit,
+            "more clients are allowed than the limit on open files holds; raise it with `ulimit -n`"
+        );
+    }
+    let seconds = |timeout: Option<std::time::Duration>| timeout.map_or(0, |timeout| timeout.as_secs());
+    Ok(Settings {
+        clients_limit,
+        login_timeout: seconds(config.login_timeout),
+        line_idle_timeout: seconds(config.idle_timeout),
+        slash_idle_timeout: seconds(config.slash_idle_timeout),
+        drain_timeout: config.drain_timeout.as_secs(),
+        lag: config.lag,
+        log_bytes_limit: config.log_bytes,
+        // The standard library's own seed, which it takes from the operating system.
+        seed: std::hash::RandomState::new().build_hasher().finish(),
+    })
+}
+
+/// Serves until a signal says to stop; a second signal ends the process at once, with status 1.
+pub fn serve(config: &Config) -> Result<(), StartupError> {
+    // Before anybody is told that the server is ready: a signal may follow at once.
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let no_more_signals = signals.handle();
+    let server = Server::start(config, move || no_more_signals.close())?;
+    ready::announce(config, server.listening())?;
+    let mut stopping = false;
+    for signal in signals.forever() {
+        if stopping {
+            tracing::warn!("a second signal: stopping at once");
+            std::process::exit(1);
+        }
+        stopping = true;
+        let name = signal_hook::low_level::signal_name(signal).unwrap_or("a signal");
+        tracing::info!("{name}: stopping");
+        server.stop();
+    }
+    let report = server.join()?;
+    tracing::info!(
+        connections = report.metrics.opened,
+        messages = report.metrics.messages,
+        directs = report.metrics.directs,
+        missed = report.metrics.missed,
+        "stopped"
+    );
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! The log: events of `tracing`, written to standard error, for people or for programs.
+//!
+//! Standard output carries what was asked for (tables, TOML), standard error carries the log. A log that nobody
+//! reads any more (`parlance 2>&1 | head`) loses events; it never takes the server down.
+
+use std::ffi::OsStr;
+use std::io::{self, IsTerminal};
+use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+
+use crate::config::{Config, LogFormat};
+
+/// Why the log could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The filter cannot be read; [`Config::load`] lets no such filter through.
+    #[error("`log` cannot be `{filter}`: {cause}; use a level such as info")]
+    Filter {
+        /// The filter.
+        filter: String,
+        /// What is wrong with it.
+        cause: ParseError,
+    },
+    /// The process logs already.
+    #[error("the log is set up already: set it up once a process ({0})")]
+    Taken(#[from] TryInitError),
+}
+
+/// Sends the events of this process to standard error, as `config` says. To be called once.
+///
+/// Text has colours on a terminal only, and not when `NO_COLOR` is set (<https://no-color.org>).
+///
+/// # Errors
+///
+/// When the filter cannot be read, or the process logs already.
+pub fn init(config: &Config) -> Result<(), TelemetryError> {
+    let filter = EnvFilter::try_new(&config.log)
+        .map_err(|cause| TelemetryError::Filter { filter: config.log.clone(), cause })?;
+    // Without `log_internal_errors(false)` an event that cannot be written is reported with `eprintln!`, which
+    // panics when standard error is a closed pipe.
+    let subscriber =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).log_internal_errors(false);
+    match config.log_format {
+        LogFormat::Text => subscriber
+            .with_ansi(coloured(io::stderr().is_terminal(), std::env::var_os("NO_COLOR").as_deref()))
+            .finish()
+            .try_init()?,
+        LogFormat::Json => subscriber.json().finish().try_init()?,
+    }
+    Ok(())
+}
+
+fn coloured(terminal: bool, no_color: Option<&OsStr>) -> bool {
+    terminal && no_color.is_none_or(OsStr::is_empty)
+}
+
+/// Lets an error that repeats be logged once an interval, with the number of times it was not.
+///
+/// It has no clock: the caller says what time it is, as the time since any fixed moment. Bounded: two numbers.
+#[derive(Debug, Clone)]
+pub struct Every {
+    interval: Duration,
+    logged_at: Option<Duration>,
+    suppressed_count: u64,
+}
+
+impl Every {
+    /// At most one log line each `interval`; the first at once.
+    pub const fn new(interval: Duration) -> Self {
+        Self { interval, logged_at: None, suppressed_count: 0 }
+    }
+
+    /// Whether what happened at `now` is to be logged: `Some` with the number of times that it happened
+    /// unlogged since the last line, or `None` to keep quiet.
+    ///
+    /// A `now` before the last one counts as the last one.
+    pub fn admit(&mut self, now: Duration) -> Option<u64> {
+        let quiet = self.logged_at.is_some_and(|logged_at| now.saturating_sub(logged_at) < self.interval);
+        if quiet {
+            self.suppressed_count = self.suppressed_count.saturating_add(1);
+            return None;
+        }
+        self.logged_at = Some(now);
+        Some(std::mem::take(&mut self.suppressed_count))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn the_first_is_logged_at_once_whatever_the_time() {
+        assert_eq!(Every::new(seconds(10)).admit(Duration::ZERO), Some(0));
+        assert_eq!(Every::new(seconds(10)).admit(seconds(7)), Some(0));
+    }
+
+    #[test]
+    fn repetitions_within_the_interval_are_counted_and_told_with_the_next() {
+        let mut every = Every::new(seconds(10));
+        assert_eq!(every.admit(seconds(5)), Some(0));
+        assert_eq!(every.admit(seconds(5)), None);
+        assert_eq!(every.admit(seconds(14)), None);
+        assert_eq!(every.admit(seconds(15)), Some(2));
+        assert_eq!(every.admit(seconds(16)), None);
+        assert_eq!(every.admit(seconds(100)), Some(1));
+        assert_eq!(every.admit(seconds(200)), Some(0));
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_keeps_quiet() {
+        let mut every = Every::new(seconds(10));
+        assert_eq!(every.admit(seconds(50)), Some(0));
+        assert_eq!(every.admit(seconds(1)), None);
+        assert_eq!(every.admit(seconds(60)), Some(1));
+    }
+
+    #[test]
+    fn colours_need_a_terminal_and_no_objection() {
+        assert!(coloured(true, None));
+        assert!(coloured(true, Some(OsStr::new(""))));
+        assert!(!coloured(true, Some(OsStr::new("1"))));
+        assert!(!coloured(false, None));
+    }
+}

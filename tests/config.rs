@@ -1,0 +1,565 @@
+//! What can be set, from where, which source wins, and what is refused with which words.
+
+use std::ffi::OsString;
+use std::fs;
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use parlance::config::{Config, ConfigError, Endpoint, LogFormat, MaxClients, Origin, Sources};
+use parlance::engine::LagPolicy;
+use parlance::wire::Dialect;
+use tempfile::TempDir;
+
+/// Sources to be filled in one at a time, with a directory of their own.
+struct Given {
+    directory: TempDir,
+    sources: Sources,
+}
+
+fn given() -> Given {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let sources = Sources { directory: directory.path().to_owned(), ..Sources::default() };
+    Given { directory, sources }
+}
+
+impl Given {
+    fn file(self, text: &str) -> Self {
+        fs::write(self.directory.path().join("parlance.toml"), text).expect("written");
+        self
+    }
+
+    fn variable(mut self, name: &str, value: &str) -> Self {
+        self.sources.environment.push((name.into(), value.into()));
+        self
+    }
+
+    fn flag(mut self, key: &'static str, value: &str) -> Self {
+        self.sources.flags.push((key, value.to_owned()));
+        self
+    }
+
+    #[track_caller]
+    fn config(&self) -> Config {
+        Config::load(&self.sources).unwrap_or_else(|error| panic!("refused: {error}"))
+    }
+
+    /// The refusal, with the path of the directory left out.
+    #[track_caller]
+    fn refusal(&self) -> String {
+        let error = Config::load(&self.sources).expect_err("accepted");
+        let directory = format!("{}/", self.directory.path().display());
+        error.to_string().replace(&directory, "")
+    }
+}
+
+/// A configuration in which nothing has its default.
+fn all_changed() -> Config {
+    Config {
+        bind: "::1".parse().expect("a literal"),
+        line: Endpoint::Address(SocketAddr::from(([10, 1, 2, 3], 99))),
+        slash: Endpoint::Off,
+        idle_timeout: None,
+        slash_idle_timeout: Some(Duration::from_secs(2_592_000)),
+        login_timeout: Some(Duration::from_secs(1)),
+        max_clients: MaxClients::Limit(1_000_000),
+        lag: LagPolicy::Close,
+        log_bytes: 65536,
+        drain_timeout: Duration::ZERO,
+        pin: vec![1],
+        log: "warn,parlance::reactor=debug".to_owned(),
+        log_format: LogFormat::Json,
+        ready_fd: Some(3),
+        ready_file: Some(PathBuf::from("a \"quoted\" name.json")),
+    }
+}
+
+// Which source wins.
+
+#[test]
+fn nothing_given_is_the_defaults() {
+    let config = given().config();
+    assert_eq!(config, Config::default());
+    assert_eq!(
+        config.listeners(),
+        [
+            (Dialect::Line, SocketAddr::from(([127, 0, 0, 1], 4000))),
+            (Dialect::Slash, SocketAddr::from(([127, 0, 0, 1], 7000)))
+        ]
+    );
+}
+
+#[test]
+fn a_flag_wins_over_the_environment_which_wins_over_the_file() {
+    let file = given().file("idle-timeout = 1");
+    assert_eq!(file.config().idle_timeout, Some(Duration::from_secs(1)));
+    let variable = file.variable("PARLANCE_IDLE_TIMEOUT", "2");
+    assert_eq!(variable.config().idle_timeout, Some(Duration::from_secs(2)));
+    let flag = variable.flag("idle-timeout", "3");
+    assert_eq!(flag.config().idle_timeout, Some(Duration::from_secs(3)));
+}
+
+#[test]
+fn settings_of_different_sources_add_up() {
+    let config =
+        given().file("line = 1\nslash = 2").variable("PARLANCE_BIND", "::1").flag("lag", "close").config();
+    assert_eq!(config.line, Endpoint::Port(1));
+    assert_eq!(config.slash, Endpoint::Port(2));
+    assert_eq!(config.bind, IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]));
+    assert_eq!(config.lag, LagPolicy::Close);
+}
+
+#[test]
+fn port_and_rust_log_stand_between_the_file_and_our_own_variables() {
+    let customary =
+        given().file("line = 1\nlog = \"off\"").variable("PORT", "2").variable("RUST_LOG", "warn");
+    assert_eq!(customary.config().line, Endpoint::Port(2));
+    assert_eq!(customary.config().log, "warn");
+    let own = customary.variable("PARLANCE_LINE", "3").variable("PARLANCE_LOG", "debug");
+    assert_eq!(own.config().line, Endpoint::Port(3));
+    assert_eq!(own.config().log, "debug");
+    let flags = own.flag("line", "4").flag("log", "trace");
+    assert_eq!(flags.config().line, Endpoint::Port(4));
+    assert_eq!(flags.config().log, "trace");
+}
+
+#[test]
+fn an_overridden_customary_variable_may_say_anything() {
+    let config = given().variable("PORT", "tcp://10.0.0.1:80").variable("PARLANCE_LINE", "3").config();
+    assert_eq!(config.line, Endpoint::Port(3));
+}
+
+#[test]
+fn variables_that_are_empty_or_of_others_do_not_count() {
+    let given = given()
+        .variable("PORT", "")
+        .variable("PARLANCE_LINE", "")
+        .variable("LINE", "9")
+        .variable("PARLANCELINE", "9")
+        .variable("XPARLANCE_LINE", "9");
+    assert_eq!(given.config(), Config::default());
+}
+
+#[test]
+fn every_setting_can_come_from_the_file() {
+    let text = all_changed().to_toml().expect("TOML");
+    assert_eq!(given().file(&text).config(), all_changed());
+}
+
+#[test]
+fn every_setting_can_come_from_the_environment_and_from_flags_as_text() {
+    let table = toml::Table::try_from(all_changed()).expect("a table");
+    let mut variables = given();
+    let mut flags = given();
+    for key in Config::KEYS {
+        let text = match table.get(key) {
+            Some(toml::Value::String(text)) => text.clone(),
+            Some(toml::Value::Array(array)) => array[0].to_string(),
+            Some(other) => other.to_string(),
+            None => panic!("{key} is not printed"),
+        };
+        let name = format!("PARLANCE_{}", key.to_uppercase().replace('-', "_"));
+        variables = variables.variable(&name, &text);
+        flags = flags.flag(key, &text);
+    }
+    assert_eq!(variables.config(), all_changed());
+    assert_eq!(flags.config(), all_changed());
+}
+
+#[test]
+fn the_list_of_keys_is_that_of_the_settings() {
+    let table = toml::Table::try_from(all_changed()).expect("a table");
+    let mut printed: Vec<_> = table.keys().map(String::as_str).collect();
+    let mut keys = Config::KEYS.to_vec();
+    printed.sort_unstable();
+    keys.sort_unstable();
+    assert_eq!(printed, keys);
+}
+
+#[test]
+fn what_is_printed_gives_the_same_configuration_when_it_is_read() {
+    for config in [Config::default(), all_changed()] {
+        let text = config.to_toml().expect("TOML");
+        assert_eq!(given().file(&text).config(), config, "{text}");
+    }
+}
+
+#[test]
+fn the_example_is_the_defaults_and_shows_every_key() {
+    let text = include_str!("../parlance.example.toml");
+    assert_eq!(given().file(text).config(), Config::default());
+    for key in Config::KEYS {
+        let shown = |line: &str| line.trim_start_matches("# ").starts_with(&format!("{key} = "));
+        assert!(text.lines().any(shown), "{key} is not shown");
+    }
+}
+
+// The values of each setting.
+
+#[test]
+fn every_form_of_a_value_is_read() {
+    let line = |text: &str| given().file(&format!("line = {text}")).config().line;
+    let address = Endpoint::Address("[::1]:5".parse().expect("a literal"));
+    assert_eq!(line("5"), Endpoint::Port(5));
+    assert_eq!(line("\"5\""), Endpoint::Port(5));
+    assert_eq!(line("\"off\""), Endpoint::Off);
+    assert_eq!(line("\"[::1]:5\""), address);
+
+    let pin = |text: &str| given().file(&format!("pin = {text}")).config().pin;
+    assert_eq!(pin("[]"), Vec::<usize>::new());
+    assert_eq!(pin("1"), [1]);
+    assert_eq!(pin("[1]"), [1]);
+    assert_eq!(pin("\"1\""), [1]);
+}
+
+#[test]
+fn bounds_are_allowed_and_what_lies_beyond_them_is_refused() {
+    let bounds = [
+        ("line", "0", "65535", ["-1", "65536"]),
+        ("idle-timeout", "0", "2592000", ["-1", "2592001"]),
+        ("slash-idle-timeout", "0", "2592000", ["-1", "2592001"]),
+        ("login-timeout", "0", "2592000", ["-1", "2592001"]),
+        ("max-clients", "1", "1000000", ["0", "1000001"]),
+        ("log-bytes", "65536", "1073741824", ["65535", "1073741825"]),
+        ("drain-timeout", "0", "60", ["-1", "61"]),
+        ("pin", "0", "1023", ["-1", "1024"]),
+        ("ready-fd", "1", "2147483647", ["0", "2147483648"]),
+    ];
+    for (key, min, max, beyond) in bounds {
+        given().file(&format!("{key} = {min}")).config();
+        given().file(&format!("{key} = {max}")).config();
+        for value in beyond {
+            let refusal = given().file(&format!("{key} = {value}")).refusal();
+            let start = format!("`{key}` cannot be `{value}` (parlance.toml): use ");
+            assert!(refusal.starts_with(&start), "{refusal}");
+        }
+    }
+}
+
+#[test]
+fn a_filter_of_events_is_a_level_or_says_for_which_module() {
+    for filter in ["off", "INFO", "warn,mio=trace", "parlance::reactor=debug", "[span{a=1}]=info"] {
+        assert_eq!(given().flag("log", filter).config().log, filter);
+    }
+    for filter in ["", ",", "inof", "info,verbose", "parlance=loud", "a=b=c"] {
+        assert_eq!(
+            given().flag("log", filter).refusal(),
+            format!(
+                "`log` cannot be `{filter}` (flag --log): use off, error, warn, info, debug or trace, \
+                 or a filter such as info,parlance::reactor=debug"
+            )
+        );
+    }
+}
+
+// The words of a refusal: the setting, the value, where it came from, and what to do.
+
+#[test]
+fn a_refused_value_is_told_with_its_origin_and_the_remedy() {
+    let endpoint = "use a port (0 to 65535), an address with port (127.0.0.1:4000, [::1]:4000), or off";
+    let timeout = "use whole seconds, from 0 (never) to 2592000 (30 days)";
+    let rows = [
+        (
+            given().file("line = \"on\""),
+            format!("`line` cannot be `on` (parlance.toml): {endpoint}"),
+        ),
+        (
+            given().file("line = false"),
+            format!("`line` cannot be `false` (parlance.toml): {endpoint}"),
+        ),
+        (
+            given().file("[line]\nport = 4000"),
+            format!("`line` cannot be a table (parlance.toml): {endpoint}"),
+        ),
+        (
+            given().variable("PORT", "http"),
+            format!("`line` cannot be `http` (environment variable PORT): {endpoint}"),
+        ),
+        (
+            given().file("line = 5").variable("PARLANCE_LINE", "localhost:5"),
+            format!("`line` cannot be `localhost:5` (environment variable PARLANCE_LINE): {endpoint}"),
+        ),
+        (
+            given().flag("idle-timeout", "60s"),
+            format!("`idle-timeout` cannot be `60s` (flag --idle-timeout): {timeout}"),
+        ),
+        (
+            given().file("idle-timeout = 1.5"),
+            format!("`idle-timeout` cannot be `1.5` (parlance.toml): {timeout}"),
+        ),
+        (
+            given().flag("bind", "localhost"),
+            "`bind` cannot be `localhost` (flag --bind): use an IP address: 127.0.0.1 for this machine only, \
+             0.0.0.0 or :: for everyone"
+                .to_owned(),
+        ),
+        (
+            given().file("pin = [0, 1]"),
+            "`pin` cannot be `[0, 1]` (parlance.toml): one shard: give one core".to_owned(),
+        ),
+        (
+            given().flag("pin", "0,1"),
+            "`pin` cannot be `0,1` (flag --pin): one shard: give one core".to_owned(),
+        ),
+        (
+            given().file("pin = [\"x\"]"),
+            "`pin` cannot be `[\"x\"]` (parlance.toml): use the number of a core, 0 to 1023".to_owned(),
+        ),
+        (
+            given().variable("PARLANCE_LAG", "drop"),
+            "`lag` cannot be `drop` (environment variable PARLANCE_LAG): use skip or close".to_owned(),
+        ),
+        (
+            given().variable("PARLANCE_LOG_FORMAT", "a\nb"),
+            "`log-format` cannot be `a\\nb` (environment variable PARLANCE_LOG_FORMAT): use text or json"
+                .to_owned(),
+        ),
+        (
+            given().flag("max-clients", "many"),
+            "`max-clients` cannot be `many` (flag --max-clients): use a number from 1 to 1000000, or auto"
+                .to_owned(),
+        ),
+        (
+            given().flag("ready-file", "there/"),
+            "`ready-file` cannot be `there/` (flag --ready-file): use the path of a file to write, \
+             in a directory that exists"
+                .to_owned(),
+        ),
+    ];
+    for (given, expected) in rows {
+        assert_eq!(given.refusal(), expected);
+    }
+}
+
+#[test]
+fn a_long_value_is_cut_short_in_the_refusal() {
+    let refusal = given().flag("bind", &"é".repeat(1000)).refusal();
+    assert!(refusal.contains(&format!("`{}…`", "é".repeat(80))), "{refusal}");
+}
+
+#[test]
+fn a_misspelt_name_is_refused_with_the_one_that_was_meant() {
+    let rows = [
+        (
+            given().file("idle-timout = 60"),
+            "unknown key `idle-timout` in parlance.toml: did you mean `idle-timeout`?",
+        ),
+        (
+            given().file("idle_timeout = 60"),
+            "unknown key `idle_timeout` in parlance.toml: did you mean `idle-timeout`?",
+        ),
+        (given().file("port = 60"), "unknown key `port` in parlance.toml: did you mean `line`?"),
+        (
+            given().variable("PARLANCE_IDLE_TIMOUT", "60"),
+            "unknown environment variable `PARLANCE_IDLE_TIMOUT`: did you mean `PARLANCE_IDLE_TIMEOUT`?",
+        ),
+        (
+            given().variable("PARLANCE_Line", "60"),
+            "unknown environment variable `PARLANCE_Line`: did you mean `PARLANCE_LINE`?",
+        ),
+    ];
+    for (given, expected) in rows {
+        assert_eq!(given.refusal(), expected);
+    }
+}
+
+#[test]
+fn a_name_like_no_other_is_refused_with_the_list_but_without_its_value() {
+    let refusal = given().variable("PARLANCE_PASSWORD", "hunter2").refusal();
+    let start = "unknown environment variable `PARLANCE_PASSWORD`: remove it, or use one of PARLANCE_BIND, \
+                 PARLANCE_LINE, ";
+    assert!(refusal.starts_with(start), "{refusal}");
+    assert!(!refusal.contains("hunter2"), "{refusal}");
+}
+
+#[test]
+fn an_unknown_key_is_refused_even_where_the_file_is_overridden() {
+    let given = given().file("lien = 1").flag("line", "2");
+    assert_eq!(given.refusal(), "unknown key `lien` in parlance.toml: did you mean `line`?");
+}
+
+#[test]
+fn a_variable_of_ours_that_is_not_text_is_refused() {
+    let mut given = given();
+    let value = OsString::from_vec(vec![0xff]);
+    given.sources.environment.push(("PARLANCE_READY_FILE".into(), value));
+    assert_eq!(
+        given.refusal(),
+        "environment variable PARLANCE_READY_FILE is not valid UTF-8: set it to plain text, or unset it"
+    );
+}
+
+#[test]
+fn a_server_that_nobody_could_reach_is_refused() {
+    let given = given().file("line = \"off\"").flag("slash", "off");
+    assert_eq!(
+        given.refusal(),
+        "`line` (parlance.toml) and `slash` (flag --slash) are all off, so nobody could connect: \
+         give one of them a port, such as --line 4000"
+    );
+}
+
+#[test]
+fn two_dialects_on_one_address_are_refused() {
+    assert_eq!(
+        given().flag("slash", "4000").refusal(),
+        "`line` (default) and `slash` (flag --slash) would both listen on 127.0.0.1:4000: \
+         give one of them another port, or off"
+    );
+    for (bind, slash) in [("0.0.0.0", "127.0.0.1:4000"), ("127.0.0.1", "0.0.0.0:4000"), ("::", "[::1]:4000")]
+    {
+        let refusal = given().flag("bind", bind).flag("slash", slash).refusal();
+        assert!(refusal.contains("would both listen on"), "{refusal}");
+    }
+    for (line, slash) in [("0", "0"), ("4000", "127.0.0.2:4000"), ("4000", "[::1]:4000")] {
+        given().flag("line", line).flag("slash", slash).config();
+    }
+}
+
+// The file.
+
+#[test]
+fn a_file_that_is_named_is_read_instead_of_the_one_that_is_there() {
+    let mut given = given().file("line = 1");
+    let other = given.directory.path().join("other.toml");
+    fs::write(&other, "slash = 2").expect("written");
+    let named_by_variable = given.variable("PARLANCE_CONFIG", "nowhere.toml");
+    given = Given {
+        sources: Sources { file: Some(other), ..named_by_variable.sources },
+        directory: named_by_variable.directory,
+    };
+    assert_eq!(given.config().line, Endpoint::Port(4000));
+    assert_eq!(given.config().slash, Endpoint::Port(2));
+}
+
+#[test]
+fn a_file_that_is_named_must_exist() {
+    let mut given = given();
+    given.sources.file = Some(PathBuf::from("/nowhere/p.toml"));
+    assert_eq!(
+        given.refusal(),
+        "cannot read the configuration file `/nowhere/p.toml` (flag --config): \
+         No such file or directory (os error 2); name a TOML file that can be read, or leave the flag out"
+    );
+}
+
+#[test]
+fn a_file_that_is_there_must_be_readable() {
+    let given = given();
+    fs::create_dir(given.directory.path().join("parlance.toml")).expect("created");
+    assert_eq!(
+        given.refusal(),
+        "cannot read the configuration file `parlance.toml` (found in the working directory): \
+         Is a directory (os error 21); make it a readable text file, move it away, or name another file with --config"
+    );
+}
+
+#[test]
+fn a_variable_may_name_the_file() {
+    let given = given().variable("PARLANCE_CONFIG", "/nowhere/p.toml");
+    let error = Config::load(&given.sources).expect_err("accepted");
+    let ConfigError::Unreadable { path, named_by, .. } = error else {
+        panic!("{error}");
+    };
+    assert_eq!(path, Path::new("/nowhere/p.toml"));
+    assert_eq!(named_by, Origin::Environment("PARLANCE_CONFIG".to_owned()));
+}
+
+#[test]
+fn a_file_that_is_not_toml_is_refused_with_the_place() {
+    let refusal = given().file("line = 1\nslash 2\n").refusal();
+    assert!(refusal.starts_with("`parlance.toml` is not valid TOML: "), "{refusal}");
+    assert!(refusal.contains("line 2"), "{refusal}");
+}
+
+// The command.
+
+/// Runs the command in a directory and environment of its own.
+fn parlance(given: &Given, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_parlance"))
+        .args(arguments)
+        .current_dir(given.directory.path())
+        .env_clear()
+        .envs(given.sources.environment.iter().cloned())
+        .output()
+        .expect("the command starts")
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("UTF-8")
+}
+
+#[test]
+fn the_command_config_prints_the_merged_configuration() {
+    let given = given().file("line = 1\npin = 0").variable("PARLANCE_SLASH", "2");
+    let output = parlance(&given, &["config", "--lag", "close", "--port", "3"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let config: Config = toml::from_str(text(&output.stdout)).expect("TOML");
+    let expected = Config {
+        line: Endpoint::Port(3),
+        slash: Endpoint::Port(2),
+        lag: LagPolicy::Close,
+        pin: vec![0],
+        ..Config::default()
+    };
+    assert_eq!(config, expected);
+}
+
+#[test]
+fn the_command_check_config_says_it_in_words() {
+    let given = given().file("slash = \"off\"\nbind = \"0.0.0.0\"\nlogin-timeout = 1");
+    let output = parlance(&given, &["check-config"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(
+        text(&output.stdout),
+        "The line dialect listens on 0.0.0.0:4000, for everyone who can reach it.\n\
+         The slash dialect is off.\n\
+         A line client that sends no line for 60 seconds is closed.\n\
+         A slash client that sends no line for 3600 seconds is closed.\n\
+         A connection that has not logged in after 1 second is closed.\n\
+         As many clients are served at once as the limit on open files allows.\n\
+         A room keeps its latest 1048576 bytes for slow members, for each dialect.\n\
+         A member that falls further behind skips to the latest message and is told how many it missed.\n\
+         At shutdown, clients have up to 3 seconds to receive what they are owed.\n\
+         The kernel chooses the core.\n\
+         The log goes to standard error as text, filtered by `info`.\n"
+    );
+}
+
+#[test]
+fn a_refused_configuration_exits_with_2_for_every_command_that_needs_it() {
+    let given = given().file("idle-timout = 60");
+    for arguments in [&["check-config"][..], &["config"], &["serve"], &[]] {
+        let output = parlance(&given, arguments);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert_eq!(text(&output.stdout), "");
+        assert_eq!(
+            text(&output.stderr),
+            "parlance: unknown key `idle-timout` in parlance.toml: did you mean `idle-timeout`?\n"
+        );
+    }
+}
+
+#[test]
+fn a_misspelt_flag_exits_with_2_and_names_the_one_that_was_meant() {
+    let output = parlance(&given(), &["--idle-timout", "60"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("'--idle-timeout'"), "{output:?}");
+}
+
+#[test]
+fn help_version_and_completions_need_no_configuration() {
+    let given = given().file("nonsense");
+    for (arguments, expected) in [
+        (&["--help"][..], "Examples:"),
+        (&["--version"], env!("CARGO_PKG_VERSION")),
+        (&["completions", "bash"], "--slash-idle-timeout"),
+        (&["completions", "fish"], "slash-idle-timeout"),
+    ] {
+        let output = parlance(&given, arguments);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert!(text(&output.stdout).contains(expected), "{output:?}");
+    }
+}
