@@ -4,6 +4,7 @@
 //! operator decides in [`config`].
 
 pub mod chat;
+pub mod client;
 pub mod config;
 pub mod engine;
 pub mod limits;
