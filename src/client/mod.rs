@@ -64,7 +64,8 @@ impl Client {
         address: impl ToSocketAddrs,
         deadline: Instant,
     ) -> Result<Self, ClientError> {
-        let address = address.to_socket_addrs()?.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let address = address.to_socket_addrs()?.next();
+        let address = address.ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))?;
         let stream = TcpStream::connect_timeout(&address, until(deadline)?)?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, dialect, decoder: Decoder::default(), buffer: Vec::new(), done: 0 })
@@ -108,28 +109,23 @@ impl Client {
     /// The next event, waiting for it until the deadline. Lines that this client does not know are passed over.
     pub fn next_event(&mut self, deadline: Instant) -> Result<Event<'_>, ClientError> {
         loop {
-            let mut decoder = self.decoder;
-            let decoded = self.dialect.decode_event(&mut decoder, &self.buffer[self.done..]);
+            let before = self.decoder;
+            let decoded = self.dialect.decode_event(&mut self.decoder, &self.buffer[self.done..]);
             let consumed = decoded.consumed;
-            match decoded.frame {
-                // Decoded once more below, where what it borrows may leave this function.
-                Frame::Whole(_) => break,
-                Frame::Refused(DecodeError::Unrecognized) => {
-                    self.decoder = decoder;
-                    self.done += consumed;
+            let error = match decoded.frame {
+                Frame::Whole(_) => {
+                    // Decoded once more below, where what it borrows may leave this function.
+                    self.decoder = before;
+                    break;
                 }
-                Frame::Refused(error) => {
-                    self.decoder = decoder;
-                    self.done += consumed;
-                    return Err(error.into());
-                }
-                Frame::Incomplete => {
-                    self.decoder = decoder;
-                    self.done += consumed;
-                    if consumed == 0 {
-                        self.receive(deadline)?;
-                    }
-                }
+                Frame::Refused(error) => Some(error),
+                Frame::Incomplete => None,
+            };
+            self.done += consumed;
+            match error {
+                None if consumed == 0 => self.receive(deadline)?,
+                None | Some(DecodeError::Unrecognized) => {}
+                Some(error) => return Err(error.into()),
             }
         }
         let decoded = self.dialect.decode_event(&mut self.decoder, &self.buffer[self.done..]);
@@ -137,7 +133,7 @@ impl Client {
         match decoded.frame {
             Frame::Whole(event) => Ok(event),
             Frame::Refused(error) => Err(error.into()),
-            Frame::Incomplete => Err(ClientError::Closed),
+            Frame::Incomplete => unreachable!("the same bytes, decoded in the same state, were whole"),
         }
     }
 
@@ -155,22 +151,20 @@ impl Client {
     fn receive(&mut self, deadline: Instant) -> Result<(), ClientError> {
         self.buffer.drain(..self.done);
         self.done = 0;
+        self.stream.set_read_timeout(Some(until(deadline)?))?;
         let end = self.buffer.len();
         self.buffer.resize(end + SERVER_LINE_BYTES_MAX, 0);
-        let result =
-            until(deadline).and_then(|wait| Ok(self.stream.set_read_timeout(Some(wait))?)).and_then(|()| {
-                match self.stream.read(&mut self.buffer[end..]) {
-                    Ok(0) => Err(ClientError::Closed),
-                    Ok(length) => Ok(length),
-                    Err(error) => match error.kind() {
-                        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Err(ClientError::Deadline),
-                        io::ErrorKind::Interrupted => Ok(0),
-                        _ => Err(error.into()),
-                    },
-                }
-            });
+        let result = self.stream.read(&mut self.buffer[end..]);
         self.buffer.truncate(end + result.as_ref().copied().unwrap_or(0));
-        result.map(|_| ())
+        match result {
+            Ok(0) => Err(ClientError::Closed),
+            Ok(_) => Ok(()),
+            Err(error) => match error.kind() {
+                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Err(ClientError::Deadline),
+                io::ErrorKind::Interrupted => Ok(()),
+                _ => Err(error.into()),
+            },
+        }
     }
 }
 
