@@ -2,7 +2,7 @@
 
 use super::log::Offset;
 use super::outbox::Outbox;
-use super::room::{Member, Room};
+use super::room::Room;
 use super::{Close, CloseReason, Connection, Engine, LagPolicy, Membership};
 use crate::chat::{ConnId, Event, Problem, RoomId, RoomName};
 use crate::limits::{OUTBOX_BYTES_MAX, OUTBOX_POOL_BYTES_MAX, OUTBOX_POOL_MAX, OUTBOX_TOTAL_BYTES_MAX};
@@ -310,10 +310,7 @@ impl Engine {
     pub(super) fn enter_room(&mut self, id: ConnId, room: RoomId) {
         let dialect = self.conn(id).dialect;
         let channel_index = self.room_mut(room).channel_of(dialect);
-        let channel = &mut self.room_mut(room).channels[channel_index];
-        let cursor = channel.log.head();
-        channel.members.push(Member { conn: id, cursor, own_until: cursor });
-        let member = channel.members.len() as u32 - 1;
+        let member = self.room_mut(room).channels[channel_index].insert(id) as u32;
         self.conn_mut(id).membership = Some(Membership { room, channel: channel_index as u32, member });
     }
 

@@ -87,13 +87,26 @@ impl Channel {
         }
     }
 
-    /// Takes a member out; returns who stands at its index now.
-    pub(super) fn remove(&mut self, index: usize) -> Option<ConnId> {
-        self.members.swap_remove(index);
-        // Whoever moved may have moved from before the next to be visited to behind it.
+    /// Lets a connection in: it reads from the head. Returns its index.
+    pub(super) fn insert(&mut self, conn: ConnId) -> usize {
+        let cursor = self.log.head();
+        self.members.push(Member { conn, cursor, own_until: cursor });
+        self.revisit();
+        self.members.len() - 1
+    }
+
+    /// Who came may stand where the round would have begun again, who moved may have moved from before the next to be
+    /// visited to behind it: with other members than it was counted for, a round that is under way is no whole round.
+    fn revisit(&mut self) {
         if self.due > 0 {
             self.visit_all();
         }
+    }
+
+    /// Takes a member out; returns who stands at its index now.
+    pub(super) fn remove(&mut self, index: usize) -> Option<ConnId> {
+        self.members.swap_remove(index);
+        self.revisit();
         self.members.get(index).map(|member| member.conn)
     }
 }

@@ -1,0 +1,217 @@
+//! A server on free ports, and peers that speak to it byte by byte. No sleeps: whoever waits, waits for something.
+
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use parlance::client::Client;
+use parlance::config::{Config, Endpoint};
+use parlance::reactor::{Report, Server};
+use parlance::wire::Dialect;
+use socket2::{Domain, SockRef, Socket, Type};
+
+/// Longer than anything takes on the slowest machine; only a failing test waits so long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub fn deadline() -> Instant {
+    Instant::now() + PATIENCE
+}
+
+/// A server in this process, which stops when it goes out of scope.
+pub struct TestServer {
+    server: Option<Server>,
+}
+
+impl TestServer {
+    pub fn start() -> Self {
+        Self::with(|_| {})
+    }
+
+    pub fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config { line: Endpoint::Port(0), slash: Endpoint::Port(0), ..Config::default() };
+        change(&mut config);
+        Self { server: Some(Server::start(&config, || {}).expect("a server on free ports")) }
+    }
+
+    fn server(&self) -> &Server {
+        self.server.as_ref().expect("it runs until it is stopped")
+    }
+
+    pub fn address(&self, dialect: Dialect) -> SocketAddr {
+        let named = |listening: &&parlance::ready::Listening| listening.dialect == dialect.name();
+        self.server().listening().iter().find(named).expect("every dialect is on").address
+    }
+
+    /// A peer that has sent nothing.
+    pub fn connect(&self, dialect: Dialect) -> Peer {
+        Peer::connect(self.address(dialect))
+    }
+
+    /// A logged-in user of the line dialect.
+    pub fn line(&self, name: &str) -> Peer {
+        let mut peer = self.connect(Dialect::Line);
+        peer.send(&format!("LOGIN {name}\n"));
+        peer.expect("OK\n");
+        peer
+    }
+
+    /// A logged-in user of the slash dialect, who has read everything up to their own arrival.
+    pub fn slash(&self, name: &str) -> Peer {
+        let mut peer = self.connect(Dialect::Slash);
+        peer.send(&format!("{name}\n"));
+        peer.expect("Welcome to the chat server!\nEnter your nickname: ");
+        peer.expect(&format!("Welcome {name}! You are in #lobby\nType /help for available commands\n"));
+        peer.expect(&format!("*** {name} joined the room\n"));
+        peer
+    }
+
+    /// A logged-in client of the library.
+    pub fn client(&self, dialect: Dialect, name: &str) -> Client {
+        let mut client =
+            Client::connect(dialect, self.address(dialect), deadline()).expect("the server listens");
+        client.login(name, deadline()).expect("the name is free");
+        client
+    }
+
+    /// Stops the server and tells what it did.
+    pub fn stop(mut self) -> Report {
+        let server = self.server.take().expect("it runs until it is stopped");
+        server.stop();
+        server.join().expect("it stops well")
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        if let Some(server) = self.server.take() {
+            server.stop();
+            let stopped = server.join();
+            if !std::thread::panicking() {
+                stopped.expect("it stops well");
+            }
+        }
+    }
+}
+
+/// A peer that sends and expects exact bytes.
+pub struct Peer {
+    stream: TcpStream,
+}
+
+impl Peer {
+    pub fn connect(address: SocketAddr) -> Self {
+        Self::of(TcpStream::connect(address).expect("the server listens"))
+    }
+
+    /// One whose receive buffer is as small as the kernel makes them, to be full soon.
+    pub fn connect_narrow(address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("a socket");
+        socket.set_recv_buffer_size(1).expect("a small buffer");
+        socket.connect(&address.into()).expect("the server listens");
+        Self::of(socket.into())
+    }
+
+    fn of(stream: TcpStream) -> Self {
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.set_nodelay(true).expect("no delay");
+        Self { stream }
+    }
+
+    pub fn send(&mut self, text: impl AsRef<[u8]>) {
+        self.stream.write_all(text.as_ref()).expect("the server reads");
+    }
+
+    /// Reads as many bytes as `text` has, and compares. `[HH:MM:SS]` stands for any time of day.
+    #[track_caller]
+    pub fn expect(&mut self, text: &str) {
+        let mut bytes = vec![0; text.len()];
+        let mut length = 0;
+        while length < bytes.len() {
+            match self.stream.read(&mut bytes[length..]) {
+                Ok(0) => break,
+                Ok(more) => length += more,
+                Err(error) => panic!(
+                    "{error} while {text:?} was expected, behind {:?}",
+                    String::from_utf8_lossy(&bytes[..length])
+                ),
+            }
+        }
+        assert_eq!(without_times(&String::from_utf8_lossy(&bytes[..length])), text);
+    }
+
+    /// Reads to the end of a line, which is not part of what is returned.
+    #[track_caller]
+    pub fn line(&mut self) -> String {
+        let mut line = Vec::new();
+        let mut byte = [0];
+        while byte != *b"\n" {
+            assert_eq!(self.stream.read(&mut byte).expect("a line"), 1, "the end came behind {line:?}");
+            line.push(byte[0]);
+        }
+        line.pop();
+        String::from_utf8(line).expect("servers send UTF-8")
+    }
+
+    /// Reads to the end of the connection.
+    #[track_caller]
+    pub fn rest(&mut self) -> String {
+        let mut rest = Vec::new();
+        self.stream.read_to_end(&mut rest).expect("the server closes, and does not reset");
+        String::from_utf8(rest).expect("servers send UTF-8")
+    }
+
+    /// Reads what there is to read until `text` ends it.
+    #[track_caller]
+    pub fn read_until(&mut self, text: &str) -> String {
+        let mut all = Vec::new();
+        let mut buffer = vec![0; 1 << 16];
+        while !all.ends_with(text.as_bytes()) {
+            let length = self.stream.read(&mut buffer).expect("more");
+            assert_ne!(length, 0, "the end came before {text:?}");
+            all.extend_from_slice(&buffer[..length]);
+        }
+        String::from_utf8(all).expect("servers send UTF-8")
+    }
+
+    /// The server has closed, and nothing was left.
+    #[track_caller]
+    pub fn expect_end(&mut self) {
+        assert_eq!(self.rest(), "");
+    }
+
+    /// Closes the sending side.
+    pub fn finish(&mut self) {
+        self.stream.shutdown(std::net::Shutdown::Write).expect("it was open");
+    }
+
+    /// Ends the connection with a reset.
+    pub fn reset(self) {
+        SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).expect("linger");
+    }
+}
+
+/// A text with every `[12:34:56]` replaced.
+fn without_times(text: &str) -> String {
+    let is_time = |bytes: &[u8]| {
+        let pattern = b"[00:00:00]";
+        bytes.len() >= pattern.len()
+            && bytes.iter().zip(pattern).all(|(byte, pattern)| match pattern {
+                b'0' => byte.is_ascii_digit(),
+                other => byte == other,
+            })
+    };
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        if is_time(rest.as_bytes()) {
+            out.push_str("[HH:MM:SS]");
+            rest = &rest[10..];
+        } else {
+            out.push(first);
+            rest = &rest[first.len_utf8()..];
+        }
+    }
+    out
+}
