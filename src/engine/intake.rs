@@ -84,8 +84,12 @@ impl Engine {
     /// The peer sends nothing more. What it is owed is still sent to it.
     pub fn peer_closed(&mut self, id: ConnId, now: Now) {
         self.now = now;
-        if self.connection(id).is_some() {
-            self.close(id, CloseReason::PeerClosed);
+        let Some(conn) = self.connection(id) else { return };
+        match conn.closing {
+            None => self.close(id, CloseReason::PeerClosed),
+            // The last word was sent, and the peer has closed behind it.
+            Some(Closing { flushed: true, .. }) => self.closes.push_back((id, Close::Now)),
+            Some(Closing { flushed: false, .. }) => {}
         }
     }
 
