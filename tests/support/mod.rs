@@ -52,7 +52,7 @@ impl TestServer {
     /// A logged-in user of the line dialect.
     pub fn line(&self, name: &str) -> Peer {
         let mut peer = self.connect(Dialect::Line);
-        peer.send(&format!("LOGIN {name}\n"));
+        peer.send(format!("LOGIN {name}\n"));
         peer.expect("OK\n");
         peer
     }
@@ -60,7 +60,7 @@ impl TestServer {
     /// A logged-in user of the slash dialect, who has read everything up to their own arrival.
     pub fn slash(&self, name: &str) -> Peer {
         let mut peer = self.connect(Dialect::Slash);
-        peer.send(&format!("{name}\n"));
+        peer.send(format!("{name}\n"));
         peer.expect("Welcome to the chat server!\nEnter your nickname: ");
         peer.expect(&format!("Welcome {name}! You are in #lobby\nType /help for available commands\n"));
         peer.expect(&format!("*** {name} joined the room\n"));
@@ -98,6 +98,9 @@ impl Drop for TestServer {
 /// A peer that sends and expects exact bytes.
 pub struct Peer {
     stream: TcpStream,
+    /// What [`Peer::long_line`] has read; `read_ahead[..taken]` is done with.
+    read_ahead: Vec<u8>,
+    taken: usize,
 }
 
 impl Peer {
@@ -116,7 +119,19 @@ impl Peer {
     fn of(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         stream.set_nodelay(true).expect("no delay");
-        Self { stream }
+        Self { stream, read_ahead: Vec::new(), taken: 0 }
+    }
+
+    /// Reads what was read ahead, then from the socket.
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let ahead = &self.read_ahead[self.taken..];
+        if ahead.is_empty() {
+            return self.stream.read(buffer);
+        }
+        let length = ahead.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&ahead[..length]);
+        self.taken += length;
+        Ok(length)
     }
 
     pub fn send(&mut self, text: impl AsRef<[u8]>) {
@@ -129,7 +144,7 @@ impl Peer {
         let mut bytes = vec![0; text.len()];
         let mut length = 0;
         while length < bytes.len() {
-            match self.stream.read(&mut bytes[length..]) {
+            match self.read(&mut bytes[length..]) {
                 Ok(0) => break,
                 Ok(more) => length += more,
                 Err(error) => panic!(
@@ -147,17 +162,65 @@ impl Peer {
         let mut line = Vec::new();
         let mut byte = [0];
         while byte != *b"\n" {
-            assert_eq!(self.stream.read(&mut byte).expect("a line"), 1, "the end came behind {line:?}");
+            assert_eq!(self.read(&mut byte).expect("a line"), 1, "the end came behind {line:?}");
             line.push(byte[0]);
         }
         line.pop();
         String::from_utf8(line).expect("servers send UTF-8")
     }
 
+    /// The same for many or long lines: it reads ahead.
+    #[track_caller]
+    pub fn long_line(&mut self) -> String {
+        loop {
+            if let Some(end) = memchr::memchr(b'\n', &self.read_ahead[self.taken..]) {
+                let line = self.read_ahead[self.taken..self.taken + end].to_vec();
+                self.taken += end + 1;
+                return String::from_utf8(line).expect("servers send UTF-8");
+            }
+            self.read_ahead.drain(..std::mem::take(&mut self.taken));
+            let end = self.read_ahead.len();
+            self.read_ahead.resize(end + (1 << 16), 0);
+            let length = self.stream.read(&mut self.read_ahead[end..]).expect("a line");
+            assert_ne!(length, 0, "the end came");
+            self.read_ahead.truncate(end + length);
+        }
+    }
+
+    /// Reads lines until one fits, which is returned.
+    #[track_caller]
+    pub fn line_where(&mut self, fits: impl Fn(&str) -> bool) -> String {
+        loop {
+            let line = self.long_line();
+            if fits(&line) {
+                return line;
+            }
+        }
+    }
+
+    /// Reads a line, or nothing where the connection ends in whatever way.
+    pub fn line_or_end(&mut self) -> Option<String> {
+        let mut line = Vec::new();
+        let mut byte = [0];
+        loop {
+            match self.read(&mut byte) {
+                Ok(1) if byte == *b"\n" => return String::from_utf8(line).ok(),
+                Ok(1) => line.push(byte[0]),
+                _ => return None,
+            }
+        }
+    }
+
+    /// The same connection once more, for another thread to send on.
+    pub fn clone_to_send(&self) -> Self {
+        Self::of(self.stream.try_clone().expect("a descriptor"))
+    }
+
     /// Reads to the end of the connection.
     #[track_caller]
     pub fn rest(&mut self) -> String {
-        let mut rest = Vec::new();
+        let mut rest = self.read_ahead.split_off(std::mem::take(&mut self.taken));
+        self.read_ahead.clear();
         self.stream.read_to_end(&mut rest).expect("the server closes, and does not reset");
         String::from_utf8(rest).expect("servers send UTF-8")
     }
@@ -168,7 +231,7 @@ impl Peer {
         let mut all = Vec::new();
         let mut buffer = vec![0; 1 << 16];
         while !all.ends_with(text.as_bytes()) {
-            let length = self.stream.read(&mut buffer).expect("more");
+            let length = self.read(&mut buffer).expect("more");
             assert_ne!(length, 0, "the end came before {text:?}");
             all.extend_from_slice(&buffer[..length]);
         }

@@ -1,0 +1,202 @@
+//! Peers that reset, stall, flood or come in thousands: nobody else is hurt, and nothing is left behind.
+
+mod support;
+
+use std::net::TcpStream;
+
+use parlance::config::MaxClients;
+use parlance::engine::{CloseReason, LagPolicy};
+use parlance::wire::Dialect;
+use support::{Peer, TestServer};
+
+/// More than the kernel's buffers between two sockets on loopback ever hold.
+const FLOOD_BYTES: usize = 24 << 20;
+const TEXT_BYTES: usize = 4000;
+const MESSAGES: usize = FLOOD_BYTES / TEXT_BYTES / 32 * 32;
+
+/// Says numbered messages of [`TEXT_BYTES`] in the lobby, at the pace at which `reader` gets them: all of them, in order.
+fn flood(publisher: &mut Peer, reader: &mut Peer) {
+    const BATCH: usize = 32;
+    let padding = "x".repeat(TEXT_BYTES);
+    for batch in 0..MESSAGES / BATCH {
+        let numbers = batch * BATCH..(batch + 1) * BATCH;
+        for index in numbers.clone() {
+            publisher.send(format!("MSG {index} {padding}\n"));
+        }
+        for index in numbers {
+            let line = reader.line_where(|line| !line.starts_with("***"));
+            assert!(line.contains(&format!(" {index} x")), "in order, none missing: {index}, not {line:.40}");
+        }
+    }
+}
+
+/// The number in a line that `flood` made somebody receive.
+fn number(line: &str) -> Option<usize> {
+    line.strip_prefix("MSG flood ")?.split(' ').next()?.parse().ok()
+}
+
+#[test]
+fn a_reset_in_the_middle_of_a_line_ends_that_connection_alone() {
+    let server = TestServer::start();
+    let mut alice = server.line("alice");
+    for name in ["bob", "carol", "dave"] {
+        let mut peer = server.line(name);
+        peer.send("MSG half a li");
+        peer.reset();
+        alice.expect(&format!("INFO {name} disconnected\n"));
+    }
+    alice.send("WHO\n");
+    alice.expect("USER alice\n");
+    let report = server.stop();
+    assert_eq!(report.metrics.closed_for(CloseReason::PeerReset), 3);
+    assert_eq!(report.metrics.messages, 0);
+}
+
+#[test]
+fn who_never_reads_skips_and_is_told_how_much_while_the_others_get_everything() {
+    let server = TestServer::start();
+    let mut reader = server.line("reader");
+    let mut stalled = Peer::connect_narrow(server.address(Dialect::Line));
+    stalled.send("LOGIN stalled\n");
+    stalled.expect("OK\n");
+    let mut publisher = server.line("flood");
+
+    flood(&mut publisher, &mut reader);
+
+    // The stalled one gets what the buffers held, then how many it missed, then what comes next.
+    publisher.send("DM stalled still there?\nMSG last\n");
+    reader.expect("MSG flood last\n");
+    let (mut got, mut missed) = (0, 0);
+    loop {
+        let line = stalled.long_line();
+        if let Some(index) = number(&line) {
+            assert_eq!(index, got + missed, "in order, with holes only where it was told so");
+            got += 1;
+        } else if let Some(count) =
+            line.strip_prefix("INFO ").and_then(|rest| rest.strip_suffix(" messages missed"))
+        {
+            missed += count.parse::<usize>().expect("a count");
+        } else if line == "DM flood still there?" {
+            break;
+        } else {
+            panic!("{line}");
+        }
+    }
+    assert_eq!(stalled.line(), "MSG flood last");
+    assert!(missed > 0, "it was lagged");
+    assert_eq!(got + missed, MESSAGES);
+    let report = server.stop();
+    assert_eq!(report.metrics.missed, missed as u64);
+}
+
+#[test]
+fn who_never_reads_is_closed_where_that_is_the_policy() {
+    let server = TestServer::with(|config| config.lag = LagPolicy::Close);
+    let mut stalled = Peer::connect_narrow(server.address(Dialect::Line));
+    stalled.send("LOGIN stalled\n");
+    stalled.expect("OK\n");
+    let mut watcher = server.slash("watcher");
+    let mut publisher = server.line("flood");
+    flood(&mut publisher, &mut watcher);
+    publisher.expect("INFO stalled disconnected\n");
+    drop(stalled);
+    assert_eq!(server.stop().metrics.closed_for(CloseReason::Lagged), 1);
+}
+
+#[test]
+fn who_does_not_read_private_messages_is_closed_and_nobody_else() {
+    let server = TestServer::start();
+    let mut stalled = Peer::connect_narrow(server.address(Dialect::Line));
+    stalled.send("LOGIN stalled\n");
+    stalled.expect("OK\n");
+    let mut sender = server.line("sender");
+    let padding = "x".repeat(TEXT_BYTES);
+    for _ in 0..MESSAGES {
+        sender.send(format!("DM stalled {padding}\n"));
+    }
+    sender.send("PING\n");
+    // Once it is gone, the rest has no recipient.
+    let told = sender.read_until("PONG\n");
+    assert_eq!(told.matches("INFO stalled disconnected\n").count(), 1);
+    assert!(
+        told.lines()
+            .all(|line| matches!(line, "INFO stalled disconnected" | "ERR user-not-found stalled" | "PONG"))
+    );
+    drop(stalled);
+    assert_eq!(server.stop().metrics.closed_for(CloseReason::TooSlow), 1);
+}
+
+#[test]
+fn who_asks_without_reading_is_not_read_from_and_gets_every_answer_later() {
+    const QUESTIONS: usize = 100_000;
+    let server = TestServer::start();
+    let mut asker = server.slash("asker");
+    let mut other = asker.clone_to_send();
+    let asking = std::thread::spawn(move || {
+        for _ in 0..QUESTIONS / 100 {
+            other.send("/help\n".repeat(100));
+        }
+        other.send("/quit\n");
+    });
+    // Another is served meanwhile.
+    let mut alice = server.line("alice");
+    alice.send("PING\n");
+    alice.expect("PONG\n");
+    let mut answers = 0;
+    loop {
+        match asker.long_line().as_str() {
+            "Available commands:" => answers += 1,
+            "Goodbye!" => break,
+            line => assert!(line.starts_with("  /") || line.starts_with("*** alice"), "{line}"),
+        }
+    }
+    assert_eq!(answers, QUESTIONS);
+    asking.join().expect("everything was sent");
+}
+
+#[test]
+fn thousands_come_and_go_and_leave_nothing_behind() {
+    const CLIENTS: usize = 2000;
+    let server = TestServer::with(|config| config.max_clients = MaxClients::Limit(CLIENTS as u32 + 1));
+    let mut watcher = server.line("watcher");
+    for round in 0..2 {
+        let mut peers: Vec<_> = (0..CLIENTS).map(|_| server.connect(Dialect::Line)).collect();
+        for (index, peer) in peers.iter_mut().enumerate() {
+            // The names of the round before are free again.
+            peer.send(format!("LOGIN user{index}\n"));
+        }
+        for peer in &mut peers {
+            peer.expect("OK\n");
+        }
+        watcher.send("WHO\n");
+        let list = watcher.read_until(&format!("USER user{}\n", CLIENTS - 1));
+        assert_eq!(list.lines().count(), CLIENTS + 1, "round {round}");
+        for (index, peer) in peers.into_iter().enumerate() {
+            if index % 3 == 0 { peer.reset() } else { drop(peer) }
+        }
+        for _ in 0..CLIENTS {
+            assert!(watcher.long_line().ends_with(" disconnected"));
+        }
+        watcher.send("WHO\n");
+        watcher.expect("USER watcher\n");
+    }
+    watcher.finish();
+    watcher.expect_end();
+    let report = server.stop();
+    assert_eq!(report.metrics.opened, 2 * CLIENTS as u64 + 1);
+    assert_eq!(report.metrics.closed.iter().sum::<u64>(), report.metrics.opened);
+}
+
+#[test]
+fn connections_that_never_speak_hurt_nobody() {
+    let server = TestServer::start();
+    let silent: Vec<TcpStream> = (0..500)
+        .map(|_| TcpStream::connect(server.address(Dialect::Line)).expect("the server listens"))
+        .collect();
+    let mut alice = server.line("alice");
+    let mut bob = server.slash("bobby");
+    alice.send("MSG hi\nWHO\n");
+    alice.expect("USER alice\nUSER bobby\n");
+    bob.expect("[HH:MM:SS] alice: hi\n");
+    drop(silent);
+}
