@@ -94,7 +94,7 @@ pub const CORE_MAX: usize = 1023;
 pub const CORES_MAX: usize = 1;
 /// Readiness events taken from the kernel at once. More: they come with the next turn.
 pub const EVENTS_PER_TURN_MAX: usize = 1024;
-/// Connections accepted in a turn. More: they wait for the next one, behind those that are there.
+/// Connections accepted in a turn, a listener. More: they wait for the next one, behind those that are there.
 pub const ACCEPTS_PER_TURN_MAX: usize = 256;
 /// Reads in a turn, one a connection. More: the rest is read in the next one, first come first served.
 pub const READS_PER_TURN_MAX: usize = 1024;

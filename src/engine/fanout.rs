@@ -270,7 +270,7 @@ impl Engine {
     /// that may find others.
     pub(super) fn end_doomed(&mut self) {
         while let Some((id, reason)) = self.doomed.pop() {
-            if self.connection(id).is_none_or(|conn| conn.closing.is_some()) {
+            if self.find(id).is_none_or(|conn| conn.closing.is_some()) {
                 continue;
             }
             if reason == CloseReason::Lagged {

@@ -85,7 +85,7 @@ impl Engine {
     /// The next connection that has something to be written and whose socket, as far as is known, takes it.
     pub fn next_to_flush(&mut self) -> Option<ConnId> {
         while let Some(id) = self.dirty.pop_front() {
-            let Some(conn) = self.connection(id) else { continue };
+            let Some(conn) = self.find(id) else { continue };
             conn.queued = false;
             if !conn.blocked {
                 return Some(id);

@@ -109,7 +109,7 @@ impl Engine {
     pub(super) fn resume_waiting(&mut self) {
         for _ in 0..self.waiting.len() {
             let Some(id) = self.waiting.pop_front() else { break };
-            let Some(conn) = self.connection(id) else { continue };
+            let Some(conn) = self.find(id) else { continue };
             if !conn.throttled {
                 continue;
             }

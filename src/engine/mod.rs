@@ -247,18 +247,20 @@ impl Engine {
         logs + inboxes + self.outbox_total_bytes
     }
 
-    /// The connection, unless the id is stale.
+    /// The connection with an id that the driver gave, unless it is stale.
     fn connection(&mut self, id: ConnId) -> Option<&mut Connection> {
-        match self.connections.get_mut(id.slot as usize) {
-            Some(conn) if conn.generation == id.generation => Some(conn),
-            _ => {
-                self.metrics.stale_ids += 1;
-                None
-            }
+        if self.find(id).is_none() {
+            self.metrics.stale_ids += 1;
         }
+        self.find(id)
     }
 
-    /// The connection with an id that the engine itself holds.
+    /// The connection with an id from one of the engine's lists, unless it is gone.
+    fn find(&mut self, id: ConnId) -> Option<&mut Connection> {
+        self.connections.get_mut(id.slot as usize).filter(|conn| conn.generation == id.generation)
+    }
+
+    /// The connection with an id that the engine itself holds, and which is there.
     fn conn(&self, id: ConnId) -> &Connection {
         let conn = &self.connections[id.slot as usize];
         debug_assert_eq!(conn.generation, id.generation, "an id that the engine holds is not stale");

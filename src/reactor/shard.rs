@@ -262,8 +262,8 @@ impl Shard {
             return;
         }
         self.accept_paused_until = None;
-        let mut budget = ACCEPTS_PER_TURN_MAX;
         for index in 0..self.listeners.len() {
+            let mut budget = ACCEPTS_PER_TURN_MAX;
             while self.listeners[index].ready && budget > 0 {
                 budget -= 1;
                 self.system_calls.accepts += 1;
