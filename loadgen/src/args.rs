@@ -36,7 +36,7 @@ Latency counts from when a message should have been sent to when a recipient has
 or of this program is seen in full. Every message is checked on arrival: nothing lost, doubled, reordered or altered.
 
 Where the dialect has a PING, each client sends one every 20 s, so that the server does not close it as idle. Without
---busy the program sleeps until the next message is due (to some 50 us); what it was late by is reported.
+--busy the program sleeps until the next message is due, and wakes some 0.1 ms late; the schedule lag says by how much.
 
 Exit status: 0 all is well; 1 something was lost, doubled, reordered or altered, or clients were refused or cut off;
 2 the command line makes no sense; 130 cut short with Ctrl-C, and well until then.";

@@ -166,6 +166,8 @@ impl Load {
                 Publishing::Closed { window, portion: window.div_ceil(rooms), turn: 0, end }
             }
         };
+        // A window is refilled when something is received; nothing is until it is filled.
+        self.publish(start);
     }
 
     /// Publishes nothing that is due from `end` on.
@@ -418,6 +420,7 @@ impl Load {
     /// Writes what a client has to send, and notes how late its messages left.
     fn flush(&mut self, index: usize) {
         let Some(client) = &mut self.clients[index] else { return };
+        let now = self.clock.now();
         if let Err(error) = client.flush() {
             return self.fail(index, &format!("the connection ended: {error}"));
         }
@@ -426,7 +429,6 @@ impl Load {
         if waiting > 0 {
             self.counts.blocked_writes += 1;
         }
-        let now = self.clock.now();
         let messages = &mut self.publishers[publisher].messages;
         while let Some((end, due)) = messages.front()
             && *end <= taken

@@ -41,7 +41,7 @@ pub(crate) struct Report {
     delivery_latency: Percentiles,
     /// The same, to when its last recipient read it.
     last_recipient_latency: Percentiles,
-    /// From when a message should have been sent to when the kernel took it: what the generator itself, or a server that
+    /// From when a message should have been sent to when it was handed to the kernel: what the generator itself, or a server that
     /// does not read, adds.
     schedule_lag: Percentiles,
     /// How often a publisher's socket was full.
@@ -166,11 +166,16 @@ impl Report {
         let published = to.published - from.published;
         let deliveries = to.delivered - from.delivered;
         let server_cpu = from.server_cpu.zip(to.server_cpu).map(|(from, to)| to.saturating_sub(from));
+        let mut problems =
+            problems(&load.intake.tally, load.counts.failed, load.counts.first_failure.as_deref());
+        if plan.traffic != Traffic::Idle && !outcome.cut_short && load.intake.latencies.delivery.is_empty() {
+            problems.push("nothing was delivered that was scheduled within the duration".to_owned());
+        }
         Self {
             version: env!("CARGO_PKG_VERSION"),
             plan: Asked::of(plan),
             cut_short: outcome.cut_short,
-            problems: problems(&load.intake.tally, load.counts.failed, load.counts.first_failure.as_deref()),
+            problems,
             connected_s: outcome.connected_after.as_secs_f64(),
             logged_in_s: outcome.ready_after.as_secs_f64(),
             measured_s: seconds,
