@@ -81,7 +81,7 @@ fn serve(stream: &TcpStream, fault: Fault, peers: &Mutex<Vec<Peer>>) {
         let Ok(line) = line else { return };
         let mut peers = peers.lock().expect("no thread panics");
         if let Some(name) = line.strip_prefix("LOGIN ") {
-            own = name.to_owned();
+            name.clone_into(&mut own);
             let mut stream = stream.try_clone().expect("a descriptor");
             let refused = fault == Fault::Refuse && name.ends_with(VICTIM);
             stream
