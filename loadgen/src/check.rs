@@ -25,8 +25,10 @@ pub(crate) struct Tally {
     pub(crate) corrupted: u64,
     /// Messages that the server said it had skipped for a receiver (they are among the lost as well).
     pub(crate) announced_missed: u64,
-    /// Frames that the dialect's decoder refused.
+    /// Lines that are too long or not UTF-8.
     pub(crate) undecodable: u64,
+    /// Frames that the dialect's client has no words for, such as a banner. No fault.
+    pub(crate) unrecognized: u64,
     /// Messages of people who are not of this run. No fault.
     pub(crate) foreign: u64,
 }

@@ -3,7 +3,7 @@
 
 use hdrhistogram::CreationError;
 use parlance::chat::Event;
-use parlance::wire::{Decoder, Frame};
+use parlance::wire::{DecodeError, Decoder, Frame};
 
 use crate::check::{Order, Sequences, Tally};
 use crate::clock::Moment;
@@ -85,7 +85,11 @@ impl Intake {
             match found.frame {
                 Frame::Incomplete if found.consumed == 0 => break,
                 Frame::Incomplete => {}
-                Frame::Refused(_) => self.tally.undecodable += 1,
+                // If it was a message, it is missed as such.
+                Frame::Refused(DecodeError::Unrecognized) => self.tally.unrecognized += 1,
+                Frame::Refused(DecodeError::LineTooLong | DecodeError::InvalidUtf8) => {
+                    self.tally.undecodable += 1;
+                }
                 Frame::Whole(whole) => {
                     event = self.handle(client, &rest[..found.consumed], whole, now);
                 }
@@ -277,6 +281,7 @@ mod tests {
         fixture.receive(1, &wrong);
         fixture.receive(1, b"MSG alice hello\n");
         fixture.receive(1, b"INFO 5 messages missed\n");
+        fixture.receive(1, b"something else\n\xff\n");
         fixture.receive(0, &frames[0]);
         let expected = Tally {
             delivered: 4,
@@ -285,7 +290,8 @@ mod tests {
             reordered: 1,
             corrupted: 2,
             announced_missed: 5,
-            undecodable: 0,
+            undecodable: 1,
+            unrecognized: 1,
             foreign: 1,
         };
         assert_eq!(fixture.intake.tally, expected, "the second corrupted one is publisher 0's own");

@@ -80,11 +80,11 @@ fn main() -> ExitCode {
         }
         None if written.is_err() => ExitCode::FAILURE,
         None if outcome.cut_short => {
-            println!("\nCut short; until then nothing was lost, doubled, reordered or corrupted.");
+            println!("\n{}, until the run was cut short.", report.success());
             EXIT_CUT_SHORT.into()
         }
         None => {
-            println!("\nNothing was lost, doubled, reordered or corrupted.");
+            println!("\n{}.", report.success());
             ExitCode::SUCCESS
         }
     }

@@ -29,7 +29,7 @@ pub(crate) struct Report {
     logged_in_s: f64,
     /// Seconds that were measured.
     measured_s: f64,
-    /// Messages published in that time.
+    /// Messages scheduled within that time and sent.
     published: u64,
     published_per_s: f64,
     /// Messages received in that time, counted once for each recipient.
@@ -163,7 +163,7 @@ impl Report {
         let (from, to): (Sample, Sample) = outcome.measured;
         // A run that is cut short during its warm-up measured nothing, which takes no time.
         let seconds = to.at.since(from.at).as_secs_f64().max(1e-9);
-        let published = to.published - from.published;
+        let published = load.lag.len();
         let deliveries = to.delivered - from.delivered;
         let server_cpu = from.server_cpu.zip(to.server_cpu).map(|(from, to)| to.saturating_sub(from));
         let mut problems =
@@ -202,6 +202,16 @@ impl Report {
     /// What was wrong, in one sentence; nothing, when all is well.
     pub(crate) fn problem(&self) -> Option<String> {
         (!self.problems.is_empty()).then(|| format!("{}.", self.problems.join("; ")))
+    }
+
+    /// What a run without a problem has shown.
+    pub(crate) fn success(&self) -> &'static str {
+        match self.plan.traffic {
+            Traffic::Idle => "No connection was lost",
+            Traffic::Open { .. } | Traffic::Closed { .. } => {
+                "Nothing was lost, doubled, reordered or corrupted"
+            }
+        }
     }
 
     /// The title of the plot.
@@ -253,7 +263,7 @@ fn problems(tally: &Tally, connections_lost: usize, first_failure: Option<&str>)
     }
     if tally.undecodable > 0 {
         let frames = number_of(tally.undecodable, "frame", "frames");
-        problems.push(format!("{frames} that the dialect does not have"));
+        problems.push(format!("{frames} too long or not UTF-8"));
     }
     if connections_lost > 0 {
         let connections = number_of(connections_lost as u64, "connection", "connections");

@@ -42,7 +42,6 @@ pub(crate) struct Outcome {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sample {
     pub(crate) at: Moment,
-    pub(crate) published: u64,
     pub(crate) delivered: u64,
     pub(crate) bytes_received: u64,
     /// Of this process.
@@ -257,7 +256,6 @@ impl Run<'_> {
         let cpu = clock_gettime(ClockId::ProcessCPUTime);
         Ok(Sample {
             at: self.load.clock.now(),
-            published: self.load.counts.published,
             delivered: self.load.intake.tally.delivered,
             bytes_received: self.load.counts.bytes_received,
             cpu: Duration::try_from(cpu).unwrap_or_default(),
