@@ -32,14 +32,19 @@ Examples:
   loadgen --clients 10000 --idle --server-pid $(pgrep parlance)
       What an idle client costs the server.
 
-Latency counts from when a message should have been sent to when a recipient has read it, so that a stall of the server
-or of this program is seen in full. Every message is checked on arrival: nothing lost, doubled, reordered or altered.
+Latency counts from when a message should have been sent to when a recipient has read it, so that a stall of the \
+server or of this program is seen in full. Every message is checked on arrival: nothing lost, doubled, reordered or \
+altered.
 
-Where the dialect has a PING, each client sends one every 20 s, so that the server does not close it as idle. Without
---busy the program sleeps until the next message is due, and wakes some 0.1 ms late; the schedule lag says by how much.
+Where the dialect has a PING, each client sends one every 20 s, so that the server does not close it as idle. \
+Without --busy the program sleeps until the next message is due, and wakes some 0.1 ms late; the schedule lag says \
+by how much.
 
-Exit status: 0 all is well; 1 something was lost, doubled, reordered or altered, or clients were refused or cut off;
-2 the command line makes no sense; 130 cut short with Ctrl-C, and well until then.";
+Exit status:
+  0    all is well
+  1    something was lost, doubled, reordered or altered, or clients were refused or cut off
+  2    the command line makes no sense
+  130  cut short with Ctrl-C, and all was well until then";
 
 /// An honest load generator for Parlance: connects many clients, lets some of them speak, and checks and times what all
 /// the others receive.
