@@ -1,1 +1,147 @@
-fn main() {}
+//! The load generator: connects many clients to a server, lets some speak, and checks and times what the others receive.
+//!
+//! One thread, one loop. `args` makes a `plan` of the command line; `run` carries it out in phases; `load` is the loop with
+//! the clients; `intake` checks what they receive; `report`, `plot` and `hgrm` say what was found.
+
+mod args;
+mod check;
+mod client;
+mod clock;
+mod dialect;
+mod files;
+mod hgrm;
+mod in_flight;
+mod intake;
+mod load;
+mod measure;
+mod payload;
+mod plan;
+mod plot;
+mod progress;
+mod report;
+mod roster;
+mod run;
+mod schedule;
+mod server_process;
+mod shape;
+mod source;
+mod timer;
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use hdrhistogram::Histogram;
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use crate::args::Args;
+use crate::plot::Plot;
+use crate::report::Report;
+use crate::run::{Outcome, RunError};
+
+/// As a shell reports what Ctrl-C ended.
+const EXIT_CUT_SHORT: u8 = 130;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let plan = match args.plan() {
+        Ok(plan) => plan,
+        Err(error) => {
+            use clap::CommandFactory;
+            Args::command().error(ErrorKind::ValueValidation, error).exit();
+        }
+    };
+    let outcome = watch_for_interruption().map_err(RunError::from).and_then(|flag| run::run(plan, &flag));
+    let outcome = match outcome {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            eprintln!("loadgen: {error}");
+            let interrupted = matches!(error, RunError::Interrupted { .. });
+            return if interrupted { EXIT_CUT_SHORT.into() } else { ExitCode::FAILURE };
+        }
+    };
+    let report = Report::new(&outcome);
+    print!("{report}");
+    let written = write_files(&outcome, &report);
+    if let Err(error) = &written {
+        eprintln!("loadgen: {error}");
+    }
+    match report.problem() {
+        Some(problem) => {
+            eprintln!("loadgen: {problem}");
+            ExitCode::FAILURE
+        }
+        None if written.is_err() => ExitCode::FAILURE,
+        None if outcome.cut_short => {
+            println!("\n{}, until the run was cut short.", report.success());
+            EXIT_CUT_SHORT.into()
+        }
+        None => {
+            println!("\n{}.", report.success());
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+/// The flag is up after the first SIGINT or SIGTERM; the second ends the process.
+fn watch_for_interruption() -> std::io::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, EXIT_CUT_SHORT.into(), Arc::clone(&flag))?;
+        signal_hook::flag::register(signal, Arc::clone(&flag))?;
+    }
+    Ok(flag)
+}
+
+fn write_files(outcome: &Outcome, report: &Report) -> Result<(), Box<dyn Error>> {
+    let load = &outcome.load;
+    let latencies = &load.intake.latencies;
+    if let Some(path) = &load.plan.json {
+        let mut file = create(path)?;
+        serde_json::to_writer_pretty(&mut file, report)?;
+        file.flush()?;
+    }
+    if let Some(path) = &load.plan.hgrm {
+        write_hgrm(path, &latencies.delivery)?;
+        write_hgrm(&beside(path, "-last-recipient"), &latencies.last_recipient)?;
+    }
+    if let Some(path) = &load.plan.plot {
+        let plot = Plot {
+            title: report.title(),
+            delivery: &latencies.delivery,
+            last_recipient: &latencies.last_recipient,
+            series: load.series.buckets(),
+            warmup: load.plan.warmup,
+        };
+        plot.draw(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn write_hgrm(path: &Path, histogram: &Histogram<u64>) -> Result<(), Box<dyn Error>> {
+    let mut file = create(path)?;
+    hgrm::write(histogram, &mut file)?;
+    Ok(file.flush()?)
+}
+
+fn create(path: &Path) -> Result<BufWriter<File>, String> {
+    File::create(path).map(BufWriter::new).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// `a/b.hgrm` and `-x` are `a/b-x.hgrm`.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path.file_stem().unwrap_or_default());
+    name.push(suffix);
+    if let Some(extension) = path.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    path.with_file_name(name)
+}

@@ -1,0 +1,280 @@
+//! The command line, and what of it is refused.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+use thiserror::Error;
+
+use crate::dialect::Dialect;
+use crate::payload::{HEADER_BYTES, PUBLISHERS_MAX};
+use crate::plan::{Arrivals, Plan, Traffic};
+use crate::roster::Roster;
+
+/// Cells of four bytes, one for each pair of a client and a publisher that it hears: 1 GiB.
+const CELLS_MAX: usize = 1 << 28;
+/// Clients' names have six digits.
+const CLIENTS_MAX: usize = 1_000_000;
+/// What is published when nothing else is asked for, in messages a second.
+const RATE_DEFAULT: f64 = 20.0;
+/// Publishers when everyone is in one room.
+const PUBLISHERS_DEFAULT: usize = 4;
+
+const EXAMPLES: &str = "\
+Examples:
+  loadgen --clients 10000 --rate 20 --duration 10s
+      10,000 clients in one room; 20 messages a second go to all of them.
+  loadgen --clients 1000 --window 64 --server-pid $(pgrep parlance)
+      As fast as the server can with 64 messages in flight; shows its CPU a delivery.
+  loadgen --dialect slash --clients 10000 --room-size 10 --rate 5000 --arrivals poisson
+      1000 rooms of 10, each with one publisher, messages at random times.
+  loadgen --clients 10000 --idle --server-pid $(pgrep parlance)
+      What an idle client costs the server.
+
+Latency counts from when a message should have been sent to when a recipient has read it, so that a stall of the \
+server or of this program is seen in full. Every message is checked on arrival: nothing lost, doubled, reordered or \
+altered.
+
+Where the dialect has a PING, each client sends one every 20 s, so that the server does not close it as idle. \
+Without --busy the program sleeps until the next message is due, and wakes some 0.1 ms late; the schedule lag says \
+by how much.
+
+Exit status:
+  0    all is well
+  1    something was lost, doubled, reordered or altered, or clients were refused or cut off
+  2    the command line makes no sense
+  130  cut short with Ctrl-C, and all was well until then";
+
+/// An honest load generator for Parlance: connects many clients, lets some of them speak, and checks and times what all
+/// the others receive.
+#[derive(Parser, Debug)]
+#[command(version, after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Server to connect to [default: 127.0.0.1, port 4000 for line, 7000 for slash]
+    #[arg(long, value_name = "ADDR:PORT")]
+    addr: Option<SocketAddr>,
+    /// What to speak.
+    #[arg(long, value_enum, default_value_t = Dialect::Line)]
+    dialect: Dialect,
+    /// How many clients to connect.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    clients: usize,
+    /// Clients in a room; the last room may have fewer [default: everyone in one room]
+    #[arg(long, value_name = "N")]
+    room_size: Option<usize>,
+    /// How many of the clients speak, spread evenly over them [default: 4, and with rooms one in each]
+    #[arg(long, value_name = "N")]
+    publishers: Option<usize>,
+    /// Bytes of a message's text, at least 32.
+    #[arg(long, value_name = "BYTES", default_value_t = 64)]
+    size: usize,
+    /// Open loop: publish so many messages a second in all, whatever the server does [default: 20]
+    #[arg(long, value_name = "N", conflicts_with_all = ["window", "idle"])]
+    rate: Option<f64>,
+    /// How the messages of --rate are spread over time.
+    #[arg(long, value_enum, default_value_t = Arrivals::Constant, conflicts_with_all = ["window", "idle"])]
+    arrivals: Arrivals,
+    /// Closed loop: keep so many messages published and not yet delivered to everyone.
+    #[arg(long, value_name = "N", conflicts_with = "idle")]
+    window: Option<u32>,
+    /// Publish nothing: connect, log in, and hold for the duration.
+    #[arg(long)]
+    idle: bool,
+    /// How long to measure, such as 10s, 500ms or 2m.
+    #[arg(long, value_parser = humantime::parse_duration, default_value = "10s")]
+    duration: Duration,
+    /// How long to publish before measuring.
+    #[arg(long, value_parser = humantime::parse_duration, default_value = "1s")]
+    warmup: Duration,
+    /// Connect at most so many clients a second [default: unlimited]
+    #[arg(long, value_name = "N")]
+    connect_rate: Option<f64>,
+    /// Have at most so many clients connecting or logging in at once.
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    connecting: usize,
+    /// Report the CPU and the memory of this process of this machine, the server.
+    #[arg(long, value_name = "PID")]
+    server_pid: Option<i32>,
+    /// Never sleep: the most exact schedule, for a whole core.
+    #[arg(long)]
+    busy: bool,
+    /// Seed of --arrivals poisson.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Write everything that is reported, and more, as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Draw latency by percentile and deliveries over time.
+    #[arg(long, value_name = "FILE.svg")]
+    plot: Option<PathBuf>,
+    /// Write latencies (ms) in the text form of HDR histograms: of deliveries to FILE, of last recipients beside it.
+    #[arg(long, value_name = "FILE")]
+    hgrm: Option<PathBuf>,
+}
+
+/// What is asked for makes no sense, and what would.
+#[derive(Debug, Error, PartialEq)]
+pub(crate) enum PlanError {
+    #[error("--clients {0} is out of range: it takes at least 1 and at most {CLIENTS_MAX}")]
+    Clients(usize),
+    #[error(
+        "{0} clients have nobody to talk to: --clients and --room-size must be at least 2, or give --idle"
+    )]
+    Alone(usize),
+    #[error(
+        "the line dialect has only one room, so --room-size can only be --clients; rooms need --dialect slash"
+    )]
+    OneRoom,
+    #[error("--room-size {0} is out of range: it takes at least 1 and at most --clients")]
+    RoomSize(usize),
+    #[error(
+        "--publishers {0} is out of range: it takes at least 1 and at most --clients, and {PUBLISHERS_MAX}"
+    )]
+    Publishers(usize),
+    #[error("--size {size} is out of range: a message takes {HEADER_BYTES} to {max} bytes in this dialect")]
+    Size { size: usize, max: usize },
+    #[error("{flag} {value} is out of range: it must be more than 0 and at most 1e9")]
+    Rate { flag: &'static str, value: f64 },
+    #[error("{0} must be at least 1")]
+    Zero(&'static str),
+    #[error("--duration must be more than 0s")]
+    Duration,
+    #[error(
+        "checking {0} pairs of client and publisher takes too much memory: at most {CELLS_MAX}, so give fewer \
+         --publishers or smaller rooms"
+    )]
+    Cells(usize),
+}
+
+impl Args {
+    /// Checks the arguments against each other and fills in what was left out.
+    pub(crate) fn plan(self) -> Result<Plan, PlanError> {
+        let clients = self.clients;
+        if clients == 0 || clients > CLIENTS_MAX {
+            return Err(PlanError::Clients(clients));
+        }
+        let room_size = self.room_size.unwrap_or(clients);
+        if room_size == 0 || room_size > clients {
+            return Err(PlanError::RoomSize(room_size));
+        }
+        if room_size != clients && !self.dialect.has_rooms() {
+            return Err(PlanError::OneRoom);
+        }
+        if room_size == 1 && !self.idle {
+            return Err(PlanError::Alone(room_size));
+        }
+        let publishers_default = match clients.div_ceil(room_size) {
+            1 => PUBLISHERS_DEFAULT,
+            rooms => rooms,
+        };
+        let publishers = self.publishers.unwrap_or(publishers_default.min(clients).min(PUBLISHERS_MAX));
+        if publishers == 0 || publishers > clients.min(PUBLISHERS_MAX) {
+            return Err(PlanError::Publishers(publishers));
+        }
+        let size_max = self.dialect.text_bytes_max();
+        if !(HEADER_BYTES..=size_max).contains(&self.size) {
+            return Err(PlanError::Size { size: self.size, max: size_max });
+        }
+        if self.connecting == 0 {
+            return Err(PlanError::Zero("--connecting"));
+        }
+        if self.duration.is_zero() {
+            return Err(PlanError::Duration);
+        }
+        let plan = Plan {
+            addr: self.addr.unwrap_or_else(|| {
+                SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), self.dialect.default_port())
+            }),
+            dialect: self.dialect,
+            clients,
+            room_size,
+            publishers,
+            size: self.size,
+            traffic: self.traffic()?,
+            warmup: self.warmup,
+            duration: self.duration,
+            connect_rate: self.connect_rate.map(|rate| positive("--connect-rate", rate)).transpose()?,
+            connecting_limit: self.connecting,
+            server_pid: self.server_pid,
+            busy: self.busy,
+            seed: self.seed,
+            json: self.json,
+            plot: self.plot,
+            hgrm: self.hgrm,
+        };
+        let cells = Roster::new(&plan, 0).cells();
+        if cells > CELLS_MAX {
+            return Err(PlanError::Cells(cells));
+        }
+        Ok(plan)
+    }
+
+    fn traffic(&self) -> Result<Traffic, PlanError> {
+        if self.idle {
+            return Ok(Traffic::Idle);
+        }
+        match self.window {
+            Some(0) => Err(PlanError::Zero("--window")),
+            Some(window) => Ok(Traffic::Closed { window }),
+            None => {
+                let rate = positive("--rate", self.rate.unwrap_or(RATE_DEFAULT))?;
+                Ok(Traffic::Open { rate, arrivals: self.arrivals })
+            }
+        }
+    }
+}
+
+fn positive(flag: &'static str, value: f64) -> Result<f64, PlanError> {
+    if value > 0.0 && value <= 1e9 { Ok(value) } else { Err(PlanError::Rate { flag, value }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(line: &str) -> Result<Plan, PlanError> {
+        let words = std::iter::once("loadgen").chain(line.split_whitespace());
+        Args::try_parse_from(words).expect(line).plan()
+    }
+
+    #[test]
+    fn what_is_left_out_is_filled_in() {
+        let plan = plan("--clients 10000").expect("it is enough");
+        assert_eq!(plan.addr, SocketAddr::from(([127, 0, 0, 1], 4000)));
+        assert_eq!((plan.room_size, plan.publishers), (10_000, 4));
+        assert_eq!(plan.traffic, Traffic::Open { rate: 20.0, arrivals: Arrivals::Constant });
+    }
+
+    #[test]
+    fn with_rooms_each_has_a_publisher() {
+        let plan = plan("--dialect slash --clients 95 --room-size 10").expect("it is enough");
+        assert_eq!((plan.addr.port(), plan.publishers), (7000, 10));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        assert_eq!(plan("--clients 0").err(), Some(PlanError::Clients(0)));
+        assert_eq!(plan("--clients 1").err(), Some(PlanError::Alone(1)));
+        assert_eq!(plan("--room-size 10").err(), Some(PlanError::OneRoom));
+        assert_eq!(plan("--dialect slash --room-size 101").err(), Some(PlanError::RoomSize(101)));
+        assert_eq!(plan("--publishers 101").err(), Some(PlanError::Publishers(101)));
+        assert_eq!(plan("--size 31").err(), Some(PlanError::Size { size: 31, max: 4091 }));
+        assert_eq!(plan("--size 4092").err(), Some(PlanError::Size { size: 4092, max: 4091 }));
+        assert_eq!(plan("--rate 0").err(), Some(PlanError::Rate { flag: "--rate", value: 0.0 }));
+        assert_eq!(plan("--window 0").err(), Some(PlanError::Zero("--window")));
+        assert_eq!(plan("--duration 0s").err(), Some(PlanError::Duration));
+        let cells = plan("--clients 60000 --publishers 60000").err();
+        assert_eq!(cells, Some(PlanError::Cells(3_600_000_000)));
+    }
+
+    #[test]
+    fn one_kind_of_traffic_excludes_the_others() {
+        for line in
+            ["--rate 1 --window 1", "--rate 1 --idle", "--window 1 --idle", "--window 1 --arrivals poisson"]
+        {
+            let words = std::iter::once("loadgen").chain(line.split_whitespace());
+            assert!(Args::try_parse_from(words).is_err(), "{line}");
+        }
+    }
+}

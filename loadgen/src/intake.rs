@@ -1,0 +1,340 @@
+//! What the clients receive: decoded, checked and measured. Pure: bytes and the time go in; nothing is allocated for a
+//! message.
+
+use hdrhistogram::CreationError;
+use parlance::chat::Event;
+use parlance::wire::{DecodeError, Decoder, Frame};
+
+use crate::check::{Order, Sequences, Tally};
+use crate::clock::Moment;
+use crate::dialect::Dialect;
+use crate::in_flight::{InFlight, Settled};
+use crate::measure::Latencies;
+use crate::payload::{HEADER_BYTES, Header, padding};
+use crate::plan::Plan;
+use crate::roster::Roster;
+use crate::shape::Shape;
+
+/// Checks all that the clients receive.
+pub(crate) struct Intake {
+    dialect: Dialect,
+    run: u16,
+    padding: Vec<u8>,
+    name_prefix: String,
+    /// By publisher.
+    names: Vec<String>,
+    shape: Shape,
+    sequences: Sequences,
+    pub(crate) roster: Roster,
+    pub(crate) in_flight: InFlight,
+    pub(crate) latencies: Latencies,
+    pub(crate) tally: Tally,
+}
+
+/// What [`Intake::take`] did.
+pub(crate) struct Taken<'a> {
+    /// Bytes that are done with. Without an event, the rest is the start of a frame.
+    pub(crate) consumed: usize,
+    /// Something that concerns the client itself; there may be more behind it.
+    pub(crate) event: Option<Event<'a>>,
+}
+
+impl Intake {
+    pub(crate) fn new(plan: &Plan, run: u16) -> Result<Self, CreationError> {
+        let roster = Roster::new(plan, run);
+        let names = roster.publishers().iter().map(|speaker| roster.name(speaker.client as usize)).collect();
+        Ok(Self {
+            dialect: plan.dialect,
+            run,
+            padding: padding(plan.size),
+            name_prefix: roster.name_prefix(),
+            names,
+            shape: Shape::new(plan.publishers),
+            sequences: Sequences::new(roster.cells()),
+            roster,
+            in_flight: InFlight::new(plan.publishers),
+            latencies: Latencies::new()?,
+            tally: Tally::default(),
+        })
+    }
+
+    /// Takes in what a client received, up to the first event that concerns the client itself.
+    #[inline]
+    pub(crate) fn take<'a>(
+        &mut self,
+        client: usize,
+        decoder: &mut Decoder,
+        bytes: &'a [u8],
+        now: Moment,
+    ) -> Taken<'a> {
+        let mut consumed = 0;
+        let mut event = None;
+        while event.is_none() && consumed < bytes.len() {
+            // The shape of a frame says nothing in the middle of a line that is being skipped.
+            if *decoder == Decoder::default() {
+                while let Some(header) = self.shape.recognize(&bytes[consumed..])
+                    && header.run == self.run
+                {
+                    consumed += self.shape.frame_bytes();
+                    self.account(client, header, now);
+                }
+            }
+            let rest = &bytes[consumed..];
+            let found = self.dialect.wire().decode_event(decoder, rest);
+            consumed += found.consumed;
+            match found.frame {
+                Frame::Incomplete if found.consumed == 0 => break,
+                Frame::Incomplete => {}
+                // If it was a message, it is missed as such.
+                Frame::Refused(DecodeError::Unrecognized) => self.tally.unrecognized += 1,
+                Frame::Refused(DecodeError::LineTooLong | DecodeError::InvalidUtf8) => {
+                    self.tally.undecodable += 1;
+                }
+                Frame::Whole(whole) => {
+                    event = self.handle(client, &rest[..found.consumed], whole, now);
+                }
+            }
+        }
+        self.latencies.finish(now);
+        Taken { consumed, event }
+    }
+
+    /// A client is gone: what it is owed is lost.
+    pub(crate) fn lose(&mut self, client: usize) {
+        let heard: Vec<_> = self.roster.heard_by(client).collect();
+        for (publisher, cell) in heard {
+            for sequence in self.sequences.next(cell)..self.in_flight.next(publisher) {
+                self.in_flight.settle(publisher, sequence);
+                self.tally.lost += 1;
+            }
+        }
+        self.roster.remove(client);
+    }
+
+    /// Handles an event; gives back what concerns the client itself.
+    fn handle<'a>(
+        &mut self,
+        client: usize,
+        frame: &[u8],
+        event: Event<'a>,
+        now: Moment,
+    ) -> Option<Event<'a>> {
+        match event {
+            Event::Message { sender, text, at: _ } => self.message(client, frame, sender, text, now),
+            Event::Missed(count) => self.tally.announced_missed += count,
+            Event::Joined(_)
+            | Event::Left { .. }
+            | Event::Renamed { .. }
+            | Event::Pong
+            | Event::Greeting
+            | Event::Direct { .. }
+            | Event::DirectSent { .. }
+            | Event::YouRenamed(_)
+            | Event::UsersBegin { .. }
+            | Event::User { .. }
+            | Event::RoomsBegin
+            | Event::Room { .. }
+            | Event::RoomsOmitted(_)
+            | Event::Help
+            | Event::Goodbye => {}
+            Event::LoggedIn { .. }
+            | Event::PasswordWanted
+            | Event::LoginRefused(_)
+            | Event::Error(_)
+            | Event::YouJoined(_)
+            | Event::YouReturned(_)
+            | Event::RoomClosed(_)
+            | Event::ShuttingDown => return Some(event),
+        }
+        None
+    }
+
+    /// A message of a shape not yet known, or of somebody else, or a wrong one.
+    fn message(&mut self, client: usize, frame: &[u8], sender: &str, text: &str, now: Moment) {
+        match self.header(sender, text) {
+            Some(header) => {
+                let text_at = text.as_ptr() as usize - frame.as_ptr() as usize;
+                self.shape.learn(frame, text_at, usize::from(header.publisher));
+                self.account(client, header, now);
+            }
+            None if sender.starts_with(&self.name_prefix) => self.tally.corrupted += 1,
+            None => self.tally.foreign += 1,
+        }
+    }
+
+    /// The header of a message of this run, when sender and text are what they were when it was sent.
+    fn header(&self, sender: &str, text: &str) -> Option<Header> {
+        let (header, padding) = text.as_bytes().split_first_chunk::<HEADER_BYTES>()?;
+        let header = Header::decode(header)?;
+        let name = self.names.get(usize::from(header.publisher))?;
+        (header.run == self.run && padding == self.padding && name == sender).then_some(header)
+    }
+
+    #[inline]
+    fn account(&mut self, client: usize, header: Header, now: Moment) {
+        let Header { publisher, sequence, scheduled, .. } = header;
+        let publisher = usize::from(publisher);
+        let Some(cell) = self.roster.cell(client, publisher) else {
+            self.tally.corrupted += 1;
+            return;
+        };
+        if !self.in_flight.knows(publisher, sequence, scheduled) {
+            self.tally.corrupted += 1;
+            return;
+        }
+        match self.sequences.accept(cell, sequence) {
+            Order::Next => self.tally.delivered += 1,
+            Order::Gap { from } => {
+                for sequence in from..sequence {
+                    self.in_flight.settle(publisher, sequence);
+                    self.tally.lost += 1;
+                }
+                self.tally.delivered += 1;
+            }
+            Order::Late => {
+                self.tally.lost -= 1;
+                self.tally.reordered += 1;
+                return;
+            }
+            Order::Again => {
+                self.tally.doubled += 1;
+                return;
+            }
+        }
+        self.latencies.delivered(scheduled, now);
+        match self.in_flight.settle(publisher, sequence) {
+            Settled::Open => {}
+            Settled::Complete => self.latencies.completed(scheduled, now),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RUN: u16 = 0x1f2e;
+    const NOW: Moment = Moment(1000);
+
+    struct Fixture {
+        intake: Intake,
+        decoder: Decoder,
+        size: usize,
+    }
+
+    impl Fixture {
+        fn new(dialect: Dialect) -> Self {
+            let size = 64;
+            let plan = Plan { dialect, clients: 4, room_size: 4, publishers: 2, size, ..Plan::default() };
+            let mut intake = Intake::new(&plan, RUN).expect("the bounds are sensible");
+            intake.latencies.measure(Moment(0)..Moment::NEVER);
+            Self { intake, decoder: Decoder::default(), size }
+        }
+
+        /// Publishes a message and gives the frame that a receiver gets.
+        fn publish(&mut self, publisher: u16) -> Vec<u8> {
+            let index = usize::from(publisher);
+            let sequence = self.intake.in_flight.next(index);
+            let scheduled = Moment(u64::from(sequence) * 10);
+            let recipients = self.intake.roster.recipients(index);
+            self.intake.in_flight.publish(index, scheduled, recipients);
+            let mut text = Header { run: RUN, publisher, sequence, scheduled }.encode().to_vec();
+            text.extend_from_slice(&padding(self.size));
+            let text = String::from_utf8(text).expect("text");
+            let mut frame = Vec::new();
+            let at = parlance::chat::UnixSeconds(u64::from(sequence));
+            let sender = &self.intake.names[index];
+            self.intake.dialect.wire().encode_event(&Event::Message { sender, text: &text, at }, &mut frame);
+            frame
+        }
+
+        fn receive(&mut self, client: usize, bytes: &[u8]) -> usize {
+            self.intake.take(client, &mut self.decoder, bytes, NOW).consumed
+        }
+    }
+
+    #[test]
+    fn what_is_right_is_delivered_in_every_dialect_however_it_is_cut() {
+        let publish_all = |fixture: &mut Fixture| -> Vec<u8> {
+            [0, 0, 1, 0, 1, 1].into_iter().flat_map(|publisher| fixture.publish(publisher)).collect()
+        };
+        for dialect in [Dialect::Line, Dialect::Slash] {
+            for cut in 0..publish_all(&mut Fixture::new(dialect)).len() {
+                let mut fixture = Fixture::new(dialect);
+                let stream = publish_all(&mut fixture);
+                let consumed = fixture.receive(3, &stream[..cut]);
+                assert_eq!(consumed + fixture.receive(3, &stream[consumed..]), stream.len());
+                assert_eq!(fixture.intake.tally, Tally { delivered: 6, ..Tally::default() });
+            }
+        }
+    }
+
+    #[test]
+    fn lost_doubled_reordered_and_corrupted_are_told_apart() {
+        let mut fixture = Fixture::new(Dialect::Line);
+        let frames: Vec<_> = (0..8).map(|_| fixture.publish(0)).collect();
+        for index in [0, 1, 3, 2, 3, 6] {
+            fixture.receive(1, &frames[index]);
+        }
+        let mut wrong = frames[7].clone();
+        wrong[60] ^= 1;
+        fixture.receive(1, &wrong);
+        fixture.receive(1, b"MSG alice hello\n");
+        fixture.receive(1, b"INFO 5 messages missed\n");
+        fixture.receive(1, b"something else\n\xff\n");
+        fixture.receive(0, &frames[0]);
+        let expected = Tally {
+            delivered: 4,
+            lost: 2,
+            doubled: 1,
+            reordered: 1,
+            corrupted: 2,
+            announced_missed: 5,
+            undecodable: 1,
+            unrecognized: 1,
+            foreign: 1,
+        };
+        assert_eq!(fixture.intake.tally, expected, "the second corrupted one is publisher 0's own");
+    }
+
+    #[test]
+    fn a_sender_that_the_payload_does_not_name_is_corruption() {
+        let mut fixture = Fixture::new(Dialect::Line);
+        let frame = fixture.publish(0);
+        let (own, other) = (fixture.intake.names[0].clone(), fixture.intake.names[1].clone());
+        let wrong = String::from_utf8(frame).expect("text").replace(&own, &other);
+        fixture.receive(1, wrong.as_bytes());
+        assert_eq!(fixture.intake.tally, Tally { corrupted: 1, ..Tally::default() });
+    }
+
+    #[test]
+    fn what_a_lost_client_was_owed_is_lost() {
+        let mut fixture = Fixture::new(Dialect::Line);
+        let frame = fixture.publish(0);
+        for client in [1, 2] {
+            fixture.receive(client, &frame);
+        }
+        assert_eq!(fixture.intake.in_flight.open(), 1);
+        fixture.intake.lose(3);
+        assert_eq!((fixture.intake.in_flight.open(), fixture.intake.tally.lost), (0, 1));
+        assert_eq!(fixture.intake.roster.recipients(0), 2);
+    }
+
+    #[test]
+    fn a_message_received_allocates_nothing() {
+        for dialect in [Dialect::Line, Dialect::Slash] {
+            let mut fixture = Fixture::new(dialect);
+            let frames: Vec<_> = (0..1000).map(|index| fixture.publish(index % 2)).collect();
+            let (first, rest) = frames.split_at(2);
+            fixture.receive(3, &first.concat());
+            let rest = rest.concat();
+            let half = rest.len() / 2 + 7;
+            let counted = allocation_counter::measure(|| {
+                let consumed = fixture.receive(3, &rest[..half]);
+                fixture.receive(3, &rest[consumed..]);
+            });
+            assert_eq!(fixture.intake.tally, Tally { delivered: 1000, ..Tally::default() });
+            assert_eq!(counted.count_total, 0, "{dialect:?}");
+        }
+    }
+}

@@ -1,0 +1,422 @@
+//! What a run found, as a table and as JSON.
+
+use std::fmt::{self, Write};
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use crate::check::Tally;
+use crate::dialect::Dialect;
+use crate::measure::BUCKET;
+use crate::plan::{Plan, Traffic};
+use crate::run::{Outcome, Resident, Sample};
+
+/// Everything that is reported. `--json` writes it with these keys; times have their unit in their name.
+#[derive(Serialize)]
+pub(crate) struct Report {
+    /// The version of this program.
+    version: &'static str,
+    /// What was asked for.
+    plan: Asked,
+    /// Whether Ctrl-C ended the run early.
+    cut_short: bool,
+    /// What was wrong; empty, when all is well.
+    problems: Vec<String>,
+    /// Seconds until the last client was connected.
+    connected_s: f64,
+    /// Seconds until the last client was in its room.
+    logged_in_s: f64,
+    /// Seconds that were measured.
+    measured_s: f64,
+    /// Messages scheduled within that time and sent.
+    published: u64,
+    published_per_s: f64,
+    /// Messages received in that time, counted once for each recipient.
+    deliveries: u64,
+    deliveries_per_s: f64,
+    /// All bytes received, in millions a second.
+    megabytes_per_s: f64,
+    /// From when a message should have been sent to when a recipient read it.
+    delivery_latency: Percentiles,
+    /// The same, to when its last recipient read it.
+    last_recipient_latency: Percentiles,
+    /// From when a message should have been sent to when it was handed to the kernel: what the generator itself, or a server that
+    /// does not read, adds.
+    schedule_lag: Percentiles,
+    /// How often a publisher's socket was full.
+    blocked_writes: u64,
+    /// Of the whole run, warm-up included.
+    check: Tally,
+    /// Connections that failed or were cut off.
+    connections_lost: usize,
+    /// Why the first of them was.
+    first_failure: Option<String>,
+    /// This program's processor time.
+    generator_cpu: Cpu,
+    /// The server's, with `--server-pid`.
+    server_cpu: Option<Cpu>,
+    /// The server's memory, with `--server-pid`.
+    server_memory: Option<Memory>,
+    /// Milliseconds in a bucket of the series.
+    series_bucket_ms: u128,
+    /// Deliveries in each bucket, from the start of the warm-up.
+    series: Vec<u64>,
+}
+
+/// The plan, as far as it shapes the figures.
+#[derive(Serialize)]
+struct Asked {
+    addr: String,
+    dialect: Dialect,
+    clients: usize,
+    room_size: usize,
+    publishers: usize,
+    size: usize,
+    traffic: Traffic,
+    warmup_s: f64,
+    duration_s: f64,
+    busy: bool,
+    seed: u64,
+}
+
+/// A histogram's percentiles, in nanoseconds, to three digits.
+#[derive(Serialize)]
+struct Percentiles {
+    count: u64,
+    mean_ns: f64,
+    p50_ns: u64,
+    p90_ns: u64,
+    p99_ns: u64,
+    p99_9_ns: u64,
+    p99_99_ns: u64,
+    max_ns: u64,
+}
+
+/// Processor time, user and system, within the time measured.
+#[derive(Serialize)]
+struct Cpu {
+    seconds: f64,
+    /// 1 is a core.
+    cores: f64,
+    /// Nothing without deliveries.
+    ns_per_delivery: Option<f64>,
+}
+
+/// Resident bytes.
+#[derive(Serialize)]
+struct Memory {
+    before_bytes: u64,
+    connected_bytes: u64,
+    end_bytes: u64,
+    /// What each client added by being connected.
+    bytes_per_client: f64,
+}
+
+impl Percentiles {
+    fn of(histogram: &Histogram<u64>) -> Self {
+        let at = |quantile| histogram.value_at_quantile(quantile);
+        Self {
+            count: histogram.len(),
+            mean_ns: histogram.mean(),
+            p50_ns: at(0.5),
+            p90_ns: at(0.9),
+            p99_ns: at(0.99),
+            p99_9_ns: at(0.999),
+            p99_99_ns: at(0.9999),
+            max_ns: histogram.max(),
+        }
+    }
+
+    /// The columns of the table, in [`Percentiles::COLUMNS`]' order.
+    fn columns(&self) -> [u64; 6] {
+        [self.p50_ns, self.p90_ns, self.p99_ns, self.p99_9_ns, self.p99_99_ns, self.max_ns]
+    }
+
+    const COLUMNS: [&str; 6] = ["p50", "p90", "p99", "p99.9", "p99.99", "max"];
+}
+
+impl Cpu {
+    fn of(used: Duration, measured: f64, deliveries: u64) -> Self {
+        let seconds = used.as_secs_f64();
+        let ns_per_delivery = (deliveries > 0).then(|| used.as_nanos() as f64 / deliveries as f64);
+        Self { seconds, cores: seconds / measured, ns_per_delivery }
+    }
+}
+
+impl Memory {
+    fn of(resident: Resident, clients: usize) -> Self {
+        let Resident { before, connected, end } = resident;
+        Self {
+            before_bytes: before,
+            connected_bytes: connected,
+            end_bytes: end,
+            bytes_per_client: (connected as f64 - before as f64) / clients as f64,
+        }
+    }
+}
+
+impl Report {
+    pub(crate) fn new(outcome: &Outcome) -> Self {
+        let load = &outcome.load;
+        let plan = &load.plan;
+        let (from, to): (Sample, Sample) = outcome.measured;
+        // A run that is cut short during its warm-up measured nothing, which takes no time.
+        let seconds = to.at.since(from.at).as_secs_f64().max(1e-9);
+        let published = load.lag.len();
+        let deliveries = to.delivered - from.delivered;
+        let server_cpu = from.server_cpu.zip(to.server_cpu).map(|(from, to)| to.saturating_sub(from));
+        let mut problems =
+            problems(&load.intake.tally, load.counts.failed, load.counts.first_failure.as_deref());
+        if plan.traffic != Traffic::Idle && !outcome.cut_short && load.intake.latencies.delivery.is_empty() {
+            problems.push("nothing was delivered that was scheduled within the duration".to_owned());
+        }
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            plan: Asked::of(plan),
+            cut_short: outcome.cut_short,
+            problems,
+            connected_s: outcome.connected_after.as_secs_f64(),
+            logged_in_s: outcome.ready_after.as_secs_f64(),
+            measured_s: seconds,
+            published,
+            published_per_s: published as f64 / seconds,
+            deliveries,
+            deliveries_per_s: deliveries as f64 / seconds,
+            megabytes_per_s: (to.bytes_received - from.bytes_received) as f64 / seconds / 1e6,
+            delivery_latency: Percentiles::of(&load.intake.latencies.delivery),
+            last_recipient_latency: Percentiles::of(&load.intake.latencies.last_recipient),
+            schedule_lag: Percentiles::of(&load.lag),
+            blocked_writes: load.counts.blocked_writes,
+            check: load.intake.tally,
+            connections_lost: load.counts.failed,
+            first_failure: load.counts.first_failure.clone(),
+            generator_cpu: Cpu::of(to.cpu.saturating_sub(from.cpu), seconds, deliveries),
+            server_cpu: server_cpu.map(|used| Cpu::of(used, seconds, deliveries)),
+            server_memory: outcome.resident.map(|resident| Memory::of(resident, plan.clients)),
+            series_bucket_ms: BUCKET.as_millis(),
+            series: load.series.buckets().to_vec(),
+        }
+    }
+
+    /// What was wrong, in one sentence; nothing, when all is well.
+    pub(crate) fn problem(&self) -> Option<String> {
+        (!self.problems.is_empty()).then(|| format!("{}.", self.problems.join("; ")))
+    }
+
+    /// What a run without a problem has shown.
+    pub(crate) fn success(&self) -> &'static str {
+        match self.plan.traffic {
+            Traffic::Idle => "No connection was lost",
+            Traffic::Open { .. } | Traffic::Closed { .. } => {
+                "Nothing was lost, doubled, reordered or corrupted"
+            }
+        }
+    }
+
+    /// The title of the plot.
+    pub(crate) fn title(&self) -> String {
+        let Asked { dialect, clients, publishers, size, traffic, .. } = &self.plan;
+        let name = dialect.wire().name();
+        format!(
+            "{name}, {clients} clients, {publishers} publishers, {size} bytes, {}",
+            traffic_words(traffic)
+        )
+    }
+}
+
+impl Asked {
+    fn of(plan: &Plan) -> Self {
+        Self {
+            addr: plan.addr.to_string(),
+            dialect: plan.dialect,
+            clients: plan.clients,
+            room_size: plan.room_size,
+            publishers: plan.publishers,
+            size: plan.size,
+            traffic: plan.traffic,
+            warmup_s: plan.warmup.as_secs_f64(),
+            duration_s: plan.duration.as_secs_f64(),
+            busy: plan.busy,
+            seed: plan.seed,
+        }
+    }
+}
+
+fn problems(tally: &Tally, connections_lost: usize, first_failure: Option<&str>) -> Vec<String> {
+    let deliveries = [
+        (tally.lost, "lost"),
+        (tally.doubled, "doubled"),
+        (tally.reordered, "out of order"),
+        (tally.corrupted, "corrupted"),
+    ];
+    let mut problems: Vec<String> = deliveries
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{} {what}", number_of(count, "delivery", "deliveries")))
+        .collect();
+    if tally.announced_missed > 0 {
+        problems.push(format!(
+            "{} announced by the server as missed",
+            number_of(tally.announced_missed, "message", "messages")
+        ));
+    }
+    if tally.undecodable > 0 {
+        let frames = number_of(tally.undecodable, "frame", "frames");
+        problems.push(format!("{frames} too long or not UTF-8"));
+    }
+    if connections_lost > 0 {
+        let connections = number_of(connections_lost as u64, "connection", "connections");
+        problems.push(format!("{connections} cut off (first: {})", first_failure.unwrap_or("unknown")));
+    }
+    debug_assert_eq!(problems.is_empty(), tally.is_clean() && connections_lost == 0);
+    problems
+}
+
+fn number_of(count: u64, one: &str, more: &str) -> String {
+    format!("{} {}", grouped(count), if count == 1 { one } else { more })
+}
+
+fn traffic_words(traffic: &Traffic) -> String {
+    match traffic {
+        Traffic::Idle => "idle".to_owned(),
+        Traffic::Open { rate, arrivals } => {
+            format!("{rate} messages/s, {arrivals:?} arrivals").to_lowercase()
+        }
+        Traffic::Closed { window } => format!("closed window {window}"),
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plan = &self.plan;
+        let mut row = |name: &str, value: String| writeln!(f, "{name:<16} {value}");
+        row("run", format!("{} at {}", self.title(), plan.addr))?;
+        if plan.room_size < plan.clients {
+            row("rooms", format!("of {}", plan.room_size))?;
+        }
+        row("connected", format!("{:.3} s; all logged in: {:.3} s", self.connected_s, self.logged_in_s))?;
+        let cut_short = if self.cut_short { " (cut short)" } else { "" };
+        row("measured", format!("{:.3} s{cut_short}", self.measured_s))?;
+        if plan.traffic != Traffic::Idle {
+            let (published, deliveries) = (grouped(self.published), grouped(self.deliveries));
+            row("published", format!("{published:>15}  {:>15}/s", rate(self.published_per_s)))?;
+            row("deliveries", format!("{deliveries:>15}  {:>15}/s", rate(self.deliveries_per_s)))?;
+            row("received", format!("{:>15.1}  MB/s", self.megabytes_per_s))?;
+        }
+        row("generator CPU", self.generator_cpu.to_string())?;
+        if let Some(cpu) = &self.server_cpu {
+            row("server CPU", cpu.to_string())?;
+        }
+        if let Some(memory) = &self.server_memory {
+            row("server memory", memory.to_string())?;
+        }
+        if plan.traffic != Traffic::Idle {
+            f.write_str(&self.latency_table())?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Cpu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.3} s, {:.1} % of a core", self.seconds, self.cores * 100.0)?;
+        match self.ns_per_delivery {
+            Some(nanoseconds) => write!(f, ", {nanoseconds:.1} ns a delivery"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let megabytes = |bytes: u64| bytes as f64 / 1e6;
+        write!(
+            f,
+            "{:.2} MB before, {:.2} MB connected ({:.0} bytes a client), {:.2} MB at the end",
+            megabytes(self.before_bytes),
+            megabytes(self.connected_bytes),
+            self.bytes_per_client,
+            megabytes(self.end_bytes)
+        )
+    }
+}
+
+impl Report {
+    fn latency_table(&self) -> String {
+        let mut table = format!("\n{:<16}", "latency");
+        let cells = Percentiles::COLUMNS.map(|column| format!(" {column:>10}"));
+        table.extend(cells);
+        table.push('\n');
+        let rows = [
+            ("delivery", &self.delivery_latency),
+            ("last recipient", &self.last_recipient_latency),
+            ("schedule lag", &self.schedule_lag),
+        ];
+        for (name, percentiles) in rows {
+            // Writing to a string cannot fail.
+            let _ = write!(table, "{name:<16}");
+            table.extend(percentiles.columns().map(|nanoseconds| format!(" {:>10}", latency(nanoseconds))));
+            table.push('\n');
+        }
+        table
+    }
+}
+
+/// A latency with its unit, to four digits.
+fn latency(nanoseconds: u64) -> String {
+    let value = nanoseconds as f64;
+    match nanoseconds {
+        0..1_000 => format!("{value} ns"),
+        1_000..1_000_000 => format!("{:.1} us", value / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.2} ms", value / 1e6),
+        1_000_000_000.. => format!("{:.2} s", value / 1e9),
+    }
+}
+
+fn rate(per_second: f64) -> String {
+    if per_second < 100.0 {
+        return format!("{per_second:.1}");
+    }
+    #[expect(clippy::cast_sign_loss, reason = "rates are positive")]
+    grouped(per_second.round() as u64)
+}
+
+/// Digits in groups of three.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_readable() {
+        assert_eq!([7, 999, 1000, 1_234_567].map(grouped), ["7", "999", "1,000", "1,234,567"]);
+        assert_eq!(
+            [999, 1500, 2_340_000, 3_000_000_000].map(latency),
+            ["999 ns", "1.5 us", "2.34 ms", "3.00 s"]
+        );
+        assert_eq!([19.96, 8_100_000.4].map(rate), ["20.0", "8,100,000"]);
+    }
+
+    #[test]
+    fn each_fault_has_its_words() {
+        assert!(problems(&Tally { delivered: 5, foreign: 1, ..Tally::default() }, 0, None).is_empty());
+        let tally = Tally { lost: 1, doubled: 2, reordered: 3, corrupted: 4, ..Tally::default() };
+        let words =
+            "1 delivery lost; 2 deliveries doubled; 3 deliveries out of order; 4 deliveries corrupted";
+        assert_eq!(problems(&tally, 0, None).join("; "), words);
+        let cut_off = problems(&Tally::default(), 1, Some("reset"));
+        assert_eq!(cut_off, ["1 connection cut off (first: reset)"]);
+    }
+}

@@ -1,0 +1,167 @@
+//! Who is who: the clients' names and rooms, which of them publish, and who must receive what.
+
+use crate::plan::Plan;
+
+/// Everybody in the run, by index of client and by index of publisher.
+pub(crate) struct Roster {
+    run: u16,
+    echoes: bool,
+    room_size: usize,
+    clients: usize,
+    publishers: Vec<Publisher>,
+    rooms: Vec<Room>,
+}
+
+/// A client that speaks.
+#[derive(Clone, Copy)]
+pub(crate) struct Publisher {
+    /// Its index as a client.
+    pub(crate) client: u32,
+    room: u32,
+    /// Its column in its room's table.
+    column: u32,
+}
+
+#[derive(Clone, Copy)]
+struct Room {
+    /// Of them are connected.
+    members: u32,
+    /// How many of its members publish: the columns of its table.
+    publishers: u32,
+    /// Where its table starts.
+    first_cell: usize,
+}
+
+impl Roster {
+    pub(crate) fn new(plan: &Plan, run: u16) -> Self {
+        let room_count = plan.clients.div_ceil(plan.room_size);
+        let mut rooms: Vec<Room> = (0..room_count)
+            .map(|room| {
+                let members = plan.room_size.min(plan.clients - room * plan.room_size);
+                Room { members: members as u32, publishers: 0, first_cell: 0 }
+            })
+            .collect();
+        let publishers = (0..plan.publishers)
+            .map(|index| {
+                let client = index * plan.clients / plan.publishers;
+                let room = client / plan.room_size;
+                let column = rooms[room].publishers;
+                rooms[room].publishers += 1;
+                Publisher { client: client as u32, room: room as u32, column }
+            })
+            .collect();
+        let mut cells = 0;
+        for room in &mut rooms {
+            room.first_cell = cells;
+            cells += room.members as usize * room.publishers as usize;
+        }
+        let echoes = plan.dialect.wire().echoes();
+        Self { run, echoes, room_size: plan.room_size, clients: plan.clients, publishers, rooms }
+    }
+
+    /// What all names of the run start with; no other run's do.
+    pub(crate) fn name_prefix(&self) -> String {
+        format!("L{:04x}-", self.run)
+    }
+
+    /// The name of a client: 12 characters, so that all messages have the same shape.
+    pub(crate) fn name(&self, client: usize) -> String {
+        format!("L{:04x}-{client:06}", self.run)
+    }
+
+    /// The name of a client's room.
+    pub(crate) fn room_name(&self, client: usize) -> String {
+        format!("L{:04x}-room-{}", self.run, client / self.room_size)
+    }
+
+    pub(crate) fn publishers(&self) -> &[Publisher] {
+        &self.publishers
+    }
+
+    /// In how many rooms somebody speaks.
+    pub(crate) fn rooms_with_publishers(&self) -> usize {
+        self.rooms.iter().filter(|room| room.publishers > 0).count()
+    }
+
+    /// How many cells a table has with one for each pair of a client and a publisher of its room.
+    pub(crate) fn cells(&self) -> usize {
+        self.rooms.last().map_or(0, |room| {
+            let members = self.clients - (self.rooms.len() - 1) * self.room_size;
+            room.first_cell + members * room.publishers as usize
+        })
+    }
+
+    /// The cell of a client and a publisher that it hears; nothing, when it must not hear it.
+    #[inline]
+    pub(crate) fn cell(&self, client: usize, publisher: usize) -> Option<usize> {
+        let speaker = self.publishers.get(publisher)?;
+        let room = speaker.room as usize;
+        // Below the room's first client this wraps, and so is too large as well.
+        let row = client.wrapping_sub(room * self.room_size);
+        if row >= self.room_size || (!self.echoes && speaker.client as usize == client) {
+            return None;
+        }
+        let room = &self.rooms[room];
+        Some(room.first_cell + row * room.publishers as usize + speaker.column as usize)
+    }
+
+    /// How many clients must receive what a publisher says now.
+    pub(crate) fn recipients(&self, publisher: usize) -> u32 {
+        let speaker = &self.publishers[publisher];
+        self.rooms[speaker.room as usize].members - u32::from(!self.echoes)
+    }
+
+    /// A client has left; it is owed nothing more.
+    pub(crate) fn remove(&mut self, client: usize) {
+        self.rooms[client / self.room_size].members -= 1;
+    }
+
+    /// The publishers that a client hears.
+    pub(crate) fn heard_by(&self, client: usize) -> impl Iterator<Item = (usize, usize)> {
+        (0..self.publishers.len()).filter_map(move |index| Some((index, self.cell(client, index)?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::Dialect;
+
+    fn roster(dialect: Dialect, clients: usize, room_size: usize, publishers: usize) -> Roster {
+        Roster::new(&Plan { dialect, clients, room_size, publishers, ..Plan::default() }, 0xbeef)
+    }
+
+    #[test]
+    fn each_pair_in_a_room_has_a_cell_of_its_own() {
+        let roster = roster(Dialect::Slash, 95, 10, 25);
+        let mut cells: Vec<usize> = (0..95)
+            .flat_map(|client| roster.heard_by(client).map(|(_, cell)| cell).collect::<Vec<_>>())
+            .collect();
+        cells.sort_unstable();
+        assert_eq!(cells, (0..roster.cells()).collect::<Vec<_>>());
+        for publisher in 0..25 {
+            let hearing = (0..95).filter(|&client| roster.cell(client, publisher).is_some()).count();
+            assert_eq!(hearing, roster.recipients(publisher) as usize);
+        }
+    }
+
+    #[test]
+    fn nobody_hears_itself_where_the_dialect_does_not_echo() {
+        let roster = roster(Dialect::Line, 10, 10, 2);
+        assert_eq!(roster.publishers()[1].client, 5);
+        assert_eq!(roster.cell(5, 1), None);
+        assert!(roster.cell(5, 0).is_some());
+        assert_eq!(roster.recipients(1), 9);
+    }
+
+    #[test]
+    fn names_suit_the_dialects() {
+        let roster = roster(Dialect::Slash, 10, 10, 2);
+        for client in [0, 999_999] {
+            let name = roster.name(client);
+            assert_eq!(name.len(), 12);
+            assert!(name.starts_with(&roster.name_prefix()));
+            assert_eq!(Dialect::Slash.wire().check_name(&name), Ok(()));
+        }
+    }
+}
