@@ -21,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const QUIET: Duration = Duration::from_millis(100);
 /// A server that never becomes quiet is measured nevertheless.
 const SETTLE_MAX: Duration = Duration::from_secs(60);
+/// Between two looks at whether to end early, at most.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// After so many failures no further client is launched: the rest would fare no better.
 const FAILURES_MAX: usize = 256;
 
@@ -126,7 +128,9 @@ impl Run<'_> {
 
     /// A turn of the loop, and of the progress bar.
     fn turn(&mut self, wake: Moment) -> io::Result<()> {
-        self.load.turn(wake.min(self.progress.next_update()))?;
+        // A signal that comes just before the poll does not end it.
+        let look_again = self.load.clock.now().after(LOOK_INTERVAL);
+        self.load.turn(wake.min(self.progress.next_update()).min(look_again))?;
         self.progress.update(&self.load);
         Ok(())
     }

@@ -61,19 +61,22 @@ impl Schedule {
     /// When the next message is due, or [`Moment::NEVER`].
     #[inline]
     pub(crate) fn next_due(&self) -> Moment {
-        self.due.peek().map_or(Moment::NEVER, |Reverse((due, _))| *due)
+        match self.due.peek() {
+            Some(Reverse((due, _))) if *due < self.end => *due,
+            Some(_) | None => Moment::NEVER,
+        }
     }
 
     /// Whether everything that was due has been taken.
     pub(crate) fn is_over(&self) -> bool {
-        self.next_due() >= self.end && self.publishers.iter().all(|publisher| publisher.held.is_none())
+        self.next_due() == Moment::NEVER && self.publishers.iter().all(|publisher| publisher.held.is_none())
     }
 
     /// Takes a message that is due: its time and its publisher, who is then to [`advance`](Self::advance) or to
     /// [`hold`](Self::hold) it.
     pub(crate) fn take_due(&mut self, now: Moment) -> Option<(Moment, usize)> {
         let due = self.next_due();
-        if due > now || due >= self.end {
+        if due > now || due == Moment::NEVER {
             return None;
         }
         self.due.pop().map(|Reverse(message)| message)
@@ -175,6 +178,14 @@ mod tests {
         schedule.advance(0);
         assert_eq!(schedule.take_due(START), None);
         assert_eq!(schedule.next_due(), Moment(START.0 + 100_000_000));
+    }
+
+    #[test]
+    fn a_schedule_ended_early_has_nothing_due() {
+        let mut schedule = Schedule::new(Arrivals::Constant, 10.0, 2, START, seconds(1), 0);
+        schedule.end_at(START);
+        assert!(schedule.is_over());
+        assert_eq!((schedule.next_due(), schedule.take_due(seconds(2))), (Moment::NEVER, None));
     }
 
     #[test]
