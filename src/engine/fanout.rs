@@ -56,8 +56,13 @@ impl Engine {
         if !std::mem::replace(&mut room.dirty, true) {
             self.dirty_rooms.push_back(room_id);
         }
-        if !std::mem::replace(&mut room.touched, true) {
-            self.touched_rooms.push(room_id);
+        self.touch(room_id);
+    }
+
+    /// Has a room's logs looked at when the turn ends.
+    pub(super) fn touch(&mut self, room: RoomId) {
+        if !std::mem::replace(&mut self.room_mut(room).touched, true) {
+            self.touched_rooms.push(room);
         }
     }
 
@@ -322,8 +327,12 @@ impl Engine {
         let at = self.conn(id).membership?;
         let channel = &self.room(at.room).channels[at.channel as usize];
         let member = &channel.members[at.member as usize];
-        if member.cursor < channel.log.head() || self.conn(id).outbox.is_some() {
-            let behind = (channel.log.head().0 - member.cursor.0) as usize;
+        let behind = (channel.log.head().0 - member.cursor.0) as usize;
+        if behind > 0 {
+            // The log may have been held for this member alone.
+            self.touch(at.room);
+        }
+        if behind > 0 || self.conn(id).outbox.is_some() {
             if behind > OUTBOX_BYTES_MAX {
                 self.metrics.lagged += 1;
                 let missed = self.skip_to_head(id);

@@ -113,7 +113,10 @@ impl Engine {
 
     /// Whether another turn has something to do even if nothing happens until then.
     pub fn has_work(&self) -> bool {
-        !(self.dirty.is_empty() && self.dirty_rooms.is_empty() && self.waiting.is_empty())
+        !(self.dirty.is_empty()
+            && self.dirty_rooms.is_empty()
+            && self.touched_rooms.is_empty()
+            && self.waiting.is_empty())
     }
 
     /// Borrows what is to be written to a connection, as slices for one `writev`. None: call [`Engine::wrote`] all the
@@ -200,11 +203,9 @@ impl Engine {
     }
 
     fn move_cursor(&mut self, at: Membership, cursor: Offset) {
-        let room = &mut self.rooms[at.room.0 as usize];
-        room.channels[at.channel as usize].members[at.member as usize].cursor = cursor;
-        if !std::mem::replace(&mut room.touched, true) {
-            self.touched_rooms.push(at.room);
-        }
+        let channel = &mut self.room_mut(at.room).channels[at.channel as usize];
+        channel.members[at.member as usize].cursor = cursor;
+        self.touch(at.room);
     }
 
     fn advance_outbox(&mut self, id: ConnId, mut bytes: usize) {
