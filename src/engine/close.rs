@@ -72,7 +72,8 @@ impl Engine {
         }
     }
 
-    fn is_flushed(&self, id: ConnId) -> bool {
+    /// Whether nothing lies ahead of the connection.
+    pub(super) fn is_flushed(&self, id: ConnId) -> bool {
         let conn = self.conn(id);
         conn.outbox.is_none()
             && conn.membership.is_none_or(|at| {

@@ -166,6 +166,8 @@ pub struct Engine {
     dirty: VecDeque<ConnId>,
     /// Rooms with members to be visited.
     dirty_rooms: VecDeque<RoomId>,
+    /// The next visit is for a room, if there is one to be visited.
+    room_is_next: bool,
     /// Visits left for the first of them before the next one has its turn.
     visits_left: usize,
     /// Rooms in which a cursor moved since the last turn ended.
@@ -212,6 +214,7 @@ impl Engine {
             outbox_turn_bytes: 0,
             dirty: VecDeque::new(),
             dirty_rooms: VecDeque::new(),
+            room_is_next: false,
             visits_left: crate::limits::ROOM_VISITS_MAX,
             touched_rooms: Vec::new(),
             waiting: VecDeque::new(),

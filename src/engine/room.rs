@@ -102,6 +102,8 @@ impl Channel {
 pub(super) struct Room {
     pub(super) name: RoomName,
     pub(super) channels: Vec<Channel>,
+    /// Whose member was visited last: channels take turns, so that a large one does not keep a small one waiting.
+    last_visited: usize,
     pub(super) history: History,
     /// It waits in the list of rooms to be flushed.
     pub(super) dirty: bool,
@@ -111,7 +113,14 @@ pub(super) struct Room {
 
 impl Room {
     pub(super) fn new(name: RoomName) -> Self {
-        Self { name, channels: Vec::new(), history: History::default(), dirty: false, touched: false }
+        Self {
+            name,
+            channels: Vec::new(),
+            last_visited: 0,
+            history: History::default(),
+            dirty: false,
+            touched: false,
+        }
     }
 
     /// The channel of a dialect, which stays where it is as long as the room lives.
@@ -132,7 +141,13 @@ impl Room {
 
     /// The next member in any channel that has something to read.
     pub(super) fn next_behind(&mut self) -> Option<ConnId> {
-        self.channels.iter_mut().find_map(Channel::next_behind)
+        for _ in 0..self.channels.len() {
+            self.last_visited = (self.last_visited + 1) % self.channels.len();
+            if let Some(id) = self.channels[self.last_visited].next_behind() {
+                return Some(id);
+            }
+        }
+        None
     }
 
     /// Bytes that a member who is not blocked may be behind.
