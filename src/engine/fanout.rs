@@ -3,7 +3,7 @@
 use super::log::Offset;
 use super::outbox::Outbox;
 use super::room::{Member, Room};
-use super::{Close, CloseReason, Connection, Engine, LagPolicy, Membership};
+use super::{CloseReason, Connection, Engine, LagPolicy, Membership};
 use crate::chat::{ConnId, Event, Problem, RoomId, RoomName};
 use crate::limits::{OUTBOX_BYTES_MAX, OUTBOX_POOL_BYTES_MAX, OUTBOX_POOL_MAX, OUTBOX_TOTAL_BYTES_MAX};
 
@@ -265,9 +265,11 @@ impl Engine {
         }
     }
 
-    /// Forgets what waits for a connection; the connection itself is ended with the turn.
+    /// Forgets what waits for a connection, and writes nothing more to it: it may have half a frame. The connection
+    /// itself is ended with the turn.
     fn give_up(&mut self, id: ConnId, reason: CloseReason) {
         self.forget_outbox(id);
+        self.conn_mut(id).blocked = true;
         self.doomed.push((id, reason));
     }
 
@@ -282,9 +284,7 @@ impl Engine {
                 self.reply(id, &Event::Error(Problem::TooSlow));
                 self.close(id, reason);
             } else {
-                self.close(id, reason);
-                self.forget_outbox(id);
-                self.closes.push_back((id, Close::Now));
+                self.drop_now(id, reason);
             }
         }
     }
