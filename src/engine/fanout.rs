@@ -281,6 +281,8 @@ impl Engine {
                 continue;
             }
             if reason == CloseReason::Lagged {
+                // What was said since would stand behind a gap of which it is not told.
+                self.skip_to_head(id);
                 self.reply(id, &Event::Error(Problem::TooSlow));
                 self.close(id, reason);
             } else {
