@@ -319,8 +319,7 @@ impl Engine {
         let channel_index = self.room_mut(room).channel_of(dialect);
         let channel = &mut self.room_mut(room).channels[channel_index];
         let cursor = channel.log.head();
-        channel.members.push(Member { conn: id, cursor, own_until: cursor });
-        let member = channel.members.len() as u32 - 1;
+        let member = channel.add(Member { conn: id, cursor, own_until: cursor }) as u32;
         self.conn_mut(id).membership = Some(Membership { room, channel: channel_index as u32, member });
     }
 

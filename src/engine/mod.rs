@@ -305,8 +305,12 @@ impl Engine {
             }
             if let Some(at) = conn.membership {
                 members += 1;
-                let channel = &self.room(at.room).channels[at.channel as usize];
+                let room = self.room(at.room);
+                let channel = &room.channels[at.channel as usize];
                 let member = &channel.members[at.member as usize];
+                let is_due = room.dirty && channel.is_due(at.member as usize);
+                let has_everything = member.cursor == channel.log.head();
+                assert!(has_everything || conn.blocked || conn.queued || is_due, "who is behind is visited");
                 assert_eq!(member.conn, id);
                 assert_eq!(channel.dialect, conn.dialect);
                 assert!(channel.log.tail() <= member.cursor && member.cursor <= channel.log.head());

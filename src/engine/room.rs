@@ -73,6 +73,12 @@ impl Channel {
         None
     }
 
+    /// Whether the member at an index is still to be visited.
+    pub(super) fn is_due(&self, index: usize) -> bool {
+        let count = self.members.len();
+        (index + count - self.next % count) % count < self.due
+    }
+
     /// Bytes that a member who is not blocked may be behind.
     pub(super) fn backlog(&self) -> usize {
         if self.due == 0 { 0 } else { (self.log.head().0 - self.last_round_began.0) as usize }
@@ -85,6 +91,16 @@ impl Channel {
             let read = self.members.iter().map(|member| member.cursor).min().unwrap_or(head);
             self.log.release(read, pool);
         }
+    }
+
+    /// Takes a member in; returns its index.
+    pub(super) fn add(&mut self, member: Member) -> usize {
+        self.members.push(member);
+        // It may stand between the next to be visited and the others that are due.
+        if self.due > 0 {
+            self.due += 1;
+        }
+        self.members.len() - 1
     }
 
     /// Takes a member out; returns who stands at its index now.
