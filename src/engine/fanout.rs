@@ -5,7 +5,9 @@ use super::outbox::Outbox;
 use super::room::{Member, Room};
 use super::{CloseReason, Connection, Engine, LagPolicy, Membership};
 use crate::chat::{ConnId, Event, Problem, RoomId, RoomName};
-use crate::limits::{OUTBOX_BYTES_MAX, OUTBOX_POOL_BYTES_MAX, OUTBOX_POOL_MAX, OUTBOX_TOTAL_BYTES_MAX};
+use crate::limits::{
+    OUTBOX_BYTES_HIGH, OUTBOX_BYTES_MAX, OUTBOX_POOL_BYTES_MAX, OUTBOX_POOL_MAX, OUTBOX_TOTAL_BYTES_MAX,
+};
 
 /// How much of a room's log a member that leaves it, or falls behind it, still gets.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -197,7 +199,9 @@ impl Engine {
         }
         let conn = self.conn(id);
         let waiting = conn.outbox.as_ref().map_or(0, |outbox| outbox.len());
-        if conn.blocked && waiting + bytes.len() > OUTBOX_BYTES_MAX {
+        // Who has less waiting than this may ask, and an answer may be of any length; what others send never is.
+        let may_be_answer = waiting < OUTBOX_BYTES_HIGH;
+        if conn.blocked && !may_be_answer && waiting + bytes.len() > OUTBOX_BYTES_MAX {
             return self.give_up(id, CloseReason::TooSlow);
         }
         let after = self.head_for(conn);
