@@ -1,12 +1,12 @@
 //! What a peer can make grow is bounded, and what happens at the bound is what `limits.rs` says.
 
-use parlance::engine::{Close, CloseReason};
+use parlance::engine::{Close, CloseReason, Settings};
 use parlance::limits::{
     LINE_BYTES_MAX, LOG_BYTES_LIMIT_MIN, OUTBOX_BYTES_HIGH, OUTBOX_BYTES_MAX, OUTBOX_TOTAL_BYTES_MAX,
 };
 use parlance::wire::Dialect;
 
-use crate::world::{Ended, World};
+use crate::world::{Ended, World, settings};
 
 /// What one read, one answer and an unfinished line may add to a bound that is looked at before a command.
 const SLACK: usize = 64 << 10;
@@ -168,6 +168,30 @@ fn an_idle_connection_holds_nothing() {
     }
     assert_eq!(world.hears(carol), "[12:34:56] bob: hi\n");
     assert_eq!(world.engine.held_bytes(), 0);
+}
+
+#[test]
+fn an_answer_larger_than_an_outbox_is_given_to_one_whose_socket_is_full() {
+    let crowd = 28_000;
+    let mut world = World::with(Settings { clients_limit: 2 * crowd, ..settings() });
+    world.checks = false;
+    let alice = world.line("alice");
+    let bob = world.line("bob");
+    for index in 0..crowd {
+        let client = world.connects(Dialect::Line);
+        world.types(client, &format!("LOGIN {index:0>32}"));
+    }
+    world.settles();
+    world.reads_only(bob, 3);
+    world.types(alice, "MSG hi");
+    world.settles();
+    world.types(bob, "WHO");
+    world.settles();
+    assert_eq!(world.ended(bob), None);
+    world.reads_everything(bob);
+    let heard = world.hears(bob);
+    assert!(heard.len() > OUTBOX_BYTES_MAX && heard.starts_with("MSG alice hi\nUSER alice\nUSER bob\n"));
+    assert_eq!(heard.lines().count(), 1 + 2 + crowd);
 }
 
 #[test]
