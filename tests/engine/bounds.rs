@@ -116,6 +116,22 @@ fn a_publisher_faster_than_its_room_is_flushed_waits_and_readers_lose_nothing() 
 }
 
 #[test]
+fn a_publisher_as_fast_as_its_room_is_flushed_never_waits() {
+    let mut world = World::new();
+    let alice = world.line("alice");
+    for index in 0..20 {
+        world.line(&format!("reader{index}"));
+    }
+    let text = "x".repeat(990);
+    // Everybody is visited within seven turns, and there is always somebody to be visited.
+    for _ in 0..600 {
+        world.types(alice, &format!("MSG {text}"));
+        world.turn_of(3);
+        assert!(world.engine.wants_input(world.id(alice)) && world.engine.has_work());
+    }
+}
+
+#[test]
 fn readers_lose_nothing_while_others_come_and_go() {
     let mut world = World::new();
     let alice = world.line("alice");

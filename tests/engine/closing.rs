@@ -70,6 +70,22 @@ fn at_shutdown_everybody_is_told_in_its_dialect_and_closed() {
 }
 
 #[test]
+fn at_shutdown_who_breaks_off_keeps_nobody_from_the_notice() {
+    for visits in 0..10 {
+        let mut world = World::new();
+        let mut clients: Vec<_> = (0..10).map(|index| world.line(&format!("reader{index}"))).collect();
+        world.engine.shutdown(world.now);
+        let visited: Vec<_> = (0..visits).filter_map(|_| world.visit()).collect();
+        let broken = visited.last().copied().unwrap_or(clients[0]);
+        world.vanishes(broken);
+        clients.retain(|&client| client != broken);
+        for client in clients {
+            assert_eq!(world.hears(client), "INFO server shutting down\n", "after {visits} visits");
+        }
+    }
+}
+
+#[test]
 fn at_shutdown_who_does_not_read_is_dropped_when_the_time_to_drain_is_over() {
     let mut world = World::new();
     let slow = world.line("slow");

@@ -18,8 +18,9 @@ fn says(world: &mut World, client: Client, numbers: std::ops::Range<usize>) {
     }
 }
 
-/// Checks that a line user saw the messages from alice of a range, in order, but for one gap of which it was told.
-fn one_gap(heard: &str, numbers: std::ops::Range<usize>) {
+/// Checks that a line user saw the messages from alice of a range, in order, but for gaps of which it was told; returns
+/// how many those were.
+fn gaps(heard: &str, numbers: std::ops::Range<usize>) -> usize {
     let mut next = numbers.start;
     let mut gaps = 0;
     for line in heard.lines() {
@@ -33,7 +34,12 @@ fn one_gap(heard: &str, numbers: std::ops::Range<usize>) {
             next += 1;
         }
     }
-    assert_eq!((next, gaps), (numbers.end, 1));
+    assert_eq!(next, numbers.end);
+    gaps
+}
+
+fn one_gap(heard: &str, numbers: std::ops::Range<usize>) {
+    assert_eq!(gaps(heard, numbers), 1);
 }
 
 #[test]
@@ -66,6 +72,23 @@ fn who_is_lagged_several_times_is_told_once_with_the_sum() {
         assert!(world.engine.metrics().lagged > 5);
         world.reads_everything(slow);
         one_gap(&world.hears(slow), 0..1000);
+    }
+}
+
+#[test]
+fn a_notice_of_which_a_part_is_sent_is_finished_and_what_is_missed_then_gets_another() {
+    let notice = "INFO 64 messages missed\n".len();
+    for sent in 0..=notice {
+        let mut world = World::new();
+        let [alice, slow] = ["alice", "slow"].map(|name| world.line(name));
+        world.reads_only(slow, 0);
+        says(&mut world, alice, 0..100);
+        world.reads(slow, sent);
+        says(&mut world, alice, 100..300);
+        world.reads_everything(slow);
+        let heard = world.hears(slow);
+        assert!(heard.starts_with("INFO "));
+        assert_eq!(gaps(&heard, 0..300), if sent == 0 { 1 } else { 2 }, "{sent} bytes of it were sent");
     }
 }
 
