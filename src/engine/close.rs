@@ -58,6 +58,18 @@ impl Engine {
         self.close_when_flushed(id);
     }
 
+    /// Ends a connection to which nothing more can be said.
+    pub(super) fn drop_now(&mut self, id: ConnId, reason: CloseReason) {
+        self.end_session(id);
+        self.forget_outbox(id);
+        let conn = self.conn_mut(id);
+        conn.closing = Some(Closing { reason, flushed: true });
+        conn.throttled = false;
+        conn.inbox = Vec::new();
+        self.deadlines.set(id.slot, self.now.monotonic, 0);
+        self.closes.push_back((id, Close::Now));
+    }
+
     /// Tells the driver to close a closing connection to which nothing is owed any more.
     pub(super) fn close_when_flushed(&mut self, id: ConnId) {
         if !self.is_flushed(id) {
@@ -72,7 +84,8 @@ impl Engine {
         }
     }
 
-    fn is_flushed(&self, id: ConnId) -> bool {
+    /// Whether nothing lies ahead of the connection.
+    pub(super) fn is_flushed(&self, id: ConnId) -> bool {
         let conn = self.conn(id);
         conn.outbox.is_none()
             && conn.membership.is_none_or(|at| {

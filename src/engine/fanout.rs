@@ -3,9 +3,11 @@
 use super::log::Offset;
 use super::outbox::Outbox;
 use super::room::Room;
-use super::{Close, CloseReason, Connection, Engine, LagPolicy, Membership};
+use super::{CloseReason, Connection, Engine, LagPolicy, Membership};
 use crate::chat::{ConnId, Event, Problem, RoomId, RoomName};
-use crate::limits::{OUTBOX_BYTES_MAX, OUTBOX_POOL_BYTES_MAX, OUTBOX_POOL_MAX, OUTBOX_TOTAL_BYTES_MAX};
+use crate::limits::{
+    OUTBOX_BYTES_HIGH, OUTBOX_BYTES_MAX, OUTBOX_POOL_BYTES_MAX, OUTBOX_POOL_MAX, OUTBOX_TOTAL_BYTES_MAX,
+};
 
 /// How much of a room's log a member that leaves it, or falls behind it, still gets.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,8 +58,13 @@ impl Engine {
         if !std::mem::replace(&mut room.dirty, true) {
             self.dirty_rooms.push_back(room_id);
         }
-        if !std::mem::replace(&mut room.touched, true) {
-            self.touched_rooms.push(room_id);
+        self.touch(room_id);
+    }
+
+    /// Has a room's logs looked at when the turn ends.
+    pub(super) fn touch(&mut self, room: RoomId) {
+        if !std::mem::replace(&mut self.room_mut(room).touched, true) {
+            self.touched_rooms.push(room);
         }
     }
 
@@ -192,7 +199,9 @@ impl Engine {
         }
         let conn = self.conn(id);
         let waiting = conn.outbox.as_ref().map_or(0, |outbox| outbox.len());
-        if conn.blocked && waiting + bytes.len() > OUTBOX_BYTES_MAX {
+        // Who has less waiting than this may ask, and an answer may be of any length; what others send never is.
+        let may_be_answer = waiting < OUTBOX_BYTES_HIGH;
+        if conn.blocked && !may_be_answer && waiting + bytes.len() > OUTBOX_BYTES_MAX {
             return self.give_up(id, CloseReason::TooSlow);
         }
         let after = self.head_for(conn);
@@ -260,9 +269,11 @@ impl Engine {
         }
     }
 
-    /// Forgets what waits for a connection; the connection itself is ended with the turn.
+    /// Forgets what waits for a connection, and writes nothing more to it: it may have half a frame. The connection
+    /// itself is ended with the turn.
     fn give_up(&mut self, id: ConnId, reason: CloseReason) {
         self.forget_outbox(id);
+        self.conn_mut(id).blocked = true;
         self.doomed.push((id, reason));
     }
 
@@ -274,12 +285,12 @@ impl Engine {
                 continue;
             }
             if reason == CloseReason::Lagged {
+                // What was said since would stand behind a gap of which it is not told.
+                self.skip_to_head(id);
                 self.reply(id, &Event::Error(Problem::TooSlow));
                 self.close(id, reason);
             } else {
-                self.close(id, reason);
-                self.forget_outbox(id);
-                self.closes.push_back((id, Close::Now));
+                self.drop_now(id, reason);
             }
         }
     }
@@ -319,8 +330,12 @@ impl Engine {
         let at = self.conn(id).membership?;
         let channel = &self.room(at.room).channels[at.channel as usize];
         let member = &channel.members[at.member as usize];
-        if member.cursor < channel.log.head() || self.conn(id).outbox.is_some() {
-            let behind = (channel.log.head().0 - member.cursor.0) as usize;
+        let behind = (channel.log.head().0 - member.cursor.0) as usize;
+        if behind > 0 {
+            // The log may have been held for this member alone.
+            self.touch(at.room);
+        }
+        if behind > 0 || self.conn(id).outbox.is_some() {
             if behind > OUTBOX_BYTES_MAX {
                 self.metrics.lagged += 1;
                 let missed = self.skip_to_head(id);

@@ -82,15 +82,30 @@ impl Engine {
         conn.membership.map(|at| (&self.room(at.room).channels[at.channel as usize], at))
     }
 
-    /// The next connection that has something to be written and whose socket, as far as is known, takes it.
+    /// The next connection that has something to be written and whose socket, as far as is known, takes it. Those with
+    /// an outbox and those in a room take turns, so that neither keep the others waiting.
     pub fn next_to_flush(&mut self) -> Option<ConnId> {
+        self.room_is_next = !self.room_is_next;
+        if self.room_is_next {
+            self.next_in_rooms().or_else(|| self.next_dirty())
+        } else {
+            self.next_dirty().or_else(|| self.next_in_rooms())
+        }
+    }
+
+    fn next_dirty(&mut self) -> Option<ConnId> {
         while let Some(id) = self.dirty.pop_front() {
             let Some(conn) = self.find(id) else { continue };
             conn.queued = false;
-            if !conn.blocked {
+            // Its room may have been visited meanwhile.
+            if !conn.blocked && !self.is_flushed(id) {
                 return Some(id);
             }
         }
+        None
+    }
+
+    fn next_in_rooms(&mut self) -> Option<ConnId> {
         while let Some(room) = self.dirty_rooms.front().copied() {
             if self.visits_left == 0 {
                 self.visits_left = ROOM_VISITS_MAX;
@@ -113,7 +128,10 @@ impl Engine {
 
     /// Whether another turn has something to do even if nothing happens until then.
     pub fn has_work(&self) -> bool {
-        !(self.dirty.is_empty() && self.dirty_rooms.is_empty() && self.waiting.is_empty())
+        !(self.dirty.is_empty()
+            && self.dirty_rooms.is_empty()
+            && self.touched_rooms.is_empty()
+            && self.waiting.is_empty())
     }
 
     /// Borrows what is to be written to a connection, as slices for one `writev`. None: call [`Engine::wrote`] all the
@@ -200,11 +218,9 @@ impl Engine {
     }
 
     fn move_cursor(&mut self, at: Membership, cursor: Offset) {
-        let room = &mut self.rooms[at.room.0 as usize];
-        room.channels[at.channel as usize].members[at.member as usize].cursor = cursor;
-        if !std::mem::replace(&mut room.touched, true) {
-            self.touched_rooms.push(at.room);
-        }
+        let channel = &mut self.room_mut(at.room).channels[at.channel as usize];
+        channel.members[at.member as usize].cursor = cursor;
+        self.touch(at.room);
     }
 
     fn advance_outbox(&mut self, id: ConnId, mut bytes: usize) {

@@ -166,6 +166,8 @@ pub struct Engine {
     dirty: VecDeque<ConnId>,
     /// Rooms with members to be visited.
     dirty_rooms: VecDeque<RoomId>,
+    /// The next visit is for a room, if there is one to be visited.
+    room_is_next: bool,
     /// Visits left for the first of them before the next one has its turn.
     visits_left: usize,
     /// Rooms in which a cursor moved since the last turn ended.
@@ -212,6 +214,7 @@ impl Engine {
             outbox_turn_bytes: 0,
             dirty: VecDeque::new(),
             dirty_rooms: VecDeque::new(),
+            room_is_next: false,
             visits_left: crate::limits::ROOM_VISITS_MAX,
             touched_rooms: Vec::new(),
             waiting: VecDeque::new(),
@@ -304,8 +307,12 @@ impl Engine {
             }
             if let Some(at) = conn.membership {
                 members += 1;
-                let channel = &self.room(at.room).channels[at.channel as usize];
+                let room = self.room(at.room);
+                let channel = &room.channels[at.channel as usize];
                 let member = &channel.members[at.member as usize];
+                let is_due = room.dirty && channel.is_due(at.member as usize);
+                let has_everything = member.cursor == channel.log.head();
+                assert!(has_everything || conn.blocked || conn.queued || is_due, "who is behind is visited");
                 assert_eq!(member.conn, id);
                 assert_eq!(channel.dialect, conn.dialect);
                 assert!(channel.log.tail() <= member.cursor && member.cursor <= channel.log.head());

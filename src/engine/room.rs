@@ -73,6 +73,12 @@ impl Channel {
         None
     }
 
+    /// Whether the member at an index is still to be visited.
+    pub(super) fn is_due(&self, index: usize) -> bool {
+        let count = self.members.len();
+        (index + count - self.next % count) % count < self.due
+    }
+
     /// Bytes that a member who is not blocked may be behind.
     pub(super) fn backlog(&self) -> usize {
         if self.due == 0 { 0 } else { (self.log.head().0 - self.last_round_began.0) as usize }
@@ -91,22 +97,20 @@ impl Channel {
     pub(super) fn insert(&mut self, conn: ConnId) -> usize {
         let cursor = self.log.head();
         self.members.push(Member { conn, cursor, own_until: cursor });
-        self.revisit();
-        self.members.len() - 1
-    }
-
-    /// Who came may stand where the round would have begun again, who moved may have moved from before the next to be
-    /// visited to behind it: with other members than it was counted for, a round that is under way is no whole round.
-    fn revisit(&mut self) {
+        // It may stand between the next to be visited and the others that are due.
         if self.due > 0 {
-            self.visit_all();
+            self.due += 1;
         }
+        self.members.len() - 1
     }
 
     /// Takes a member out; returns who stands at its index now.
     pub(super) fn remove(&mut self, index: usize) -> Option<ConnId> {
         self.members.swap_remove(index);
-        self.revisit();
+        // Whoever moved may have moved from before the next to be visited to behind it.
+        if self.due > 0 {
+            self.visit_all();
+        }
         self.members.get(index).map(|member| member.conn)
     }
 }
@@ -115,6 +119,8 @@ impl Channel {
 pub(super) struct Room {
     pub(super) name: RoomName,
     pub(super) channels: Vec<Channel>,
+    /// Whose member was visited last: channels take turns, so that a large one does not keep a small one waiting.
+    last_visited: usize,
     pub(super) history: History,
     /// It waits in the list of rooms to be flushed.
     pub(super) dirty: bool,
@@ -124,7 +130,14 @@ pub(super) struct Room {
 
 impl Room {
     pub(super) fn new(name: RoomName) -> Self {
-        Self { name, channels: Vec::new(), history: History::default(), dirty: false, touched: false }
+        Self {
+            name,
+            channels: Vec::new(),
+            last_visited: 0,
+            history: History::default(),
+            dirty: false,
+            touched: false,
+        }
     }
 
     /// The channel of a dialect, which stays where it is as long as the room lives.
@@ -145,7 +158,13 @@ impl Room {
 
     /// The next member in any channel that has something to read.
     pub(super) fn next_behind(&mut self) -> Option<ConnId> {
-        self.channels.iter_mut().find_map(Channel::next_behind)
+        for _ in 0..self.channels.len() {
+            self.last_visited = (self.last_visited + 1) % self.channels.len();
+            if let Some(id) = self.channels[self.last_visited].next_behind() {
+                return Some(id);
+            }
+        }
+        None
     }
 
     /// Bytes that a member who is not blocked may be behind.

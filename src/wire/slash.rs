@@ -12,6 +12,10 @@ use crate::limits::{SLASH_NAME_CHARS_MAX, SLASH_NAME_CHARS_MIN};
 
 const GREETING: &str = "Welcome to the chat server!\nEnter your nickname: ";
 const PASSWORD: &str = "Password: ";
+/// The second line of [`Event::LoggedIn`].
+const HINT: &str = "Type /help for available commands\n";
+/// In front of an entry of a list.
+const INDENT: &str = "  ";
 const HELP: &str = "Available commands:
   /nick <name> - change your nickname
   /join <room> - go to a room, making it if there is none
@@ -98,8 +102,7 @@ pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
         Event::Greeting => push(out, &[GREETING]),
         Event::PasswordWanted => push(out, &[PASSWORD]),
         Event::LoggedIn { name, room } => {
-            push(out, &["Welcome ", name, "! You are in #", room]);
-            push(out, &["\nType /help for available commands\n"]);
+            push(out, &["Welcome ", name, "! You are in #", room, "\n", HINT]);
         }
         Event::LoginRefused(problem) => {
             let what = match problem {
@@ -118,12 +121,12 @@ pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
         Event::YouReturned(room) => push(out, &["You returned to #", room, "\n"]),
         Event::YouRenamed(name) => push(out, &["You are now known as ", name, "\n"]),
         Event::UsersBegin { room, count: _ } => push(out, &["Users in #", room, ":\n"]),
-        Event::User { name, own } => push(out, &["  ", name, if own { " (you)\n" } else { "\n" }]),
+        Event::User { name, own } => push(out, &[INDENT, name, if own { " (you)\n" } else { "\n" }]),
         Event::RoomsBegin => push(out, &["Available rooms:\n"]),
         Event::Room { name, members } => {
-            push(out, &["  #", name, " (", &members.to_string(), " users)\n"]);
+            push(out, &[INDENT, "#", name, " (", &members.to_string(), " users)\n"]);
         }
-        Event::RoomsOmitted(count) => push(out, &["  … and ", &count.to_string(), " more rooms\n"]),
+        Event::RoomsOmitted(count) => push(out, &[INDENT, "… and ", &count.to_string(), " more rooms\n"]),
         Event::Help => push(out, &[HELP]),
         Event::Goodbye => push(out, &["Goodbye!\n"]),
         Event::Missed(count) => push(out, &["*** ", &count.to_string(), " messages missed\n"]),
@@ -226,15 +229,25 @@ pub(super) fn decode_event<'a>(decoder: &mut Decoder, bytes: &'a [u8]) -> Decode
     let fixed: &[_] = if decoder.skipping {
         &[]
     } else {
-        &[(GREETING, Event::Greeting), (PASSWORD, Event::PasswordWanted), (HELP, Event::Help)]
+        &[
+            (GREETING, Frame::Whole(Event::Greeting)),
+            (PASSWORD, Frame::Whole(Event::PasswordWanted)),
+            (HELP, Frame::Whole(Event::Help)),
+            // Part of an event that was told with its first line.
+            (HINT, Frame::Incomplete),
+        ]
     };
-    for &(text, event) in fixed {
+    for &(text, frame) in fixed {
         if bytes.starts_with(text.as_bytes()) {
-            return Decoded { consumed: text.len(), frame: Frame::Whole(event) };
+            return Decoded { consumed: text.len(), frame };
         }
         if text.as_bytes().starts_with(bytes) {
             return Decoded { consumed: 0, frame: Frame::Incomplete };
         }
+    }
+    // The blanks tell a name in a list, which may look like anything, from a line of the server's own.
+    if bytes.starts_with(INDENT.as_bytes()) {
+        return decoder.server_line(bytes, |line| listed(line).ok_or(DecodeError::Unrecognized));
     }
     decoder.server_line(bytes, event)
 }
@@ -248,17 +261,18 @@ fn event(line: &str) -> Result<Event<'_>, DecodeError> {
     parsed.ok_or(DecodeError::Unrecognized)
 }
 
+/// A name ends where the first blank comes: names have no blanks, and may have anything else that stands around them.
 fn said(line: &str) -> Option<Event<'_>> {
     if let Some(rest) = line.strip_prefix("[Private to ") {
-        let (to, text) = rest.split_once("]:")?;
-        return Some(Event::DirectSent { to, text: text.trim_ascii_start() });
+        let (to, text) = split_word(rest);
+        return Some(Event::DirectSent { to: to.strip_suffix("]:")?, text });
     }
     let (time, rest) = line.strip_prefix('[')?.split_once("] ")?;
     let at = parse_clock(time)?;
-    if let Some((sender, text)) = rest.strip_prefix("[Private from ").and_then(|rest| rest.split_once("]:")) {
-        return Some(Event::Direct { sender, text: text.trim_ascii_start(), at });
+    if let Some(rest) = rest.strip_prefix("[Private from ") {
+        let (sender, text) = split_word(rest);
+        return Some(Event::Direct { sender: sender.strip_suffix("]:")?, text, at });
     }
-    // The name ends where the first blank comes, and names have no blanks.
     let (sender, text) = split_word(rest);
     Some(Event::Message { sender: sender.strip_suffix(':')?, text, at })
 }
@@ -307,12 +321,12 @@ fn answer(line: &str) -> Option<Event<'_>> {
         match line {
             "Available rooms:" => Some(Event::RoomsBegin),
             "Goodbye!" => Some(Event::Goodbye),
-            _ => listed(line),
+            _ => None,
         }
     }
 }
 
-/// A line of a list. Its indentation was trimmed with the line.
+/// An entry of a list. Its indentation was trimmed with the line.
 fn listed(line: &str) -> Option<Event<'_>> {
     if let Some(rest) = line.strip_prefix('#') {
         let (name, members) = rest.strip_suffix(" users)")?.split_once(" (")?;

@@ -1,0 +1,230 @@
+//! What a message costs: allocations and writes, counted.
+
+#![expect(unsafe_code, reason = "a global allocator is an unsafe trait; this one counts and passes on")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use parlance::chat::{ConnId, Now};
+use parlance::engine::{Engine, Gather, LagPolicy, Settings};
+use parlance::limits::LOG_BYTES_LIMIT_MIN;
+use parlance::wire::Dialect;
+
+/// Counts what the current thread allocates, so that tests do not see each other.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+fn count() {
+    // A thread that ends may free and allocate when its counter is gone.
+    let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+}
+
+// SAFETY: every call is passed on as it came to the system's allocator, which keeps the trait's promises.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations() -> u64 {
+    ALLOCATIONS.with(Cell::get)
+}
+
+const MEMBERS: usize = 100;
+const PUBLISHERS: usize = 10;
+const TURNS: usize = 100;
+/// Turns in which the room's history fills for the first time, and blocks come to the pool.
+const WARM_UP_TURNS: usize = 200;
+
+/// A room whose members' sockets take everything and keep nothing.
+struct Room {
+    engine: Engine,
+    members: Vec<ConnId>,
+    line: Vec<u8>,
+    writes: usize,
+    /// By the slot of the connection: writes in this turn, and bytes in all.
+    writes_in_turn: Vec<usize>,
+    bytes: Vec<usize>,
+}
+
+impl Room {
+    /// A member for each dialect given.
+    fn new(dialects: impl Iterator<Item = Dialect>) -> Self {
+        let mut engine = Engine::new(Settings {
+            clients_limit: MEMBERS,
+            login_timeout: 30,
+            line_idle_timeout: 60,
+            slash_idle_timeout: 60,
+            drain_timeout: 5,
+            lag: LagPolicy::Skip,
+            log_bytes_limit: LOG_BYTES_LIMIT_MIN,
+            seed: 7,
+        });
+        let members = dialects.enumerate().map(|(index, dialect)| {
+            let id = engine.connected(dialect, Now::default()).expect("there is room");
+            let login = match dialect {
+                Dialect::Line => format!("LOGIN member{index}\n"),
+                Dialect::Slash => format!("member{index}\n"),
+            };
+            engine.received(id, login.as_bytes(), Now::default());
+            id
+        });
+        let members: Vec<_> = members.collect();
+        let (writes_in_turn, bytes) = (vec![0; MEMBERS], vec![0; MEMBERS]);
+        let mut room = Self { engine, members, line: Vec::new(), writes: 0, writes_in_turn, bytes };
+        room.turn();
+        room.bytes.fill(0);
+        room
+    }
+
+    /// Each of the first members says something so many times, in one read.
+    fn says(&mut self, publishers: usize, messages: usize) {
+        for index in 0..publishers {
+            self.line.clear();
+            for _ in 0..messages {
+                // Both dialects take it; who speaks slash says the word as well.
+                self.line.extend_from_slice(b"MSG hello, how are you today?\n");
+            }
+            self.engine.received(self.members[index], &self.line, Now::default());
+        }
+    }
+
+    /// Flushes everything and ends the turn.
+    fn turn(&mut self) {
+        self.writes = 0;
+        self.writes_in_turn.fill(0);
+        while let Some(id) = self.engine.next_to_flush() {
+            let mut slices = Gather::new();
+            self.engine.gather(id, &mut slices);
+            let offered: usize = slices.iter().map(|slice| slice.len()).sum();
+            drop(slices);
+            self.writes += 1;
+            self.writes_in_turn[id.slot as usize] += 1;
+            self.bytes[id.slot as usize] += offered;
+            self.engine.wrote(id, offered, offered);
+        }
+        self.engine.end_turn(Now::default());
+    }
+}
+
+fn all_line() -> Room {
+    Room::new((0..MEMBERS).map(|_| Dialect::Line))
+}
+
+fn all_slash() -> Room {
+    Room::new((0..MEMBERS).map(|_| Dialect::Slash))
+}
+
+fn half_and_half() -> Room {
+    Room::new((0..MEMBERS).map(|index| Dialect::ALL[index % 2]))
+}
+
+#[test]
+fn a_turn_writes_once_to_each_member_whatever_the_number_of_messages() {
+    for messages in [1, 3, 30] {
+        for mut room in [all_line(), all_slash(), half_and_half()] {
+            for _ in 0..TURNS {
+                room.says(PUBLISHERS, messages);
+                room.turn();
+                assert_eq!(room.writes, MEMBERS);
+                assert!(room.writes_in_turn.iter().all(|&writes| writes == 1));
+            }
+        }
+    }
+}
+
+#[test]
+fn who_alone_speaks_line_is_written_nothing_and_who_speaks_slash_its_echo() {
+    for (mut room, writes) in [(all_line(), MEMBERS - 1), (all_slash(), MEMBERS)] {
+        for _ in 0..TURNS {
+            room.says(1, 3);
+            room.turn();
+            assert_eq!(room.writes, writes);
+        }
+    }
+}
+
+#[test]
+fn a_publisher_gets_what_the_others_said_and_not_its_own() {
+    let mut room = all_line();
+    for _ in 0..TURNS {
+        room.says(PUBLISHERS, 3);
+        room.turn();
+    }
+    let message = "MSG member0 hello, how are you today?\n".len();
+    for (slot, &bytes) in room.bytes.iter().enumerate() {
+        let authors = if slot < PUBLISHERS { PUBLISHERS - 1 } else { PUBLISHERS };
+        assert_eq!(bytes, TURNS * 3 * authors * message, "member{slot}");
+    }
+}
+
+#[test]
+fn a_turn_with_nothing_said_writes_nothing() {
+    let mut room = half_and_half();
+    room.says(PUBLISHERS, 3);
+    room.turn();
+    room.turn();
+    assert_eq!(room.writes, 0);
+}
+
+#[test]
+fn to_decode_publish_and_flush_a_message_allocates_nothing() {
+    for (mut room, dialect) in [(all_line(), "line"), (all_slash(), "slash"), (half_and_half(), "both")] {
+        for _ in 0..WARM_UP_TURNS {
+            room.says(PUBLISHERS, 3);
+            room.turn();
+        }
+        let before = allocations();
+        for _ in 0..TURNS {
+            room.says(PUBLISHERS, 3);
+            room.turn();
+        }
+        assert_eq!(allocations() - before, 0, "{dialect}");
+    }
+}
+
+#[test]
+fn to_answer_a_ping_allocates_nothing() {
+    let mut room = all_line();
+    let round = |room: &mut Room| {
+        for index in 0..PUBLISHERS {
+            room.engine.received(room.members[index], b"PING\n", Now::default());
+        }
+        room.turn();
+        assert_eq!(room.writes, PUBLISHERS);
+    };
+    for _ in 0..WARM_UP_TURNS {
+        round(&mut room);
+    }
+    let before = allocations();
+    for _ in 0..TURNS {
+        round(&mut room);
+    }
+    assert_eq!(allocations() - before, 0);
+}
+
+#[test]
+fn the_counter_counts() {
+    let before = allocations();
+    let boxed = std::hint::black_box(Box::new(7));
+    assert_eq!(allocations() - before, 1, "{boxed}");
+}

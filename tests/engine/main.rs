@@ -1,0 +1,13 @@
+//! The engine, driven through fake sockets: what everybody sees, in which order, and what happens to who is slow.
+
+mod bounds;
+mod closing;
+mod fairness;
+mod lag;
+mod names;
+mod order;
+mod own;
+mod random;
+mod rows;
+mod time;
+mod world;

@@ -1,0 +1,100 @@
+//! Whatever a user writes stays on one line, and leaves a terminal alone.
+
+use parlance::chat::{Command, Event, Name, Phase, Problem, RoomName, UnixSeconds};
+use parlance::limits::{FRAME_BYTES_MAX, LINE_BYTES_MAX, NAME_BYTES_MAX, SERVER_LINE_BYTES_MAX};
+use parlance::wire::Dialect;
+
+use crate::feed::{commands, events, shown};
+
+/// C0, DEL and C1.
+fn controls() -> impl Iterator<Item = char> {
+    (0..=0x9f_u32).filter_map(char::from_u32).filter(|c| c.is_control())
+}
+
+/// Every event that carries a text which only its author has looked at.
+fn with_text(text: &str) -> [Event<'_>; 6] {
+    let at = UnixSeconds(0);
+    [
+        Event::Message { sender: "alice", text, at },
+        Event::Direct { sender: "alice", text, at },
+        Event::DirectSent { to: "alice", text },
+        Event::Error(Problem::UserNotFound(text)),
+        Event::Error(Problem::UnknownCommand(text)),
+        Event::RoomClosed(text),
+    ]
+}
+
+#[test]
+fn no_text_makes_a_second_line_or_reaches_the_output_as_a_control() {
+    assert_eq!(controls().count(), 32 + 1 + 32);
+    for control in controls() {
+        let text = format!("a{control}MSG eve b{control}{control}");
+        for dialect in Dialect::ALL {
+            for event in with_text(&text) {
+                let mut out = Vec::new();
+                dialect.encode_event(&event, &mut out);
+                let out = String::from_utf8(out).expect("UTF-8");
+                if let Some(line) = out.strip_suffix('\n') {
+                    let found = line.chars().find(|c| c.is_control() && *c != '\t');
+                    assert_eq!(found, None, "{control:?} in {event:?} as {dialect:?}");
+                    assert_eq!(events(dialect, [out.as_bytes()]).len(), 1, "{event:?} as {dialect:?}");
+                } else {
+                    assert_eq!(out, "", "{event:?} as {dialect:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_client_sends_is_one_command_whatever_its_text() {
+    for control in controls() {
+        let text = format!("a{control}MSG eve{control}b");
+        for dialect in Dialect::ALL {
+            for command in [Command::Say(&text), Command::Direct { to: "alice", text: &text }] {
+                let mut out = Vec::new();
+                dialect.encode_command(&command, &mut out).expect("sayable");
+                assert_eq!(commands(dialect, Phase::Chat, [&out[..]]).len(), 1, "{}", out.escape_ascii());
+            }
+        }
+    }
+}
+
+#[test]
+fn no_name_of_a_person_or_a_room_has_a_control_or_a_blank() {
+    for c in controls().chain([' ', '\u{a0}', '\u{2028}', '\u{2029}', '\u{3000}']) {
+        for name in [format!("a{c}b"), format!("{c}ab"), format!("ab{c}")] {
+            assert!(Name::parse(&name).is_err(), "{name:?}");
+            assert!(RoomName::parse(&name).is_err(), "{name:?}");
+        }
+    }
+}
+
+#[test]
+fn everything_but_controls_arrives_as_it_was_sent() {
+    let text = "tab\tblank  é ¢ £ ß 語 🦀 \u{a0} ~ [x] *** / # :";
+    for dialect in Dialect::ALL {
+        let mut out = Vec::new();
+        dialect.encode_event(&Event::Message { sender: "zoë", text, at: UnixSeconds(0) }, &mut out);
+        assert!(String::from_utf8_lossy(&out).ends_with(&format!(" {text}\n")));
+        let mut out = Vec::new();
+        dialect.encode_command(&Command::Say(text), &mut out).expect("sayable");
+        assert_eq!(commands(dialect, Phase::Chat, [&out[..]]), [shown(Command::Say(text))]);
+    }
+}
+
+#[test]
+fn the_longest_line_of_controls_fits_into_a_frame_and_into_what_a_client_reads() {
+    let text = "\u{1}".repeat(LINE_BYTES_MAX);
+    let sender = "x".repeat(NAME_BYTES_MAX);
+    let message = Event::Message { sender: &sender, text: &text, at: UnixSeconds(0) };
+    let direct = Event::Direct { sender: &sender, text: &text, at: UnixSeconds(0) };
+    let sent = Event::DirectSent { to: &sender, text: &text };
+    for dialect in Dialect::ALL {
+        for event in [message, direct, sent] {
+            let mut out = Vec::new();
+            dialect.encode_event(&event, &mut out);
+            assert!(out.len() <= FRAME_BYTES_MAX && out.len() <= SERVER_LINE_BYTES_MAX, "{}", out.len());
+        }
+    }
+}

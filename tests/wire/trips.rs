@@ -1,0 +1,287 @@
+//! What one end encodes the other end decodes: everything that a dialect can say.
+
+use std::collections::HashSet;
+
+use parlance::chat::{
+    Command, Departure, Event, NameError, Phase, Problem, RoomNameError, Secret, UnixSeconds, Usage,
+};
+use parlance::wire::{Dialect, Unsayable};
+
+use crate::feed::{commands, events, shown};
+
+/// What a dialect's client can say, and in which phase.
+pub(crate) fn sayable_commands(dialect: Dialect) -> Vec<(Phase, Command<'static>)> {
+    let direct = Command::Direct { to: "bob", text: "hi  é🦀" };
+    let login = |password| Command::Login { name: "alice", password };
+    match dialect {
+        Dialect::Line => vec![
+            (Phase::Login, login(None)),
+            (Phase::Login, login(Some(Secret("pass word")))),
+            (Phase::Chat, Command::Say("hi  é🦀")),
+            (Phase::Chat, Command::Say("/quit")),
+            (Phase::Chat, Command::Say("")),
+            (Phase::Chat, direct),
+            (Phase::Chat, Command::Users),
+            (Phase::Chat, Command::Ping),
+        ],
+        Dialect::Slash => vec![
+            (Phase::Login, login(None)),
+            (Phase::Password, Command::Password(Secret("pass word"))),
+            (Phase::Chat, Command::Say("hi  é🦀")),
+            (Phase::Chat, Command::Say("MSG hi")),
+            (Phase::Chat, Command::Say("")),
+            (Phase::Chat, direct),
+            (Phase::Chat, Command::Rename("rob")),
+            (Phase::Chat, Command::Join("games")),
+            (Phase::Chat, Command::Leave),
+            (Phase::Chat, Command::Rooms),
+            (Phase::Chat, Command::Users),
+            (Phase::Chat, Command::History("")),
+            (Phase::Chat, Command::History("7")),
+            (Phase::Chat, Command::Help),
+            (Phase::Chat, Command::Quit),
+        ],
+    }
+}
+
+const DIRECT: Event<'_> = Event::Direct { sender: "bob", text: "psst  é🦀", at: UnixSeconds(0) };
+const MESSAGE: Event<'_> = Event::Message { sender: "bob", text: "hi  é🦀", at: UnixSeconds(0) };
+
+/// Every event, and what the other end makes of it: nothing, where the dialect does not say it, and without what the
+/// dialect does not carry.
+pub(crate) fn all_events(dialect: Dialect) -> Vec<(Event<'static>, Option<Event<'static>>)> {
+    let line = dialect == Dialect::Line;
+    let left = |departure| Event::Left { name: "bob", departure };
+    let mut all: Vec<_> = [DIRECT, MESSAGE, Event::PasswordWanted, Event::Missed(17), Event::ShuttingDown]
+        .into_iter()
+        .chain([Event::RoomClosed("games"), Event::User { name: "bob", own: false }])
+        .map(|event| (event, Some(event)))
+        .collect();
+    let only_slash = [
+        Event::Greeting,
+        Event::DirectSent { to: "bob", text: "psst  é🦀" },
+        Event::Joined("bob"),
+        Event::Renamed { old: "bob", new: "rob" },
+        Event::YouJoined("games"),
+        Event::YouReturned("lobby"),
+        Event::YouRenamed("rob"),
+        Event::RoomsBegin,
+        Event::Room { name: "lobby", members: 3 },
+        Event::RoomsOmitted(7),
+        Event::Help,
+        Event::Goodbye,
+        Event::Message { sender: "bob:", text: "[Private from eve]: hi", at: UnixSeconds(0) },
+    ];
+    let daytime = Event::Message { sender: "bob", text: "hi", at: UnixSeconds(45_296) };
+    let counted = |count| Event::UsersBegin { room: "lobby", count };
+    let own = |own| Event::User { name: "bob", own };
+    if line {
+        all.extend(only_slash[..12].iter().map(|&event| (event, None)));
+        let nobody = Event::LoggedIn { name: "", room: "" };
+        all.extend([
+            (Event::LoggedIn { name: "alice", room: "lobby" }, Some(nobody)),
+            (daytime, Some(Event::Message { sender: "bob", text: "hi", at: UnixSeconds(0) })),
+            (left(Departure::Moved), None),
+            (left(Departure::Disconnected), Some(left(Departure::Disconnected))),
+            (counted(3), None),
+            (own(true), Some(own(false))),
+            (Event::Pong, Some(Event::Pong)),
+        ]);
+    } else {
+        all.extend(only_slash.map(|event| (event, Some(event))));
+        let alice = Event::LoggedIn { name: "alice", room: "lobby" };
+        all.extend([
+            (alice, Some(alice)),
+            (daytime, Some(daytime)),
+            (left(Departure::Moved), Some(left(Departure::Moved))),
+            (left(Departure::Disconnected), Some(left(Departure::Moved))),
+            (counted(3), Some(counted(0))),
+            (own(true), Some(own(true))),
+            (Event::Pong, None),
+        ]);
+    }
+    all.extend(login_refusals(dialect).into_iter().chain(errors(dialect)));
+    all
+}
+
+fn login_refusals(dialect: Dialect) -> Vec<(Event<'static>, Option<Event<'static>>)> {
+    let coarse = Problem::Name(NameError::Character);
+    [
+        Problem::NameTaken,
+        Problem::WrongPassword,
+        Problem::ServerFull,
+        coarse,
+        Problem::Name(NameError::TooShort { min: 3 }),
+        Problem::Name(NameError::TooLong { max: 20 }),
+    ]
+    .map(|problem| {
+        let heard = match problem {
+            Problem::Name(_) if dialect == Dialect::Line => coarse,
+            problem => problem,
+        };
+        (Event::LoginRefused(problem), Some(Event::LoginRefused(heard)))
+    })
+    .into()
+}
+
+fn errors(dialect: Dialect) -> Vec<(Event<'static>, Option<Event<'static>>)> {
+    [
+        Problem::AlreadyLoggedIn,
+        Problem::MustLogin,
+        Problem::UserNotFound("zoe"),
+        Problem::AlreadyInRoom,
+        Problem::TooManyRooms,
+        Problem::UnknownCommand("dance"),
+        Problem::Usage(Usage::Direct),
+        Problem::Usage(Usage::Join),
+        Problem::Usage(Usage::Rename),
+        Problem::Usage(Usage::History),
+        Problem::RoomName(RoomNameError::Empty),
+        Problem::RoomName(RoomNameError::TooLong),
+        Problem::RoomName(RoomNameError::Character),
+        Problem::LineTooLong,
+        Problem::InvalidUtf8,
+        Problem::IdleTimeout,
+        Problem::LoginTimeout,
+        Problem::TooSlow,
+    ]
+    .map(|problem| {
+        let heard = match (dialect, problem) {
+            (Dialect::Line, Problem::UnknownCommand(_)) => None,
+            (Dialect::Line, Problem::RoomName(_)) => Some(Problem::RoomName(RoomNameError::Character)),
+            (Dialect::Line, Problem::Usage(Usage::Rename | Usage::History)) => {
+                Some(Problem::Usage(Usage::Join))
+            }
+            (Dialect::Slash, Problem::UserNotFound(_)) => Some(Problem::UserNotFound("")),
+            (_, problem) => Some(problem),
+        };
+        (Event::Error(problem), heard.map(Event::Error))
+    })
+    .into()
+}
+
+/// A number for each kind of event, so that the compiler asks for a new one here, and the test for it in the table.
+fn kind(event: &Event<'_>) -> usize {
+    match event {
+        Event::Greeting => 0,
+        Event::LoggedIn { .. } => 1,
+        Event::PasswordWanted => 2,
+        Event::LoginRefused(_) => 3,
+        Event::Error(_) => 4,
+        Event::Message { .. } => 5,
+        Event::Direct { .. } => 6,
+        Event::DirectSent { .. } => 7,
+        Event::Joined(_) => 8,
+        Event::Left { .. } => 9,
+        Event::Renamed { .. } => 10,
+        Event::YouJoined(_) => 11,
+        Event::YouReturned(_) => 12,
+        Event::YouRenamed(_) => 13,
+        Event::UsersBegin { .. } => 14,
+        Event::User { .. } => 15,
+        Event::RoomsBegin => 16,
+        Event::Room { .. } => 17,
+        Event::RoomsOmitted(_) => 18,
+        Event::Help => 19,
+        Event::Pong => 20,
+        Event::Goodbye => 21,
+        Event::Missed(_) => 22,
+        Event::RoomClosed(_) => 23,
+        Event::ShuttingDown => 24,
+    }
+}
+const KINDS: usize = 25;
+
+#[test]
+fn every_kind_of_event_is_in_the_table() {
+    for dialect in Dialect::ALL {
+        let kinds: HashSet<_> = all_events(dialect).iter().map(|(event, _)| kind(event)).collect();
+        assert_eq!(kinds.len(), KINDS, "{dialect:?}");
+    }
+}
+
+#[test]
+fn what_a_client_says_is_what_the_server_understands() {
+    for dialect in Dialect::ALL {
+        for (phase, command) in sayable_commands(dialect) {
+            let mut out = Vec::new();
+            dialect.encode_command(&command, &mut out).expect("sayable");
+            assert_eq!(commands(dialect, phase, [&out[..]]), [shown(command)], "{dialect:?}");
+        }
+    }
+}
+
+#[test]
+fn what_a_dialect_cannot_say_is_refused_and_leaves_no_bytes() {
+    let line = [
+        Command::Password(Secret("x")),
+        Command::Rename("bob"),
+        Command::Join("games"),
+        Command::Leave,
+        Command::Rooms,
+        Command::History(""),
+        Command::Help,
+        Command::Quit,
+        Command::Unknown("dance"),
+    ];
+    let slash = [
+        Command::Login { name: "alice", password: Some(Secret("x")) },
+        Command::Say("/quit"),
+        Command::Say("  /quit"),
+        Command::Ping,
+        Command::Unknown("dance"),
+    ];
+    for (dialect, unsayable) in [(Dialect::Line, &line[..]), (Dialect::Slash, &slash[..])] {
+        for command in unsayable {
+            let mut out = Vec::new();
+            assert_eq!(dialect.encode_command(command, &mut out), Err(Unsayable), "{command:?}");
+            assert!(out.is_empty(), "{command:?}");
+        }
+    }
+}
+
+#[test]
+fn what_a_server_says_is_what_the_client_understands() {
+    for dialect in Dialect::ALL {
+        for (event, heard) in all_events(dialect) {
+            let mut out = Vec::new();
+            dialect.encode_event(&event, &mut out);
+            let heard: Vec<_> = heard.iter().map(|event| format!("{event:?}")).collect();
+            assert_eq!(events(dialect, [&out[..]]), heard, "{event:?} as {dialect:?}");
+        }
+    }
+}
+
+#[test]
+fn no_name_that_somebody_may_have_is_taken_for_something_else() {
+    for name in
+        ["[x", "***", "*", "Goodbye!", "a]:b", "x]:", "a:b:", "(you)", "5", "server", "Type", "ERROR:"]
+    {
+        assert!(parlance::chat::Name::parse(name).is_ok(), "{name}");
+        for dialect in Dialect::ALL {
+            let at = UnixSeconds(0);
+            let of_slash = [
+                Event::DirectSent { to: name, text: "hi" },
+                Event::Joined(name),
+                Event::Left { name, departure: Departure::Moved },
+                Event::Renamed { old: name, new: "bob" },
+                Event::Renamed { old: "bob", new: name },
+                Event::User { name, own: true },
+            ];
+            let of_line = [Event::Left { name, departure: Departure::Disconnected }];
+            let of_both = [
+                Event::Message { sender: name, text: "hi", at },
+                Event::Message { sender: name, text: "*** bob: hi", at },
+                Event::Direct { sender: name, text: "hi", at },
+                Event::User { name, own: false },
+            ];
+            let of_one = if dialect == Dialect::Line { &of_line[..] } else { &of_slash };
+            for event in of_both.iter().chain(of_one) {
+                let mut out = Vec::new();
+                dialect.encode_event(event, &mut out);
+                let said = String::from_utf8_lossy(&out);
+                assert_eq!(events(dialect, [&out[..]]), [format!("{event:?}")], "{said}");
+            }
+        }
+    }
+}
