@@ -34,7 +34,16 @@ pub const LOG_BLOCK_BYTES: [usize; 3] = [1 << 10, 4 << 10, 16 << 10];
 pub const FRAME_BYTES_MAX: usize = SERVER_LINE_BYTES_MAX;
 /// Bytes of blocks of one size kept for reuse when no log needs them. More: given back to the allocator.
 pub const LOG_POOL_BYTES_MAX: usize = 4 << 20;
-/// Bytes of a room's log a dialect, at least: twice what one turn may add before it is flushed.
+/// Bytes of a block for each frame in it, at least: a block is full when it has more frames than that, so that the marks
+/// of its frames take no more memory than its bytes.
+pub const LOG_FRAME_BYTES_MIN: usize = 16;
+/// Bytes of the blocks in all logs of a shard together. More: a log that grows is held to [`LOG_BYTES_LIMIT_MIN`], and
+/// its members lag accordingly, until there is less.
+pub const LOG_TOTAL_BYTES_MAX: usize = 512 << 20;
+/// The part of a log's bound that members who are not blocked may be behind. More: publishers in the room wait until it
+/// is flushed. A block may be half empty, so that this is half of what the bound may hold.
+pub const LOG_BACKLOG_DIVISOR: usize = 4;
+/// Bytes of a room's log a dialect, at least: a few blocks of the largest size.
 pub const LOG_BYTES_LIMIT_MIN: usize = 64 << 10;
 /// Bytes of a room's log a dialect, at most.
 pub const LOG_BYTES_LIMIT_MAX: usize = 1 << 30;
@@ -47,13 +56,13 @@ const _: () = assert!(LOG_BYTES_LIMIT_MIN >= 4 * LOG_BLOCK_BYTES[LOG_BLOCK_BYTES
 // Rooms.
 
 /// Rooms at once. More: whoever would make one is told so.
-pub const ROOMS_MAX: usize = 1 << 16;
+pub const ROOMS_MAX: usize = 1 << 14;
 /// Rooms in an answer to a list of rooms, so that one command costs at most some 90 kB. The rest is given as a number.
 pub const ROOMS_LISTED_MAX: usize = 1000;
 /// Messages of a room's history when none are asked for by number.
 pub const HISTORY_COUNT_DEFAULT: usize = 20;
 /// Bytes of a room's history, in two halves of which the older is dropped when the newer is full.
-pub const HISTORY_BYTES_MAX: usize = 64 << 10;
+pub const HISTORY_BYTES_MAX: usize = 32 << 10;
 
 // Connections.
 
@@ -62,8 +71,16 @@ pub const OUTBOX_BYTES_HIGH: usize = 64 << 10;
 /// Bytes waiting for one connection, at most, apart from one answer to its own command. More (direct messages to
 /// somebody who does not read): the connection is closed as too slow.
 pub const OUTBOX_BYTES_MAX: usize = 1 << 20;
-/// Bytes waiting for all connections of a shard together. More: the one with the most gives way, and is closed.
+/// Bytes put into outboxes in one turn. More: whoever sends waits until they are flushed, so that nobody who reads is
+/// taken for one who does not.
+pub const OUTBOX_TURN_BYTES_MAX: usize = OUTBOX_BYTES_MAX / 2;
+/// Bytes of a log that a blocked member takes along when it leaves its room. More: it skips them, and is told so.
+pub const OWED_BYTES_BLOCKED_MAX: usize = 64 << 10;
+/// Bytes waiting for all connections of a shard together. More: those with the most give way, and are closed, until
+/// there are no more than [`OUTBOX_TOTAL_BYTES_LOW`].
 pub const OUTBOX_TOTAL_BYTES_MAX: usize = 256 << 20;
+/// Where giving way ends: far enough below for its cost to be rare.
+pub const OUTBOX_TOTAL_BYTES_LOW: usize = OUTBOX_TOTAL_BYTES_MAX / 8 * 7;
 /// Outboxes kept for reuse, so that an answer costs no allocation. More: given back to the allocator.
 pub const OUTBOX_POOL_MAX: usize = 64;
 /// Bytes of an outbox that is kept for reuse. Larger: given back to the allocator.
@@ -100,8 +117,13 @@ pub const ACCEPTS_PER_TURN_MAX: usize = 256;
 pub const READS_PER_TURN_MAX: usize = 1024;
 /// Writes in a turn: about a millisecond. More: the rest is written in the next one, after what was read meanwhile.
 pub const WRITES_PER_TURN_MAX: usize = 256;
-/// Bytes of the one buffer that a shard reads into. What one connection sends beyond it waits for its next read.
-pub const RECEIVE_BUFFER_BYTES: usize = 64 << 10;
+/// Bytes read in a turn. More: as for [`READS_PER_TURN_MAX`]. It bounds what a turn executes.
+pub const READ_BYTES_PER_TURN_MAX: usize = 512 << 10;
+/// Bytes of the one buffer that a shard reads into. What one connection sends beyond it waits for its next read. A
+/// connection that has to wait keeps one such read at most.
+pub const RECEIVE_BUFFER_BYTES: usize = 16 << 10;
+/// Bytes of a connection's inbox that may stay reserved once what it held is done with. More: given back.
+pub const INBOX_SPARE_BYTES_MAX: usize = 2 * LINE_BYTES_MAX;
 
 // Sockets.
 

@@ -7,10 +7,12 @@ mod command;
 mod event;
 mod id;
 mod name;
+mod text;
 mod time;
 
 pub use command::{Command, Phase, Secret};
 pub use event::{Departure, Event, Problem, Usage};
 pub use id::{ConnId, RoomId};
 pub use name::{Folded, Name, NameError, RoomName, RoomNameError};
+pub use text::is_disruptive;
 pub use time::{Now, UnixSeconds};

@@ -6,6 +6,7 @@ use arrayvec::ArrayString;
 use precis_core::profile::PrecisFastInvocation;
 use precis_profiles::UsernameCaseMapped;
 
+use super::is_disruptive;
 use crate::limits::{NAME_BYTES_MAX, NAME_FOLDED_BYTES_MAX, ROOM_NAME_BYTES_MAX};
 
 /// Why a text is no name. Bounds are those of the dialect that refused it.
@@ -41,10 +42,12 @@ impl Name {
             return Err(NameError::TooShort { min: 1 });
         }
         let name = ArrayString::from(text).map_err(|_| NameError::TooLong { max: NAME_BYTES_MAX as u8 })?;
-        if text.starts_with(['#', '/', ':']) {
+        let folded = fold(text)?;
+        // As typed and as folded: a full-width `#` folds to the plain one.
+        if [text, folded.as_str()].iter().any(|form| form.starts_with(['#', '/', ':'])) {
             return Err(NameError::Character);
         }
-        Ok((Self(name), fold(text)?))
+        Ok((Self(name), folded))
     }
 
     /// The name as typed.
@@ -79,11 +82,12 @@ pub enum RoomNameError {
     Empty,
     /// More than [`ROOM_NAME_BYTES_MAX`] bytes.
     TooLong,
-    /// White space or a control character.
+    /// White space, or a character that is [disruptive](is_disruptive).
     Character,
 }
 
-/// A room's name: 1 to [`ROOM_NAME_BYTES_MAX`] bytes of UTF-8 without white space or control characters. Two rooms are
+/// A room's name: 1 to [`ROOM_NAME_BYTES_MAX`] bytes of UTF-8 without white space or [disruptive](is_disruptive)
+/// characters. Two rooms are
 /// the same when their bytes are.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct RoomName(Box<str>);
@@ -97,7 +101,7 @@ impl RoomName {
         if text.len() > ROOM_NAME_BYTES_MAX {
             return Err(RoomNameError::TooLong);
         }
-        if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        if text.chars().any(|c| c.is_whitespace() || is_disruptive(c)) {
             return Err(RoomNameError::Character);
         }
         Ok(Self(text.into()))
@@ -139,7 +143,20 @@ mod tests {
         let error = |text: &str| Name::parse(text).expect_err(text);
         assert_eq!(error(""), NameError::TooShort { min: 1 });
         assert_eq!(error(&"x".repeat(33)), NameError::TooLong { max: 32 });
-        for text in ["#a", "/a", ":a", "a b", "a\tb", "a\u{7f}", "a\u{202e}b", "a\u{a0}b", "a\0"] {
+        for text in [
+            "#a",
+            "/a",
+            ":a",
+            "a b",
+            "a\tb",
+            "a\u{7f}",
+            "a\u{202e}b",
+            "a\u{a0}b",
+            "a\0",
+            "\u{ff03}a",
+            "\u{ff0f}a",
+            "\u{ff1a}a",
+        ] {
             assert_eq!(error(text), NameError::Character, "{text:?}");
         }
         assert!(Name::parse(&"x".repeat(32)).is_ok());
@@ -152,6 +169,7 @@ mod tests {
         assert_eq!(RoomName::parse(&"é".repeat(33)), Err(RoomNameError::TooLong));
         assert_eq!(RoomName::parse("a b"), Err(RoomNameError::Character));
         assert_eq!(RoomName::parse("a\u{1b}"), Err(RoomNameError::Character));
+        assert_eq!(RoomName::parse("a\u{202e}"), Err(RoomNameError::Character));
         assert!(RoomName::parse(&"é".repeat(32)).is_ok());
     }
 }

@@ -1,5 +1,6 @@
 //! How a connection ends: its session first, then what it is still owed, then its socket.
 
+use super::fanout::Owed;
 use super::{CloseReason, Engine};
 use crate::chat::{ConnId, Departure, Event, Name, Now, RoomId};
 use crate::limits::LINGER_SECONDS_MAX;
@@ -18,8 +19,8 @@ pub enum Close {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Closing {
     pub(super) reason: CloseReason,
-    /// Everything is sent, and the driver has been told.
-    pub(super) flushed: bool,
+    /// The driver has been told to close.
+    pub(super) told: bool,
 }
 
 impl Engine {
@@ -33,10 +34,7 @@ impl Engine {
         self.now = now;
         let Some(conn) = self.connection(id) else { return reason };
         let reason = conn.closing.map_or(reason, |closing| closing.reason);
-        // Nobody is there to be sent what is owed.
-        conn.blocked = true;
-        self.end_session(id);
-        self.forget_outbox(id);
+        self.end_session(id, Owed::Forgotten);
         self.connections.remove(id.slot as usize);
         self.deadlines.set(id.slot, now.monotonic, 0);
         self.metrics.closed[reason as usize] += 1;
@@ -49,9 +47,9 @@ impl Engine {
         if self.conn(id).closing.is_some() {
             return;
         }
-        self.end_session(id);
+        self.end_session(id, Owed::Sent);
         let conn = self.conn_mut(id);
-        conn.closing = Some(Closing { reason, flushed: false });
+        conn.closing = Some(Closing { reason, told: false });
         conn.throttled = false;
         conn.inbox = Vec::new();
         self.deadlines.set(id.slot, self.now.monotonic, LINGER_SECONDS_MAX);
@@ -60,10 +58,10 @@ impl Engine {
 
     /// Ends a connection to which nothing more can be said.
     pub(super) fn drop_now(&mut self, id: ConnId, reason: CloseReason) {
-        self.end_session(id);
-        self.forget_outbox(id);
+        self.end_session(id, Owed::Forgotten);
         let conn = self.conn_mut(id);
-        conn.closing = Some(Closing { reason, flushed: true });
+        let reason = conn.closing.map_or(reason, |closing| closing.reason);
+        conn.closing = Some(Closing { reason, told: true });
         conn.throttled = false;
         conn.inbox = Vec::new();
         self.deadlines.set(id.slot, self.now.monotonic, 0);
@@ -76,9 +74,9 @@ impl Engine {
             return;
         }
         if let Some(closing) = &mut self.conn_mut(id).closing
-            && !closing.flushed
+            && !closing.told
         {
-            closing.flushed = true;
+            closing.told = true;
             self.closes.push_back((id, Close::Linger));
             self.deadlines.set(id.slot, self.now.monotonic, LINGER_SECONDS_MAX);
         }
@@ -94,8 +92,11 @@ impl Engine {
             })
     }
 
-    fn end_session(&mut self, id: ConnId) {
-        let room = self.leave_room(id);
+    fn end_session(&mut self, id: ConnId, owed: Owed) {
+        let room = self.leave_room(id, owed);
+        if owed == Owed::Forgotten {
+            self.forget_outbox(id);
+        }
         let Some(name) = self.conn_mut(id).name.take() else { return };
         if let Ok((_, folded)) = Name::parse(name.as_str()) {
             self.roster.release(&folded);
@@ -126,7 +127,7 @@ impl Engine {
             }
             let conn = self.conn_mut(id);
             // Still a member: the notice is read from the room's log like any other frame.
-            conn.closing = Some(Closing { reason: CloseReason::Shutdown, flushed: false });
+            conn.closing = Some(Closing { reason: CloseReason::Shutdown, told: false });
             conn.throttled = false;
             conn.inbox = Vec::new();
             self.deadlines.set(id.slot, now.monotonic, self.settings.drain_timeout);

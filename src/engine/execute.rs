@@ -1,5 +1,6 @@
 //! Carries out commands: one function a command, each saying what happened as events.
 
+use super::fanout::Owed;
 use super::{CloseReason, Engine, history};
 use crate::chat::{
     Command, ConnId, Departure, Event, Folded, Name, NameError, Phase, Problem, RoomId, RoomName, Usage,
@@ -159,7 +160,7 @@ impl Engine {
     /// Leaves the room and enters another; tells the others in both, and not the connection itself.
     fn move_to(&mut self, id: ConnId, to: RoomId) {
         let Some(name) = self.conn(id).name else { return };
-        if let Some(from) = self.leave_room(id) {
+        if let Some(from) = self.leave_room(id, Owed::Sent) {
             let event = Event::Left { name: name.as_str(), departure: Departure::Moved };
             self.publish(from, &event, None);
             self.drop_room_if_empty(from);
@@ -169,19 +170,16 @@ impl Engine {
     }
 
     fn list_rooms(&mut self, id: ConnId) {
-        self.reply(id, &Event::RoomsBegin);
-        let rooms: Vec<_> =
-            self.rooms.iter().map(|(key, _)| RoomId(key as u32)).take(ROOMS_LISTED_MAX).collect();
-        for room in rooms {
-            self.reply_with(id, |engine, answer| {
-                let room = engine.room(room);
+        self.reply_with(id, |engine, answer| {
+            answer(&Event::RoomsBegin);
+            for (_, room) in engine.rooms.iter().take(ROOMS_LISTED_MAX) {
                 answer(&Event::Room { name: room.name.as_str(), members: room.count() as u32 });
-            });
-        }
-        let omitted = self.rooms.len().saturating_sub(ROOMS_LISTED_MAX);
-        if omitted > 0 {
-            self.reply(id, &Event::RoomsOmitted(omitted as u32));
-        }
+            }
+            let omitted = engine.rooms.len().saturating_sub(ROOMS_LISTED_MAX);
+            if omitted > 0 {
+                answer(&Event::RoomsOmitted(omitted as u32));
+            }
+        });
     }
 
     fn list_users(&mut self, id: ConnId) {

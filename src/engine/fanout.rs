@@ -1,21 +1,22 @@
 //! What goes out: to a room's logs, to a connection's outbox; and who is a member of what.
 
-use super::log::Offset;
+use super::log::{Log, Offset};
 use super::outbox::Outbox;
 use super::room::Room;
 use super::{CloseReason, Connection, Engine, LagPolicy, Membership};
 use crate::chat::{ConnId, Event, Problem, RoomId, RoomName};
 use crate::limits::{
-    OUTBOX_BYTES_HIGH, OUTBOX_BYTES_MAX, OUTBOX_POOL_BYTES_MAX, OUTBOX_POOL_MAX, OUTBOX_TOTAL_BYTES_MAX,
+    LOG_BYTES_LIMIT_MIN, LOG_TOTAL_BYTES_MAX, OUTBOX_BYTES_HIGH, OUTBOX_BYTES_MAX, OUTBOX_POOL_BYTES_MAX,
+    OUTBOX_POOL_MAX, OUTBOX_TOTAL_BYTES_LOW, OUTBOX_TOTAL_BYTES_MAX, OWED_BYTES_BLOCKED_MAX,
 };
 
-/// How much of a room's log a member that leaves it, or falls behind it, still gets.
+/// What becomes of what a member has not read when it leaves.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Owed {
-    /// Everything up to the head.
-    All,
-    /// The rest of the frame of which it has a part.
-    Rest,
+pub(super) enum Owed {
+    /// It is still sent.
+    Sent,
+    /// Nobody is there to be sent it.
+    Forgotten,
 }
 
 impl Engine {
@@ -68,20 +69,32 @@ impl Engine {
         }
     }
 
+    /// Bytes of blocks that a log may hold at present.
+    pub(super) fn log_bytes_limit(&self) -> usize {
+        if self.pool.taken_bytes() > LOG_TOTAL_BYTES_MAX {
+            LOG_BYTES_LIMIT_MIN
+        } else {
+            self.settings.log_bytes_limit
+        }
+    }
+
     /// Makes sure that a frame fits into the log's bound: members that are too far behind are lagged.
     fn make_space(&mut self, room: RoomId, index: usize, frame_bytes: usize) {
-        let limit = self.settings.log_bytes_limit;
-        if self.room(room).channels[index].log.len() + frame_bytes <= limit {
+        let limit = self.log_bytes_limit();
+        let fits = |log: &Log| {
+            log.held() == 0 || log.growth(frame_bytes) == 0 || log.held() + log.growth(frame_bytes) <= limit
+        };
+        if fits(&self.room(room).channels[index].log) {
             return;
         }
         let Self { rooms, pool, .. } = self;
         rooms[room.0 as usize].channels[index].trim(pool);
         loop {
-            let channel = &self.room(room).channels[index];
-            if channel.log.len() == 0 || channel.log.len() + frame_bytes <= limit {
+            let log = &self.room(room).channels[index].log;
+            if fits(log) {
                 return;
             }
-            let tail = channel.log.next_tail();
+            let tail = log.next_tail();
             for at in 0..self.room(room).channels[index].members.len() {
                 let member = self.room(room).channels[index].members[at];
                 if member.cursor < tail {
@@ -103,28 +116,41 @@ impl Engine {
         }
     }
 
-    /// Moves a member to the head of its log; what it has a part of is moved to the outbox. Returns how many messages it
-    /// has missed and not been told of.
+    /// Moves a member to the head of its log; the rest of a frame of which it has a part is moved to its outbox. Returns
+    /// how many messages it has missed and not been told of.
     fn skip_to_head(&mut self, id: ConnId) -> u64 {
-        let Some(at) = self.conn(id).membership else { return 0 };
-        let channel = &self.room(at.room).channels[at.channel as usize];
-        let member = channel.members[at.member as usize];
-        let missed = channel
-            .log
-            .frames_from(member.cursor)
-            .filter(|frame| frame.start >= member.cursor && frame.skipped_by != Some(id))
-            .count() as u64;
-        self.metrics.missed += missed;
-        missed + self.move_owed(id, Owed::Rest)
-    }
-
-    /// Moves what a member is owed of its log to its outbox, in the places where it belongs, and its cursor to the head.
-    /// Returns the count of a notice of missed messages that was taken back because more are missed now.
-    fn move_owed(&mut self, id: ConnId, owed: Owed) -> u64 {
         let Some(at) = self.conn(id).membership else { return 0 };
         let mut before = self.take_outbox(id);
         let mut after = self.spare_outbox();
-        let missed = if owed == Owed::Rest { before.take_missed() } else { 0 };
+        let untold = before.take_missed();
+        let channel = &mut self.rooms[at.room.0 as usize].channels[at.channel as usize];
+        let member = &mut channel.members[at.member as usize];
+        let log = &channel.log;
+        let own = if member.cursor < member.own_until {
+            let ahead = log.frames_from(member.cursor).take_while(|frame| frame.start < member.own_until);
+            ahead.filter(|frame| frame.start >= member.cursor && frame.skipped_by == Some(id)).count() as u64
+        } else {
+            0
+        };
+        let missed = log.frame_count_from(member.cursor) - own;
+        let partly_sent = log.frames_from(member.cursor).next().filter(|frame| frame.start < member.cursor);
+        if let Some(frame) = partly_sent {
+            log.copy(member.cursor, frame.end, |bytes| after.push(Offset::default(), bytes));
+        }
+        after.push(Offset::default(), before.bytes());
+        member.cursor = log.head();
+        member.own_until = log.head();
+        self.metrics.missed += missed;
+        self.keep_spare(before);
+        self.put_outbox(id, after);
+        missed + untold
+    }
+
+    /// Moves what a member is owed of its log to its outbox, in the places where it belongs, and its cursor to the head.
+    fn move_owed(&mut self, id: ConnId) {
+        let Some(at) = self.conn(id).membership else { return };
+        let before = self.take_outbox(id);
+        let mut after = self.spare_outbox();
         let channel = &mut self.rooms[at.room.0 as usize].channels[at.channel as usize];
         let member = &mut channel.members[at.member as usize];
         let log = &channel.log;
@@ -132,14 +158,9 @@ impl Engine {
         let mut frames = log.frames_from(member.cursor).peekable();
         let mut push_frames = |until: Offset, after: &mut Outbox| {
             while let Some(frame) = frames.next_if(|frame| frame.start < until) {
-                let partly_sent = frame.start < member.cursor;
-                if frame.skipped_by == Some(id) || (owed == Owed::Rest && !partly_sent) {
-                    continue;
-                }
-                let mut slices = super::Gather::new();
-                log.gather(frame.start.max(member.cursor), frame.end, &mut slices);
-                for slice in &slices {
-                    after.push(Offset::default(), slice);
+                if frame.skipped_by != Some(id) {
+                    let unsent = frame.start.max(member.cursor);
+                    log.copy(unsent, frame.end, |bytes| after.push(Offset::default(), bytes));
                 }
             }
         };
@@ -156,7 +177,6 @@ impl Engine {
         member.own_until = log.head();
         self.keep_spare(before);
         self.put_outbox(id, after);
-        missed
     }
 
     // To a connection.
@@ -209,9 +229,7 @@ impl Engine {
         outbox.push(after, bytes);
         self.outbox_turn_bytes += bytes.len();
         self.put_outbox(id, outbox);
-        if self.outbox_total_bytes > OUTBOX_TOTAL_BYTES_MAX {
-            self.shed();
-        }
+        self.shed();
     }
 
     /// Takes a connection's outbox out, or a spare one.
@@ -258,13 +276,21 @@ impl Engine {
         self.keep_spare(outbox);
     }
 
-    /// Frees memory: the connections with the most waiting for them give way.
+    /// Frees memory, where all outboxes together are too large: the connections with the most waiting for them give way.
     fn shed(&mut self) {
-        while self.outbox_total_bytes > OUTBOX_TOTAL_BYTES_MAX / 8 * 7 {
-            let waiting = |conn: &Connection| conn.outbox.as_ref().map_or(0, |outbox| outbox.len());
-            let largest = self.connections.iter().max_by_key(|(_, conn)| waiting(conn));
-            let Some((slot, conn)) = largest else { return };
-            let id = ConnId { slot: slot as u32, generation: conn.generation };
+        if self.outbox_total_bytes <= OUTBOX_TOTAL_BYTES_MAX {
+            return;
+        }
+        let waiting = |(slot, conn): (usize, &Connection)| {
+            let bytes = conn.outbox.as_ref()?.len();
+            Some((bytes, ConnId { slot: slot as u32, generation: conn.generation }))
+        };
+        let mut largest: Vec<_> = self.connections.iter().filter_map(waiting).collect();
+        largest.sort_unstable_by_key(|&(bytes, _)| std::cmp::Reverse(bytes));
+        for (_, id) in largest {
+            if self.outbox_total_bytes <= OUTBOX_TOTAL_BYTES_LOW {
+                return;
+            }
             self.give_up(id, CloseReason::Memory);
         }
     }
@@ -281,16 +307,15 @@ impl Engine {
     /// that may find others.
     pub(super) fn end_doomed(&mut self) {
         while let Some((id, reason)) = self.doomed.pop() {
-            if self.find(id).is_none_or(|conn| conn.closing.is_some()) {
-                continue;
-            }
-            if reason == CloseReason::Lagged {
+            let Some(conn) = self.find(id) else { continue };
+            let is_closing = conn.closing.is_some();
+            if reason != CloseReason::Lagged {
+                self.drop_now(id, reason);
+            } else if !is_closing {
                 // What was said since would stand behind a gap of which it is not told.
                 self.skip_to_head(id);
                 self.reply(id, &Event::Error(Problem::TooSlow));
                 self.close(id, reason);
-            } else {
-                self.drop_now(id, reason);
             }
         }
     }
@@ -312,9 +337,8 @@ impl Engine {
         for channel in &mut room.channels {
             channel.trim(&mut self.pool);
         }
+        // Where it waits in a list it is passed over there, or another that has its slot by then is visited once more.
         self.rooms_by_name.remove(&room.name);
-        self.dirty_rooms.retain(|&dirty| dirty != id);
-        self.touched_rooms.retain(|&touched| touched != id);
     }
 
     /// Makes a connection, which is in no room, a member: it gets what is published from now on.
@@ -325,23 +349,26 @@ impl Engine {
         self.conn_mut(id).membership = Some(Membership { room, channel: channel_index as u32, member });
     }
 
-    /// Ends a connection's membership; what it is still owed goes to its outbox. Returns the room that it was in.
-    pub(super) fn leave_room(&mut self, id: ConnId) -> Option<RoomId> {
-        let at = self.conn(id).membership?;
+    /// Ends a connection's membership. Returns the room that it was in.
+    pub(super) fn leave_room(&mut self, id: ConnId, owed: Owed) -> Option<RoomId> {
+        let conn = self.conn(id);
+        let at = conn.membership?;
         let channel = &self.room(at.room).channels[at.channel as usize];
-        let member = &channel.members[at.member as usize];
-        let behind = (channel.log.head().0 - member.cursor.0) as usize;
+        let behind = (channel.log.head().0 - channel.members[at.member as usize].cursor.0) as usize;
+        let behind_max = if conn.blocked { OWED_BYTES_BLOCKED_MAX } else { OUTBOX_BYTES_MAX };
         if behind > 0 {
             // The log may have been held for this member alone.
             self.touch(at.room);
         }
-        if behind > 0 || self.conn(id).outbox.is_some() {
-            if behind > OUTBOX_BYTES_MAX {
+        match owed {
+            Owed::Sent if behind > behind_max => {
                 self.metrics.lagged += 1;
                 let missed = self.skip_to_head(id);
                 self.reply_missed(id, missed);
+                self.move_owed(id);
             }
-            self.move_owed(id, Owed::All);
+            Owed::Sent if behind > 0 || self.conn(id).outbox.is_some() => self.move_owed(id),
+            Owed::Sent | Owed::Forgotten => {}
         }
         let moved = self.room_mut(at.room).channels[at.channel as usize].remove(at.member as usize);
         self.conn_mut(id).membership = None;
@@ -350,6 +377,7 @@ impl Engine {
         {
             moved_at.member = at.member;
         }
+        self.shed();
         Some(at.room)
     }
 }

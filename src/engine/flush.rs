@@ -7,7 +7,7 @@
 use std::ops::ControlFlow;
 
 use super::log::{Gather, Offset};
-use super::room::Channel;
+use super::room::{Channel, Room};
 use super::{Connection, Engine, Membership};
 use crate::chat::{ConnId, Now};
 use crate::limits::{OUTBOX_BYTES_HIGH, ROOM_VISITS_MAX};
@@ -106,19 +106,23 @@ impl Engine {
     }
 
     fn next_in_rooms(&mut self) -> Option<ConnId> {
-        while let Some(room) = self.dirty_rooms.front().copied() {
+        while let Some(id) = self.dirty_rooms.front().copied() {
             if self.visits_left == 0 {
                 self.visits_left = ROOM_VISITS_MAX;
                 self.dirty_rooms.rotate_left(1);
                 continue;
             }
-            if let Some(id) = self.room_mut(room).next_behind() {
+            // It may be gone.
+            let room = self.rooms.get_mut(id.0 as usize);
+            if let Some(member) = room.and_then(Room::next_behind) {
                 self.visits_left -= 1;
-                if !self.conn(id).blocked {
-                    return Some(id);
+                if !self.conn(member).blocked {
+                    return Some(member);
                 }
             } else {
-                self.room_mut(room).dirty = false;
+                if let Some(room) = self.rooms.get_mut(id.0 as usize) {
+                    room.dirty = false;
+                }
                 self.dirty_rooms.pop_front();
                 self.visits_left = ROOM_VISITS_MAX;
             }
@@ -175,7 +179,7 @@ impl Engine {
         let conn = self.conn_mut(id);
         let unread = conn.outbox.as_ref().map_or(0, |outbox| outbox.len());
         if conn.throttled && unread < OUTBOX_BYTES_HIGH / 2 {
-            self.waiting.push_back(id);
+            self.let_wait(id);
         }
         if self.conn(id).closing.is_some() {
             self.close_when_flushed(id);
@@ -186,6 +190,16 @@ impl Engine {
     fn advance(&mut self, id: ConnId, mut taken: usize) -> bool {
         let conn = self.conn(id);
         let channel = self.channel_at(conn);
+        // Nearly always nothing but others' frames lie ahead: no need to walk.
+        if let (None, Some((channel, at))) = (&conn.outbox, channel) {
+            let member = channel.members[at.member as usize];
+            if member.cursor >= member.own_until {
+                let cursor = Offset(member.cursor.0 + taken as u64);
+                let more = cursor < channel.log.head();
+                self.move_cursor(at, cursor);
+                return more;
+            }
+        }
         let mut cursor = channel.map(|(channel, at)| channel.members[at.member as usize].cursor);
         let mut outbox_bytes = 0;
         let mut more = false;
@@ -257,13 +271,14 @@ impl Engine {
         self.outbox_turn_bytes = 0;
         let Self { rooms, pool, touched_rooms, .. } = self;
         for id in touched_rooms.drain(..) {
-            let room = &mut rooms[id.0 as usize];
+            // It may be gone.
+            let Some(room) = rooms.get_mut(id.0 as usize) else { continue };
             room.touched = false;
             for channel in &mut room.channels {
-                channel.trim(pool);
+                channel.trim_when_due(pool);
             }
         }
-        self.end_doomed();
         self.resume_waiting();
+        self.end_doomed();
     }
 }

@@ -10,7 +10,9 @@
 use super::close::{Close, Closing};
 use super::{CloseReason, Connection, Engine};
 use crate::chat::{ConnId, Event, Now, Phase, Problem};
-use crate::limits::{OUTBOX_BYTES_HIGH, OUTBOX_BYTES_MAX, REFUSED_MAX};
+use crate::limits::{
+    INBOX_SPARE_BYTES_MAX, LOG_BACKLOG_DIVISOR, OUTBOX_BYTES_HIGH, OUTBOX_TURN_BYTES_MAX, REFUSED_MAX,
+};
 use crate::wire::{DecodeError, Decoder, Dialect, Frame};
 
 impl Engine {
@@ -34,6 +36,7 @@ impl Engine {
             blocked: false,
             queued: false,
             throttled: false,
+            waiting: false,
             closing: None,
             inbox: Vec::new(),
             outbox: None,
@@ -88,8 +91,8 @@ impl Engine {
         match conn.closing {
             None => self.close(id, CloseReason::PeerClosed),
             // The last word was sent, and the peer has closed behind it.
-            Some(Closing { flushed: true, .. }) => self.closes.push_back((id, Close::Now)),
-            Some(Closing { flushed: false, .. }) => {}
+            Some(Closing { told: true, .. }) => self.closes.push_back((id, Close::Now)),
+            Some(Closing { told: false, .. }) => {}
         }
     }
 
@@ -110,10 +113,10 @@ impl Engine {
         for _ in 0..self.waiting.len() {
             let Some(id) = self.waiting.pop_front() else { break };
             let Some(conn) = self.find(id) else { continue };
-            if !conn.throttled {
+            conn.waiting = false;
+            if !std::mem::replace(&mut conn.throttled, false) {
                 continue;
             }
-            conn.throttled = false;
             self.consume_inbox(id);
             if !self.conn(id).throttled {
                 self.resumed.push(id);
@@ -126,6 +129,9 @@ impl Engine {
         let consumed = self.consume(id, &inbox);
         if consumed < inbox.len() {
             inbox.drain(..consumed);
+            if inbox.capacity() > INBOX_SPARE_BYTES_MAX {
+                inbox.shrink_to_fit();
+            }
             self.conn_mut(id).inbox = inbox;
         }
     }
@@ -165,18 +171,24 @@ impl Engine {
     fn must_wait(&mut self, id: ConnId) -> bool {
         let conn = self.conn(id);
         let unread_answers = conn.outbox.as_ref().is_some_and(|outbox| outbox.len() >= OUTBOX_BYTES_HIGH);
-        let until_flushed = self.outbox_turn_bytes >= OUTBOX_BYTES_MAX / 2
-            || conn
-                .membership
-                .is_some_and(|at| self.room(at.room).backlog() >= self.settings.log_bytes_limit / 2);
+        let backlog_max = self.log_bytes_limit() / LOG_BACKLOG_DIVISOR;
+        let until_flushed = self.outbox_turn_bytes >= OUTBOX_TURN_BYTES_MAX
+            || conn.membership.is_some_and(|at| self.room(at.room).backlog() >= backlog_max);
         if unread_answers || until_flushed {
             self.conn_mut(id).throttled = true;
             // Whoever reads its answers is looked at again in `wrote`.
             if !unread_answers {
-                self.waiting.push_back(id);
+                self.let_wait(id);
             }
         }
         unread_answers || until_flushed
+    }
+
+    /// Has a throttled connection looked at when the turn ends.
+    pub(super) fn let_wait(&mut self, id: ConnId) {
+        if !std::mem::replace(&mut self.conn_mut(id).waiting, true) {
+            self.waiting.push_back(id);
+        }
     }
 
     /// A frame came: the connection lives.
@@ -211,7 +223,7 @@ impl Engine {
             let id = ConnId { slot, generation: conn.generation };
             let (problem, reason) = match (conn.closing, conn.phase) {
                 (Some(closing), _) => {
-                    self.conn_mut(id).closing = Some(Closing { flushed: true, ..closing });
+                    self.conn_mut(id).closing = Some(Closing { told: true, ..closing });
                     self.closes.push_back((id, Close::Now));
                     continue;
                 }

@@ -35,6 +35,10 @@ pub(super) struct Log {
     blocks: VecDeque<Block>,
     tail: Offset,
     head: Offset,
+    /// Frames since the log was made.
+    frame_count: u64,
+    /// Bytes of all blocks, full or not.
+    held: usize,
     /// Bytes of the batch that was given back last: the next one will need about as much.
     batch_bytes: usize,
 }
@@ -48,22 +52,41 @@ impl Log {
         self.tail
     }
 
-    /// Bytes held.
+    /// Bytes of frames.
     pub(super) fn len(&self) -> usize {
         (self.head.0 - self.tail.0) as usize
+    }
+
+    /// Bytes of blocks, which is what the log's bound is a bound on. The marks take as much again at most.
+    pub(super) fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Bytes of blocks that a frame of so many bytes would add.
+    pub(super) fn growth(&self, frame_bytes: usize) -> usize {
+        match self.blocks.back() {
+            Some(block) if block.has_space(frame_bytes) => 0,
+            _ => BlockPool::size_for(self.next_block_bytes(frame_bytes)),
+        }
+    }
+
+    /// A log that grows takes larger blocks: at least as much as it holds already.
+    fn next_block_bytes(&self, frame_bytes: usize) -> usize {
+        self.batch_bytes.max(self.len() + frame_bytes)
     }
 
     /// Appends a frame of at most [`FRAME_BYTES_MAX`](crate::limits::FRAME_BYTES_MAX) bytes.
     pub(super) fn append(&mut self, frame: &[u8], skipped_by: Option<ConnId>, pool: &mut BlockPool) {
         if !self.blocks.back().is_some_and(|block| block.has_space(frame.len())) {
-            // A log that grows takes larger blocks: at least as much as it holds already.
-            let expected = self.batch_bytes.max(self.len() + frame.len()).max(frame.len());
-            self.blocks.push_back(pool.take(expected));
+            let block = pool.take(self.next_block_bytes(frame.len()), self.frame_count);
+            self.held += block.size();
+            self.blocks.push_back(block);
         }
         if let Some(block) = self.blocks.back_mut() {
             block.push(frame, skipped_by);
         }
         self.head.0 += frame.len() as u64;
+        self.frame_count += 1;
     }
 
     /// Gives back the blocks that end at or before `offset`.
@@ -78,6 +101,7 @@ impl Log {
             }
             self.tail = end;
             if let Some(block) = self.blocks.pop_front() {
+                self.held -= block.size();
                 pool.give(block);
             }
         }
@@ -100,6 +124,23 @@ impl Log {
             at = Offset(end);
         }
         at
+    }
+
+    /// Hands the bytes of `[from, to)` to `each`, in pieces.
+    pub(super) fn copy(&self, from: Offset, to: Offset, mut each: impl FnMut(&[u8])) {
+        let mut at = from;
+        while at < to {
+            let mut slices = Gather::new();
+            at = self.gather(at, to, &mut slices);
+            slices.iter().for_each(|slice| each(slice));
+        }
+    }
+
+    /// How many frames start at or after `from`.
+    pub(super) fn frame_count_from(&self, from: Offset) -> u64 {
+        let Some((start, block)) = self.blocks_from(from).next() else { return 0 };
+        let before = block.marks.partition_point(|mark| start.0 + u64::from(mark.start) < from.0);
+        self.frame_count - block.frames_before - before as u64
     }
 
     /// The frames from the one that contains `from` to the head.
@@ -196,9 +237,29 @@ mod tests {
             for from in [starts[index], starts[index + 1] - 1] {
                 let found: Vec<_> = log.frames_from(Offset(from)).map(|frame| frame.start.0).collect();
                 assert_eq!(found, &starts[index..500], "from {from}");
+                let whole = starts[..500].iter().filter(|&&start| start >= from).count() as u64;
+                assert_eq!(log.frame_count_from(Offset(from)), whole, "from {from}");
             }
         }
         assert_eq!(log.frames_from(log.head()).count(), 0);
+        assert_eq!(log.frame_count_from(log.head()), 0);
+    }
+
+    #[test]
+    fn what_is_held_counts_blocks_and_grows_as_foretold() {
+        let mut pool = BlockPool::default();
+        let mut log = Log::default();
+        for _ in 0..10_000 {
+            let foretold = log.held() + log.growth(3);
+            log.append(b"a\n\n", None, &mut pool);
+            assert_eq!(log.held(), foretold);
+            assert_eq!(log.held(), pool.taken_bytes());
+        }
+        let marks: usize =
+            log.blocks.iter().map(|block| block.marks.len() * size_of::<crate::engine::pool::Mark>()).sum();
+        assert!(marks <= log.held(), "the marks take no more than the blocks are counted for");
+        log.release(log.head(), &mut pool);
+        assert_eq!((log.held(), pool.taken_bytes()), (0, 0));
     }
 
     #[test]

@@ -32,7 +32,7 @@
 //! A *flush* visits each member of a room that is behind, round robin: [`Engine::gather`] borrows what lies between its
 //! cursor and the head, with what waits in its outbox at the places where it happened, as slices for one `writev`, and
 //! [`Engine::wrote`] moves the cursor by what the kernel took. Who comes late finds more, and gets it in one write; who
-//! is blocked stays where it is, and costs nothing until its socket is writable again. When the turn ends, what every
+//! is blocked stays where it is, and is passed over until its socket is writable again. When the turn ends, what every
 //! member has read is given back to the pool.
 //!
 //! # Bounds
@@ -138,6 +138,8 @@ struct Connection {
     queued: bool,
     /// It is not read from until something else has happened: see `intake.rs`.
     throttled: bool,
+    /// It waits in the list of throttled connections to be looked at.
+    waiting: bool,
     closing: Option<close::Closing>,
     /// The start of a frame whose end has not come, or frames that wait while the connection is throttled.
     inbox: Vec<u8>,
@@ -245,17 +247,20 @@ impl Engine {
 
     /// Bytes held for peers: logs, outboxes and unfinished frames. Bounded by [`limits`](crate::limits).
     pub fn held_bytes(&self) -> usize {
-        let logs: usize = self.rooms.iter().flat_map(|(_, room)| &room.channels).map(|c| c.log.len()).sum();
+        let logs: usize = self.rooms.iter().flat_map(|(_, room)| &room.channels).map(|c| c.log.held()).sum();
         let inboxes: usize = self.connections.iter().map(|(_, conn)| conn.inbox.capacity()).sum();
         logs + inboxes + self.outbox_total_bytes
     }
 
     /// The connection with an id that the driver gave, unless it is stale.
     fn connection(&mut self, id: ConnId) -> Option<&mut Connection> {
-        if self.find(id).is_none() {
-            self.metrics.stale_ids += 1;
+        match self.connections.get_mut(id.slot as usize) {
+            Some(conn) if conn.generation == id.generation => Some(conn),
+            _ => {
+                self.metrics.stale_ids += 1;
+                None
+            }
         }
-        self.find(id)
     }
 
     /// The connection with an id from one of the engine's lists, unless it is gone.
@@ -325,7 +330,7 @@ impl Engine {
         for (key, room) in &self.rooms {
             assert!(key == RoomId::LOBBY.0 as usize || room.count() > 0, "empty rooms vanish");
             for channel in &room.channels {
-                assert!(channel.log.len() <= self.settings.log_bytes_limit);
+                assert!(channel.log.held() <= self.settings.log_bytes_limit);
             }
         }
     }

@@ -3,7 +3,7 @@
 //! A block holds whole frames: their bytes, and for each frame a mark. No frame spans two blocks.
 
 use crate::chat::ConnId;
-use crate::limits::{LOG_BLOCK_BYTES, LOG_POOL_BYTES_MAX};
+use crate::limits::{LOG_BLOCK_BYTES, LOG_FRAME_BYTES_MIN, LOG_POOL_BYTES_MAX};
 
 /// A frame in a block.
 #[derive(Clone, Copy, Debug)]
@@ -19,14 +19,22 @@ pub(super) struct Mark {
 pub(super) struct Block {
     /// Which of [`LOG_BLOCK_BYTES`].
     class: usize,
+    /// How many frames the log had before this block's first.
+    pub(super) frames_before: u64,
     pub(super) bytes: Vec<u8>,
     pub(super) marks: Vec<Mark>,
 }
 
 impl Block {
-    /// Whether a frame of so many bytes fits behind those that are there.
+    /// What the block takes of its log's bound, however full it is.
+    pub(super) fn size(&self) -> usize {
+        LOG_BLOCK_BYTES[self.class]
+    }
+
+    /// Whether a frame of so many bytes fits behind those that are there. Marks are bounded as well: many small frames
+    /// fill a block before its bytes do.
     pub(super) fn has_space(&self, bytes: usize) -> bool {
-        self.bytes.len() + bytes <= LOG_BLOCK_BYTES[self.class]
+        self.bytes.len() + bytes <= self.size() && self.marks.len() < self.size() / LOG_FRAME_BYTES_MIN
     }
 
     pub(super) fn push(&mut self, frame: &[u8], skipped_by: Option<ConnId>) {
@@ -39,21 +47,41 @@ impl Block {
 #[derive(Debug, Default)]
 pub(super) struct BlockPool {
     free: [Vec<Block>; LOG_BLOCK_BYTES.len()],
+    taken_bytes: usize,
+}
+
+/// The size class of a block that is to hold so many bytes: the smallest that does, or the largest.
+fn class_for(bytes: usize) -> usize {
+    LOG_BLOCK_BYTES.iter().position(|&size| size >= bytes).unwrap_or(LOG_BLOCK_BYTES.len() - 1)
 }
 
 impl BlockPool {
+    /// The size of the block that [`BlockPool::take`] gives for so many bytes.
+    pub(super) fn size_for(bytes: usize) -> usize {
+        LOG_BLOCK_BYTES[class_for(bytes)]
+    }
+
     /// An empty block of the smallest class that holds so many bytes; of the largest, where none does.
-    pub(super) fn take(&mut self, bytes: usize) -> Block {
-        let class =
-            LOG_BLOCK_BYTES.iter().position(|&size| size >= bytes).unwrap_or(LOG_BLOCK_BYTES.len() - 1);
-        self.free[class].pop().unwrap_or_else(|| Block {
+    pub(super) fn take(&mut self, bytes: usize, frames_before: u64) -> Block {
+        let class = class_for(bytes);
+        self.taken_bytes += LOG_BLOCK_BYTES[class];
+        let mut block = self.free[class].pop().unwrap_or_else(|| Block {
             class,
+            frames_before,
             bytes: Vec::with_capacity(LOG_BLOCK_BYTES[class]),
             marks: Vec::new(),
-        })
+        });
+        block.frames_before = frames_before;
+        block
+    }
+
+    /// Bytes of the blocks that are in logs.
+    pub(super) fn taken_bytes(&self) -> usize {
+        self.taken_bytes
     }
 
     pub(super) fn give(&mut self, mut block: Block) {
+        self.taken_bytes -= block.size();
         let free = &mut self.free[block.class];
         if free.len() < LOG_POOL_BYTES_MAX / LOG_BLOCK_BYTES[block.class] {
             block.bytes.clear();

@@ -4,6 +4,7 @@ use super::history::History;
 use super::log::{Log, Offset};
 use super::pool::BlockPool;
 use crate::chat::{ConnId, RoomName};
+use crate::limits::LOG_BYTES_LIMIT_MIN;
 use crate::wire::Dialect;
 
 /// A reader of a log.
@@ -82,6 +83,14 @@ impl Channel {
     /// Bytes that a member who is not blocked may be behind.
     pub(super) fn backlog(&self) -> usize {
         if self.due == 0 { 0 } else { (self.log.head().0 - self.last_round_began.0) as usize }
+    }
+
+    /// Gives back what every member has read, where looking for it is worth it: when a round has ended, or the log has
+    /// grown meanwhile.
+    pub(super) fn trim_when_due(&mut self, pool: &mut BlockPool) {
+        if self.due == 0 || self.log.held() >= LOG_BYTES_LIMIT_MIN {
+            self.trim(pool);
+        }
     }
 
     /// Gives back what every member has read.

@@ -25,12 +25,13 @@ use super::listener::{Accepted, Listener, Spare, is_of_peer};
 use crate::chat::{ConnId, Now, UnixSeconds};
 use crate::engine::{Close, CloseReason, Engine, Gather, Metrics, Settings};
 use crate::limits::{
-    ACCEPT_PAUSE_MILLIS, ACCEPTS_PER_TURN_MAX, EVENTS_PER_TURN_MAX, LOG_REPEAT_SECONDS, READS_PER_TURN_MAX,
-    RECEIVE_BUFFER_BYTES, WRITES_PER_TURN_MAX,
+    ACCEPT_PAUSE_MILLIS, ACCEPTS_PER_TURN_MAX, EVENTS_PER_TURN_MAX, LOG_REPEAT_SECONDS,
+    READ_BYTES_PER_TURN_MAX, READS_PER_TURN_MAX, RECEIVE_BUFFER_BYTES, WRITES_PER_TURN_MAX,
 };
 use crate::telemetry::Every;
 
 const WAKER: Token = Token(usize::MAX);
+const _: () = assert!(usize::BITS >= u64::BITS, "a token holds a slot and its generation");
 
 /// The token of a listener; those of connections have a slot far below in their low half.
 fn listener_token(index: usize) -> Token {
@@ -343,21 +344,26 @@ impl Shard {
 
     /// Reads once from each connection that has something, up to a budget.
     fn read(&mut self, buffer: &mut [u8]) {
+        let mut bytes = 0;
         for _ in 0..self.unread.len().min(READS_PER_TURN_MAX) {
+            if bytes >= READ_BYTES_PER_TURN_MAX {
+                break;
+            }
             let Some(id) = self.unread.pop_front() else { break };
             if let Some(socket) = self.socket(id) {
                 socket.queued = false;
                 // It may have to wait since it was put here; it is put here again when it need not.
                 if self.engine.wants_input(id) {
-                    self.read_once(id, buffer);
+                    bytes += self.read_once(id, buffer);
                 }
             }
         }
     }
 
-    fn read_once(&mut self, id: ConnId, buffer: &mut [u8]) {
+    /// Returns how many bytes it read.
+    fn read_once(&mut self, id: ConnId, buffer: &mut [u8]) -> usize {
         self.system_calls.reads += 1;
-        let Some(socket) = self.socket(id) else { return };
+        let Some(socket) = self.socket(id) else { return 0 };
         match socket.stream.read(buffer) {
             Ok(0) => {
                 socket.ended = true;
@@ -367,6 +373,7 @@ impl Shard {
                 socket.readable = length == buffer.len() || socket.hung_up;
                 self.engine.received(id, &buffer[..length], self.now);
                 self.queue_read(id);
+                return length;
             }
             Err(error) => match error.kind() {
                 io::ErrorKind::WouldBlock => socket.readable = false,
@@ -377,9 +384,10 @@ impl Shard {
                 }
             },
         }
+        0
     }
 
-    /// Writes once to each connection that has something waiting, up to a budget.
+    /// Writes to connections that have something waiting, up to a budget.
     fn flush(&mut self) {
         for _ in 0..WRITES_PER_TURN_MAX {
             let Some(id) = self.engine.next_to_flush() else { break };

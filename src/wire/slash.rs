@@ -105,10 +105,8 @@ pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
             push(out, &["Welcome ", name, "! You are in #", room, "\n", HINT]);
         }
         Event::LoginRefused(problem) => {
-            let what = match problem {
-                Problem::Name(_) => "Invalid nickname: ",
-                _ => "Registration failed: ",
-            };
+            let is_of_name = matches!(problem, Problem::Name(_));
+            let what = if is_of_name { "Invalid nickname: " } else { "Registration failed: " };
             encode_problem(what, problem, out);
         }
         Event::Error(problem) => encode_problem("ERROR: ", problem, out),

@@ -3,6 +3,7 @@
 use memchr::memchr;
 
 use super::{DecodeError, Decoded, Decoder, Frame};
+use crate::chat::is_disruptive;
 use crate::limits::{LINE_BYTES_MAX, SERVER_LINE_BYTES_MAX};
 
 impl Decoder {
@@ -92,12 +93,12 @@ pub(super) fn push(out: &mut Vec<u8>, pieces: &[&str]) {
     }
 }
 
-/// Appends a text that somebody else chose so that it stays on one line and leaves a terminal alone: control
-/// characters but the tab (C0, DEL, C1) become U+FFFD.
+/// Appends a text that somebody else chose so that it stays on one line and leaves a terminal alone: characters that are
+/// [disruptive](is_disruptive) become U+FFFD.
 #[inline]
 pub(super) fn push_visible(out: &mut Vec<u8>, text: &str) {
-    // C1 controls are C2 80 to C2 9F in UTF-8: the lead byte is reason enough to look closer.
-    let suspect = |byte: u8| (byte < 0x20 && byte != b'\t') || byte == 0x7f || byte == 0xc2;
+    // C1 controls start with C2 in UTF-8, separators and bidirectional controls with E2: reason enough to look closer.
+    let suspect = |byte: u8| (byte < 0x20 && byte != b'\t') || matches!(byte, 0x7f | 0xc2 | 0xe2);
     // Without a branch a byte, so that it runs a vector at a time.
     if text.bytes().fold(false, |found, byte| found | suspect(byte)) {
         push_replaced(out, text);
@@ -110,7 +111,7 @@ pub(super) fn push_visible(out: &mut Vec<u8>, text: &str) {
 fn push_replaced(out: &mut Vec<u8>, text: &str) {
     let mut utf8 = [0; 4];
     for c in text.chars() {
-        let shown = if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c };
+        let shown = if is_disruptive(c) { char::REPLACEMENT_CHARACTER } else { c };
         out.extend_from_slice(shown.encode_utf8(&mut utf8).as_bytes());
     }
 }
@@ -125,6 +126,7 @@ mod tests {
             ("plain\ttext é ¢ £ 🦀", "plain\ttext é ¢ £ 🦀"),
             ("a\nb\rc\0d\u{1b}[31m", "a\u{fffd}b\u{fffd}c\u{fffd}d\u{fffd}[31m"),
             ("a\u{7f}b\u{85}c\u{9b}d", "a\u{fffd}b\u{fffd}c\u{fffd}d"),
+            ("“a” – b\u{2028}c\u{2029}d\u{202e}e\u{2066}f", "“a” – b\u{fffd}c\u{fffd}d\u{fffd}e\u{fffd}f"),
             ("", ""),
         ] {
             let mut out = Vec::new();
