@@ -86,6 +86,7 @@ fn settings(clients: usize) -> Settings {
         drain_timeout: 0,
         lag: LagPolicy::Skip,
         log_bytes_limit: 1 << 20,
+        log_total_bytes_limit: 512 << 20,
         seed: 1,
     }
 }

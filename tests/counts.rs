@@ -77,6 +77,7 @@ impl Room {
             drain_timeout: 5,
             lag: LagPolicy::Skip,
             log_bytes_limit: LOG_BYTES_LIMIT_MIN,
+            log_total_bytes_limit: 512 << 20,
             seed: 7,
         });
         let members = dialects.enumerate().map(|(index, dialect)| {

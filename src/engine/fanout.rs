@@ -6,8 +6,8 @@ use super::room::Room;
 use super::{CloseReason, Connection, Engine, LagPolicy, Membership};
 use crate::chat::{ConnId, Event, Problem, RoomId, RoomName};
 use crate::limits::{
-    LOG_BYTES_LIMIT_MIN, LOG_TOTAL_BYTES_MAX, OUTBOX_BYTES_HIGH, OUTBOX_BYTES_MAX, OUTBOX_POOL_BYTES_MAX,
-    OUTBOX_POOL_MAX, OUTBOX_TOTAL_BYTES_LOW, OUTBOX_TOTAL_BYTES_MAX, OWED_BYTES_BLOCKED_MAX,
+    LOG_BYTES_LIMIT_MIN, OUTBOX_BYTES_HIGH, OUTBOX_BYTES_MAX, OUTBOX_POOL_BYTES_MAX, OUTBOX_POOL_MAX,
+    OUTBOX_TOTAL_BYTES_LOW, OUTBOX_TOTAL_BYTES_MAX, OWED_BYTES_BLOCKED_MAX,
 };
 
 /// What becomes of what a member has not read when it leaves.
@@ -71,7 +71,7 @@ impl Engine {
 
     /// Bytes of blocks that a log may hold at present.
     pub(super) fn log_bytes_limit(&self) -> usize {
-        if self.pool.taken_bytes() > LOG_TOTAL_BYTES_MAX {
+        if self.pool.taken_bytes() > self.settings.log_total_bytes_limit {
             LOG_BYTES_LIMIT_MIN
         } else {
             self.settings.log_bytes_limit

@@ -101,6 +101,9 @@ pub struct Settings {
     pub lag: LagPolicy,
     /// Bytes of a room's log a dialect.
     pub log_bytes_limit: usize,
+    /// Bytes of all logs together, above which each is held to
+    /// [`LOG_BYTES_LIMIT_MIN`](crate::limits::LOG_BYTES_LIMIT_MIN).
+    pub log_total_bytes_limit: usize,
     /// Seeds the hashing of names that peers choose.
     pub seed: u64,
 }

@@ -17,7 +17,7 @@ use signal_hook::iterator::Signals;
 
 use crate::config::{Config, MaxClients};
 use crate::engine::Settings;
-use crate::limits::{DESCRIPTORS_RESERVED, REFUSED_MAX};
+use crate::limits::{DESCRIPTORS_RESERVED, LOG_TOTAL_BYTES_MAX, REFUSED_MAX};
 use crate::ready::{self, Listening, ReadyError};
 use listener::Listener;
 use shard::Shard;
@@ -172,6 +172,7 @@ fn settings(config: &Config, open_files: u64) -> Result<Settings, StartupError> 
         drain_timeout: config.drain_timeout.as_secs(),
         lag: config.lag,
         log_bytes_limit: config.log_bytes,
+        log_total_bytes_limit: LOG_TOTAL_BYTES_MAX,
         // The standard library's own seed, which it takes from the operating system.
         seed: std::hash::RandomState::new().build_hasher().finish(),
     })

@@ -10,4 +10,5 @@ mod own;
 mod random;
 mod rows;
 mod time;
+mod together;
 mod world;

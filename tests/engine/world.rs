@@ -57,6 +57,7 @@ pub(crate) fn settings() -> Settings {
         drain_timeout: 5,
         lag: LagPolicy::Skip,
         log_bytes_limit: LOG_BYTES_LIMIT_MIN,
+        log_total_bytes_limit: 64 << 20,
         seed: 7,
     }
 }
