@@ -3,7 +3,7 @@
 //! A server's lines start with `OK`, `ERR`, `MSG`, `DM`, `USER`, `PONG` or `INFO`; no text of a user can stand at the
 //! start of a line.
 
-use super::text::{push, push_visible, split_word};
+use super::text::{is_word, push, push_visible, split_word};
 use super::{DecodeError, Unsayable};
 use crate::chat::{Command, Departure, Event, NameError, Problem, RoomNameError, Secret, UnixSeconds, Usage};
 
@@ -126,7 +126,7 @@ pub(super) fn encode_command(command: &Command<'_>, out: &mut Vec<u8>) -> Result
             push(out, &["MSG "]);
             push_visible(out, text);
         }
-        Command::Direct { to, text } => {
+        Command::Direct { to, text } if is_word(to) => {
             push(out, &["DM "]);
             push_visible(out, to);
             push(out, &[" "]);
@@ -134,7 +134,8 @@ pub(super) fn encode_command(command: &Command<'_>, out: &mut Vec<u8>) -> Result
         }
         Command::Users => push(out, &["WHO"]),
         Command::Ping => push(out, &["PING"]),
-        Command::Password(_)
+        Command::Direct { .. }
+        | Command::Password(_)
         | Command::Rename(_)
         | Command::Join(_)
         | Command::Leave

@@ -3,7 +3,7 @@
 //! What a user wrote stands behind a time and a name; a notice starts with `*** `; an answer starts with a letter or
 //! two blanks. No text of a user can stand at the start of a line.
 
-use super::text::{push, push_visible, split_word};
+use super::text::{is_word, push, push_visible, split_word};
 use super::{DecodeError, Decoded, Decoder, Frame, Unsayable};
 use crate::chat::{
     Command, Departure, Event, NameError, Phase, Problem, RoomNameError, Secret, UnixSeconds, Usage,
@@ -197,20 +197,26 @@ pub(super) fn encode_command(command: &Command<'_>, out: &mut Vec<u8>) -> Result
         Command::Login { name, password: None } => ("", name),
         Command::Password(Secret(password)) => ("", password),
         Command::Say(text) if !text.trim_ascii_start().starts_with('/') => ("", text),
-        Command::Direct { to, text } => {
+        Command::Direct { to, text } if is_word(to) => {
             push(out, &["/msg "]);
             push_visible(out, to);
             (" ", text)
         }
         Command::Rename(name) => ("/nick ", name),
-        Command::Join(room) => ("/join ", room),
+        // The first `#` is taken for the prefix that people write, the room's own follow.
+        Command::Join(room) if is_word(room) => ("/join #", room),
         Command::Leave => ("/leave", ""),
         Command::Rooms => ("/rooms", ""),
         Command::Users => ("/users", ""),
         Command::History(count) => ("/history ", count),
         Command::Help => ("/help", ""),
         Command::Quit => ("/quit", ""),
-        Command::Login { password: Some(_), .. } | Command::Say(_) | Command::Ping | Command::Unknown(_) => {
+        Command::Login { password: Some(_), .. }
+        | Command::Say(_)
+        | Command::Direct { .. }
+        | Command::Join(_)
+        | Command::Ping
+        | Command::Unknown(_) => {
             return Err(Unsayable);
         }
     };

@@ -84,6 +84,11 @@ pub(super) fn split_word(line: &str) -> (&str, &str) {
     }
 }
 
+/// Whether a text is read back as the one word that it is: not empty, and without white space.
+pub(super) fn is_word(text: &str) -> bool {
+    !text.is_empty() && !text.bytes().any(|byte| byte.is_ascii_whitespace())
+}
+
 /// Appends pieces one behind the other, with one reservation.
 #[inline]
 pub(super) fn push(out: &mut Vec<u8>, pieces: &[&str]) {
