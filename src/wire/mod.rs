@@ -11,6 +11,7 @@ mod text;
 use thiserror::Error;
 
 use crate::chat::{Command, Event, NameError, Phase};
+use crate::limits::{LINE_BYTES_MAX, SERVER_LINE_BYTES_MAX};
 
 /// The dialects that are spoken.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -112,8 +113,8 @@ impl Dialect {
         bytes: &'a [u8],
     ) -> Decoded<Command<'a>> {
         match self {
-            Self::Line => decoder.line(bytes, line::command),
-            Self::Slash => decoder.line(bytes, |line| slash::command(phase, line)),
+            Self::Line => decoder.line(LINE_BYTES_MAX, bytes, line::command),
+            Self::Slash => decoder.line(LINE_BYTES_MAX, bytes, |line| slash::command(phase, line)),
         }
     }
 
@@ -138,7 +139,7 @@ impl Dialect {
     #[inline]
     pub fn decode_event<'a>(self, decoder: &mut Decoder, bytes: &'a [u8]) -> Decoded<Event<'a>> {
         match self {
-            Self::Line => decoder.server_line(bytes, line::event),
+            Self::Line => decoder.line(SERVER_LINE_BYTES_MAX, bytes, line::event),
             Self::Slash => slash::decode_event(decoder, bytes),
         }
     }

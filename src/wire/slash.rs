@@ -8,7 +8,7 @@ use super::{DecodeError, Decoded, Decoder, Frame, Unsayable};
 use crate::chat::{
     Command, Departure, Event, NameError, Phase, Problem, RoomNameError, Secret, UnixSeconds, Usage,
 };
-use crate::limits::{SLASH_NAME_CHARS_MAX, SLASH_NAME_CHARS_MIN};
+use crate::limits::{SERVER_LINE_BYTES_MAX, SLASH_NAME_CHARS_MAX, SLASH_NAME_CHARS_MIN};
 
 const GREETING: &str = "Welcome to the chat server!\nEnter your nickname: ";
 const PASSWORD: &str = "Password: ";
@@ -251,9 +251,10 @@ pub(super) fn decode_event<'a>(decoder: &mut Decoder, bytes: &'a [u8]) -> Decode
     }
     // The blanks tell a name in a list, which may look like anything, from a line of the server's own.
     if bytes.starts_with(INDENT.as_bytes()) {
-        return decoder.server_line(bytes, |line| listed(line).ok_or(DecodeError::Unrecognized));
+        return decoder
+            .line(SERVER_LINE_BYTES_MAX, bytes, |line| listed(line).ok_or(DecodeError::Unrecognized));
     }
-    decoder.server_line(bytes, event)
+    decoder.line(SERVER_LINE_BYTES_MAX, bytes, event)
 }
 
 fn event(line: &str) -> Result<Event<'_>, DecodeError> {

@@ -4,37 +4,11 @@ use memchr::memchr;
 
 use super::{DecodeError, Decoded, Decoder, Frame};
 use crate::chat::is_disruptive;
-use crate::limits::{LINE_BYTES_MAX, SERVER_LINE_BYTES_MAX};
 
 impl Decoder {
-    /// Decodes one line sent to the server.
+    /// Decodes one line of at most `bytes_max` bytes with its end.
     #[inline]
     pub(super) fn line<'a, T>(
-        &mut self,
-        bytes: &'a [u8],
-        parse: impl FnOnce(&'a str) -> Result<T, DecodeError>,
-    ) -> Decoded<T>
-    where
-        T: 'a,
-    {
-        self.line_of(LINE_BYTES_MAX, bytes, parse)
-    }
-
-    /// Decodes one line sent by the server, whose sender stands in front of the text.
-    #[inline]
-    pub(super) fn server_line<'a, T>(
-        &mut self,
-        bytes: &'a [u8],
-        parse: impl FnOnce(&'a str) -> Result<T, DecodeError>,
-    ) -> Decoded<T>
-    where
-        T: 'a,
-    {
-        self.line_of(SERVER_LINE_BYTES_MAX, bytes, parse)
-    }
-
-    #[inline]
-    fn line_of<'a, T>(
         &mut self,
         bytes_max: usize,
         bytes: &'a [u8],
