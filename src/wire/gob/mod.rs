@@ -1,4 +1,5 @@
-//! gob, the encoding of Go's `encoding/gob`, as far as one struct of chat needs it. docs/protocols.md describes it.
+//! gob, as far as one struct of chat needs it. The encoding is that of Go's `encoding/gob`, which
+//! <https://pkg.go.dev/encoding/gob#hdr-Encoding_Details> describes.
 //!
 //! Both directions send the same frames: a struct of the fields `Type` (int), `Sender` and `Content` (strings). A stream
 //! is made of gob messages, each a length and either the definition of a type or a value of one. What we send is always
