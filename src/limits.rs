@@ -145,3 +145,31 @@ pub const UNACKNOWLEDGED_SECONDS_MAX: u64 = 120;
 
 /// Seconds between two log lines about the same trouble. More often: counted, and told with the next line.
 pub const LOG_REPEAT_SECONDS: u64 = 10;
+
+// gob.
+
+/// Bytes of one gob message behind its length, inwards, and of a definition and value together, outwards: what programs
+/// in use read at once. Longer inwards: refused, and skipped unread. Longer outwards: the text is cut.
+pub const GOB_MESSAGE_BYTES_MAX: usize = 4096;
+/// Bytes that a decoder may ask to be kept until a frame is whole: a gob message, the nine bytes that its length may take,
+/// and those of a length behind it, if the value goes on there. A value of several gob messages that is longer than one
+/// may be: refused, and its last one skipped.
+pub const GOB_FRAME_BYTES_MAX: usize = 9 + GOB_MESSAGE_BYTES_MAX + 9;
+/// Bytes of a gob message that is skipped for its length: a large text pasted by mistake costs its sender that text, and
+/// nothing else. Longer: what looks like a length is none, and the stream ends there.
+pub const GOB_SKIPPED_BYTES_MAX: u64 = 1 << 20;
+/// Bytes of a sender, outwards, so that a text has space behind it. No [name](NAME_BYTES_MAX) is as long. Longer: cut.
+pub const GOB_SENDER_BYTES_MAX: usize = 1024;
+/// Types defined on a connection: a message needs one, and one more for each type of field that is not built in. More:
+/// the definition is refused.
+pub const GOB_TYPES_MAX: usize = 32;
+/// Fields of a struct; a message needs three. More: the definition is refused.
+pub const GOB_FIELDS_MAX: usize = 64;
+/// Fields of all structs defined on a connection, which with [`GOB_TYPES_MAX`] makes the definitions of a connection
+/// 4 KiB at most (the names of types and fields are compared as they come, and not kept). More: the definition is refused.
+pub const GOB_FIELDS_TOTAL_MAX: usize = 256;
+/// Values inside of each other, in a field that is skipped. Deeper: the message is refused.
+pub const GOB_DEPTH_MAX: u8 = 32;
+
+const _: () = assert!(GOB_SENDER_BYTES_MAX < GOB_MESSAGE_BYTES_MAX / 2);
+const _: () = assert!(GOB_FIELDS_MAX <= GOB_FIELDS_TOTAL_MAX);

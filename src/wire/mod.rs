@@ -4,6 +4,7 @@
 //! it one frame took; whoever owns the bytes keeps the rest and hands it in again with what follows. A frame cut
 //! anywhere decodes as the whole one does.
 
+pub mod gob;
 mod line;
 mod slash;
 mod text;
