@@ -6,7 +6,9 @@
 
 mod line;
 mod slash;
+pub mod tcrp;
 mod text;
+pub mod ucrp;
 
 use thiserror::Error;
 
