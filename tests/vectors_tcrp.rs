@@ -598,9 +598,9 @@ fn what_starts_as_json_and_is_none_is_no_name() {
 #[test]
 fn a_client_with_a_password_is_understood() {
     let mut out = Vec::new();
-    let secret = Some(Secret("p\"ä\n"));
+    let secret = Some(Secret("p\"ä\n~\u{7f}"));
     encode_request("部屋", Operation::Create, "Zoë", secret, &mut out).expect("fits");
-    let payload = br#"{"username":"Zo\u00eb","password":"p\"\u00e4\n"}"#;
+    let payload = br#"{"username":"Zo\u00eb","password":"p\"\u00e4\n~\u007f"}"#;
     assert_eq!(out, frame("部屋".as_bytes(), 1, 0, payload));
     let Decoded::Whole { frame, .. } = Request::decode(&out) else { panic!("whole") };
     let credentials = frame.credentials().expect("JSON");
