@@ -173,3 +173,19 @@ pub const GOB_DEPTH_MAX: u8 = 32;
 
 const _: () = assert!(GOB_SENDER_BYTES_MAX < GOB_MESSAGE_BYTES_MAX / 2);
 const _: () = assert!(GOB_FIELDS_MAX <= GOB_FIELDS_TOTAL_MAX);
+
+// TCRP and UCRP.
+
+/// Bytes of a room's name in a TCRP or UCRP frame: its length is one byte. Longer: the client is told that it cannot be
+/// said. (What the server takes for a room's name is [`ROOM_NAME_BYTES_MAX`].)
+pub const TCRP_ROOM_BYTES_MAX: usize = u8::MAX as usize;
+/// Bytes of a TCRP payload: a name of [`NAME_BYTES_MAX`] and a password of 1024, each byte of which JSON may spell in
+/// six, with 1 KiB at least to spare for what surrounds them. Announced longer: refused as too long, from the header alone.
+pub const TCRP_PAYLOAD_BYTES_MAX: usize = 8 << 10;
+/// Bytes of a TCRP frame: what a connection that shakes hands may keep. No frame is longer.
+pub const TCRP_FRAME_BYTES_MAX: usize = 32 + TCRP_ROOM_BYTES_MAX + TCRP_PAYLOAD_BYTES_MAX;
+/// Bytes of a UCRP datagram, both ways: clients read no more at once. Longer from a client: dropped and counted; a text
+/// that would make the server's longer is cut.
+pub const UCRP_DATAGRAM_BYTES_MAX: usize = 4096;
+
+const _: () = assert!(6 * (NAME_BYTES_MAX + 1024) + 1024 <= TCRP_PAYLOAD_BYTES_MAX);

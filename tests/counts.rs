@@ -5,10 +5,14 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use parlance::chat::{ConnId, Now};
+use parlance::chat::{ConnId, Now, Secret};
 use parlance::engine::{Engine, Gather, LagPolicy, Settings};
 use parlance::limits::LOG_BYTES_LIMIT_MIN;
 use parlance::wire::Dialect;
+use parlance::wire::tcrp::{
+    Content, Decoded, Echo, HEADER_BYTES, Operation, Reply, Request, Token, encode_answer, encode_request,
+};
+use parlance::wire::ucrp::{Datagram, Delivery, Fit, Message};
 
 /// Counts what the current thread allocates, so that tests do not see each other.
 struct Counting;
@@ -228,4 +232,35 @@ fn the_counter_counts() {
     let before = allocations();
     let boxed = std::hint::black_box(Box::new(7));
     assert_eq!(allocations() - before, 1, "{boxed}");
+}
+
+#[test]
+fn decoding_tcrp_and_ucrp_allocates_nothing() {
+    let token = Token::from_random([7; 16]);
+    let (mut request, mut answer, mut said, mut relayed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    encode_request("lobby", Operation::Join, "alice", Some(Secret("s3cret")), &mut request).expect("sayable");
+    encode_answer(Echo::new("lobby", 2).expect("short"), Ok(&token), &mut answer);
+    let text = token.reveal();
+    let datagram = Datagram { room: "lobby", token: &text, message: Message::Chat("hello") };
+    datagram.encode(&mut said).expect("sayable");
+    assert_eq!(Delivery::Relay { sender: "alice", text: "hello" }.encode(&mut relayed), Fit::Whole);
+    // 2 to the power of 31.
+    let mut huge = [0; HEADER_BYTES];
+    (huge[1], huge[28]) = (1, 0x80);
+
+    let before = allocations();
+    let Decoded::Whole { frame, .. } = Request::decode(&request) else { panic!("whole") };
+    let credentials = frame.credentials();
+    let reply = Reply::decode(&answer);
+    let decoded = Datagram::decode(&said);
+    let known = Token::parse(decoded.as_ref().map_or("", |datagram| datagram.token)) == Some(token);
+    let delivery = Delivery::decode(&relayed);
+    let refused = Request::decode(&huge);
+    assert_eq!(allocations(), before);
+
+    assert_eq!(credentials.expect("JSON").password(), Some(Secret("s3cret")));
+    assert!(matches!(reply, Decoded::Whole { frame: Reply { content: Content::Accepted, .. }, .. }));
+    assert_eq!(decoded, Ok(datagram));
+    assert!(known);
+    assert!(delivery.is_ok() && matches!(refused, Decoded::Refused(_)));
 }

@@ -7,7 +7,9 @@
 pub mod gob;
 mod line;
 mod slash;
+pub mod tcrp;
 mod text;
+pub mod ucrp;
 
 use thiserror::Error;
 
