@@ -7,6 +7,7 @@
 mod line;
 mod slash;
 mod text;
+pub mod typed;
 
 use thiserror::Error;
 
