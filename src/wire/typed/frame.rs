@@ -2,8 +2,7 @@
 //!
 //! Never looks into a payload, and never waits for one that is longer than its bound.
 
-use super::DecodeError;
-use super::TooLong;
+use super::{DecodeError, TooLong};
 
 /// Bytes of a frame's header.
 pub const HEADER_BYTES: usize = 12;
@@ -22,13 +21,13 @@ pub(super) struct Framed<'a> {
 /// read.
 #[inline]
 pub(super) fn split(bytes: &[u8], payload_bytes_max: usize) -> Result<Option<Framed<'_>>, DecodeError> {
-    let Some((header, rest)) = bytes.split_first_chunk::<HEADER_BYTES>() else { return Ok(None) };
-    let [t0, t1, t2, t3, t4, t5, t6, t7, l0, l1, l2, l3] = *header;
-    let payload_bytes = u32::from_be_bytes([l0, l1, l2, l3]) as usize;
+    let Some((message_type, rest)) = bytes.split_first_chunk() else { return Ok(None) };
+    let Some((payload_bytes, rest)) = rest.split_first_chunk() else { return Ok(None) };
+    let payload_bytes = u32::from_be_bytes(*payload_bytes) as usize;
     if payload_bytes > payload_bytes_max {
         return Err(DecodeError::PayloadTooLong);
     }
-    let message_type = u64::from_be_bytes([t0, t1, t2, t3, t4, t5, t6, t7]);
+    let message_type = u64::from_be_bytes(*message_type);
     Ok(rest.get(..payload_bytes).map(|payload| Framed { message_type, payload }))
 }
 

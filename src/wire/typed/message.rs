@@ -111,8 +111,10 @@ impl<'a> Message<'a> {
         if self.unread { UNREAD } else { READ }
     }
 
-    /// Reads a message: keys in any order, the last of equal ones counts, others are skipped.
-    pub(super) fn read(cursor: &mut Cursor<'a>) -> Result<Self, DecodeError> {
+    /// Reads a message: keys in any order, the last of equal ones counts, others are skipped. So many lists are open
+    /// around it.
+    #[inline]
+    pub(super) fn read(cursor: &mut Cursor<'a>, around: usize) -> Result<Self, DecodeError> {
         let start = (cursor.tags(), cursor.token()?);
         let ((TagSet::InUse, Token::ChatMessage(pairs)) | (TagSet::Document, Token::Dict(pairs))) = start
         else {
@@ -128,7 +130,7 @@ impl<'a> Message<'a> {
                 RECIPIENT => recipient = Some(cursor.string()?),
                 CONTENT => content = Some(cursor.string()?),
                 STATUS => status = Some(cursor.string()?),
-                _ => cursor.skip()?,
+                _ => cursor.skip(around + 1)?,
             }
         }
         let unread = match status {

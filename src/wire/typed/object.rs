@@ -103,7 +103,7 @@ impl<'a> Cursor<'a> {
     /// Reads an int.
     pub(super) fn int(&mut self) -> Result<i64, DecodeError> {
         self.expect(INT)?;
-        self.chunk().map(i64::from_be_bytes)
+        self.chunk().map(|bytes| i64::from_be_bytes(*bytes))
     }
 
     /// Reads the start of a list and gives its count.
@@ -127,12 +127,12 @@ impl<'a> Cursor<'a> {
 
     /// Reads the start of any object.
     pub(super) fn token(&mut self) -> Result<Token<'a>, DecodeError> {
-        let [tag] = self.chunk()?;
+        let &[tag] = self.chunk()?;
         match (self.tags, tag) {
-            (_, INT) => self.chunk().map(|bytes| Token::Int(i64::from_be_bytes(bytes))),
-            (TagSet::InUse, FLOAT) => self.chunk().map(|bytes| Token::Float(f64::from_be_bytes(bytes))),
+            (_, INT) => self.chunk().map(|bytes| Token::Int(i64::from_be_bytes(*bytes))),
+            (TagSet::InUse, FLOAT) => self.chunk().map(|bytes| Token::Float(f64::from_be_bytes(*bytes))),
             (TagSet::InUse, CHAT_MESSAGE) => {
-                let [dict] = self.chunk()?;
+                let &[dict] = self.chunk()?;
                 if dict != self.tags.dict() {
                     return Err(DecodeError::NotChatMessage);
                 }
@@ -145,9 +145,9 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Skips one object with all that lies within.
-    pub(super) fn skip(&mut self) -> Result<(), DecodeError> {
-        let mut reader = Reader::at(*self);
+    /// Skips one object with all that lies within; so many are open around it.
+    pub(super) fn skip(&mut self, around: usize) -> Result<(), DecodeError> {
+        let mut reader = Reader::at(*self, TYPED_DEPTH_MAX.saturating_sub(around));
         while !reader.is_complete() {
             reader.token()?;
         }
@@ -169,16 +169,16 @@ impl<'a> Cursor<'a> {
     }
 
     #[inline]
-    fn chunk<const BYTES: usize>(&mut self) -> Result<[u8; BYTES], DecodeError> {
+    fn chunk<const BYTES: usize>(&mut self) -> Result<&'a [u8; BYTES], DecodeError> {
         let (chunk, rest) = self.rest.split_first_chunk().ok_or(DecodeError::CutShort)?;
         self.rest = rest;
-        Ok(*chunk)
+        Ok(chunk)
     }
 
     /// Takes a count of things of which each needs so many bytes at least.
     #[inline]
     fn count(&mut self, bytes_each_min: usize) -> Result<u32, DecodeError> {
-        let count = u32::from_be_bytes(self.chunk()?);
+        let count = u32::from_be_bytes(*self.chunk()?);
         if count as usize > self.rest.len() / bytes_each_min {
             return Err(DecodeError::CountTooLarge);
         }
@@ -188,7 +188,7 @@ impl<'a> Cursor<'a> {
     /// Takes the body of a string.
     #[inline]
     fn text(&mut self) -> Result<&'a str, DecodeError> {
-        let bytes = u32::from_be_bytes(self.chunk()?) as usize;
+        let bytes = u32::from_be_bytes(*self.chunk()?) as usize;
         let (text, rest) = self.rest.split_at_checked(bytes).ok_or(DecodeError::StringCutShort)?;
         self.rest = rest;
         std::str::from_utf8(text).map_err(|_| DecodeError::InvalidUtf8)
@@ -202,8 +202,10 @@ pub struct Reader<'a> {
     cursor: Cursor<'a>,
     /// What is open around the next token, outermost first. Those from `depth` on are stale.
     open: [Open; TYPED_DEPTH_MAX],
-    /// How many are open, at most [`TYPED_DEPTH_MAX`]. Each but those that a `token` under way will close has some left.
+    /// How many are open. Each but those that a `token` under way will close has some left.
     depth: usize,
+    /// How many may be, at most [`TYPED_DEPTH_MAX`].
+    depth_max: usize,
     state: State,
 }
 
@@ -238,7 +240,7 @@ enum State {
 impl<'a> Reader<'a> {
     /// A reader of one payload.
     pub fn new(tags: TagSet, payload: &'a [u8]) -> Self {
-        Self::at(Cursor::new(tags, payload))
+        Self::at(Cursor::new(tags, payload), TYPED_DEPTH_MAX)
     }
 
     /// Reads a payload for its errors alone.
@@ -246,8 +248,17 @@ impl<'a> Reader<'a> {
         Self::new(tags, payload).try_for_each(|token| token.map(drop))
     }
 
-    fn at(cursor: Cursor<'a>) -> Self {
-        Self { cursor, open: [Open::default(); TYPED_DEPTH_MAX], depth: 0, state: State::Start }
+    /// Why a payload was not what its type carries: an error in the object itself says more.
+    #[cold]
+    pub(super) fn reason(tags: TagSet, payload: &[u8], error: DecodeError) -> DecodeError {
+        if payload.is_empty() {
+            return DecodeError::PayloadMissing;
+        }
+        Reader::check(tags, payload).err().unwrap_or(error)
+    }
+
+    fn at(cursor: Cursor<'a>, depth_max: usize) -> Self {
+        Self { cursor, open: [Open::default(); TYPED_DEPTH_MAX], depth: 0, depth_max, state: State::Start }
     }
 
     fn is_complete(&self) -> bool {
@@ -279,7 +290,7 @@ impl<'a> Reader<'a> {
     }
 
     fn open(&mut self, left: u32, kind: Kind) -> Result<(), DecodeError> {
-        let place = self.open.get_mut(self.depth).ok_or(DecodeError::TooDeep)?;
+        let place = self.open[..self.depth_max].get_mut(self.depth).ok_or(DecodeError::TooDeep)?;
         *place = Open { left, kind, keys: 0 };
         self.depth += 1;
         Ok(())

@@ -113,7 +113,7 @@ impl<'a> Reply<'a> {
                 match Self::read(message_type, tags, payload) {
                     Ok(Some(reply)) => return Decoded { consumed, frame: Frame::Whole(reply) },
                     Ok(None) => return Decoded { consumed, frame: Frame::Ignored(message_type) },
-                    Err(error) => error,
+                    Err(error) => Reader::reason(tags, payload, error),
                 }
             }
             Err(error) => error,
@@ -123,31 +123,39 @@ impl<'a> Reply<'a> {
 
     /// Nothing, where the type is none that a server sends.
     fn read(message_type: u64, tags: TagSet, payload: &'a [u8]) -> Result<Option<Self>, DecodeError> {
-        // One sound object: only its shape is in question afterwards.
-        let object = || {
-            if payload.is_empty() {
-                return Err(DecodeError::PayloadMissing);
+        let mut cursor = Cursor::new(tags, payload);
+        let reply = match message_type {
+            NAME_KNOWN => return Ok(Some(Self::NameKnown)),
+            NAME_NEW => return Ok(Some(Self::NameNew)),
+            LOGIN_FAILED => return Ok(Some(Self::LoginFailed)),
+            ERROR => Self::Error(cursor.string()?),
+            LOGGED_IN => {
+                let left = cursor.list()?;
+                Self::LoggedIn(Names(Entries::checked(&mut cursor, left, Cursor::string)?))
             }
-            Reader::check(tags, payload)?;
-            Ok(Cursor::new(tags, payload))
-        };
-        Ok(Some(match message_type {
-            ERROR => Self::Error(object()?.string()?),
-            NAME_KNOWN => Self::NameKnown,
-            NAME_NEW => Self::NameNew,
-            LOGGED_IN => Self::LoggedIn(Names(Entries::list(object()?, Cursor::string)?)),
-            LOGIN_FAILED => Self::LoginFailed,
-            MESSAGES => Self::Messages(Messages(Entries::list(object()?, Message::read)?)),
-            USERS => Self::Users(Users(Entries::dict(object()?, User::read)?)),
-            MESSAGE => Self::Message(Message::read(&mut object()?)?),
+            MESSAGES => {
+                let left = cursor.list()?;
+                Self::Messages(Messages(Entries::checked(&mut cursor, left, read_listed)?))
+            }
+            USERS => {
+                let Token::Dict(left) = cursor.token()? else { return Err(DecodeError::WrongKind) };
+                Self::Users(Users(Entries::checked(&mut cursor, left, User::read)?))
+            }
+            MESSAGE => Self::Message(Message::read(&mut cursor, 0)?),
             KEPT => {
-                let mut items = object()?;
-                items.list_of(2)?;
-                Self::Kept { key: items.string()?, id: items.string()? }
+                cursor.list_of(2)?;
+                Self::Kept { key: cursor.string()?, id: cursor.string()? }
             }
             _ => return Ok(None),
-        }))
+        };
+        cursor.end()?;
+        Ok(Some(reply))
     }
+}
+
+/// Reads a message that is an entry of a list.
+fn read_listed<'a>(cursor: &mut Cursor<'a>) -> Result<Message<'a>, DecodeError> {
+    Message::read(cursor, 1)
 }
 
 impl<'a> User<'a> {
@@ -171,32 +179,17 @@ struct Entries<'a> {
 }
 
 impl<'a> Entries<'a> {
-    fn list<T>(
-        mut cursor: Cursor<'a>,
-        read: impl Fn(&mut Cursor<'a>) -> Result<T, DecodeError>,
-    ) -> Result<Self, DecodeError> {
-        let left = cursor.list()?;
-        Self { cursor, left }.checked(read)
-    }
-
-    fn dict<T>(
-        mut cursor: Cursor<'a>,
-        read: impl Fn(&mut Cursor<'a>) -> Result<T, DecodeError>,
-    ) -> Result<Self, DecodeError> {
-        let Token::Dict(left) = cursor.token()? else { return Err(DecodeError::WrongKind) };
-        Self { cursor, left }.checked(read)
-    }
-
-    /// Reads all of them, so that none can fail later.
+    /// Reads so many entries, so that none can fail later.
     fn checked<T>(
-        self,
+        cursor: &mut Cursor<'a>,
+        left: u32,
         read: impl Fn(&mut Cursor<'a>) -> Result<T, DecodeError>,
     ) -> Result<Self, DecodeError> {
-        let mut cursor = self.cursor;
-        for _ in 0..self.left {
-            read(&mut cursor)?;
+        let entries = Self { cursor: *cursor, left };
+        for _ in 0..left {
+            read(cursor)?;
         }
-        Ok(self)
+        Ok(entries)
     }
 
     fn next<T>(&mut self, read: impl Fn(&mut Cursor<'a>) -> Result<T, DecodeError>) -> Option<T> {
@@ -237,7 +230,7 @@ impl<'a> Iterator for Messages<'a> {
     type Item = Message<'a>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.0.next(Message::read)
+        self.0.next(read_listed)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

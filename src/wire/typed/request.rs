@@ -104,8 +104,7 @@ impl Decoder {
                 match self.request(message_type, payload) {
                     Ok(Some(request)) => return Decoded { consumed, frame: Frame::Whole(request) },
                     Ok(None) => return Decoded { consumed, frame: Frame::Ignored(message_type) },
-                    // An error in the object itself says more than that it is not the one awaited.
-                    Err(error) => Reader::check(self.tags(), payload).err().unwrap_or(error),
+                    Err(error) => Reader::reason(self.tags(), payload, error),
                 }
             }
             Err(error) => error,
@@ -141,7 +140,7 @@ impl Decoder {
             PING => Request::Ping(self.string(payload)?),
             SUBSCRIBE => {
                 // An int looks the same in both sets, and shows neither.
-                let mut item = Cursor::new(self.tags(), present(payload)?);
+                let mut item = Cursor::new(self.tags(), payload);
                 let subscribe = item.int()?;
                 item.end()?;
                 match subscribe {
@@ -183,7 +182,7 @@ impl Decoder {
     /// What follows the start of the list of so many that is the payload.
     #[inline]
     fn list<'a>(&mut self, payload: &'a [u8], count: u32) -> Result<Cursor<'a>, DecodeError> {
-        let mut items = Cursor::new(self.shown(payload, TagSet::list), present(payload)?);
+        let mut items = Cursor::new(self.shown(payload, TagSet::list), payload);
         items.list_of(count)?;
         Ok(items)
     }
@@ -198,11 +197,6 @@ impl Decoder {
         }
         self.tags()
     }
-}
-
-#[inline]
-fn present(payload: &[u8]) -> Result<&[u8], DecodeError> {
-    if payload.is_empty() { Err(DecodeError::PayloadMissing) } else { Ok(payload) }
 }
 
 impl Request<'_> {
