@@ -143,6 +143,12 @@ fn a_frame_is_one_reservation_and_none_where_there_is_room() {
             let mut out = Vec::new();
             assert_eq!(allocations(|| reply.encode(tags, &mut out).expect("it fits")), 1, "{reply:?}");
         }
+        let (mut out, text) = (Vec::new(), "x".repeat(1000));
+        let mut messages = None;
+        assert_eq!(allocations(|| messages = Some(MessagesFrame::begin(tags, &mut out))), 1);
+        let mut messages = messages.expect("begun");
+        assert_eq!(allocations(|| messages.push(&message(&text, true)).expect("it fits")), 1);
+
         let mut out = Vec::with_capacity(4096);
         let cost = allocations(|| {
             let mut messages = MessagesFrame::begin(tags, &mut out);

@@ -192,6 +192,38 @@ fn a_list_takes_entries_up_to_its_bound_and_stays_whole() {
 }
 
 #[test]
+fn a_list_may_have_as_many_bytes_as_its_bound_and_not_one_more() {
+    for tags in TAG_SETS {
+        let empty = {
+            let mut out = Vec::new();
+            let mut names = NamesFrame::begin(tags, &mut out);
+            names.push("").expect("it fits");
+            out.len() - HEADER_BYTES
+        };
+        let longest = "x".repeat(TYPED_REPLY_BYTES_MAX - empty);
+        let mut out = Vec::new();
+        let mut names = NamesFrame::begin(tags, &mut out);
+        assert_eq!(names.push(&(longest.clone() + "x")), Err(TooLong));
+        assert_eq!(names.push(&longest), Ok(()));
+        assert_eq!(names.push(""), Err(TooLong));
+        assert_eq!(out.len() - HEADER_BYTES, TYPED_REPLY_BYTES_MAX);
+        assert_eq!(replies(tags, [&out[..]]).len(), 1);
+    }
+}
+
+#[test]
+fn a_list_that_is_too_long_in_the_other_set_is_taken_back() {
+    // A message has one byte more in set B, and there are thousands.
+    let mut document = Vec::new();
+    let mut messages = MessagesFrame::begin(TagSet::Document, &mut document);
+    while messages.push(&message("", true)) == Ok(()) {}
+    let Frame::Whole(reply) = Reply::decode(TagSet::Document, &document).frame else { panic!("whole") };
+    let mut out = b"before".to_vec();
+    assert_eq!(reply.encode(TagSet::InUse, &mut out), Err(TooLong));
+    assert_eq!(out, b"before");
+}
+
+#[test]
 fn what_is_longer_than_its_bound_is_not_written_at_all() {
     let text = "x".repeat(TYPED_REPLY_BYTES_MAX);
     for tags in TAG_SETS {
@@ -238,6 +270,14 @@ fn a_time_survives_both_of_its_forms_to_the_millisecond() {
             assert_eq!(Reply::decode(tags, &frame).frame, Frame::Whole(Reply::Message(sent)));
         }
     }
+}
+
+#[test]
+fn a_time_beyond_an_int_is_the_last_one() {
+    let sent = Message { at: UnixMillis(u64::MAX), ..message("x", true) };
+    let frame = reply_frame(&Reply::Message(sent), TagSet::Document);
+    let last = Message { at: UnixMillis(i64::MAX as u64), ..sent };
+    assert_eq!(Reply::decode(TagSet::Document, &frame).frame, Frame::Whole(Reply::Message(last)));
 }
 
 #[test]

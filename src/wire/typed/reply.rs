@@ -269,6 +269,7 @@ impl<'o> EntriesFrame<'o> {
     /// Appends a frame with no entry, which always fits.
     fn begin(message_type: u64, container: u8, tags: TagSet, out: &'o mut Vec<u8>) -> Self {
         let start = out.len();
+        out.reserve(HEADER_BYTES + COUNTED_BYTES);
         out.extend_from_slice(&frame::header(message_type, COUNTED_BYTES));
         push_counted(container, 0, out);
         Self { out, tags, start, count: 0 }
