@@ -189,3 +189,21 @@ pub const TCRP_FRAME_BYTES_MAX: usize = 32 + TCRP_ROOM_BYTES_MAX + TCRP_PAYLOAD_
 pub const UCRP_DATAGRAM_BYTES_MAX: usize = 4096;
 
 const _: () = assert!(6 * (NAME_BYTES_MAX + 1024) + 1024 <= TCRP_PAYLOAD_BYTES_MAX);
+
+// The typed dialect.
+
+/// Bytes of a request's payload: twice the longest text of the other dialects, so that a text which is somewhat too long
+/// is still read, and answered with an error of its own. Longer: refused from the header alone, and the connection ends.
+pub const TYPED_REQUEST_BYTES_MAX: usize = 2 * LINE_BYTES_MAX;
+/// Bytes of a reply's payload: what may wait for one connection. The next entry of a list would be beyond it: the entry is
+/// not added, and whoever lists is told. A client that has a longer one announced to it takes it for none.
+pub const TYPED_REPLY_BYTES_MAX: usize = OUTBOX_BYTES_MAX;
+/// Lists, dicts and chat messages around each other. What clients send needs one, what servers send two. Deeper: refused,
+/// and the connection ends.
+pub const TYPED_DEPTH_MAX: usize = 32;
+
+/// Bytes of a chat message around its content: keys, tags, counts, header, id and two names, rounded up.
+const TYPED_MESSAGE_BYTES_AROUND: usize = 512;
+const _: () = assert!(TYPED_REQUEST_BYTES_MAX + TYPED_MESSAGE_BYTES_AROUND <= FRAME_BYTES_MAX);
+// Every bound fits the four bytes of a length, with its header.
+const _: () = assert!(TYPED_REPLY_BYTES_MAX < u32::MAX as usize / 2);

@@ -9,6 +9,7 @@ mod line;
 mod slash;
 pub mod tcrp;
 mod text;
+pub mod typed;
 pub mod ucrp;
 
 use thiserror::Error;

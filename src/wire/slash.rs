@@ -230,16 +230,15 @@ pub(super) fn encode_command(command: &Command<'_>, out: &mut Vec<u8>) -> Result
 /// recognized by their fixed texts.
 pub(super) fn decode_event<'a>(decoder: &mut Decoder, bytes: &'a [u8]) -> Decoded<Event<'a>> {
     // The rest of a line that is being dropped starts like nothing in particular.
-    let fixed: &[_] = if decoder.skipping {
-        &[]
-    } else {
-        &[
+    let fixed: &[_] = match bytes.first() {
+        Some(b'W' | b'P' | b'A' | b'T') if !decoder.skipping => &[
             (GREETING, Frame::Whole(Event::Greeting)),
             (PASSWORD, Frame::Whole(Event::PasswordWanted)),
             (HELP, Frame::Whole(Event::Help)),
             // Part of an event that was told with its first line.
             (HINT, Frame::Incomplete),
-        ]
+        ],
+        _ => &[],
     };
     for &(text, frame) in fixed {
         if bytes.starts_with(text.as_bytes()) {
@@ -283,8 +282,12 @@ fn said(line: &str) -> Option<Event<'_>> {
 }
 
 fn parse_clock(time: &str) -> Option<UnixSeconds> {
-    let mut parts = time.splitn(3, ':').map(|part| part.parse::<u64>().ok());
-    let (h, m, s) = (parts.next()??, parts.next()??, parts.next()??);
+    let &[h1, h0, b':', m1, m0, b':', s1, s0] = time.as_bytes() else { return None };
+    let two = |tens: u8, ones: u8| {
+        (tens.is_ascii_digit() && ones.is_ascii_digit())
+            .then(|| u64::from(tens - b'0') * 10 + u64::from(ones - b'0'))
+    };
+    let (h, m, s) = (two(h1, h0)?, two(m1, m0)?, two(s1, s0)?);
     (h < 24 && m < 60 && s < 60).then_some(UnixSeconds(h * 3600 + m * 60 + s))
 }
 
