@@ -122,6 +122,8 @@ impl Engine {
             } else {
                 if let Some(room) = self.rooms.get_mut(id.0 as usize) {
                     room.dirty = false;
+                    // What the whole round has read can be given back, even if its end moved nobody.
+                    self.touch(id);
                 }
                 self.dirty_rooms.pop_front();
                 self.visits_left = ROOM_VISITS_MAX;

@@ -220,3 +220,20 @@ fn rooms_that_come_and_go_in_one_turn_leave_the_others_their_messages() {
     world.types(alice, "/rooms");
     assert_eq!(world.hears(alice), "Available rooms:\n  #lobby (0 users)\n  #den (2 users)\n");
 }
+
+#[test]
+fn whatever_a_turns_budget_what_everybody_has_read_is_given_back() {
+    for budget in 1..8 {
+        let mut world = World::new();
+        let members: Vec<_> = (0..5).map(|index| world.line(&format!("member{index}"))).collect();
+        for round in 0..20 {
+            // Some are visited for their answers, and read the room on that occasion.
+            world.types(members[round % 5], "MSG hi");
+            world.types(members[(round * 3 + 1) % 5], "PING");
+            while world.engine.has_work() {
+                world.turn_of(budget);
+            }
+            assert_eq!(world.engine.held_bytes(), 0, "budget {budget}, round {round}");
+        }
+    }
+}
