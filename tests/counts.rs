@@ -1,10 +1,9 @@
 //! What a message costs: allocations and writes, counted.
 
-#![expect(unsafe_code, reason = "a global allocator is an unsafe trait; this one counts and passes on")]
+#[path = "support/allocations.rs"]
+mod allocations;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
+use allocations::allocations;
 use parlance::chat::{ConnId, Now, Secret};
 use parlance::engine::{Engine, Gather, LagPolicy, Settings};
 use parlance::limits::LOG_BYTES_LIMIT_MIN;
@@ -13,45 +12,6 @@ use parlance::wire::tcrp::{
     Content, Decoded, Echo, HEADER_BYTES, Operation, Reply, Request, Token, encode_answer, encode_request,
 };
 use parlance::wire::ucrp::{Datagram, Delivery, Fit, Message};
-
-/// Counts what the current thread allocates, so that tests do not see each other.
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-fn count() {
-    // A thread that ends may free and allocate when its counter is gone.
-    let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-}
-
-// SAFETY: every call is passed on as it came to the system's allocator, which keeps the trait's promises.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-fn allocations() -> u64 {
-    ALLOCATIONS.with(Cell::get)
-}
 
 const MEMBERS: usize = 100;
 const PUBLISHERS: usize = 10;

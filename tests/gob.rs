@@ -1,61 +1,17 @@
 //! The gob codec on streams made by hand: what no vector has, and what is there to do harm. Allocations are counted.
 
-#![expect(unsafe_code, reason = "a global allocator is an unsafe trait; this one counts and passes on")]
+#[path = "support/allocations.rs"]
+mod allocations;
+#[path = "support/dice.rs"]
+mod dice;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
+use allocations::{allocated_bytes, allocations};
+use dice::Dice;
 use parlance::limits::{
     GOB_DEPTH_MAX, GOB_FIELDS_MAX, GOB_FIELDS_TOTAL_MAX, GOB_FRAME_BYTES_MAX, GOB_MESSAGE_BYTES_MAX,
     GOB_SENDER_BYTES_MAX, GOB_SKIPPED_BYTES_MAX, GOB_TYPES_MAX,
 };
 use parlance::wire::gob::{Decoded, Decoder, Encoded, Frame, GobError, Kind, Message, MessageField, encode};
-
-/// Counts what the current thread allocates, so that tests do not see each other.
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-    static BYTES: Cell<isize> = const { Cell::new(0) };
-}
-
-fn count(calls: u64, bytes: isize) {
-    // A thread that ends may free and allocate when its counters are gone.
-    let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + calls));
-    let _ = BYTES.try_with(|count| count.set(count.get() + bytes));
-}
-
-// SAFETY: every call is passed on as it came to the system's allocator, which keeps the trait's promises.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(1, layout.size().cast_signed());
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(0, -layout.size().cast_signed());
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count(1, size.cast_signed() - layout.size().cast_signed());
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-fn allocations() -> u64 {
-    ALLOCATIONS.with(Cell::get)
-}
-
-fn allocated_bytes() -> isize {
-    BYTES.with(Cell::get)
-}
 
 /// All that a connection's definitions may take.
 const DEFINITIONS_BYTES_MAX: isize = 4096;
@@ -514,23 +470,6 @@ fn a_sender_that_is_too_long_is_cut() {
     }
 }
 
-/// Numbers that look random and are the same each time.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        // splitmix64.
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
-    }
-}
-
 /// Streams of real programs, to be spoilt.
 fn seeds() -> Vec<Vec<u8>> {
     let digit = |digit: u8| (digit as char).to_digit(16).expect("hexadecimal") as u8;
@@ -550,7 +489,7 @@ fn seeds() -> Vec<Vec<u8>> {
     seeds
 }
 
-fn spoil(random: &mut Random, stream: &mut Vec<u8>, seeds: &[Vec<u8>]) {
+fn spoil(random: &mut Dice, stream: &mut Vec<u8>, seeds: &[Vec<u8>]) {
     for _ in 0..random.below(4) {
         let at = random.below(stream.len() + 1);
         match random.below(6) {
@@ -571,7 +510,7 @@ fn spoil(random: &mut Random, stream: &mut Vec<u8>, seeds: &[Vec<u8>]) {
 
 #[test]
 fn random_and_spoilt_bytes_do_no_harm_and_mean_the_same_in_any_pieces() {
-    let mut random = Random(1);
+    let mut random = Dice(1);
     let seeds = seeds();
     let (mut arrived, mut refused) = (0, 0);
     for round in 0..30_000 {

@@ -1,9 +1,13 @@
 //! TCRP and UCRP against bytes recorded from the programs that people use, in whatever pieces they arrive, and against
 //! bytes that nobody sends. Where Parlance differs from those programs on purpose, the table says so by the vector's name.
 
+#[path = "support/dice.rs"]
+mod dice;
+
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use dice::Dice;
 use parlance::chat::Secret;
 use parlance::limits::{
     TCRP_FRAME_BYTES_MAX, TCRP_PAYLOAD_BYTES_MAX, TCRP_ROOM_BYTES_MAX, UCRP_DATAGRAM_BYTES_MAX,
@@ -181,23 +185,6 @@ fn power(exponent: usize) -> [u8; 29] {
     let mut length = [0; 29];
     length[28 - exponent / 8] = 1 << (exponent % 8);
     length
-}
-
-/// The generator called `SplitMix64`.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % bound as u64) as usize
-    }
-
-    fn byte(&mut self) -> u8 {
-        self.below(256) as u8
-    }
 }
 
 // The vectors.
@@ -847,7 +834,7 @@ fn random_bytes_never_panic_and_what_decodes_encodes_to_itself() {
     let mut dice = Dice(1);
     for _ in 0..50_000 {
         let length = dice.below(80);
-        let bytes: Vec<u8> = (0..length).map(|_| dice.byte()).collect();
+        let bytes: Vec<u8> = (0..length).map(|_| dice.next() as u8).collect();
         check(&bytes);
     }
 }
@@ -863,10 +850,10 @@ fn vectors_with_a_few_bytes_wrong_never_panic_and_what_decodes_encodes_to_itself
             // Mostly where the lengths are.
             let end = if dice.below(2) == 0 { bytes.len() } else { bytes.len().min(40) };
             match dice.below(3) {
-                _ if end == 0 => bytes.push(dice.byte()),
-                0 => bytes[dice.below(end)] = dice.byte(),
+                _ if end == 0 => bytes.push(dice.next() as u8),
+                0 => bytes[dice.below(end)] = dice.next() as u8,
                 1 => drop(bytes.remove(dice.below(end))),
-                _ => bytes.insert(dice.below(end), dice.byte()),
+                _ => bytes.insert(dice.below(end), dice.next() as u8),
             }
         }
         decoded += usize::from(check(&bytes));

@@ -1,6 +1,6 @@
 //! How a connection ends: its session first, then what it is still owed, then its socket.
 
-use super::fanout::Owed;
+use super::membership::Owed;
 use super::{CloseReason, Engine};
 use crate::chat::{ConnId, Departure, Event, Name, Now, RoomId};
 use crate::limits::LINGER_SECONDS_MAX;

@@ -1,6 +1,6 @@
 //! Carries out commands: one function a command, each saying what happened as events.
 
-use super::fanout::Owed;
+use super::membership::Owed;
 use super::{CloseReason, Engine, history};
 use crate::chat::{
     Command, ConnId, Departure, Event, Folded, Name, NameError, Phase, Problem, RoomId, RoomName, Usage,

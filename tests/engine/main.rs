@@ -2,6 +2,8 @@
 
 mod bounds;
 mod closing;
+#[path = "../support/dice.rs"]
+mod dice;
 mod fairness;
 mod lag;
 mod names;

@@ -7,25 +7,13 @@ use parlance::engine::{Engine, Settings};
 use parlance::limits::{LOG_BYTES_LIMIT_MIN, OUTBOX_BYTES_HIGH};
 use parlance::wire::Dialect;
 
+use crate::dice::Dice;
 use crate::world::{Client, World, settings};
 
 const ROOMS: [&str; 3] = ["lobby", "red", "blue"];
 const PEOPLE: usize = 14;
 const STEPS: usize = 2500;
 const SEEDS: [u64; 8] = [1, 2, 3, 5, 8, 13, 21, 34];
-
-/// The generator called `SplitMix64`.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % bound as u64) as usize
-    }
-}
 
 /// One of the people, and what it did, as far as it can know itself.
 struct Person {

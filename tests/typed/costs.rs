@@ -1,10 +1,5 @@
 //! What a frame costs: allocations, counted.
 
-#![expect(unsafe_code, reason = "a global allocator is an unsafe trait; this one counts and passes on")]
-
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
 use parlance::wire::typed::{
     Decoder, Frame, MessagesFrame, NamesFrame, Reader, Reply, TagSet, User, UsersFrame,
 };
@@ -12,46 +7,11 @@ use parlance::wire::typed::{
 use crate::shapes::frame;
 use crate::trips::{TAG_SETS, all_requests, message, reply_frame, request_frame, single_replies};
 
-/// Counts what the current thread allocates, so that tests do not see each other.
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-fn count() {
-    // A thread that ends may free and allocate when its counter is gone.
-    let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-}
-
-// SAFETY: every call is passed on as it came to the system's allocator, which keeps the trait's promises.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
 /// How many allocations something takes.
 fn allocations(something: impl FnOnce()) -> u64 {
-    let before = ALLOCATIONS.with(Cell::get);
+    let before = crate::allocations::allocations();
     something();
-    ALLOCATIONS.with(Cell::get) - before
+    crate::allocations::allocations() - before
 }
 
 #[test]

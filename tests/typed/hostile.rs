@@ -3,6 +3,7 @@
 use parlance::limits::{TYPED_DEPTH_MAX, TYPED_REPLY_BYTES_MAX, TYPED_REQUEST_BYTES_MAX};
 use parlance::wire::typed::{DecodeError, Decoder, Frame, MessagesFrame, Reader, Reply, TagSet};
 
+use crate::dice::Dice;
 use crate::feed::{replies, requests};
 use crate::shapes::frame;
 use crate::trips::{TAG_SETS, all_requests, message, reply_frame, request_frame, single_replies};
@@ -139,21 +140,7 @@ fn what_a_message_has_beyond_its_keys_is_skipped_and_its_depth_counts() {
     }
 }
 
-/// `xorshift64*`: seeded, so that a failure can be met again.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
-    }
-
+impl Dice {
     /// Mostly the bytes that mean something: tags, small counts, the highest ones.
     fn byte(&mut self) -> u8 {
         match self.below(4) {
@@ -208,7 +195,7 @@ impl Tally {
 }
 
 /// A payload that is noise, or was sound before it was mutated, and a type that is mostly its own.
-fn noisy(random: &mut Random, is_request: bool, tags: TagSet) -> (u64, Vec<u8>) {
+fn noisy(random: &mut Dice, is_request: bool, tags: TagSet) -> (u64, Vec<u8>) {
     const TYPES: [u64; 12] = [1, 2, 3, 10, 11, 12, 100, 103, 105, 106, 110, 111];
     const TEXT: &str = "hello there";
     let sound = match random.below(3) {
@@ -238,7 +225,7 @@ fn noise_does_no_harm_and_is_judged_alike_by_every_reader() {
     const ROUNDS: u64 = 60_000;
     let mut tally = Tally::default();
     for seed in 1..=ROUNDS {
-        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut random = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let tags = TAG_SETS[random.below(2)];
         let is_request = random.below(2) == 0;
         let (message_type, payload) = noisy(&mut random, is_request, tags);
@@ -269,7 +256,7 @@ fn noise_does_no_harm_and_is_judged_alike_by_every_reader() {
 #[test]
 fn noise_in_place_of_headers_does_no_harm() {
     for seed in 1..=20_000_u64 {
-        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut random = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let mut stream: Vec<u8> = Vec::new();
         for _ in 0..random.below(4) {
             stream.extend(request_frame(&all_requests("hi")[random.below(16)], TAG_SETS[random.below(2)]));

@@ -1,0 +1,111 @@
+//! Who is a member of what: rooms that are made and vanish, coming in, and leaving with what is still owed.
+
+use super::log::Offset;
+use super::outbox::Outbox;
+use super::room::Room;
+use super::{Engine, Membership};
+use crate::chat::{ConnId, RoomId, RoomName};
+use crate::limits::{OUTBOX_BYTES_MAX, OWED_BYTES_BLOCKED_MAX};
+
+/// What becomes of what a member has not read when it leaves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owed {
+    /// It is still sent.
+    Sent,
+    /// Nobody is there to be sent it.
+    Forgotten,
+}
+
+impl Engine {
+    pub(super) fn make_room(&mut self, name: RoomName) -> RoomId {
+        let id = RoomId(self.rooms.insert(Room::new(name.clone())) as u32);
+        self.rooms_by_name.insert(name, id);
+        id
+    }
+
+    /// Rooms other than the lobby vanish with their last member.
+    pub(super) fn drop_room_if_empty(&mut self, id: RoomId) {
+        if id == RoomId::LOBBY || self.room(id).count() > 0 {
+            return;
+        }
+        let mut room = self.rooms.remove(id.0 as usize);
+        for channel in &mut room.channels {
+            channel.trim(&mut self.pool);
+        }
+        // Where it waits in a list it is passed over there, or another that has its slot by then is visited once more.
+        self.rooms_by_name.remove(&room.name);
+    }
+
+    /// Makes a connection, which is in no room, a member: it gets what is published from now on.
+    pub(super) fn enter_room(&mut self, id: ConnId, room: RoomId) {
+        let dialect = self.conn(id).dialect;
+        let channel_index = self.room_mut(room).channel_of(dialect);
+        let member = self.room_mut(room).channels[channel_index].insert(id) as u32;
+        self.conn_mut(id).membership = Some(Membership { room, channel: channel_index as u32, member });
+    }
+
+    /// Ends a connection's membership. Returns the room that it was in.
+    pub(super) fn leave_room(&mut self, id: ConnId, owed: Owed) -> Option<RoomId> {
+        let conn = self.conn(id);
+        let at = conn.membership?;
+        let channel = &self.room(at.room).channels[at.channel as usize];
+        let behind = (channel.log.head().0 - channel.members[at.member as usize].cursor.0) as usize;
+        let behind_max = if conn.blocked { OWED_BYTES_BLOCKED_MAX } else { OUTBOX_BYTES_MAX };
+        if behind > 0 {
+            // The log may have been held for this member alone.
+            self.touch(at.room);
+        }
+        match owed {
+            Owed::Sent if behind > behind_max => {
+                self.metrics.lagged += 1;
+                let missed = self.skip_to_head(id);
+                self.reply_missed(id, missed);
+                self.move_owed(id);
+            }
+            Owed::Sent if behind > 0 || self.conn(id).outbox.is_some() => self.move_owed(id),
+            Owed::Sent | Owed::Forgotten => {}
+        }
+        let moved = self.room_mut(at.room).channels[at.channel as usize].remove(at.member as usize);
+        self.conn_mut(id).membership = None;
+        if let Some(moved) = moved
+            && let Some(moved_at) = &mut self.conn_mut(moved).membership
+        {
+            moved_at.member = at.member;
+        }
+        self.shed();
+        Some(at.room)
+    }
+
+    /// Moves what a member is owed of its log to its outbox, in the places where it belongs, and its cursor to the head.
+    fn move_owed(&mut self, id: ConnId) {
+        let Some(at) = self.conn(id).membership else { return };
+        let before = self.take_outbox(id);
+        let mut after = self.spare_outbox();
+        let channel = &mut self.rooms[at.room.0 as usize].channels[at.channel as usize];
+        let member = &mut channel.members[at.member as usize];
+        let log = &channel.log;
+
+        let mut frames = log.frames_from(member.cursor).peekable();
+        let mut push_frames = |until: Offset, after: &mut Outbox| {
+            while let Some(frame) = frames.next_if(|frame| frame.start < until) {
+                if frame.skipped_by != Some(id) {
+                    let unsent = frame.start.max(member.cursor);
+                    log.copy(unsent, frame.end, |bytes| after.push(Offset::default(), bytes));
+                }
+            }
+        };
+        let mut waiting = before.bytes();
+        for entry in before.entries() {
+            push_frames(entry.after, &mut after);
+            let (bytes, rest) = waiting.split_at(entry.bytes);
+            after.push(Offset::default(), bytes);
+            waiting = rest;
+        }
+        push_frames(log.head(), &mut after);
+        drop(frames);
+        member.cursor = log.head();
+        member.own_until = log.head();
+        self.keep_spare(before);
+        self.put_outbox(id, after);
+    }
+}
