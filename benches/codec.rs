@@ -11,7 +11,7 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use parlance::chat::{Command, Event, Phase, UnixSeconds};
 use parlance::limits::LINE_BYTES_MAX;
-use parlance::wire::{Decoder, Dialect, Frame};
+use parlance::wire::{Codec, Dialect, Frame};
 
 const TEXT_BYTES: [usize; 4] = [16, 64, 512, LINE_BYTES_MAX];
 /// As long as names mostly are.
@@ -42,11 +42,11 @@ fn on_the_server(criterion: &mut Criterion) {
     for (dialect, bytes) in cases() {
         let text = text(dialect, bytes);
         let line = command_line(dialect, &text);
-        let mut decoder = Decoder::default();
-        let frame = dialect.decode_command(&mut decoder, Phase::Chat, &line).frame;
+        let mut codec = Codec::default();
+        let frame = dialect.decode_command(&mut codec, Phase::Chat, &line).frame;
         assert_eq!(frame, Frame::Whole(Command::Say(&text)));
         bench(&mut group, dialect, bytes, line.len(), || {
-            black_box(dialect.decode_command(&mut decoder, Phase::Chat, black_box(&line)));
+            black_box(dialect.decode_command(&mut codec, Phase::Chat, black_box(&line)));
         });
     }
     group.finish();
@@ -83,13 +83,13 @@ fn on_the_client(criterion: &mut Criterion) {
     for (dialect, bytes) in cases() {
         let said = text(dialect, bytes);
         let line = event_line(dialect, &said);
-        let mut decoder = Decoder::default();
-        let frame = dialect.decode_event(&mut decoder, &line).frame;
+        let mut codec = Codec::default();
+        let frame = dialect.decode_event(&mut codec, &line).frame;
         let whole =
             matches!(frame, Frame::Whole(Event::Message { sender: SENDER, text, .. }) if text == said);
         assert!(whole, "the client understands what the server says: {frame:?}");
         bench(&mut group, dialect, bytes, line.len(), || {
-            black_box(dialect.decode_event(&mut decoder, black_box(&line)));
+            black_box(dialect.decode_event(&mut codec, black_box(&line)));
         });
     }
     group.finish();

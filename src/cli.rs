@@ -91,6 +91,50 @@ struct Flags {
     )]
     slash: Option<String>,
 
+    /// Where the TCRP handshake listens: a port, an address with port, or off; port 0 is any free one
+    /// [default: 9090]
+    #[arg(
+        long,
+        global = true,
+        value_name = "ENDPOINT",
+        allow_negative_numbers = true,
+        help_heading = "Where it listens"
+    )]
+    tcrp: Option<String>,
+
+    /// Where the datagrams of UCRP come in (UDP): a port, an address with port, or off; port 0 is any free one
+    /// [default: 9091]
+    #[arg(
+        long,
+        global = true,
+        value_name = "ENDPOINT",
+        allow_negative_numbers = true,
+        help_heading = "Where it listens"
+    )]
+    ucrp: Option<String>,
+
+    /// Where the typed dialect listens: a port, an address with port, or off; port 0 is any free one
+    /// [default: 5000]
+    #[arg(
+        long,
+        global = true,
+        value_name = "ENDPOINT",
+        allow_negative_numbers = true,
+        help_heading = "Where it listens"
+    )]
+    typed: Option<String>,
+
+    /// Where the gob dialect listens: a port, an address with port, or off; port 0 is any free one
+    /// [default: 8080]
+    #[arg(
+        long,
+        global = true,
+        value_name = "ENDPOINT",
+        allow_negative_numbers = true,
+        help_heading = "Where it listens"
+    )]
+    gob: Option<String>,
+
     /// Close a line client that has sent no line for this long; 0 for never [default: 60]
     #[arg(
         long,
@@ -111,6 +155,36 @@ struct Flags {
     )]
     slash_idle_timeout: Option<String>,
 
+    /// Give up the seat of somebody who has sent no datagram for this long; 0 for never [default: 86400]
+    #[arg(
+        long,
+        global = true,
+        value_name = "SECONDS",
+        allow_negative_numbers = true,
+        help_heading = "What clients may do"
+    )]
+    ucrp_idle_timeout: Option<String>,
+
+    /// Close a typed client that has sent no request for this long; 0 for never [default: 86400]
+    #[arg(
+        long,
+        global = true,
+        value_name = "SECONDS",
+        allow_negative_numbers = true,
+        help_heading = "What clients may do"
+    )]
+    typed_idle_timeout: Option<String>,
+
+    /// Close a gob client that has sent no message for this long; 0 for never [default: 86400]
+    #[arg(
+        long,
+        global = true,
+        value_name = "SECONDS",
+        allow_negative_numbers = true,
+        help_heading = "What clients may do"
+    )]
+    gob_idle_timeout: Option<String>,
+
     /// Close a connection that has not logged in after this long; 0 for never [default: 60]
     #[arg(
         long,
@@ -120,6 +194,29 @@ struct Flags {
         help_heading = "What clients may do"
     )]
     login_timeout: Option<String>,
+
+    /// Whose datagrams count: those from the address of the handshake (same-ip), or any that show the token (any)
+    /// [default: same-ip]
+    #[arg(long, global = true, value_name = "WHOSE", value_parser = ["same-ip", "any"], hide_possible_values = true,
+          help_heading = "What clients may do")]
+    ucrp_sender: Option<String>,
+
+    /// Whether a typed client's bare name resumes a login that the same address made in the last ten minutes (same-ip),
+    /// or nothing does but a password (off) [default: off]
+    #[arg(long, global = true, value_name = "WHEN", value_parser = ["off", "same-ip"], hide_possible_values = true,
+          help_heading = "What clients may do")]
+    typed_ping_identity: Option<String>,
+
+    /// Pause this long between two writes to a gob client, whose programs lose what comes together; 0 for none
+    /// [default: 200]
+    #[arg(
+        long,
+        global = true,
+        value_name = "MICROSECONDS",
+        allow_negative_numbers = true,
+        help_heading = "What clients may do"
+    )]
+    gob_gap: Option<String>,
 
     /// Most clients at once; auto is what the limit on open files allows [default: auto]
     #[arg(
@@ -210,8 +307,18 @@ impl Flags {
             ("bind", &self.bind),
             ("line", &self.line),
             ("slash", &self.slash),
+            ("tcrp", &self.tcrp),
+            ("ucrp", &self.ucrp),
+            ("typed", &self.typed),
+            ("gob", &self.gob),
             ("idle-timeout", &self.idle_timeout),
             ("slash-idle-timeout", &self.slash_idle_timeout),
+            ("ucrp-idle-timeout", &self.ucrp_idle_timeout),
+            ("typed-idle-timeout", &self.typed_idle_timeout),
+            ("gob-idle-timeout", &self.gob_idle_timeout),
+            ("ucrp-sender", &self.ucrp_sender),
+            ("typed-ping-identity", &self.typed_ping_identity),
+            ("gob-gap", &self.gob_gap),
             ("login-timeout", &self.login_timeout),
             ("max-clients", &self.max_clients),
             ("lag", &self.lag),

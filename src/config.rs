@@ -22,11 +22,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::LagPolicy;
-use crate::wire::Dialect;
+use crate::limits::GOB_GAP_MICROS_DEFAULT;
+use crate::wire::{Dialect, Transport};
 
 pub use endpoint::Endpoint;
 pub use error::{ConfigError, Origin};
-pub use field::{LogFormat, MaxClients};
+pub use field::{LogFormat, MaxClients, PingIdentity, UcrpSender};
 pub use sources::Sources;
 
 /// Everything that can be set. `Serialize` writes what [`Config::load`] reads back as the same value.
@@ -43,6 +44,18 @@ pub struct Config {
     /// Where the slash dialect listens.
     pub slash: Endpoint,
 
+    /// Where the TCRP handshake listens.
+    pub tcrp: Endpoint,
+
+    /// Where the datagrams of UCRP come in, over UDP.
+    pub ucrp: Endpoint,
+
+    /// Where the typed dialect listens.
+    pub typed: Endpoint,
+
+    /// Where the gob dialect listens.
+    pub gob: Endpoint,
+
     /// How long a line client may stay without sending a line; `None` for ever.
     #[serde(with = "field::timeout")]
     pub idle_timeout: Option<Duration>,
@@ -51,9 +64,33 @@ pub struct Config {
     #[serde(with = "field::timeout")]
     pub slash_idle_timeout: Option<Duration>,
 
+    /// How long somebody with a UCRP token may stay without sending a datagram; `None` for ever.
+    #[serde(with = "field::timeout")]
+    pub ucrp_idle_timeout: Option<Duration>,
+
+    /// How long a typed client may stay without sending a request; `None` for ever.
+    #[serde(with = "field::timeout")]
+    pub typed_idle_timeout: Option<Duration>,
+
+    /// How long a gob client may stay without sending a message; `None` for ever.
+    #[serde(with = "field::timeout")]
+    pub gob_idle_timeout: Option<Duration>,
+
     /// How long a connection may take to log in; `None` for ever.
     #[serde(with = "field::timeout")]
     pub login_timeout: Option<Duration>,
+
+    /// Whose datagrams count: those from the address of the handshake, or from any.
+    #[serde(deserialize_with = "field::ucrp_sender")]
+    pub ucrp_sender: UcrpSender,
+
+    /// Whether a typed client's bare name resumes its login.
+    #[serde(deserialize_with = "field::ping_identity")]
+    pub typed_ping_identity: PingIdentity,
+
+    /// The pause between two writes to a gob client; zero for none.
+    #[serde(with = "field::gap")]
+    pub gob_gap: Duration,
 
     /// How many clients may be connected at once.
     pub max_clients: MaxClients,
@@ -92,13 +129,23 @@ pub struct Config {
 
 impl Config {
     /// The name of every setting, as the file has it, in the order of the fields.
-    pub const KEYS: [&str; 15] = [
+    pub const KEYS: [&str; 25] = [
         "bind",
         "line",
         "slash",
+        "tcrp",
+        "ucrp",
+        "typed",
+        "gob",
         "idle-timeout",
         "slash-idle-timeout",
+        "ucrp-idle-timeout",
+        "typed-idle-timeout",
+        "gob-idle-timeout",
         "login-timeout",
+        "ucrp-sender",
+        "typed-ping-identity",
+        "gob-gap",
         "max-clients",
         "lag",
         "log-bytes",
@@ -126,7 +173,10 @@ impl Config {
             });
         }
         for (index, &(second, address)) in listeners.iter().enumerate() {
-            let taken = listeners[..index].iter().find(|(_, other)| overlap(*other, address));
+            let is_udp = |dialect: Dialect| dialect.transport() == Transport::Datagram;
+            let taken = listeners[..index]
+                .iter()
+                .find(|&&(first, other)| is_udp(first) == is_udp(second) && overlap(other, address));
             if let Some(&(first, _)) = taken {
                 return Err(ConfigError::SameAddress {
                     address,
@@ -140,7 +190,7 @@ impl Config {
     }
 
     /// Each dialect's name, which is its key as well, and its endpoint.
-    pub fn endpoints(&self) -> [(&'static str, Endpoint); 2] {
+    pub fn endpoints(&self) -> [(&'static str, Endpoint); Dialect::ALL.len()] {
         Dialect::ALL.map(|dialect| (dialect.name(), self.endpoint(dialect)))
     }
 
@@ -148,6 +198,10 @@ impl Config {
         match dialect {
             Dialect::Line => self.line,
             Dialect::Slash => self.slash,
+            Dialect::Tcrp => self.tcrp,
+            Dialect::Ucrp => self.ucrp,
+            Dialect::Typed => self.typed,
+            Dialect::Gob => self.gob,
         }
     }
 
@@ -173,8 +227,18 @@ impl Default for Config {
             bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
             line: Endpoint::Port(4000),
             slash: Endpoint::Port(7000),
+            tcrp: Endpoint::Port(9090),
+            ucrp: Endpoint::Port(9091),
+            typed: Endpoint::Port(5000),
+            gob: Endpoint::Port(8080),
             idle_timeout: Some(Duration::from_secs(60)),
             slash_idle_timeout: Some(Duration::from_secs(3600)),
+            ucrp_idle_timeout: Some(Duration::from_secs(24 * 60 * 60)),
+            typed_idle_timeout: Some(Duration::from_secs(24 * 60 * 60)),
+            gob_idle_timeout: Some(Duration::from_secs(24 * 60 * 60)),
+            ucrp_sender: UcrpSender::SameIp,
+            typed_ping_identity: PingIdentity::Off,
+            gob_gap: Duration::from_micros(GOB_GAP_MICROS_DEFAULT),
             login_timeout: Some(Duration::from_secs(60)),
             max_clients: MaxClients::Auto,
             lag: LagPolicy::Skip,

@@ -9,8 +9,17 @@
 pub const NAME_BYTES_MAX: usize = 32;
 /// Bytes of a folded name: lower case grows a text by at most half, composition by at most twice. Longer: refused.
 pub const NAME_FOLDED_BYTES_MAX: usize = 3 * NAME_BYTES_MAX;
-/// Bytes of a room's name. Longer: the name is refused.
-pub const ROOM_NAME_BYTES_MAX: usize = 64;
+/// Bytes of a room's name: as many as TCRP, whose programs use them, has space for. Longer: the name is refused.
+pub const ROOM_NAME_BYTES_MAX: usize = 255;
+
+// Passwords.
+
+/// Bytes of a password. Longer: refused before anybody hashes it. Far more than people type; what a password manager makes
+/// fits.
+pub const PASSWORD_BYTES_MAX: usize = 1024;
+/// Bytes of a password's hash as a text. With the longest salt and output that the library reads an argon2id hash has some
+/// 220; a bcrypt hash has 60. Longer: it is taken for no hash.
+pub const PASSWORD_HASH_BYTES_MAX: usize = 256;
 
 // The wire.
 
@@ -63,6 +72,48 @@ pub const ROOMS_LISTED_MAX: usize = 1000;
 pub const HISTORY_COUNT_DEFAULT: usize = 20;
 /// Bytes of a room's history, in two halves of which the older is dropped when the newer is full.
 pub const HISTORY_BYTES_MAX: usize = 32 << 10;
+
+// Accounts and mailboxes.
+
+/// Accounts at once. More: whoever would make one is told so. In memory each takes some 600 bytes.
+pub const ACCOUNTS_MAX: usize = 100_000;
+/// Wrong passwords for one name, or from one address, in [`ATTEMPTS_SECONDS`]. More: no password is looked at for that name
+/// or address until that time has passed.
+pub const ATTEMPTS_MAX: u8 = 5;
+/// Seconds in which wrong passwords are counted, and for which too many of them are refused.
+pub const ATTEMPTS_SECONDS: u64 = 60;
+/// Names and addresses whose wrong passwords are counted at once. More: those of new ones are not counted until some are
+/// forgotten; passwords are not compared fast enough for so many in a minute.
+pub const ATTEMPTS_KEPT_MAX: usize = 1 << 14;
+/// Seconds for which a bare name resumes a login from the same address, where that is allowed.
+pub const RESUME_SECONDS_MAX: u64 = 600;
+/// Bytes of a message's text, in the dialects that could carry more than a line: what every other dialect can take. Longer:
+/// refused.
+pub const TEXT_BYTES_MAX: usize = LINE_BYTES_MAX;
+/// Bytes that a client may call a message by, to send it once. Longer: refused.
+pub const MAIL_KEY_BYTES_MAX: usize = 128;
+/// Bytes that a message in a mailbox is counted for beside its text: ids, names, flags, and its places in two lists.
+pub const MAIL_BYTES_AROUND: usize = 256;
+/// Bytes of the messages that one account has sent and received. More: who would add one is told that the mailbox is full.
+pub const MAILBOX_BYTES_MAX: usize = 16 << 20;
+/// Bytes of all messages in all mailboxes. More: as for [`MAILBOX_BYTES_MAX`].
+pub const MAIL_TOTAL_BYTES_MAX: usize = 512 << 20;
+/// Bytes of the messages in an answer to a list of them, counted as in the mailbox, so that a reply holds them. More: the
+/// newest ones are listed.
+pub const MAIL_LISTED_BYTES_MAX: usize = TYPED_REPLY_BYTES_MAX / 2;
+
+// Seats.
+
+/// Seats at once, with or without an address: what 10,000 rooms of ten take. More: whoever wants one is told that the
+/// server is full.
+pub const SEATS_MAX: usize = 200_000;
+/// Seats of one person, in as many rooms. More: the name is taken.
+pub const SEATS_OF_NAME_MAX: usize = 64;
+/// Bytes sent to an address other than that of the handshake without a datagram from there. More: nothing is sent until
+/// one comes. It bounds what somebody who forges an address can have sent to it.
+pub const UCRP_UNHEARD_BYTES_MAX: u64 = 256 << 10;
+/// Names tried for somebody whose own is taken, in the dialects that cannot refuse one. None free: the login is refused.
+pub const NAMES_TRIED_MAX: usize = 1000;
 
 // Connections.
 
@@ -207,3 +258,11 @@ const TYPED_MESSAGE_BYTES_AROUND: usize = 512;
 const _: () = assert!(TYPED_REQUEST_BYTES_MAX + TYPED_MESSAGE_BYTES_AROUND <= FRAME_BYTES_MAX);
 // Every bound fits the four bytes of a length, with its header.
 const _: () = assert!(TYPED_REPLY_BYTES_MAX < u32::MAX as usize / 2);
+
+// Pace.
+
+/// Microseconds between two writes to a connection whose programs lose what comes together, unless the operator says
+/// otherwise: with half of it none was lost.
+pub const GOB_GAP_MICROS_DEFAULT: u64 = 200;
+/// Microseconds of that gap, at most: a second.
+pub const GOB_GAP_MICROS_MAX: u64 = 1_000_000;

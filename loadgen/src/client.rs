@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use parlance::limits::SERVER_LINE_BYTES_MAX;
-use parlance::wire::Decoder;
+use parlance::wire::Codec;
 use socket2::{Domain, Socket, Type};
 
 /// One read takes so much at most; more than the server writes at once, so that a short read, which says that there is
@@ -32,7 +32,7 @@ pub(crate) enum Phase {
 pub(crate) struct Client {
     stream: TcpStream,
     pub(crate) phase: Phase,
-    pub(crate) decoder: Decoder,
+    pub(crate) codec: Codec,
     /// Its index as a publisher.
     pub(crate) publisher: Option<usize>,
     /// The start of a frame whose rest has not come.
@@ -94,7 +94,7 @@ impl Client {
         Ok(Self {
             stream: TcpStream::from_std(socket.into()),
             phase: Phase::Connecting,
-            decoder: Decoder::default(),
+            codec: Codec::default(),
             publisher,
             kept: Vec::new(),
             out: Vec::new(),

@@ -3,7 +3,7 @@
 
 use hdrhistogram::CreationError;
 use parlance::chat::Event;
-use parlance::wire::{DecodeError, Decoder, Frame};
+use parlance::wire::{DecodeError, Codec, Frame};
 
 use crate::check::{Order, Sequences, Tally};
 use crate::clock::Moment;
@@ -63,7 +63,7 @@ impl Intake {
     pub(crate) fn take<'a>(
         &mut self,
         client: usize,
-        decoder: &mut Decoder,
+        codec: &mut Codec,
         bytes: &'a [u8],
         now: Moment,
     ) -> Taken<'a> {
@@ -71,7 +71,7 @@ impl Intake {
         let mut event = None;
         while event.is_none() && consumed < bytes.len() {
             // The shape of a frame says nothing in the middle of a line that is being skipped.
-            if *decoder == Decoder::default() {
+            if *codec == Codec::default() {
                 while let Some(header) = self.shape.recognize(&bytes[consumed..])
                     && header.run == self.run
                 {
@@ -80,7 +80,7 @@ impl Intake {
                 }
             }
             let rest = &bytes[consumed..];
-            let found = self.dialect.wire().decode_event(decoder, rest);
+            let found = self.dialect.wire().decode_event(codec, rest);
             consumed += found.consumed;
             match found.frame {
                 Frame::Incomplete if found.consumed == 0 => break,
@@ -218,7 +218,7 @@ mod tests {
 
     struct Fixture {
         intake: Intake,
-        decoder: Decoder,
+        codec: Codec,
         size: usize,
     }
 
@@ -228,7 +228,7 @@ mod tests {
             let plan = Plan { dialect, clients: 4, room_size: 4, publishers: 2, size, ..Plan::default() };
             let mut intake = Intake::new(&plan, RUN).expect("the bounds are sensible");
             intake.latencies.measure(Moment(0)..Moment::NEVER);
-            Self { intake, decoder: Decoder::default(), size }
+            Self { intake, codec: Codec::default(), size }
         }
 
         /// Publishes a message and gives the frame that a receiver gets.
@@ -249,7 +249,7 @@ mod tests {
         }
 
         fn receive(&mut self, client: usize, bytes: &[u8]) -> usize {
-            self.intake.take(client, &mut self.decoder, bytes, NOW).consumed
+            self.intake.take(client, &mut self.codec, bytes, NOW).consumed
         }
     }
 

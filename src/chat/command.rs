@@ -1,5 +1,6 @@
 //! What a client can ask for, whatever its dialect.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// How far a connection has come; some dialects read a line differently in each phase.
@@ -25,7 +26,7 @@ impl fmt::Debug for Secret<'_> {
 }
 
 /// One request, borrowed from the bytes that carried it. Texts are UTF-8; nothing else has been checked.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Command<'a> {
     /// Take a name, proving it with a password where the name has an account.
     Login {
@@ -36,8 +37,26 @@ pub enum Command<'a> {
     },
     /// The password asked for in [`Phase::Password`].
     Password(Secret<'a>),
+    /// Whose password comes next. `answered` where the dialect wants to know whether the name has an account.
+    Identify {
+        /// The name.
+        name: &'a str,
+        /// Whether [`Event::NameKnown`](super::Event::NameKnown) or [`Event::NameFree`](super::Event::NameFree) follows.
+        answered: bool,
+    },
+    /// Take a seat in a room that is spoken to in datagrams.
+    Enter(Box<Entrance<'a>>),
+    /// A datagram's sender is here: what is said goes to where it came from.
+    Register,
     /// Say something in the room. An empty text is ignored.
     Say(&'a str),
+    /// Take a name, and say something in the room: from dialects that write the name on each message.
+    SayAs {
+        /// The name.
+        name: &'a str,
+        /// The text.
+        text: &'a str,
+    },
     /// Say something to one person.
     Direct {
         /// The recipient's name; empty when it was left out.
@@ -45,6 +64,34 @@ pub enum Command<'a> {
         /// The text; empty when it was left out.
         text: &'a str,
     },
+    /// Put a message into somebody's mailbox; it may be empty.
+    Send {
+        /// The recipient's name.
+        to: &'a str,
+        /// The text.
+        text: &'a str,
+        /// What the sender calls it: with one, it is acknowledged, and not sent twice.
+        key: Option<&'a str>,
+    },
+    /// Show a part of the messages exchanged with somebody.
+    Conversation {
+        /// With whom.
+        with: &'a str,
+        /// The id of the first message that is too new; nothing for the newest ones.
+        before: Option<&'a str>,
+        /// How many, at most.
+        count: u32,
+    },
+    /// All messages from somebody are read.
+    MarkRead(&'a str),
+    /// Delete a message: one's own for both, somebody else's from one's own mailbox.
+    DeleteMail(&'a str),
+    /// List who has an account, and how many messages from each are unread.
+    Accounts,
+    /// Delete the account, with all messages from and to it.
+    DeleteAccount,
+    /// Whether to be told of each new message in the mailbox.
+    Subscribe(bool),
     /// Take another name.
     Rename(&'a str),
     /// Move to a room, making it where there is none.
@@ -61,8 +108,36 @@ pub enum Command<'a> {
     Help,
     /// Answer, to show that the connection lives.
     Ping,
+    /// A sign of life, and no more.
+    Nothing,
     /// Say goodbye and close.
     Quit,
     /// A command that the dialect does not have.
     Unknown(&'a str),
+}
+
+/// What it takes to get a seat.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Entrance<'a> {
+    /// The room.
+    pub room: &'a str,
+    /// Make the room, and be its host; otherwise the room is there.
+    pub making: bool,
+    /// Under which name.
+    pub name: Cow<'a, str>,
+    /// What proves the name, where it has an account.
+    pub password: Option<Cow<'a, str>>,
+}
+
+impl fmt::Debug for Entrance<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { room, making, name, password } = self;
+        let password = password.as_deref().map(Secret);
+        f.debug_struct("Entrance")
+            .field("room", room)
+            .field("making", making)
+            .field("name", name)
+            .field("password", &password)
+            .finish()
+    }
 }

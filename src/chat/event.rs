@@ -2,7 +2,7 @@
 //!
 //! Each dialect encodes what it can say and leaves out the rest. The client library decodes the same events.
 
-use super::{NameError, RoomNameError, UnixSeconds};
+use super::{Mail, NameError, RoomNameError, Token, UnixSeconds};
 
 /// How someone came to leave a room.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,6 +27,12 @@ pub enum Event<'a> {
     },
     /// The name has an account: its password, please.
     PasswordWanted,
+    /// The name has an account.
+    NameKnown,
+    /// The name has none; a password makes one.
+    NameFree,
+    /// The connection got a seat; what it is said in datagrams, with the token.
+    Seated(&'a Token),
     /// The login failed.
     LoginRefused(Problem<'a>),
     /// A request failed.
@@ -55,6 +61,28 @@ pub enum Event<'a> {
         to: &'a str,
         /// What.
         text: &'a str,
+    },
+    /// The list of accounts begins.
+    AccountsBegin,
+    /// One in the list of accounts, or in that which follows [`Event::LoggedIn`] where the dialect has it there.
+    Account {
+        /// Who.
+        name: &'a str,
+        /// Messages from there that whoever asked has not read.
+        unread: u32,
+    },
+    /// A list of messages from a mailbox begins.
+    MailBegin,
+    /// One in that list.
+    Mail(Mail<'a>),
+    /// A message came into this connection's mailbox.
+    MailArrived(Mail<'a>),
+    /// A message is kept.
+    Kept {
+        /// What its sender calls it.
+        key: &'a str,
+        /// The text of its id.
+        id: &'a str,
     },
     /// Somebody came into the room.
     Joined(&'a str),
@@ -139,6 +167,14 @@ pub enum Problem<'a> {
     Name(NameError),
     /// The password is not the account's.
     WrongPassword,
+    /// Too many passwords were wrong lately, for this name or from this address.
+    TooManyAttempts,
+    /// Passwords wait to be looked at, as many as may.
+    Busy,
+    /// There are as many accounts as may be.
+    TooManyAccounts,
+    /// The account needs a password, and this can not be one.
+    PasswordUnusable,
     /// A name was given twice.
     AlreadyLoggedIn,
     /// A name comes first.
@@ -151,6 +187,14 @@ pub enum Problem<'a> {
     AlreadyInRoom,
     /// No more rooms can be made.
     TooManyRooms,
+    /// The room is there already.
+    RoomExists,
+    /// The room is not there.
+    NoSuchRoom,
+    /// The text is longer than messages may be.
+    TextTooLong,
+    /// The recipient's mailbox, or the server's memory for all of them, holds no more.
+    MailboxFull,
     /// No more users can log in.
     ServerFull,
     /// The dialect has no such command.

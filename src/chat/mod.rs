@@ -6,13 +6,21 @@
 mod command;
 mod event;
 mod id;
+mod mail;
 mod name;
+mod op;
+mod password;
 mod text;
 mod time;
+mod token;
 
-pub use command::{Command, Phase, Secret};
+pub use command::{Command, Entrance, Phase, Secret};
 pub use event::{Departure, Event, Problem, Usage};
-pub use id::{ConnId, RoomId};
-pub use name::{Folded, Name, NameError, RoomName, RoomNameError};
+pub use id::{ConnId, OP_ID_BYTES, OpId, RoomId};
+pub use mail::Mail;
+pub use name::{Folded, Name, NameError, RoomName, RoomNameError, SERVER_NAME};
+pub use op::{Change, Op, Seat};
+pub use password::{PasswordHash, PasswordOutcome, PasswordTask};
 pub use text::is_disruptive;
-pub use time::{Now, UnixSeconds};
+pub use time::{Now, UnixMillis, UnixSeconds};
+pub use token::{TOKEN_TEXT_BYTES, Token, TokenText};

@@ -32,6 +32,9 @@ pub enum NameError {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Name(ArrayString<NAME_BYTES_MAX>);
 
+/// The name under which the server itself speaks where it has to. Nobody else can have it.
+pub const SERVER_NAME: &str = "server";
+
 /// What makes two names the same: the name after RFC 8265 `UsernameCaseMapped` enforcement.
 pub type Folded = ArrayString<NAME_FOLDED_BYTES_MAX>;
 
@@ -48,6 +51,22 @@ impl Name {
             return Err(NameError::Character);
         }
         Ok((Self(name), folded))
+    }
+
+    /// A text that is a name, or nearly, as a name: what names do not have is replaced, and the end left out so that a
+    /// number fits behind it.
+    pub fn near(text: &str) -> String {
+        const NUMBER_BYTES: usize = "~1000".len();
+        let mut near = String::new();
+        for c in text.trim().chars() {
+            let allowed = fold(c.encode_utf8(&mut [0; 4])).is_ok() && !(near.is_empty() && matches!(c, '#' | '/' | ':'));
+            let c = if allowed { c } else { '_' };
+            if near.len() + c.len_utf8() > NAME_BYTES_MAX - NUMBER_BYTES {
+                break;
+            }
+            near.push(c);
+        }
+        if Self::parse(&near).is_ok() { near } else { "guest".to_owned() }
     }
 
     /// The name as typed.
@@ -82,13 +101,12 @@ pub enum RoomNameError {
     Empty,
     /// More than [`ROOM_NAME_BYTES_MAX`] bytes.
     TooLong,
-    /// White space, or a character that is [disruptive](is_disruptive).
+    /// White space at an end, a tab, or a character that is [disruptive](is_disruptive).
     Character,
 }
 
-/// A room's name: 1 to [`ROOM_NAME_BYTES_MAX`] bytes of UTF-8 without white space or [disruptive](is_disruptive)
-/// characters. Two rooms are
-/// the same when their bytes are.
+/// A room's name: 1 to [`ROOM_NAME_BYTES_MAX`] bytes of UTF-8 without white space at its ends, tabs, or
+/// [disruptive](is_disruptive) characters. Two rooms are the same when their bytes are.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct RoomName(Box<str>);
 
@@ -101,7 +119,7 @@ impl RoomName {
         if text.len() > ROOM_NAME_BYTES_MAX {
             return Err(RoomNameError::TooLong);
         }
-        if text.chars().any(|c| c.is_whitespace() || is_disruptive(c)) {
+        if text.trim() != text || text.chars().any(|c| c == '\t' || is_disruptive(c)) {
             return Err(RoomNameError::Character);
         }
         Ok(Self(text.into()))
@@ -166,10 +184,12 @@ mod tests {
     #[test]
     fn what_is_no_room_name_is_refused() {
         assert_eq!(RoomName::parse(""), Err(RoomNameError::Empty));
-        assert_eq!(RoomName::parse(&"é".repeat(33)), Err(RoomNameError::TooLong));
-        assert_eq!(RoomName::parse("a b"), Err(RoomNameError::Character));
+        assert_eq!(RoomName::parse(&"é".repeat(128)), Err(RoomNameError::TooLong));
+        assert_eq!(RoomName::parse(" a"), Err(RoomNameError::Character));
+        assert_eq!(RoomName::parse("a\tb"), Err(RoomNameError::Character));
+        assert!(RoomName::parse("my room").is_ok());
         assert_eq!(RoomName::parse("a\u{1b}"), Err(RoomNameError::Character));
         assert_eq!(RoomName::parse("a\u{202e}"), Err(RoomNameError::Character));
-        assert!(RoomName::parse(&"é".repeat(32)).is_ok());
+        assert!(RoomName::parse(&"é".repeat(127)).is_ok());
     }
 }

@@ -21,7 +21,7 @@ use thiserror::Error;
 
 use crate::chat::{Command, Event, Problem};
 use crate::limits::SERVER_LINE_BYTES_MAX;
-use crate::wire::{DecodeError, Decoder, Dialect, Frame, Unsayable};
+use crate::wire::{DecodeError, Codec, Dialect, Frame, Unsayable};
 
 /// Why a client could not do what it was asked to.
 #[derive(Debug, Error)]
@@ -51,7 +51,7 @@ pub enum ClientError {
 pub struct Client {
     stream: TcpStream,
     dialect: Dialect,
-    decoder: Decoder,
+    codec: Codec,
     /// What was received; `buffer[..done]` is decoded.
     buffer: Vec<u8>,
     done: usize,
@@ -68,7 +68,7 @@ impl Client {
         let address = address.ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))?;
         let stream = TcpStream::connect_timeout(&address, until(deadline)?)?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, dialect, decoder: Decoder::default(), buffer: Vec::new(), done: 0 })
+        Ok(Self { stream, dialect, codec: Codec::default(), buffer: Vec::new(), done: 0 })
     }
 
     /// Takes a name, and waits until the server says that it is this client's. Events before that are dropped.
@@ -109,15 +109,12 @@ impl Client {
     /// The next event, waiting for it until the deadline. Lines that this client does not know are passed over.
     pub fn next_event(&mut self, deadline: Instant) -> Result<Event<'_>, ClientError> {
         loop {
-            let before = self.decoder;
-            let decoded = self.dialect.decode_event(&mut self.decoder, &self.buffer[self.done..]);
+            let decoded = self.dialect.decode_event(&mut self.codec, &self.buffer[self.done..]);
             let consumed = decoded.consumed;
             let error = match decoded.frame {
-                Frame::Whole(_) => {
-                    // Decoded once more below, where what it borrows may leave this function.
-                    self.decoder = before;
-                    break;
-                }
+                // Decoded once more below, where what it borrows may leave this function: a whole frame leaves the codec as
+                // it was, or, with a definition, as it will be again.
+                Frame::Whole(_) => break,
                 Frame::Refused(error) => Some(error),
                 Frame::Incomplete => None,
             };
@@ -128,7 +125,7 @@ impl Client {
                 Some(error) => return Err(error.into()),
             }
         }
-        let decoded = self.dialect.decode_event(&mut self.decoder, &self.buffer[self.done..]);
+        let decoded = self.dialect.decode_event(&mut self.codec, &self.buffer[self.done..]);
         self.done += decoded.consumed;
         match decoded.frame {
             Frame::Whole(event) => Ok(event),

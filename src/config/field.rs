@@ -39,6 +39,26 @@ pub enum LogFormat {
     Json,
 }
 
+/// Whose datagrams count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UcrpSender {
+    /// Those from the IP address that the token was issued to.
+    SameIp,
+    /// Those from any address, for clients behind pools of them: the token is all that is asked for.
+    Any,
+}
+
+/// Whether a typed client's bare name resumes a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PingIdentity {
+    /// It does not.
+    Off,
+    /// It does, if the login was made from the same IP address a short time ago.
+    SameIp,
+}
+
 /// Reads a string or an integer through `parse`, which gives `None` for what `remedy` then explains.
 pub(super) fn scalar<'de, D, T, P>(deserializer: D, remedy: &str, parse: P) -> Result<T, D::Error>
 where
@@ -93,6 +113,22 @@ pub(super) fn lag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LagPolic
     scalar(deserializer, "use skip or close", |text| match text {
         "skip" => Some(LagPolicy::Skip),
         "close" => Some(LagPolicy::Close),
+        _ => None,
+    })
+}
+
+pub(super) fn ucrp_sender<'de, D: Deserializer<'de>>(deserializer: D) -> Result<UcrpSender, D::Error> {
+    scalar(deserializer, "use same-ip or any", |text| match text {
+        "same-ip" => Some(UcrpSender::SameIp),
+        "any" => Some(UcrpSender::Any),
+        _ => None,
+    })
+}
+
+pub(super) fn ping_identity<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PingIdentity, D::Error> {
+    scalar(deserializer, "use off or same-ip", |text| match text {
+        "off" => Some(PingIdentity::Off),
+        "same-ip" => Some(PingIdentity::SameIp),
         _ => None,
     })
 }
@@ -184,6 +220,27 @@ impl<'de> Visitor<'de> for CoresVisitor {
 impl<'de> Deserialize<'de> for Cores {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(CoresVisitor)
+    }
+}
+
+/// Whole microseconds between two writes, 0 for none.
+pub(super) mod gap {
+    use std::time::Duration;
+
+    use serde::{Deserializer, Serializer};
+
+    use crate::limits::GOB_GAP_MICROS_MAX;
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+    pub(in crate::config) fn serialize<S: Serializer>(gap: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(gap.as_micros() as u64)
+    }
+
+    pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        let remedy = format!("use whole microseconds, from 0 (no pause) to {GOB_GAP_MICROS_MAX} (a second)");
+        super::scalar(deserializer, &remedy, |text| {
+            super::within(text, 0, GOB_GAP_MICROS_MAX).map(Duration::from_micros)
+        })
     }
 }
 

@@ -4,6 +4,7 @@ use super::membership::Owed;
 use super::{CloseReason, Engine};
 use crate::chat::{ConnId, Departure, Event, Name, Now, RoomId};
 use crate::limits::LINGER_SECONDS_MAX;
+use crate::wire::Transport;
 
 /// What the driver does with a socket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,7 +36,8 @@ impl Engine {
         let Some(conn) = self.connection(id) else { return reason };
         let reason = conn.closing.map_or(reason, |closing| closing.reason);
         self.end_session(id, Owed::Forgotten);
-        self.connections.remove(id.slot as usize);
+        let conn = self.connections.remove(id.slot as usize);
+        self.seat_connections -= usize::from(conn.dialect.transport() == Transport::Datagram);
         self.deadlines.set(id.slot, now.monotonic, 0);
         self.metrics.closed[reason as usize] += 1;
         reason
@@ -50,10 +52,19 @@ impl Engine {
         self.end_session(id, Owed::Sent);
         let conn = self.conn_mut(id);
         conn.closing = Some(Closing { reason, told: false });
-        conn.throttled = false;
-        conn.inbox = Vec::new();
+        conn.stop_listening();
         self.deadlines.set(id.slot, self.now.monotonic, LINGER_SECONDS_MAX);
         self.close_when_flushed(id);
+    }
+
+    /// Takes seats out whose end has come. Not where it came: somebody may be in the middle of telling their room.
+    pub(super) fn take_vacated_out(&mut self) {
+        while let Some(id) = self.vacated.pop() {
+            if let Some(conn) = self.find(id) {
+                let reason = conn.closing.map_or(CloseReason::Quit, |closing| closing.reason);
+                self.disconnected(id, reason, self.now);
+            }
+        }
     }
 
     /// Ends a connection to which nothing more can be said.
@@ -62,10 +73,18 @@ impl Engine {
         let conn = self.conn_mut(id);
         let reason = conn.closing.map_or(reason, |closing| closing.reason);
         conn.closing = Some(Closing { reason, told: true });
-        conn.throttled = false;
-        conn.inbox = Vec::new();
+        conn.stop_listening();
         self.deadlines.set(id.slot, self.now.monotonic, 0);
-        self.closes.push_back((id, Close::Now));
+        self.tell_close(id, Close::Now);
+    }
+
+    /// Has a connection closed: by the driver, if it has a socket of its own.
+    pub(super) fn tell_close(&mut self, id: ConnId, close: Close) {
+        if self.conn(id).dialect.transport() == Transport::Datagram {
+            self.vacated.push(id);
+        } else {
+            self.closes.push_back((id, close));
+        }
     }
 
     /// Tells the driver to close a closing connection to which nothing is owed any more.
@@ -77,7 +96,7 @@ impl Engine {
             && !closing.told
         {
             closing.told = true;
-            self.closes.push_back((id, Close::Linger));
+            self.tell_close(id, Close::Linger);
             self.deadlines.set(id.slot, self.now.monotonic, LINGER_SECONDS_MAX);
         }
     }
@@ -97,11 +116,15 @@ impl Engine {
         if owed == Owed::Forgotten {
             self.forget_outbox(id);
         }
+        self.leave_mailbox(id);
         let Some(name) = self.conn_mut(id).name.take() else { return };
         if let Ok((_, folded)) = Name::parse(name.as_str()) {
-            self.roster.release(&folded);
+            self.roster.release(&folded, id);
         }
         let Some(room) = room else { return };
+        if self.give_up_seat(id, room) || self.room(room).closing {
+            return;
+        }
         if !self.stopping {
             let event = Event::Left { name: name.as_str(), departure: Departure::Disconnected };
             self.publish(room, &event, None);
@@ -128,8 +151,7 @@ impl Engine {
             let conn = self.conn_mut(id);
             // Still a member: the notice is read from the room's log like any other frame.
             conn.closing = Some(Closing { reason: CloseReason::Shutdown, told: false });
-            conn.throttled = false;
-            conn.inbox = Vec::new();
+            conn.stop_listening();
             self.deadlines.set(id.slot, now.monotonic, self.settings.drain_timeout);
             self.close_when_flushed(id);
         }

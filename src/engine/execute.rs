@@ -1,21 +1,35 @@
 //! Carries out commands: one function a command, each saying what happened as events.
 
 use super::membership::Owed;
+use super::proof::{Then, Wanted};
 use super::{CloseReason, Engine, history};
 use crate::chat::{
-    Command, ConnId, Departure, Event, Folded, Name, NameError, Phase, Problem, RoomId, RoomName, Usage,
+    Change, Command, ConnId, Departure, Event, Name, Phase, Problem, RoomId, RoomName, Secret, Usage,
 };
-use crate::limits::{HISTORY_COUNT_DEFAULT, ROOMS_LISTED_MAX, ROOMS_MAX};
+use crate::limits::{HISTORY_COUNT_DEFAULT, NAMES_TRIED_MAX, ROOMS_LISTED_MAX, ROOMS_MAX};
 
 impl Engine {
     pub(super) fn execute(&mut self, id: ConnId, command: Command<'_>) {
         match (self.conn(id).phase, command) {
+            (_, Command::Nothing) => {}
             (_, Command::Ping) => self.reply(id, &Event::Pong),
-            (Phase::Chat, Command::Login { .. } | Command::Password(_)) => {
+            (_, Command::Quit) => {
+                self.reply(id, &Event::Goodbye);
+                self.close(id, CloseReason::Quit);
+            }
+            (_, Command::Identify { name, answered }) => self.identify(id, name, answered),
+            (_, Command::Password(Secret(password))) => self.password(id, password),
+            (Phase::Chat, Command::Login { .. } | Command::SayAs { .. } | Command::Enter(_)) => {
                 self.reply(id, &Event::Error(Problem::AlreadyLoggedIn));
             }
-            // No name has an account, so that no password is ever asked for or compared.
-            (Phase::Login | Phase::Password, Command::Login { name, password: _ }) => self.login(id, name),
+            (Phase::Login | Phase::Password, Command::Login { name, password }) => {
+                self.login(id, name, password);
+            }
+            (Phase::Login | Phase::Password, Command::SayAs { name, text }) => {
+                self.login(id, name, None);
+                self.say(id, text);
+            }
+            (Phase::Login | Phase::Password, Command::Enter(entrance)) => self.enter(id, &entrance),
             (Phase::Login | Phase::Password, _) => self.reply(id, &Event::Error(Problem::MustLogin)),
             (Phase::Chat, command) => self.execute_in_chat(id, command),
         }
@@ -32,51 +46,100 @@ impl Engine {
             Command::Users => self.list_users(id),
             Command::History(count) => self.show_history(id, count),
             Command::Help => self.reply(id, &Event::Help),
-            Command::Quit => {
-                self.reply(id, &Event::Goodbye);
-                self.close(id, CloseReason::Quit);
-            }
+            Command::Send { to, text, key } => self.send(id, to, text, key),
+            Command::Conversation { with, before, count } => self.show_conversation(id, with, before, count),
+            Command::MarkRead(sender) => self.mark_read(id, sender),
+            Command::DeleteMail(mail) => self.delete_mail(id, mail),
+            Command::Accounts => self.list_accounts(id),
+            Command::DeleteAccount => self.delete_account(id),
+            Command::Subscribe(on) => self.subscribe(id, on),
             Command::Unknown(word) => self.reply(id, &Event::Error(Problem::UnknownCommand(word))),
-            Command::Ping | Command::Login { .. } | Command::Password(_) => {
-                unreachable!("`execute` took these out")
-            }
+            // That the datagram came was all.
+            Command::Register => {}
+            Command::Nothing
+            | Command::Ping
+            | Command::Quit
+            | Command::Identify { .. }
+            | Command::Login { .. }
+            | Command::SayAs { .. }
+            | Command::Enter(_)
+            | Command::Password(_) => unreachable!("`execute` took these out"),
         }
     }
 
     /// The name, if it is one that the connection's dialect allows and nobody else holds.
-    fn free_name(&self, id: ConnId, text: &str) -> Result<(Name, Folded), Problem<'static>> {
-        let checked = self.conn(id).dialect.check_name(text).and_then(|()| Name::parse(text));
-        let (name, folded) = checked.map_err(|error: NameError| Problem::Name(error))?;
-        match self.roster.holder(&folded) {
+    fn free_name(&self, id: ConnId, text: &str) -> Result<Wanted, Problem<'static>> {
+        self.conn(id).dialect.check_name(text).map_err(Problem::Name)?;
+        let wanted = Wanted::parse(text)?;
+        match self.roster.holder(&wanted.folded) {
             Some(holder) if holder != id => Err(Problem::NameTaken),
-            _ => Ok((name, folded)),
+            _ => Ok(wanted),
         }
     }
 
-    fn login(&mut self, id: ConnId, text: &str) {
-        let (name, folded) = match self.free_name(id, text) {
-            Ok(free) => free,
+    fn login(&mut self, id: ConnId, text: &str, password: Option<Secret<'_>>) {
+        let dialect = self.conn(id).dialect;
+        if dialect.yields_names() {
+            return match self.nearest_free_name(id, text) {
+                Some(wanted) => self.log_in(id, wanted, Some(text)),
+                None => self.refuse_login(id, Problem::NameTaken),
+            };
+        }
+        let wanted = match self.free_name(id, text) {
+            Ok(wanted) => wanted,
             Err(problem) => return self.refuse_login(id, problem),
         };
+        if self.ledger.find(&wanted.folded).is_none() {
+            return self.log_in(id, wanted, None);
+        }
+        match password {
+            Some(Secret(password)) => self.prove(id, wanted, password, Then::LogIn),
+            None => {
+                if dialect.asks_for_passwords() {
+                    self.more_mut(id).wanted = Some(wanted);
+                    self.conn_mut(id).phase = Phase::Password;
+                }
+                self.reply(id, &Event::PasswordWanted);
+            }
+        }
+    }
+
+    /// The first name like this one that somebody who can prove nothing may have.
+    fn nearest_free_name(&self, id: ConnId, text: &str) -> Option<Wanted> {
+        let is_free = |wanted: &Wanted| self.ledger.find(&wanted.folded).is_none();
+        let free = |text: &str| self.free_name(id, text).ok().filter(is_free);
+        let base = Name::near(text);
+        free(text)
+            .or_else(|| free(&base))
+            .or_else(|| (2..=NAMES_TRIED_MAX).find_map(|number| free(&format!("{base}~{number}"))))
+    }
+
+    /// Somebody is here, in the lobby. `asked` is the name that was asked for, where it may be another.
+    pub(super) fn log_in(&mut self, id: ConnId, wanted: Wanted, asked: Option<&str>) {
+        // It may have been taken while a password was compared.
+        if self.roster.holder(&wanted.folded).is_some_and(|holder| holder != id) {
+            return self.refuse_login(id, Problem::NameTaken);
+        }
+        let Wanted { name, folded } = wanted;
         self.roster.hold(&folded, id);
         let conn = self.conn_mut(id);
         conn.name = Some(name);
         conn.phase = Phase::Chat;
+        if let Some(more) = &mut conn.more {
+            more.wanted = None;
+        }
+        let skipped_by = (!conn.dialect.sees_itself_join()).then_some(id);
         self.heard(id);
         self.enter_room(id, RoomId::LOBBY);
         self.reply(id, &Event::LoggedIn { name: name.as_str(), room: super::LOBBY });
-        self.publish(RoomId::LOBBY, &Event::Joined(name.as_str()), None);
-    }
-
-    pub(super) fn refuse_login(&mut self, id: ConnId, problem: Problem<'_>) {
-        self.reply(id, &Event::LoginRefused(problem));
-        if self.conn(id).dialect.closes_on_refused_login() {
-            self.close(id, CloseReason::LoginRefused);
+        if asked.is_some_and(|asked| asked != name.as_str()) {
+            self.reply(id, &Event::YouRenamed(name.as_str()));
         }
+        self.publish(RoomId::LOBBY, &Event::Joined(name.as_str()), skipped_by);
     }
 
     /// The name and the room of a connection that is logged in.
-    fn seat(&self, id: ConnId) -> Option<(Name, RoomId)> {
+    fn place(&self, id: ConnId) -> Option<(Name, RoomId)> {
         let conn = self.conn(id);
         Some((conn.name?, conn.membership?.room))
     }
@@ -85,43 +148,33 @@ impl Engine {
         if text.is_empty() {
             return;
         }
-        let Some((name, room)) = self.seat(id) else { return };
-        let at = self.now.unix;
+        let Some((name, room)) = self.place(id) else { return };
+        let at = self.now.unix.seconds();
         let sender = name.as_str();
         self.metrics.messages += 1;
+        if self.settings.journal {
+            let room = self.room(room).name.as_str().into();
+            self.commit(Change::Said { room, sender: sender.into(), text: text.into() });
+        }
         self.room_mut(room).history.push(history::Entry { at, sender, text });
         let skipped_by = (!self.conn(id).dialect.echoes()).then_some(id);
         self.publish(room, &Event::Message { sender, text, at }, skipped_by);
-    }
-
-    fn direct(&mut self, id: ConnId, to: &str, text: &str) {
-        if to.is_empty() || text.is_empty() {
-            return self.reply(id, &Event::Error(Problem::Usage(Usage::Direct)));
-        }
-        let Some((name, _)) = self.seat(id) else { return };
-        let holder = Name::parse(to).ok().and_then(|(_, folded)| self.roster.holder(&folded));
-        let Some(recipient) = holder else {
-            return self.reply(id, &Event::Error(Problem::UserNotFound(to)));
-        };
-        self.metrics.directs += 1;
-        let recipient_name = self.conn(recipient).name;
-        let at = self.now.unix;
-        self.reply(recipient, &Event::Direct { sender: name.as_str(), text, at });
-        let to = recipient_name.as_ref().map_or(to, Name::as_str);
-        self.reply(id, &Event::DirectSent { to, text });
     }
 
     fn rename(&mut self, id: ConnId, text: &str) {
         if text.is_empty() {
             return self.reply(id, &Event::Error(Problem::Usage(Usage::Rename)));
         }
-        let Some((old, room)) = self.seat(id) else { return };
-        let (new, folded) = match self.free_name(id, text) {
-            Ok(free) => free,
+        let Some((old, room)) = self.place(id) else { return };
+        // A name with an account has to be proved, for which there is no time here.
+        let Wanted { name: new, folded } = match self.free_name(id, text) {
+            Ok(free) if self.ledger.find(&free.folded).is_none() => free,
+            Ok(own) if self.roster.holder(&own.folded) == Some(id) => own,
+            Ok(_) => return self.reply(id, &Event::Error(Problem::NameTaken)),
             Err(problem) => return self.reply(id, &Event::Error(problem)),
         };
         if let Ok((_, old_folded)) = Name::parse(old.as_str()) {
-            self.roster.release(&old_folded);
+            self.roster.release(&old_folded, id);
         }
         self.roster.hold(&folded, id);
         self.conn_mut(id).name = Some(new);
@@ -184,7 +237,7 @@ impl Engine {
 
     fn list_users(&mut self, id: ConnId) {
         self.reply_with(id, |engine, answer| {
-            let Some((_, room)) = engine.seat(id) else { return };
+            let Some((_, room)) = engine.place(id) else { return };
             let room = engine.room(room);
             answer(&Event::UsersBegin { room: room.name.as_str(), count: room.count() as u32 });
             for member in room.members() {
@@ -201,7 +254,7 @@ impl Engine {
             return self.reply(id, &Event::Error(Problem::Usage(Usage::History)));
         };
         self.reply_with(id, |engine, answer| {
-            let Some((_, room)) = engine.seat(id) else { return };
+            let Some((_, room)) = engine.place(id) else { return };
             for history::Entry { at, sender, text } in engine.room(room).history.last(count) {
                 answer(&Event::Message { sender, text, at });
             }

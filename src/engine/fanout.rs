@@ -1,9 +1,10 @@
 //! What goes out to a room: frames into the log of each dialect, and what becomes of members who fall behind it.
 
-use super::log::{Log, Offset};
+use super::log::{Frame, Log, Offset};
 use super::{CloseReason, Engine, LagPolicy};
 use crate::chat::{ConnId, Event, RoomId};
 use crate::limits::LOG_BYTES_LIMIT_MIN;
+use crate::wire::{Codec, Fit, Transport};
 
 impl Engine {
     /// Appends an event to the log of each dialect in the room; `skipped_by` does not get it.
@@ -13,7 +14,8 @@ impl Engine {
             frame.clear();
             let channel = &self.room(room).channels[index];
             if !channel.members.is_empty() {
-                channel.dialect.encode_event(event, &mut frame);
+                let fit = channel.dialect.encode_event(&Codec::default(), event, &mut frame);
+                self.metrics.cut += u64::from(fit == Fit::Cut);
             }
             if !frame.is_empty() {
                 self.append(room, index, &frame, skipped_by);
@@ -82,12 +84,25 @@ impl Engine {
             for at in 0..self.room(room).channels[index].members.len() {
                 let member = self.room(room).channels[index].members[at];
                 if member.cursor < tail {
-                    self.lag(member.conn);
+                    match self.room(room).channels[index].dialect.transport() {
+                        Transport::Stream | Transport::Paced => self.lag(member.conn),
+                        Transport::Datagram => self.drop_oldest(room, index, at, tail),
+                    }
                 }
             }
             let Self { rooms, pool, .. } = self;
             rooms[room.0 as usize].channels[index].log.release(tail, pool);
         }
+    }
+
+    /// A member to whom no datagrams can be sent loses the oldest.
+    fn drop_oldest(&mut self, room: RoomId, index: usize, at: usize, tail: Offset) {
+        let channel = &mut self.rooms[room.0 as usize].channels[index];
+        let member = &mut channel.members[at];
+        let is_lost = |frame: &Frame| frame.start < tail && frame.skipped_by != Some(member.conn);
+        let lost = channel.log.frames_from(member.cursor).take_while(|frame| frame.start < tail);
+        self.metrics.datagrams_dropped += lost.filter(is_lost).count() as u64;
+        member.cursor = tail;
     }
 
     /// A member fell off the tail of its room's log.
@@ -105,7 +120,7 @@ impl Engine {
     pub(super) fn skip_to_head(&mut self, id: ConnId) -> u64 {
         let Some(at) = self.conn(id).membership else { return 0 };
         let mut before = self.take_outbox(id);
-        let mut after = self.spare_outbox();
+        let mut after = self.spare_outbox(id);
         let untold = before.take_missed();
         let channel = &mut self.rooms[at.room.0 as usize].channels[at.channel as usize];
         let member = &mut channel.members[at.member as usize];
@@ -121,7 +136,7 @@ impl Engine {
         if let Some(frame) = partly_sent {
             log.copy(member.cursor, frame.end, |bytes| after.push(Offset::default(), bytes));
         }
-        after.push(Offset::default(), before.bytes());
+        after.push_all(&before);
         member.cursor = log.head();
         member.own_until = log.head();
         self.metrics.missed += missed;

@@ -11,6 +11,7 @@ use super::room::{Channel, Room};
 use super::{Connection, Engine, Membership};
 use crate::chat::{ConnId, Now};
 use crate::limits::{OUTBOX_BYTES_HIGH, ROOM_VISITS_MAX};
+use crate::wire::Transport;
 
 /// One step of what lies ahead of a connection.
 #[derive(Clone, Copy, Debug)]
@@ -98,7 +99,7 @@ impl Engine {
             let Some(conn) = self.find(id) else { continue };
             conn.queued = false;
             // Its room may have been visited meanwhile.
-            if !conn.blocked && !self.is_flushed(id) {
+            if !conn.is_held() && !self.is_flushed(id) && self.is_ready(id) {
                 return Some(id);
             }
         }
@@ -116,7 +117,7 @@ impl Engine {
             let room = self.rooms.get_mut(id.0 as usize);
             if let Some(member) = room.and_then(Room::next_behind) {
                 self.visits_left -= 1;
-                if !self.conn(member).blocked {
+                if !self.conn(member).is_held() && self.is_ready(member) {
                     return Some(member);
                 }
             } else {
@@ -132,27 +133,34 @@ impl Engine {
         None
     }
 
+    fn is_ready(&mut self, id: ConnId) -> bool {
+        self.conn(id).dialect.transport() != Transport::Datagram || self.is_seat_ready(id)
+    }
+
     /// Whether another turn has something to do even if nothing happens until then.
     pub fn has_work(&self) -> bool {
         !(self.dirty.is_empty()
             && self.dirty_rooms.is_empty()
             && self.touched_rooms.is_empty()
+            && self.vacated.is_empty()
             && self.waiting.is_empty())
     }
 
-    /// Borrows what is to be written to a connection, as slices for one `writev`. None: call [`Engine::wrote`] all the
-    /// same, with nothing written.
+    /// Borrows what is to be written to a connection, as slices for one `writev`; the next frame alone, where each wants a
+    /// write or a datagram of its own. None: call [`Engine::wrote`] all the same, with nothing written.
     pub fn gather<'a>(&'a self, id: ConnId, out: &mut Gather<'a>) {
         let conn = self.conn(id);
         let channel = self.channel_at(conn);
         let mut waiting = conn.outbox.as_ref().map_or(&[][..], |outbox| outbox.bytes());
+        let is_framed = self.settings.is_framed(conn.dialect);
         conn.steps(channel, |step| {
             match step {
-                Step::Own { .. } => {}
+                Step::Own { .. } => return ControlFlow::Continue(()),
                 Step::Log { from, to } => {
-                    if let Some((channel, _)) = channel
-                        && channel.log.gather(from, to, out) < to
-                    {
+                    let Some((channel, _)) = channel else { return ControlFlow::Continue(()) };
+                    let frame = is_framed.then(|| channel.log.frames_from(from).next()).flatten();
+                    let to = frame.map_or(to, |frame| frame.end.min(to));
+                    if channel.log.gather(from, to, out) < to {
                         return ControlFlow::Break(());
                     }
                 }
@@ -165,7 +173,7 @@ impl Engine {
                     waiting = rest;
                 }
             }
-            ControlFlow::Continue(())
+            if is_framed { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
     }
 
@@ -174,6 +182,14 @@ impl Engine {
     pub fn wrote(&mut self, id: ConnId, taken: usize, offered: usize) {
         let Some(conn) = self.connection(id) else { return };
         conn.blocked = taken < offered;
+        match conn.dialect.transport() {
+            Transport::Stream => {}
+            Transport::Datagram => self.sent_datagram(id, taken),
+            Transport::Paced if taken > 0 && taken == offered && !self.settings.gob_gap.is_zero() => {
+                self.rest(id);
+            }
+            Transport::Paced => {}
+        }
         let more = self.advance(id, taken);
         if more {
             self.mark_dirty(id);
@@ -280,7 +296,9 @@ impl Engine {
                 channel.trim_when_due(pool);
             }
         }
+        self.begin_rests(now);
         self.resume_waiting();
         self.end_doomed();
+        self.take_vacated_out();
     }
 }

@@ -7,41 +7,36 @@
 //!
 //! What it sent meanwhile stays in its inbox (at most one read) and then in its socket.
 
+use core::net::IpAddr;
+
 use super::close::{Close, Closing};
 use super::{CloseReason, Connection, Engine};
-use crate::chat::{ConnId, Event, Now, Phase, Problem};
+use crate::chat::{ConnId, Event, Name, Now, Phase, Problem};
 use crate::limits::{
     INBOX_SPARE_BYTES_MAX, LOG_BACKLOG_DIVISOR, OUTBOX_BYTES_HIGH, OUTBOX_TURN_BYTES_MAX, REFUSED_MAX,
 };
-use crate::wire::{DecodeError, Decoder, Dialect, Frame};
+use crate::wire::{Codec, DecodeError, Dialect, Frame, Transport};
+
+/// What a connection begins with.
+pub(super) struct NewConnection {
+    pub(super) dialect: Dialect,
+    pub(super) ip: IpAddr,
+    pub(super) phase: Phase,
+    pub(super) name: Option<Name>,
+}
 
 impl Engine {
     /// Takes a new connection in. `None`: there are so many that this one is to be dropped at once, with
     /// [`Engine::refusal`] as the last word.
-    pub fn connected(&mut self, dialect: Dialect, now: Now) -> Option<ConnId> {
+    pub fn connected(&mut self, dialect: Dialect, ip: IpAddr, now: Now) -> Option<ConnId> {
         self.now = now;
-        if self.stopping || self.connections.len() >= self.settings.clients_limit + REFUSED_MAX {
+        let count = self.connection_count();
+        if self.stopping || count >= self.settings.clients_limit + REFUSED_MAX {
             return None;
         }
-        let generation = self.next_generation;
-        self.next_generation = generation.wrapping_add(1);
-        let full = self.connections.len() >= self.settings.clients_limit;
-        let slot = self.connections.insert(Connection {
-            generation,
-            dialect,
-            decoder: Decoder::default(),
-            phase: Phase::Login,
-            name: None,
-            membership: None,
-            blocked: false,
-            queued: false,
-            throttled: false,
-            waiting: false,
-            closing: None,
-            inbox: Vec::new(),
-            outbox: None,
-        });
-        let id = ConnId { slot: slot as u32, generation };
+        let full = count >= self.settings.clients_limit;
+        let ip = ip.to_canonical();
+        let id = self.insert(NewConnection { dialect, ip, phase: Phase::Login, name: None });
         self.metrics.opened += 1;
         if full {
             self.reply(id, &Event::LoginRefused(Problem::ServerFull));
@@ -53,9 +48,36 @@ impl Engine {
         Some(id)
     }
 
+    pub(super) fn insert(&mut self, new: NewConnection) -> ConnId {
+        let NewConnection { dialect, ip, phase, name } = new;
+        let generation = self.next_generation;
+        self.next_generation = generation.wrapping_add(1);
+        self.seat_connections += usize::from(dialect.transport() == Transport::Datagram);
+        let slot = self.connections.insert(Connection {
+            generation,
+            dialect,
+            ip,
+            codec: Codec::default(),
+            phase,
+            name,
+            membership: None,
+            blocked: false,
+            resting: false,
+            proving: false,
+            queued: false,
+            throttled: false,
+            waiting: false,
+            closing: None,
+            inbox: Vec::new(),
+            outbox: None,
+            more: None,
+        });
+        ConnId { slot: slot as u32, generation }
+    }
+
     /// What a connection is told that cannot be taken in at all.
     pub fn refusal(dialect: Dialect, out: &mut Vec<u8>) {
-        dialect.encode_event(&Event::LoginRefused(Problem::ServerFull), out);
+        let _ = dialect.encode_event(&Codec::default(), &Event::LoginRefused(Problem::ServerFull), out);
     }
 
     /// Takes bytes in, as they came.
@@ -91,7 +113,7 @@ impl Engine {
         match conn.closing {
             None => self.close(id, CloseReason::PeerClosed),
             // The last word was sent, and the peer has closed behind it.
-            Some(Closing { told: true, .. }) => self.closes.push_back((id, Close::Now)),
+            Some(Closing { told: true, .. }) => self.tell_close(id, Close::Now),
             Some(Closing { told: false, .. }) => {}
         }
     }
@@ -144,7 +166,7 @@ impl Engine {
                 return done;
             }
             let conn = self.conn_mut(id);
-            let decoded = conn.dialect.decode_command(&mut conn.decoder, conn.phase, &bytes[done..]);
+            let decoded = conn.dialect.decode_command(&mut conn.codec, conn.phase, &bytes[done..]);
             done += decoded.consumed;
             match decoded.frame {
                 Frame::Incomplete if decoded.consumed == 0 => return done,
@@ -156,7 +178,7 @@ impl Engine {
                 }
                 Frame::Refused(error) => {
                     self.heard(id);
-                    self.metrics.frames_refused += 1;
+                    self.metrics.count_refused(error.cause());
                     self.refuse(id, error);
                 }
             }
@@ -170,6 +192,11 @@ impl Engine {
     /// Whether the connection has to wait; if so, it is throttled.
     fn must_wait(&mut self, id: ConnId) -> bool {
         let conn = self.conn(id);
+        if conn.proving {
+            // Looked at again when that is done.
+            self.conn_mut(id).throttled = true;
+            return true;
+        }
         let unread_answers = conn.outbox.as_ref().is_some_and(|outbox| outbox.len() >= OUTBOX_BYTES_HIGH);
         let backlog_max = self.log_bytes_limit() / LOG_BACKLOG_DIVISOR;
         let until_flushed = self.outbox_turn_bytes >= OUTBOX_TURN_BYTES_MAX
@@ -201,21 +228,22 @@ impl Engine {
     }
 
     fn refuse(&mut self, id: ConnId, error: DecodeError) {
-        let problem = match error {
-            DecodeError::LineTooLong => Problem::LineTooLong,
-            // Servers recognize every line; only its text can be wrong.
-            DecodeError::InvalidUtf8 | DecodeError::Unrecognized => Problem::InvalidUtf8,
-        };
-        if self.conn(id).phase == Phase::Chat {
-            self.reply(id, &Event::Error(problem));
-        } else {
-            self.refuse_login(id, problem);
+        let mut words = Vec::new();
+        let conn = self.conn(id);
+        conn.dialect.encode_refusal(&conn.codec, conn.phase, error, &mut words);
+        let is_of_login = conn.phase != Phase::Chat && conn.dialect.closes_on_refused_login();
+        self.push_outbox(id, &words);
+        if error.ends_connection() {
+            self.close(id, CloseReason::Malformed);
+        } else if is_of_login {
+            self.close(id, CloseReason::LoginRefused);
         }
     }
 
     /// Deals with the connections whose deadline has come.
     pub fn timeout(&mut self, now: Now) {
         self.now = now;
+        self.end_rests();
         let mut expired = std::mem::take(&mut self.expired);
         self.deadlines.sweep(now.monotonic, &mut expired);
         for slot in expired.drain(..) {
@@ -224,7 +252,7 @@ impl Engine {
             let (problem, reason) = match (conn.closing, conn.phase) {
                 (Some(closing), _) => {
                     self.conn_mut(id).closing = Some(Closing { told: true, ..closing });
-                    self.closes.push_back((id, Close::Now));
+                    self.tell_close(id, Close::Now);
                     continue;
                 }
                 (None, Phase::Login | Phase::Password) => (Problem::LoginTimeout, CloseReason::LoginTimeout),

@@ -80,7 +80,7 @@ impl Engine {
     fn move_owed(&mut self, id: ConnId) {
         let Some(at) = self.conn(id).membership else { return };
         let before = self.take_outbox(id);
-        let mut after = self.spare_outbox();
+        let mut after = self.spare_outbox(id);
         let channel = &mut self.rooms[at.room.0 as usize].channels[at.channel as usize];
         let member = &mut channel.members[at.member as usize];
         let log = &channel.log;

@@ -1,5 +1,7 @@
 //! What the engine counts, and the reasons for which a connection ends.
 
+use std::collections::BTreeMap;
+
 /// Why a connection ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CloseReason {
@@ -23,6 +25,12 @@ pub enum CloseReason {
     Memory,
     /// The server has as many clients as it takes.
     ServerFull,
+    /// It sent what nothing can be understood behind.
+    Malformed,
+    /// A handshake: it has its answer.
+    Served,
+    /// Its room was closed by its host.
+    RoomClosed,
     /// The server stopped.
     Shutdown,
 }
@@ -44,13 +52,16 @@ impl CloseReason {
             Self::TooSlow => "too-slow",
             Self::Memory => "memory",
             Self::ServerFull => "server-full",
+            Self::Malformed => "malformed",
+            Self::Served => "served",
+            Self::RoomClosed => "room-closed",
             Self::Shutdown => "shutdown",
         }
     }
 }
 
 /// Counts since the start.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Metrics {
     /// Connections that were accepted.
     pub opened: u64,
@@ -58,8 +69,18 @@ pub struct Metrics {
     pub closed: [u64; CloseReason::COUNT],
     /// Commands that were carried out, refused ones included.
     pub commands: u64,
-    /// Frames that were refused in decoding.
-    pub frames_refused: u64,
+    /// Frames and datagrams that were refused, by cause. There are as many causes as the code has.
+    pub refused: BTreeMap<&'static str, u64>,
+    /// Datagrams that came in, refused ones included.
+    pub datagrams: u64,
+    /// Datagrams that were handed to the socket.
+    pub datagrams_sent: u64,
+    /// Messages that a member who is spoken to in datagrams did not get, oldest first, because the socket was full.
+    pub datagrams_dropped: u64,
+    /// Texts that were cut because a dialect's frame does not hold them.
+    pub cut: u64,
+    /// Passwords that were not the account's.
+    pub wrong_passwords: u64,
     /// Messages published in rooms.
     pub messages: u64,
     /// Direct messages delivered.
@@ -73,6 +94,15 @@ pub struct Metrics {
 }
 
 impl Metrics {
+    pub(super) fn count_refused(&mut self, cause: &'static str) {
+        *self.refused.entry(cause).or_default() += 1;
+    }
+
+    /// How many frames and datagrams were refused for a cause.
+    pub fn refused_for(&self, cause: &str) -> u64 {
+        self.refused.get(cause).copied().unwrap_or(0)
+    }
+
     /// How many connections ended for a reason.
     pub fn closed_for(&self, reason: CloseReason) -> u64 {
         self.closed[reason as usize]

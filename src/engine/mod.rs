@@ -41,38 +41,55 @@
 //! *lagged*: it skips to the head and is told how many messages it missed, or it is closed. A connection that does not
 //! read its answers is not read from. A publisher whose room is not flushed as fast as it talks waits.
 
+mod attempts;
 mod close;
 mod execute;
 mod fanout;
 mod flush;
 mod history;
 mod intake;
+mod journal;
+mod ledger;
 mod log;
+mod mailbox;
 mod membership;
 mod metrics;
 mod outbox;
+mod pace;
 mod pool;
+mod proof;
 mod reply;
 mod room;
 mod roster;
+mod seat;
 mod timers;
 
+use core::net::IpAddr;
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use ahash::RandomState;
 use slab::Slab;
 
 pub use close::Close;
+pub use journal::Random;
 pub use log::Gather;
 pub use metrics::{CloseReason, Metrics};
 
-use crate::chat::{ConnId, Name, Now, Phase, RoomId, RoomName};
-use crate::wire::{Decoder, Dialect};
+use crate::chat::{ConnId, Name, Now, PasswordTask, Phase, RoomId, RoomName, Token};
+use crate::limits::{GOB_GAP_MICROS_DEFAULT, LOG_TOTAL_BYTES_MAX};
+use crate::wire::{Codec, Dialect, Transport};
+use attempts::Attempts;
+use journal::Journal;
+use ledger::{AccountId, Ledger};
 use log::Offset;
 use outbox::Outbox;
+use pace::Pace;
 use pool::BlockPool;
+use proof::{Proof, Wanted};
 use room::Room;
 use roster::Roster;
+use seat::Seat;
 use timers::Deadlines;
 
 /// What happens with a member that fell behind its room's log.
@@ -97,6 +114,20 @@ pub struct Settings {
     pub line_idle_timeout: u64,
     /// Seconds from one line to the next in the slash dialect; 0 means any.
     pub slash_idle_timeout: u64,
+    /// Seconds from one datagram of a seat to the next; 0 means any.
+    pub ucrp_idle_timeout: u64,
+    /// Seconds from one request to the next in the typed dialect; 0 means any.
+    pub typed_idle_timeout: u64,
+    /// Seconds from one message to the next in the gob dialect; 0 means any.
+    pub gob_idle_timeout: u64,
+    /// Between two writes to a connection of a [paced](Transport::Paced) dialect; zero: as many frames a write as there are.
+    pub gob_gap: Duration,
+    /// A seat's datagrams count only from the IP address of its handshake.
+    pub seats_keep_address: bool,
+    /// A bare name resumes a login that was made from the same IP address a short time ago.
+    pub ping_identity: bool,
+    /// Somebody takes the ops: see [`Engine::next_op`].
+    pub journal: bool,
     /// Seconds that connections have to read what they are owed when the server stops.
     pub drain_timeout: u64,
     /// What happens with a member that fell behind.
@@ -110,11 +141,49 @@ pub struct Settings {
     pub seed: u64,
 }
 
+impl Default for Settings {
+    /// The defaults of the configuration, as far as they do not depend on the machine; and a seed that everybody knows.
+    fn default() -> Self {
+        Self {
+            clients_limit: 10_000,
+            login_timeout: 60,
+            line_idle_timeout: 60,
+            slash_idle_timeout: 3600,
+            ucrp_idle_timeout: 86_400,
+            typed_idle_timeout: 86_400,
+            gob_idle_timeout: 86_400,
+            gob_gap: Duration::from_micros(GOB_GAP_MICROS_DEFAULT),
+            seats_keep_address: true,
+            ping_identity: false,
+            journal: false,
+            drain_timeout: 3,
+            lag: LagPolicy::Skip,
+            log_bytes_limit: 1 << 20,
+            log_total_bytes_limit: LOG_TOTAL_BYTES_MAX,
+            seed: 0,
+        }
+    }
+}
+
 impl Settings {
     fn idle_timeout(&self, dialect: Dialect) -> u64 {
         match dialect {
             Dialect::Line => self.line_idle_timeout,
             Dialect::Slash => self.slash_idle_timeout,
+            // A handshake is never logged in: the login timeout is its only one.
+            Dialect::Tcrp => 0,
+            Dialect::Ucrp => self.ucrp_idle_timeout,
+            Dialect::Typed => self.typed_idle_timeout,
+            Dialect::Gob => self.gob_idle_timeout,
+        }
+    }
+
+    /// Whether a dialect's frames go out one by one.
+    fn is_framed(&self, dialect: Dialect) -> bool {
+        match dialect.transport() {
+            Transport::Stream => false,
+            Transport::Paced => !self.gob_gap.is_zero(),
+            Transport::Datagram => true,
         }
     }
 }
@@ -133,12 +202,18 @@ struct Membership {
 struct Connection {
     generation: u32,
     dialect: Dialect,
-    decoder: Decoder,
+    /// Where it came from.
+    ip: IpAddr,
+    codec: Codec,
     phase: Phase,
     name: Option<Name>,
     membership: Option<Membership>,
     /// The socket took less than it was offered, and has not been writable since.
     blocked: bool,
+    /// It was written to a moment ago, and its dialect wants a pause: see `pace.rs`.
+    resting: bool,
+    /// Its password is being looked at; it is not read from until that is done.
+    proving: bool,
     /// It waits in the list of connections to be flushed.
     queued: bool,
     /// It is not read from until something else has happened: see `intake.rs`.
@@ -149,6 +224,38 @@ struct Connection {
     /// The start of a frame whose end has not come, or frames that wait while the connection is throttled.
     inbox: Vec<u8>,
     outbox: Option<Box<Outbox>>,
+    more: Option<Box<More>>,
+}
+
+/// What few connections have, or each only for a while.
+#[derive(Debug, Default)]
+struct More {
+    /// Whose password comes next.
+    wanted: Option<Wanted>,
+    /// The password that is being looked at, and the number of the task.
+    proof: Option<(u32, Proof)>,
+    /// The mailbox that it has open.
+    account: Option<AccountId>,
+    /// It is told of each new message there.
+    subscribed: bool,
+    seat: Option<Seat>,
+}
+
+impl Connection {
+    /// Nothing more of what the peer sent, or asked for, is looked at.
+    fn stop_listening(&mut self) {
+        self.throttled = false;
+        self.proving = false;
+        if let Some(more) = &mut self.more {
+            more.proof = None;
+        }
+        self.inbox = Vec::new();
+    }
+
+    /// Nothing is written to it for now; something will have it looked at again.
+    fn is_held(&self) -> bool {
+        self.blocked || self.resting
+    }
 }
 
 /// The engine of one shard. See the module's documentation.
@@ -160,6 +267,26 @@ pub struct Engine {
     next_generation: u32,
     deadlines: Deadlines,
     roster: Roster,
+    ledger: Ledger,
+    journal: Journal,
+    random: Random,
+    attempts: Attempts,
+    /// Passwords to be looked at, off the loop.
+    password_tasks: VecDeque<PasswordTask>,
+    proof_serial: u32,
+    /// Who has a mailbox open.
+    mailboxes: HashMap<AccountId, Vec<ConnId>, RandomState>,
+    /// Where an account was last logged in from, and when, where a bare name may resume that.
+    resumable: HashMap<AccountId, (IpAddr, Duration), RandomState>,
+    seats: HashMap<Token, ConnId, RandomState>,
+    /// Connections that are seats, ended ones included.
+    seat_connections: usize,
+    /// Seats that ended, to be taken out with the turn.
+    vacated: Vec<ConnId>,
+    datagrams_are_full: bool,
+    /// Seats that had something to be sent since the socket is full.
+    datagrams_waiting: Vec<ConnId>,
+    pace: Pace,
     rooms: Slab<Room>,
     rooms_by_name: HashMap<RoomName, RoomId, RandomState>,
     pool: BlockPool,
@@ -196,8 +323,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine with nobody in it but the lobby.
-    pub fn new(settings: Settings) -> Self {
+    /// An engine with nobody in it and no room but the lobby.
+    pub fn new(settings: Settings, random: Random) -> Self {
         let seed = settings.seed;
         let hasher = |salt: u64| RandomState::with_seeds(seed, seed ^ salt, !seed, salt);
         let mut rooms = Slab::new();
@@ -213,6 +340,20 @@ impl Engine {
             next_generation: 0,
             deadlines: Deadlines::new(),
             roster: Roster::new(hasher(2)),
+            ledger: Ledger::new(&hasher(3)),
+            journal: Journal::default(),
+            random,
+            attempts: Attempts::new(hasher(4)),
+            password_tasks: VecDeque::new(),
+            proof_serial: 0,
+            mailboxes: HashMap::with_hasher(hasher(5)),
+            resumable: HashMap::with_hasher(hasher(6)),
+            seats: HashMap::with_hasher(hasher(7)),
+            seat_connections: 0,
+            vacated: Vec::new(),
+            datagrams_are_full: false,
+            datagrams_waiting: Vec::new(),
+            pace: Pace::default(),
             rooms,
             rooms_by_name,
             pool: BlockPool::default(),
@@ -240,9 +381,9 @@ impl Engine {
         &self.metrics
     }
 
-    /// How many connections there are, closing ones included.
+    /// How many connections with a socket of their own there are, closing ones included.
     pub fn connection_count(&self) -> usize {
-        self.connections.len()
+        self.connections.len() - self.seat_connections
     }
 
     /// The connections that there are.
@@ -253,7 +394,8 @@ impl Engine {
     /// Bytes held for peers: logs, outboxes and unfinished frames. Bounded by [`limits`](crate::limits).
     pub fn held_bytes(&self) -> usize {
         let logs: usize = self.rooms.iter().flat_map(|(_, room)| &room.channels).map(|c| c.log.held()).sum();
-        let inboxes: usize = self.connections.iter().map(|(_, conn)| conn.inbox.capacity()).sum();
+        let kept = |(_, conn): (usize, &Connection)| conn.inbox.capacity() + conn.codec.held_bytes();
+        let inboxes: usize = self.connections.iter().map(kept).sum();
         logs + inboxes + self.outbox_total_bytes
     }
 
@@ -286,6 +428,10 @@ impl Engine {
         conn
     }
 
+    fn more_mut(&mut self, id: ConnId) -> &mut More {
+        self.conn_mut(id).more.get_or_insert_default()
+    }
+
     fn room(&self, id: RoomId) -> &Room {
         &self.rooms[id.0 as usize]
     }
@@ -305,15 +451,23 @@ impl Engine {
         let mut outbox_bytes = 0;
         let mut members = 0;
         let mut names = 0;
+        let mut seats = 0;
         for id in self.connections() {
             let conn = self.conn(id);
-            names += usize::from(conn.name.is_some());
+            names += usize::from(conn.name.is_some() && conn.dialect.has_rooms());
+            let more = conn.more.as_deref();
+            assert_eq!(conn.proving, more.is_some_and(|more| more.proof.is_some()));
+            if let Some(account) = more.and_then(|more| more.account) {
+                assert!(self.mailboxes[&account].contains(&id), "a mailbox knows who has it open");
+            }
+            let is_seated = more.is_some_and(|more| more.seat.is_some()) && conn.closing.is_none();
+            seats += usize::from(is_seated);
             if let Some(outbox) = &conn.outbox {
                 assert!(!outbox.is_empty(), "an empty outbox is not there");
                 assert_eq!(outbox.entries().map(|entry| entry.bytes).sum::<usize>(), outbox.len());
                 assert!(outbox.entries().zip(outbox.entries().skip(1)).all(|(a, b)| a.after <= b.after));
                 outbox_bytes += outbox.len();
-                assert!(conn.queued || conn.blocked, "what waits is going to be sent");
+                assert!(conn.queued || conn.is_held(), "what waits is going to be sent");
             }
             if let Some(at) = conn.membership {
                 members += 1;
@@ -322,7 +476,7 @@ impl Engine {
                 let member = &channel.members[at.member as usize];
                 let is_due = room.dirty && channel.is_due(at.member as usize);
                 let has_everything = member.cursor == channel.log.head();
-                assert!(has_everything || conn.blocked || conn.queued || is_due, "who is behind is visited");
+                assert!(has_everything || conn.is_held() || conn.queued || is_due, "who is behind is visited");
                 assert_eq!(member.conn, id);
                 assert_eq!(channel.dialect, conn.dialect);
                 assert!(channel.log.tail() <= member.cursor && member.cursor <= channel.log.head());
@@ -331,6 +485,8 @@ impl Engine {
         assert_eq!(outbox_bytes, self.outbox_total_bytes);
         assert_eq!(members, self.rooms.iter().map(|(_, room)| room.count()).sum::<usize>());
         assert_eq!(names, self.roster.len());
+        assert_eq!(seats, self.seats.len());
+        self.ledger.check_invariants();
         assert_eq!(self.rooms.len(), self.rooms_by_name.len());
         for (key, room) in &self.rooms {
             assert!(key == RoomId::LOBBY.0 as usize || room.count() > 0, "empty rooms vanish");

@@ -23,6 +23,8 @@ pub(super) struct Outbox {
     entries: VecDeque<Entry>,
     /// The last entry is a notice of so many missed messages, and nothing of it is sent.
     missed: u64,
+    /// An entry is one frame, and is sent alone.
+    pub(super) is_framed: bool,
 }
 
 impl Outbox {
@@ -38,15 +40,34 @@ impl Outbox {
         self.bytes.capacity()
     }
 
+    /// Appends bytes: to the last entry, if that has the same place, and frames need not stay apart.
     pub(super) fn push(&mut self, after: Offset, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
         }
+        match self.entries.back_mut() {
+            Some(last) if last.after == after && !self.is_framed => {
+                self.missed = 0;
+                self.bytes.extend_from_slice(bytes);
+                last.bytes += bytes.len();
+            }
+            _ => self.push_entry(after, bytes),
+        }
+    }
+
+    fn push_entry(&mut self, after: Offset, bytes: &[u8]) {
         self.missed = 0;
         self.bytes.extend_from_slice(bytes);
-        match self.entries.back_mut() {
-            Some(last) if last.after == after => last.bytes += bytes.len(),
-            _ => self.entries.push_back(Entry { after, bytes: bytes.len() }),
+        self.entries.push_back(Entry { after, bytes: bytes.len() });
+    }
+
+    /// Appends all that waits in another, to be sent as soon as there is space.
+    pub(super) fn push_all(&mut self, other: &Self) {
+        let mut waiting = other.bytes();
+        for entry in other.entries() {
+            let (bytes, rest) = waiting.split_at(entry.bytes);
+            self.push(Offset::default(), bytes);
+            waiting = rest;
         }
     }
 
@@ -67,8 +88,7 @@ impl Outbox {
         if bytes.is_empty() {
             return;
         }
-        self.bytes.extend_from_slice(bytes);
-        self.entries.push_back(Entry { after, bytes: bytes.len() });
+        self.push_entry(after, bytes);
         self.missed = missed;
     }
 

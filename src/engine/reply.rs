@@ -8,24 +8,40 @@ use crate::limits::{
     OUTBOX_BYTES_HIGH, OUTBOX_BYTES_MAX, OUTBOX_POOL_BYTES_MAX, OUTBOX_POOL_MAX, OUTBOX_TOTAL_BYTES_LOW,
     OUTBOX_TOTAL_BYTES_MAX,
 };
+use crate::wire::{Fit, Transport};
 
 impl Engine {
     /// Tells one connection something, behind everything that it was told or that its room saw before.
     pub(super) fn reply(&mut self, id: ConnId, event: &Event<'_>) {
-        let mut frame = std::mem::take(&mut self.scratch);
-        frame.clear();
-        self.conn(id).dialect.encode_event(event, &mut frame);
-        self.push_outbox(id, &frame);
-        self.scratch = frame;
+        self.reply_with(id, |_, answer| answer(event));
     }
 
     /// The same for any number of events that borrow the engine's own state.
     pub(super) fn reply_with(&mut self, id: ConnId, events: impl FnOnce(&Self, &mut dyn FnMut(&Event<'_>))) {
         let mut frames = std::mem::take(&mut self.scratch);
         frames.clear();
-        let dialect = self.conn(id).dialect;
-        events(self, &mut |event| dialect.encode_event(event, &mut frames));
-        self.push_outbox(id, &frames);
+        let mut cut = 0;
+        // Where each frame is sent alone: where each ends.
+        let mut ends = Vec::new();
+        let conn = self.conn(id);
+        let is_framed = self.settings.is_framed(conn.dialect);
+        events(self, &mut |event| {
+            let fit = conn.dialect.encode_event(&conn.codec, event, &mut frames);
+            cut += u64::from(fit == Fit::Cut);
+            if is_framed {
+                ends.push(frames.len());
+            }
+        });
+        self.metrics.cut += cut;
+        if is_framed {
+            let mut start = 0;
+            for end in ends {
+                self.push_outbox(id, &frames[start..end]);
+                start = end;
+            }
+        } else {
+            self.push_outbox(id, &frames);
+        }
         self.scratch = frames;
     }
 
@@ -37,12 +53,12 @@ impl Engine {
         let mut outbox = self.take_outbox(id);
         let conn = self.conn(id);
         let mut frame = Vec::new();
-        conn.dialect.encode_event(&Event::Missed(missed), &mut frame);
+        let _ = conn.dialect.encode_event(&conn.codec, &Event::Missed(missed), &mut frame);
         outbox.push_missed(self.head_for(conn), &frame, missed);
         self.put_outbox(id, outbox);
     }
 
-    fn push_outbox(&mut self, id: ConnId, bytes: &[u8]) {
+    pub(super) fn push_outbox(&mut self, id: ConnId, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
         }
@@ -50,7 +66,11 @@ impl Engine {
         let waiting = conn.outbox.as_ref().map_or(0, |outbox| outbox.len());
         // Who has less waiting than this may ask, and an answer may be of any length; what others send never is.
         let may_be_answer = waiting < OUTBOX_BYTES_HIGH;
-        if conn.blocked && !may_be_answer && waiting + bytes.len() > OUTBOX_BYTES_MAX {
+        if conn.is_held() && !may_be_answer && waiting + bytes.len() > OUTBOX_BYTES_MAX {
+            if conn.dialect.transport() == Transport::Datagram {
+                self.metrics.datagrams_dropped += 1;
+                return;
+            }
             return self.give_up(id, CloseReason::TooSlow);
         }
         let after = self.head_for(conn);
@@ -68,7 +88,7 @@ impl Engine {
                 self.outbox_total_bytes -= outbox.len();
                 outbox
             }
-            None => self.spare_outbox(),
+            None => self.spare_outbox(id),
         }
     }
 
@@ -84,13 +104,16 @@ impl Engine {
 
     pub(super) fn mark_dirty(&mut self, id: ConnId) {
         let conn = self.conn_mut(id);
-        if !conn.blocked && !std::mem::replace(&mut conn.queued, true) {
+        if !conn.is_held() && !std::mem::replace(&mut conn.queued, true) {
             self.dirty.push_back(id);
         }
     }
 
-    pub(super) fn spare_outbox(&mut self) -> Box<Outbox> {
-        self.outbox_pool.pop().unwrap_or_default()
+    /// An empty outbox for a connection.
+    pub(super) fn spare_outbox(&mut self, id: ConnId) -> Box<Outbox> {
+        let mut outbox = self.outbox_pool.pop().unwrap_or_default();
+        outbox.is_framed = self.settings.is_framed(self.conn(id).dialect);
+        outbox
     }
 
     pub(super) fn keep_spare(&mut self, mut outbox: Box<Outbox>) {

@@ -131,6 +131,10 @@ pub(super) struct Room {
     /// Whose member was visited last: channels take turns, so that a large one does not keep a small one waiting.
     last_visited: usize,
     pub(super) history: History,
+    /// The seat with whose end the room closes.
+    pub(super) host: Option<ConnId>,
+    /// Its host has left, and its members are leaving.
+    pub(super) closing: bool,
     /// It waits in the list of rooms to be flushed.
     pub(super) dirty: bool,
     /// It waits in the list of rooms to be trimmed.
@@ -144,6 +148,8 @@ impl Room {
             channels: Vec::new(),
             last_visited: 0,
             history: History::default(),
+            host: None,
+            closing: false,
             dirty: false,
             touched: false,
         }

@@ -56,6 +56,15 @@ pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
         Event::PasswordWanted => push(out, &["ERR password-required\n"]),
         Event::LoginRefused(problem) | Event::Error(problem) => encode_problem(problem, out),
         Event::Greeting
+        | Event::NameKnown
+        | Event::NameFree
+        | Event::Seated(_)
+        | Event::AccountsBegin
+        | Event::Account { .. }
+        | Event::MailBegin
+        | Event::Mail(_)
+        | Event::MailArrived(_)
+        | Event::Kept { .. }
         | Event::DirectSent { .. }
         | Event::Joined(_)
         | Event::Left { departure: Departure::Moved, .. }
@@ -87,6 +96,14 @@ fn encode_problem(problem: Problem<'_>, out: &mut Vec<u8>) {
         Problem::NameTaken => "username-taken",
         Problem::Name(_) => "invalid-username",
         Problem::WrongPassword => "wrong-password",
+        Problem::TooManyAttempts => "too-many-attempts",
+        Problem::Busy => "busy",
+        Problem::TooManyAccounts => "too-many-accounts",
+        Problem::PasswordUnusable => "invalid-password",
+        Problem::RoomExists => "room-exists",
+        Problem::NoSuchRoom => "no-such-room",
+        Problem::TextTooLong => "text-too-long",
+        Problem::MailboxFull => "mailbox-full",
         Problem::AlreadyLoggedIn => "already-logged-in",
         Problem::MustLogin => "must-login-first",
         Problem::UserNotFound(name) => {
@@ -136,6 +153,18 @@ pub(super) fn encode_command(command: &Command<'_>, out: &mut Vec<u8>) -> Result
         Command::Ping => push(out, &["PING"]),
         Command::Direct { .. }
         | Command::Password(_)
+        | Command::Identify { .. }
+        | Command::Enter(_)
+        | Command::Register
+        | Command::SayAs { .. }
+        | Command::Send { .. }
+        | Command::Conversation { .. }
+        | Command::MarkRead(_)
+        | Command::DeleteMail(_)
+        | Command::Accounts
+        | Command::DeleteAccount
+        | Command::Subscribe(_)
+        | Command::Nothing
         | Command::Rename(_)
         | Command::Join(_)
         | Command::Leave
@@ -176,10 +205,12 @@ fn notice(rest: &str) -> Result<Event<'_>, DecodeError> {
     if rest == SHUTDOWN {
         return Ok(Event::ShuttingDown);
     }
+    if let Some(room) = rest.strip_suffix(CLOSED) {
+        return Ok(Event::RoomClosed(room.trim_ascii_end()));
+    }
     match split_word(rest) {
         (name, DISCONNECTED) => Ok(Event::Left { name, departure: Departure::Disconnected }),
         (count, MISSED) => count.parse().map(Event::Missed).map_err(|_| DecodeError::Unrecognized),
-        (room, CLOSED) => Ok(Event::RoomClosed(room)),
         _ => Err(DecodeError::Unrecognized),
     }
 }
@@ -192,6 +223,9 @@ fn problem(rest: &str) -> Result<Event<'_>, DecodeError> {
         "invalid-username" => Event::LoginRefused(Problem::Name(NameError::Character)),
         "wrong-password" => Event::LoginRefused(Problem::WrongPassword),
         "server-full" => Event::LoginRefused(Problem::ServerFull),
+        "too-many-attempts" => Event::LoginRefused(Problem::TooManyAttempts),
+        "busy" => Event::LoginRefused(Problem::Busy),
+        "mailbox-full" => Event::Error(Problem::MailboxFull),
         "password-required" => Event::PasswordWanted,
         "already-logged-in" => Event::Error(Problem::AlreadyLoggedIn),
         "must-login-first" => Event::Error(Problem::MustLogin),

@@ -24,6 +24,25 @@ pub enum Dialect {
     Line,
     /// Slash commands, for people with `nc` or `telnet`.
     Slash,
+    /// The handshake over TCP that gives out tokens for [`Dialect::Ucrp`].
+    Tcrp,
+    /// Chat in datagrams.
+    Ucrp,
+    /// Mailboxes, in typed binary frames.
+    Typed,
+    /// Structs as Go encodes them.
+    Gob,
+}
+
+/// How a dialect's bytes travel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Transport {
+    /// Over TCP, as they are.
+    Stream,
+    /// Over TCP, a frame a write, with a pause between two of them.
+    Paced,
+    /// A frame a UDP datagram.
+    Datagram,
 }
 
 /// What one call of a decoder found at the start of the bytes.
@@ -42,7 +61,8 @@ pub enum Frame<T> {
     Incomplete,
     /// A frame.
     Whole(T),
-    /// A frame that its sender must be told of; the stream goes on behind it.
+    /// A frame that its sender must be told of. The stream goes on behind it, unless the error
+    /// [ends it](DecodeError::ends_connection).
     Refused(DecodeError),
 }
 
@@ -58,6 +78,42 @@ pub enum DecodeError {
     /// Only a client sees this: the line is none that a server of the dialect sends.
     #[error("the line is not one of the dialect")]
     Unrecognized,
+    /// In [`Dialect::Tcrp`].
+    #[error(transparent)]
+    Tcrp(#[from] tcrp::FrameError),
+    /// In [`Dialect::Ucrp`].
+    #[error(transparent)]
+    Ucrp(#[from] ucrp::DatagramError),
+    /// In [`Dialect::Typed`].
+    #[error(transparent)]
+    Typed(#[from] typed::DecodeError),
+    /// In [`Dialect::Gob`].
+    #[error(transparent)]
+    Gob(#[from] gob::GobError),
+}
+
+impl DecodeError {
+    /// The cause as metrics and logs name it.
+    pub fn cause(&self) -> &'static str {
+        match self {
+            Self::LineTooLong => "line-too-long",
+            Self::InvalidUtf8 => "line-invalid-utf8",
+            Self::Unrecognized => "line-unrecognized",
+            Self::Tcrp(error) => error.cause(),
+            Self::Ucrp(error) => error.cause(),
+            Self::Typed(error) => error.cause(),
+            Self::Gob(error) => error.cause(),
+        }
+    }
+
+    /// Whether nothing behind it can be understood, so that the connection ends.
+    pub fn ends_connection(&self) -> bool {
+        match self {
+            Self::LineTooLong | Self::InvalidUtf8 | Self::Unrecognized | Self::Ucrp(_) => false,
+            Self::Tcrp(_) | Self::Typed(_) => true,
+            Self::Gob(error) => error.ends_stream(),
+        }
+    }
 }
 
 /// The client asked for something that its dialect has no words for.
@@ -65,86 +121,207 @@ pub enum DecodeError {
 #[error("the dialect cannot say this")]
 pub struct Unsayable;
 
-/// What a decoder remembers between two calls, one a connection and direction.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Decoder {
+/// Whether a text went into its frame.
+#[must_use = "what was cut is counted"]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fit {
+    /// All of it.
+    Whole,
+    /// The end is missing, and `…` stands in its place.
+    Cut,
+}
+
+/// What a codec remembers of a connection, on either side: what the next frame, or an answer, depends on.
+#[derive(Debug, Default)]
+pub struct Codec {
     /// The head of the current line was dropped for its length; so will the rest be.
     skipping: bool,
+    typed: typed::Decoder,
+    /// For the dialects that need more; absent until they do.
+    more: Option<Box<More>>,
+}
+
+#[derive(Debug)]
+enum More {
+    Tcrp(tcrp::Asked),
+    Gob(gob::Decoder),
 }
 
 impl Dialect {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 2] = [Self::Line, Self::Slash];
+    pub const ALL: [Self; 6] = [Self::Line, Self::Slash, Self::Tcrp, Self::Ucrp, Self::Typed, Self::Gob];
 
     /// The name used in configuration, logs and the table at the start.
     pub fn name(self) -> &'static str {
         match self {
             Self::Line => "line",
             Self::Slash => "slash",
+            Self::Tcrp => "tcrp",
+            Self::Ucrp => "ucrp",
+            Self::Typed => "typed",
+            Self::Gob => "gob",
+        }
+    }
+
+    /// How its bytes travel.
+    #[inline]
+    pub fn transport(self) -> Transport {
+        match self {
+            Self::Line | Self::Slash | Self::Tcrp | Self::Typed => Transport::Stream,
+            Self::Gob => Transport::Paced,
+            Self::Ucrp => Transport::Datagram,
         }
     }
 
     /// Whether a speaker sees its own messages in the room.
     pub fn echoes(self) -> bool {
         match self {
-            Self::Line => false,
             Self::Slash => true,
+            Self::Line | Self::Tcrp | Self::Ucrp | Self::Typed | Self::Gob => false,
+        }
+    }
+
+    /// Whether whoever comes in sees the notice of its own coming.
+    pub fn sees_itself_join(self) -> bool {
+        self.echoes()
+    }
+
+    /// Whether its users are in rooms; otherwise they have mailboxes only.
+    pub fn has_rooms(self) -> bool {
+        match self {
+            Self::Line | Self::Slash | Self::Ucrp | Self::Gob => true,
+            Self::Tcrp | Self::Typed => false,
         }
     }
 
     /// Whether a refused login ends the connection.
     pub fn closes_on_refused_login(self) -> bool {
         match self {
-            Self::Line => false,
+            Self::Slash | Self::Tcrp => true,
+            Self::Line | Self::Ucrp | Self::Typed | Self::Gob => false,
+        }
+    }
+
+    /// Whether a name that cannot be had is changed until it can, because the dialect has no way to refuse it.
+    pub fn yields_names(self) -> bool {
+        match self {
+            Self::Gob => true,
+            Self::Line | Self::Slash | Self::Tcrp | Self::Ucrp | Self::Typed => false,
+        }
+    }
+
+    /// Whether a name's password is asked for where it was not given; otherwise it has to come with the name.
+    pub fn asks_for_passwords(self) -> bool {
+        match self {
             Self::Slash => true,
+            Self::Line | Self::Tcrp | Self::Ucrp | Self::Typed | Self::Gob => false,
+        }
+    }
+
+    /// Whether the answer to a login lists the accounts.
+    pub fn lists_accounts_at_login(self) -> bool {
+        match self {
+            Self::Typed => true,
+            Self::Line | Self::Slash | Self::Tcrp | Self::Ucrp | Self::Gob => false,
         }
     }
 
     /// What the dialect demands of its users' names beyond what [`Name`](crate::chat::Name) does.
     pub fn check_name(self, name: &str) -> Result<(), NameError> {
         match self {
-            Self::Line => Ok(()),
             Self::Slash => slash::check_name(name),
+            Self::Line | Self::Tcrp | Self::Ucrp | Self::Typed | Self::Gob => Ok(()),
         }
     }
 
-    /// Decodes the first command in `bytes`, on the server.
+    /// Decodes the first command in `bytes`, on the server. [`Dialect::Ucrp`] has datagrams, which
+    /// [`ucrp::Datagram::decode`] reads: here all of it is skipped.
     #[inline]
     pub fn decode_command<'a>(
         self,
-        decoder: &mut Decoder,
+        codec: &mut Codec,
         phase: Phase,
         bytes: &'a [u8],
     ) -> Decoded<Command<'a>> {
         match self {
-            Self::Line => decoder.line(LINE_BYTES_MAX, bytes, line::command),
-            Self::Slash => decoder.line(LINE_BYTES_MAX, bytes, |line| slash::command(phase, line)),
+            Self::Line => codec.line(LINE_BYTES_MAX, bytes, line::command),
+            Self::Slash => codec.line(LINE_BYTES_MAX, bytes, |line| slash::command(phase, line)),
+            Self::Tcrp => tcrp::decode_command(codec, bytes),
+            Self::Ucrp => Decoded { consumed: bytes.len(), frame: Frame::Incomplete },
+            Self::Typed => typed::decode_command(&mut codec.typed, bytes),
+            Self::Gob => gob::decode_command(codec.gob(), phase, bytes),
         }
     }
 
-    /// Appends an event as the dialect says it, on the server; nothing, where it has no words for it.
+    /// Appends an event as the dialect says it, on the server; nothing, where it has no words for it. An entry of a list
+    /// is added to the list that `out` starts with, in the dialects whose lists are one frame.
     #[inline]
-    pub fn encode_event(self, event: &Event<'_>, out: &mut Vec<u8>) {
+    pub fn encode_event(self, codec: &Codec, event: &Event<'_>, out: &mut Vec<u8>) -> Fit {
         match self {
             Self::Line => line::encode_event(event, out),
             Self::Slash => slash::encode_event(event, out),
+            Self::Tcrp => tcrp::encode_event(codec, event, out),
+            Self::Ucrp => return ucrp::encode_event(event, out),
+            Self::Typed => return typed::encode_event(codec.typed.tags(), event, out),
+            Self::Gob => return gob::encode_event(event, out),
+        }
+        Fit::Whole
+    }
+
+    /// Appends what a peer is told whose frame was refused.
+    pub fn encode_refusal(self, codec: &Codec, phase: Phase, error: DecodeError, out: &mut Vec<u8>) {
+        match self {
+            Self::Line => line::encode_event(&text::refusal(phase, error), out),
+            Self::Slash => slash::encode_event(&text::refusal(phase, error), out),
+            Self::Tcrp => tcrp::encode_refusal(codec, error, out),
+            // Nobody knows whose datagram it was.
+            Self::Ucrp => {}
+            Self::Typed => typed::encode_refusal(codec.typed.tags(), error, out),
+            Self::Gob => gob::encode_refusal(error, out),
         }
     }
 
-    /// Appends a command as the dialect says it, on the client.
+    /// Appends a command as the dialect says it, on the client. The clients of [`Dialect::Tcrp`], [`Dialect::Ucrp`] and
+    /// [`Dialect::Typed`] need more than a command each: they use the modules of those names.
     pub fn encode_command(self, command: &Command<'_>, out: &mut Vec<u8>) -> Result<(), Unsayable> {
         match self {
             Self::Line => line::encode_command(command, out),
             Self::Slash => slash::encode_command(command, out),
+            Self::Gob => gob::encode_command(command, out),
+            Self::Tcrp | Self::Ucrp | Self::Typed => Err(Unsayable),
         }
     }
 
-    /// Decodes the first event in `bytes`, on the client.
+    /// Decodes the first event in `bytes`, on the client; as for [`Dialect::encode_command`].
     #[inline]
-    pub fn decode_event<'a>(self, decoder: &mut Decoder, bytes: &'a [u8]) -> Decoded<Event<'a>> {
+    pub fn decode_event<'a>(self, codec: &mut Codec, bytes: &'a [u8]) -> Decoded<Event<'a>> {
         match self {
-            Self::Line => decoder.line(SERVER_LINE_BYTES_MAX, bytes, line::event),
-            Self::Slash => slash::decode_event(decoder, bytes),
+            Self::Line => codec.line(SERVER_LINE_BYTES_MAX, bytes, line::event),
+            Self::Slash => slash::decode_event(codec, bytes),
+            Self::Gob => gob::decode_event(codec.gob(), bytes),
+            Self::Tcrp | Self::Ucrp | Self::Typed => {
+                Decoded { consumed: bytes.len(), frame: Frame::Refused(DecodeError::Unrecognized) }
+            }
         }
+    }
+}
+
+impl Codec {
+    fn gob(&mut self) -> &mut gob::Decoder {
+        if !matches!(self.more.as_deref(), Some(More::Gob(_))) {
+            self.more = Some(Box::new(More::Gob(gob::Decoder::default())));
+        }
+        match self.more.as_deref_mut() {
+            Some(More::Gob(decoder)) => decoder,
+            Some(More::Tcrp(_)) | None => unreachable!("it was just made"),
+        }
+    }
+
+    /// The bytes that the codec itself keeps, for whoever accounts for memory.
+    pub fn held_bytes(&self) -> usize {
+        self.more.as_deref().map_or(0, |more| size_of::<More>() + match more {
+            More::Tcrp(asked) => asked.held_bytes(),
+            More::Gob(decoder) => decoder.held_bytes(),
+        })
     }
 }

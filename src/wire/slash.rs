@@ -4,7 +4,7 @@
 //! two blanks. No text of a user can stand at the start of a line.
 
 use super::text::{is_word, push, push_visible, split_word};
-use super::{DecodeError, Decoded, Decoder, Frame, Unsayable};
+use super::{DecodeError, Decoded, Codec, Frame, Unsayable};
 use crate::chat::{
     Command, Departure, Event, NameError, Phase, Problem, RoomNameError, Secret, UnixSeconds, Usage,
 };
@@ -134,8 +134,17 @@ pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
             push(out, &[" was closed by its host\n"]);
         }
         Event::ShuttingDown => push(out, &["*** server shutting down\n"]),
-        // People have no command for it.
-        Event::Pong => {}
+        // People have no command for them.
+        Event::Pong
+        | Event::NameKnown
+        | Event::NameFree
+        | Event::Seated(_)
+        | Event::AccountsBegin
+        | Event::Account { .. }
+        | Event::MailBegin
+        | Event::Mail(_)
+        | Event::MailArrived(_)
+        | Event::Kept { .. } => {}
     }
 }
 
@@ -164,12 +173,20 @@ fn encode_problem(what: &str, problem: Problem<'_>, out: &mut Vec<u8>) {
             "Nickname can only contain letters, numbers, underscore and dash"
         }
         Problem::WrongPassword => "Wrong password",
+        Problem::TooManyAttempts => "Too many wrong passwords, try again later",
+        Problem::Busy => "Server is busy, try again later",
+        Problem::TooManyAccounts => "Too many accounts",
+        Problem::PasswordUnusable => "Invalid password",
+        Problem::RoomExists => "Room already exists",
+        Problem::NoSuchRoom => "No such room",
+        Problem::TextTooLong => "Text too long",
+        Problem::MailboxFull => "Mailbox is full",
         Problem::AlreadyLoggedIn => "Already logged in",
         Problem::MustLogin => "Enter a nickname first",
         Problem::UserNotFound(_) => "User not found",
         Problem::RoomName(RoomNameError::Empty) => "Room name is empty",
         Problem::RoomName(RoomNameError::TooLong) => "Room name is too long",
-        Problem::RoomName(RoomNameError::Character) => "Room name can not contain blanks",
+        Problem::RoomName(RoomNameError::Character) => "Room name can not contain that",
         Problem::AlreadyInRoom => "Already in that room",
         Problem::TooManyRooms => "Too many rooms",
         Problem::ServerFull => "Server is full",
@@ -204,7 +221,7 @@ pub(super) fn encode_command(command: &Command<'_>, out: &mut Vec<u8>) -> Result
         }
         Command::Rename(name) => ("/nick ", name),
         // The first `#` is taken for the prefix that people write, the room's own follow.
-        Command::Join(room) if is_word(room) => ("/join #", room),
+        Command::Join(room) if !room.is_empty() && room.trim_ascii() == room => ("/join #", room),
         Command::Leave => ("/leave", ""),
         Command::Rooms => ("/rooms", ""),
         Command::Users => ("/users", ""),
@@ -212,6 +229,18 @@ pub(super) fn encode_command(command: &Command<'_>, out: &mut Vec<u8>) -> Result
         Command::Help => ("/help", ""),
         Command::Quit => ("/quit", ""),
         Command::Login { password: Some(_), .. }
+        | Command::Identify { .. }
+        | Command::Enter(_)
+        | Command::Register
+        | Command::SayAs { .. }
+        | Command::Send { .. }
+        | Command::Conversation { .. }
+        | Command::MarkRead(_)
+        | Command::DeleteMail(_)
+        | Command::Accounts
+        | Command::DeleteAccount
+        | Command::Subscribe(_)
+        | Command::Nothing
         | Command::Say(_)
         | Command::Direct { .. }
         | Command::Join(_)
@@ -228,10 +257,10 @@ pub(super) fn encode_command(command: &Command<'_>, out: &mut Vec<u8>) -> Result
 
 /// Decodes the first event that a server sent. Events of several lines, and prompts that no line end follows, are
 /// recognized by their fixed texts.
-pub(super) fn decode_event<'a>(decoder: &mut Decoder, bytes: &'a [u8]) -> Decoded<Event<'a>> {
+pub(super) fn decode_event<'a>(codec: &mut Codec, bytes: &'a [u8]) -> Decoded<Event<'a>> {
     // The rest of a line that is being dropped starts like nothing in particular.
     let fixed: &[_] = match bytes.first() {
-        Some(b'W' | b'P' | b'A' | b'T') if !decoder.skipping => &[
+        Some(b'W' | b'P' | b'A' | b'T') if !codec.skipping => &[
             (GREETING, Frame::Whole(Event::Greeting)),
             (PASSWORD, Frame::Whole(Event::PasswordWanted)),
             (HELP, Frame::Whole(Event::Help)),
@@ -250,10 +279,10 @@ pub(super) fn decode_event<'a>(decoder: &mut Decoder, bytes: &'a [u8]) -> Decode
     }
     // The blanks tell a name in a list, which may look like anything, from a line of the server's own.
     if bytes.starts_with(INDENT.as_bytes()) {
-        return decoder
+        return codec
             .line(SERVER_LINE_BYTES_MAX, bytes, |line| listed(line).ok_or(DecodeError::Unrecognized));
     }
-    decoder.line(SERVER_LINE_BYTES_MAX, bytes, event)
+    codec.line(SERVER_LINE_BYTES_MAX, bytes, event)
 }
 
 fn event(line: &str) -> Result<Event<'_>, DecodeError> {
@@ -295,11 +324,13 @@ fn notice(rest: &str) -> Option<Event<'_>> {
     if rest == "server shutting down" {
         return Some(Event::ShuttingDown);
     }
+    if let Some(room) = rest.strip_suffix(" was closed by its host") {
+        return Some(Event::RoomClosed(room));
+    }
     let (first, words) = split_word(rest);
     match words {
         "joined the room" => Some(Event::Joined(first)),
         "left the room" => Some(Event::Left { name: first, departure: Departure::Moved }),
-        "was closed by its host" => Some(Event::RoomClosed(first)),
         "messages missed" => first.parse().ok().map(Event::Missed),
         _ => {
             let new = words.strip_prefix("is now known as ")?;
@@ -337,7 +368,7 @@ fn answer(line: &str) -> Option<Event<'_>> {
 /// An entry of a list. Its indentation was trimmed with the line.
 fn listed(line: &str) -> Option<Event<'_>> {
     if let Some(rest) = line.strip_prefix('#') {
-        let (name, members) = rest.strip_suffix(" users)")?.split_once(" (")?;
+        let (name, members) = rest.strip_suffix(" users)")?.rsplit_once(" (")?;
         return Some(Event::Room { name, members: members.parse().ok()? });
     }
     if let Some(count) = line.strip_prefix("… and ") {
@@ -355,6 +386,9 @@ fn parse_problem(text: &str) -> Option<Problem<'_>> {
     Some(match text {
         "Nickname already taken" => Problem::NameTaken,
         "Wrong password" => Problem::WrongPassword,
+        "Too many wrong passwords, try again later" => Problem::TooManyAttempts,
+        "Server is busy, try again later" => Problem::Busy,
+        "Mailbox is full" => Problem::MailboxFull,
         "Already logged in" => Problem::AlreadyLoggedIn,
         "Enter a nickname first" => Problem::MustLogin,
         "User not found" => Problem::UserNotFound(""),
@@ -372,7 +406,7 @@ fn parse_problem(text: &str) -> Option<Problem<'_>> {
         "Usage: /history [n]" => Problem::Usage(Usage::History),
         "Room name is empty" => Problem::RoomName(RoomNameError::Empty),
         "Room name is too long" => Problem::RoomName(RoomNameError::TooLong),
-        "Room name can not contain blanks" => Problem::RoomName(RoomNameError::Character),
+        "Room name can not contain that" => Problem::RoomName(RoomNameError::Character),
         "Nickname can only contain letters, numbers, underscore and dash" => {
             Problem::Name(NameError::Character)
         }

@@ -15,7 +15,7 @@
 //! the bounds in [`limits`](crate::limits) and refused beyond them before anything is kept for it.
 
 mod credentials;
-mod token;
+mod dialect;
 
 use std::fmt;
 use std::str::from_utf8;
@@ -24,11 +24,11 @@ use thiserror::Error;
 
 use super::Unsayable;
 use super::text::push;
-use crate::chat::Secret;
+use crate::chat::{Secret, Token};
 use crate::limits::{TCRP_PAYLOAD_BYTES_MAX, TCRP_ROOM_BYTES_MAX};
 
 pub use credentials::Credentials;
-pub use token::{TOKEN_TEXT_BYTES, Token, TokenText};
+pub(super) use dialect::{Asked, decode_command, encode_event, encode_refusal};
 
 /// Bytes of the header, which stands in front of every frame.
 pub const HEADER_BYTES: usize = 32;
@@ -82,6 +82,18 @@ pub enum FrameError {
 }
 
 impl FrameError {
+    /// The cause as metrics and logs name it.
+    pub fn cause(&self) -> &'static str {
+        match self {
+            Self::State(_) => "tcrp-state",
+            Self::Operation(_) => "tcrp-operation",
+            Self::PayloadTooLong => "tcrp-payload-too-long",
+            Self::RoomNotUtf8 => "tcrp-room-not-utf8",
+            Self::PayloadNotUtf8 => "tcrp-payload-not-utf8",
+            Self::PayloadUnreadable => "tcrp-payload-unreadable",
+        }
+    }
+
     /// What the client is told.
     pub fn refusal(self) -> Refusal {
         match self {

@@ -1,11 +1,22 @@
-//! What the text dialects share: lines, words, and text that stays on its line.
+//! What dialects share: lines, words, text that stays on its line, and the words for what the server itself has to say.
 
+use std::borrow::Cow;
+
+use arrayvec::ArrayString;
 use memchr::memchr;
 
-use super::{DecodeError, Decoded, Decoder, Frame};
-use crate::chat::is_disruptive;
+use super::{Codec, DecodeError, Decoded, Frame};
+use crate::chat::{Command, Event, NameError, Phase, Problem, RoomNameError, Usage, is_disruptive};
+use crate::limits::NAME_BYTES_MAX;
 
-impl Decoder {
+/// Who speaks where a dialect has no other way for the server to say something. No user can have the name.
+pub(super) const SERVER: &str = crate::chat::SERVER_NAME;
+/// What a direct message starts with in the dialects that have texts only.
+pub(super) const PRIVATE_COMMAND: &str = "/msg ";
+/// Behind the sender of a direct message, in the dialects that have nothing else to tell it by. Names have no blanks.
+const PRIVATE_MARK: &str = " (private)";
+
+impl Codec {
     /// Decodes one line of at most `bytes_max` bytes with its end.
     #[inline]
     pub(super) fn line<'a, T>(
@@ -46,6 +57,108 @@ impl Decoder {
             Err(error) => Frame::Refused(error),
         };
         Decoded { consumed, frame }
+    }
+}
+
+/// Understands a text in a dialect that has texts only: it is said in the room, or is a direct message.
+#[inline]
+pub(super) fn said(text: &str) -> Command<'_> {
+    if text.starts_with('/')
+        && let Some(rest) = text.strip_prefix(PRIVATE_COMMAND).or_else(|| text.strip_prefix("/pm "))
+    {
+        let (to, text) = split_word(rest.trim_ascii_start());
+        return Command::Direct { to, text };
+    }
+    Command::Say(text)
+}
+
+/// The sender of a direct message, marked as that.
+pub(super) struct Private(ArrayString<{ NAME_BYTES_MAX + PRIVATE_MARK.len() }>);
+
+impl Private {
+    pub(super) fn of(sender: &str) -> Self {
+        let mut marked = ArrayString::new();
+        // Names fit; another text would stay as it is.
+        if marked.try_push_str(sender).is_ok() && marked.try_push_str(PRIVATE_MARK).is_err() {
+            marked.clear();
+        }
+        Self(marked)
+    }
+
+    pub(super) fn strip(sender: &str) -> Option<&str> {
+        sender.strip_suffix(PRIVATE_MARK)
+    }
+}
+
+impl std::ops::Deref for Private {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What [`SERVER`] says of an event that a dialect has no frame for; nothing, where that is better.
+pub(super) fn told<'a>(event: &Event<'a>) -> Option<Cow<'a, str>> {
+    Some(match *event {
+        Event::YouRenamed(name) => format!("your name here is {name}").into(),
+        Event::Renamed { old, new } => format!("{old} is now known as {new}").into(),
+        Event::Missed(count) => format!("{count} messages missed").into(),
+        Event::ShuttingDown => "server shutting down".into(),
+        Event::LoginRefused(problem) | Event::Error(problem) => words(problem),
+        _ => return None,
+    })
+}
+
+/// A problem in words, for the dialects that have no word of their own for each.
+pub(super) fn words(problem: Problem<'_>) -> Cow<'_, str> {
+    match problem {
+        Problem::NameTaken => "the name is taken",
+        Problem::Name(NameError::TooShort { .. }) => "the name is too short",
+        Problem::Name(NameError::TooLong { max }) => return format!("the name is longer than {max}").into(),
+        Problem::Name(NameError::Character) => "the name has a character that names do not have",
+        Problem::WrongPassword => "wrong password",
+        Problem::TooManyAttempts => "too many wrong passwords; try again later",
+        Problem::Busy => "busy; try again later",
+        Problem::TooManyAccounts => "there are too many accounts",
+        Problem::PasswordUnusable => "this can not be a password",
+        Problem::AlreadyLoggedIn => "already logged in",
+        Problem::MustLogin => "not logged in",
+        Problem::UserNotFound(name) => return format!("there is no {name} here").into(),
+        Problem::RoomName(RoomNameError::Empty) => "the room has no name",
+        Problem::RoomName(RoomNameError::TooLong) => "the room's name is too long",
+        Problem::RoomName(RoomNameError::Character) => "the room's name has a character that names do not have",
+        Problem::AlreadyInRoom => "already in that room",
+        Problem::TooManyRooms => "there are too many rooms",
+        Problem::RoomExists => "there is such a room already",
+        Problem::NoSuchRoom => "there is no such room",
+        Problem::TextTooLong => "the text is too long",
+        Problem::MailboxFull => "the mailbox is full",
+        Problem::ServerFull => "the server is full",
+        Problem::UnknownCommand(_) => "unknown command",
+        Problem::Usage(Usage::Direct) => "usage: /msg <name> <text>",
+        Problem::Usage(Usage::Join) => "usage: /join <room>",
+        Problem::Usage(Usage::Rename) => "usage: /nick <name>",
+        Problem::Usage(Usage::History) => "usage: /history [n]",
+        Problem::LineTooLong => "the line is too long",
+        Problem::InvalidUtf8 => "the text is not UTF-8",
+        Problem::IdleTimeout => "nothing was heard for too long",
+        Problem::LoginTimeout => "no name was given for too long",
+        Problem::TooSlow => "too slow",
+    }
+    .into()
+}
+
+/// What a line that was refused is answered.
+pub(super) fn refusal(phase: Phase, error: DecodeError) -> Event<'static> {
+    let problem = match error {
+        DecodeError::LineTooLong => Problem::LineTooLong,
+        // Servers recognize every line; only its text can be wrong.
+        _ => Problem::InvalidUtf8,
+    };
+    match phase {
+        Phase::Login | Phase::Password => Event::LoginRefused(problem),
+        Phase::Chat => Event::Error(problem),
     }
 }
 

@@ -12,13 +12,17 @@
 //! A datagram is decoded whole or dropped whole; nothing is ever answered to a bad one. The server's two kinds cannot be
 //! taken for each other: the notice is 15 bytes, and a relay with its first byte, 95, has at least 96.
 
+mod dialect;
+
 use std::fmt;
 use std::str::from_utf8;
 
 use thiserror::Error;
 
-use super::Unsayable;
+use super::{Fit, Unsayable};
 use crate::limits::UCRP_DATAGRAM_BYTES_MAX;
+
+pub(super) use dialect::encode_event;
 
 const REGISTER: &str = "__REGISTER__";
 const LEAVE: &str = "__LEAVE__";
@@ -42,12 +46,23 @@ pub enum DatagramError {
     TooLong,
 }
 
+impl DatagramError {
+    /// The cause as metrics and logs name it.
+    pub fn cause(&self) -> &'static str {
+        match self {
+            Self::PastEnd => "ucrp-past-end",
+            Self::InvalidUtf8 => "ucrp-invalid-utf8",
+            Self::TooLong => "ucrp-too-long",
+        }
+    }
+}
+
 /// A client's datagram. UTF-8; nothing else has been checked. `Debug` leaves out the token.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Datagram<'a> {
     /// The room's name, at most 255 bytes, possibly none.
     pub room: &'a str,
-    /// Whatever stands in the token's place, at most 255 bytes, for [`Token::parse`](super::tcrp::Token::parse).
+    /// Whatever stands in the token's place, at most 255 bytes, for [`Token::parse`](crate::chat::Token::parse).
     pub token: &'a str,
     /// What it wants.
     pub message: Message<'a>,
@@ -135,16 +150,6 @@ pub enum Delivery<'a> {
     },
     /// The host closed the room.
     RoomClosed,
-}
-
-/// Whether a delivery went into its datagram.
-#[must_use = "what was cut is counted"]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Fit {
-    /// All of it.
-    Whole,
-    /// The end is missing, and `…` stands in its place.
-    Cut,
 }
 
 impl<'a> Delivery<'a> {

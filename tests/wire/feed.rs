@@ -1,9 +1,9 @@
-//! Feeds a decoder as a connection does: in pieces, keeping what is not consumed for the next one.
+//! Feeds a codec as a connection does: in pieces, keeping what is not consumed for the next one.
 
 use parlance::chat::{Command, Phase, Secret};
-use parlance::wire::{Decoded, Decoder, Dialect, Frame};
+use parlance::wire::{Decoded, Codec, Dialect, Frame};
 
-/// What a decoder makes of the pieces of a stream, each frame as text.
+/// What a codec makes of the pieces of a stream, each frame as text.
 fn feed<'p>(
     pieces: impl IntoIterator<Item = &'p [u8]>,
     mut decode: impl FnMut(&[u8]) -> Decoded<String>,
@@ -14,7 +14,7 @@ fn feed<'p>(
         buffer.extend_from_slice(piece);
         while !buffer.is_empty() {
             let Decoded { consumed, frame } = decode(&buffer);
-            assert!(consumed <= buffer.len(), "a decoder takes what is there");
+            assert!(consumed <= buffer.len(), "a codec takes what is there");
             match frame {
                 Frame::Incomplete if consumed == 0 => break,
                 Frame::Incomplete => {}
@@ -54,9 +54,9 @@ pub(crate) fn commands<'p>(
     mut phase: Phase,
     pieces: impl IntoIterator<Item = &'p [u8]>,
 ) -> Vec<String> {
-    let mut decoder = Decoder::default();
+    let mut codec = Codec::default();
     feed(pieces, |bytes| {
-        let found = dialect.decode_command(&mut decoder, phase, bytes);
+        let found = dialect.decode_command(&mut codec, phase, bytes);
         if matches!(found.frame, Frame::Whole(Command::Login { .. } | Command::Password(_))) {
             phase = Phase::Chat;
         }
@@ -66,8 +66,8 @@ pub(crate) fn commands<'p>(
 
 /// The events in a stream.
 pub(crate) fn events<'p>(dialect: Dialect, pieces: impl IntoIterator<Item = &'p [u8]>) -> Vec<String> {
-    let mut decoder = Decoder::default();
-    feed(pieces, |bytes| owned(dialect.decode_event(&mut decoder, bytes), |event| format!("{event:?}")))
+    let mut codec = Codec::default();
+    feed(pieces, |bytes| owned(dialect.decode_event(&mut codec, bytes), |event| format!("{event:?}")))
 }
 
 /// Checks that a stream decodes to the same, however it is cut: whole, byte by byte, and at each point in two.

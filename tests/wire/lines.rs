@@ -53,14 +53,14 @@ fn the_longest_line_and_the_one_beyond_are_told_apart_in_any_pieces() {
 
 #[test]
 fn of_a_line_too_long_nothing_is_kept() {
-    use parlance::wire::{Decoder, Frame};
-    let mut decoder = Decoder::default();
+    use parlance::wire::{Codec, Frame};
+    let mut codec = Codec::default();
     let endless = [b'x'; LINE_BYTES_MAX];
-    let first = Dialect::Line.decode_command(&mut decoder, Phase::Chat, &endless);
+    let first = Dialect::Line.decode_command(&mut codec, Phase::Chat, &endless);
     assert_eq!(first.consumed, endless.len());
     assert!(matches!(first.frame, Frame::Refused(_)));
     for _ in 0..3 {
-        let more = Dialect::Line.decode_command(&mut decoder, Phase::Chat, &endless);
+        let more = Dialect::Line.decode_command(&mut codec, Phase::Chat, &endless);
         assert_eq!((more.consumed, more.frame), (endless.len(), Frame::Incomplete));
     }
 }

@@ -30,6 +30,11 @@ pub struct Decoder {
 const EVERYTHING: u64 = u64::MAX;
 
 impl Decoder {
+    /// Bytes of the definitions that it keeps.
+    pub fn held_bytes(&self) -> usize {
+        self.types.held_bytes()
+    }
+
     /// Decodes the definitions at the start of `bytes`, and the value behind them.
     ///
     /// After an error that [ends the stream](GobError::ends_stream), all that follows is dropped.

@@ -1,6 +1,7 @@
 //! The encoder: each message as a fresh encoder of Go writes it, a definition and a value, within one read of the programs
 //! in use.
 
+use super::super::Fit;
 use super::Message;
 use crate::limits::{GOB_MESSAGE_BYTES_MAX, GOB_SENDER_BYTES_MAX};
 
@@ -16,19 +17,9 @@ const INTEGER_BYTES_MAX: usize = 9;
 /// In place of what was cut off.
 const ELLIPSIS: &str = "…";
 
-/// How much of a message [`encode`] wrote.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[must_use = "somebody may want to know that a text was cut"]
-pub enum Encoded {
-    /// All of it.
-    Whole,
-    /// The content, or the sender, was too long, and ends in `…` now.
-    Cut,
-}
-
 /// Appends a message: a definition and a value of at most [`GOB_MESSAGE_BYTES_MAX`] bytes together.
 #[inline]
-pub fn encode(message: &Message<'_>, out: &mut Vec<u8>) -> Encoded {
+pub fn encode(message: &Message<'_>, out: &mut Vec<u8>) -> Fit {
     let kind = Integer::signed(message.kind.number());
     let sender = Text::fitting(message.sender, GOB_SENDER_BYTES_MAX);
     // All but the length of the value, and the content.
@@ -57,7 +48,7 @@ pub fn encode(message: &Message<'_>, out: &mut Vec<u8>) -> Encoded {
         }
     }
     out.push(0);
-    if sender.cut || content.cut { Encoded::Cut } else { Encoded::Whole }
+    if sender.cut || content.cut { Fit::Cut } else { Fit::Whole }
 }
 
 /// As much of a content as fits, with all that is `around` it.

@@ -10,6 +10,7 @@
 //! allocation, and the definitions of a connection are bounded (`GOB_…` in [`limits`](crate::limits)).
 
 mod decode;
+mod dialect;
 mod encode;
 mod reader;
 mod types;
@@ -19,7 +20,8 @@ use std::fmt;
 use thiserror::Error;
 
 pub use decode::Decoder;
-pub use encode::{Encoded, encode};
+pub(super) use dialect::{decode_command, decode_event, encode_command, encode_event, encode_refusal};
+pub use encode::encode;
 
 /// A frame, in either direction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -173,6 +175,30 @@ pub enum GobError {
 }
 
 impl GobError {
+    /// The cause as metrics and logs name it.
+    pub fn cause(&self) -> &'static str {
+        match self {
+            Self::LengthMalformed => "gob-length-malformed",
+            Self::LengthOutOfRange => "gob-length-out-of-range",
+            Self::MessageTooLong => "gob-message-too-long",
+            Self::Empty => "gob-empty",
+            Self::Truncated => "gob-truncated",
+            Self::TrailingBytes => "gob-trailing-bytes",
+            Self::IntegerMalformed => "gob-integer-malformed",
+            Self::UnknownType => "gob-unknown-type",
+            Self::NotAMessage => "gob-not-a-message",
+            Self::WrongKind(_) => "gob-wrong-kind",
+            Self::UnknownField => "gob-unknown-field",
+            Self::InvalidUtf8 => "gob-invalid-utf8",
+            Self::TooDeep => "gob-too-deep",
+            Self::DefinitionMalformed => "gob-definition-malformed",
+            Self::TypeReserved => "gob-type-reserved",
+            Self::TypeInUse => "gob-type-in-use",
+            Self::TooManyTypes => "gob-too-many-types",
+            Self::TooManyFields => "gob-too-many-fields",
+        }
+    }
+
     /// Whether nothing behind it can be understood, so that the connection may as well be closed. Otherwise the gob
     /// message is dropped and the next one starts where its length says. (Values of a type whose definition was refused
     /// are refused too, each with [`UnknownType`](Self::UnknownType).)

@@ -77,6 +77,11 @@ pub(super) struct Types {
 }
 
 impl Types {
+    pub(super) fn held_bytes(&self) -> usize {
+        let fields: usize = self.types.iter().map(|known| size_of_val(&*known.fields)).sum();
+        self.types.capacity() * size_of::<Type>() + fields
+    }
+
     /// Where a type stands. It stays there, whatever is defined after it.
     #[inline]
     pub(super) fn index(&self, of: TypeId) -> Result<usize, GobError> {

@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::ser::{Formatter, Serializer};
 
-use super::{Content, FrameError, Refusal, Request, Token};
-use crate::chat::Secret;
+use super::{Content, FrameError, Refusal, Request};
+use crate::chat::{Secret, Token};
 
 /// Who asks. Borrowed from the request, unless the JSON has escapes. `Debug` does not show the password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials<'a> {
     /// The name; UTF-8, possibly empty, and not checked.
     pub username: Cow<'a, str>,
-    password: Option<Cow<'a, str>>,
+    pub(super) password: Option<Cow<'a, str>>,
 }
 
 impl Credentials<'_> {

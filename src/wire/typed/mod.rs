@@ -20,6 +20,7 @@
 //! What is not as it should be is a [`DecodeError`]: its sender is answered [`Reply::Error`] with the reason, and the
 //! connection ends, because nobody knows what the bytes behind it are.
 
+mod dialect;
 mod frame;
 mod message;
 mod object;
@@ -28,6 +29,7 @@ mod request;
 
 use thiserror::Error;
 
+pub(super) use dialect::{decode_command, encode_event, encode_refusal};
 pub use frame::HEADER_BYTES;
 pub use message::{Message, UnixMillis};
 pub use object::{Reader, TagSet, Token};
@@ -99,6 +101,27 @@ pub enum DecodeError {
     /// Bytes behind the object.
     #[error("bytes follow the object")]
     TrailingBytes,
+}
+
+impl DecodeError {
+    /// The cause as metrics and logs name it.
+    pub fn cause(&self) -> &'static str {
+        match self {
+            Self::PayloadTooLong => "typed-payload-too-long",
+            Self::PayloadMissing => "typed-payload-missing",
+            Self::WrongKind => "typed-wrong-kind",
+            Self::OutOfRange => "typed-out-of-range",
+            Self::UnknownTag(_) => "typed-unknown-tag",
+            Self::CutShort => "typed-cut-short",
+            Self::StringCutShort => "typed-string-cut-short",
+            Self::InvalidUtf8 => "typed-invalid-utf8",
+            Self::CountTooLarge => "typed-count-too-large",
+            Self::KeyNotString => "typed-key-not-string",
+            Self::NotChatMessage => "typed-not-chat-message",
+            Self::TooDeep => "typed-too-deep",
+            Self::TrailingBytes => "typed-trailing-bytes",
+        }
+    }
 }
 
 /// The frame would be longer than its bound; nothing was appended.

@@ -250,6 +250,26 @@ impl<'a> Iterator for Users<'a> {
     }
 }
 
+/// Which list a frame carries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum EntriesKind {
+    Names,
+    Messages,
+    Users,
+}
+
+impl EntriesKind {
+    /// That of the frame at the start of `out`.
+    pub(super) fn of(out: &[u8]) -> Option<Self> {
+        match out.first_chunk().map(|message_type| u64::from_be_bytes(*message_type)) {
+            Some(LOGGED_IN) => Some(Self::Names),
+            Some(MESSAGES) => Some(Self::Messages),
+            Some(USERS) => Some(Self::Users),
+            _ => None,
+        }
+    }
+}
+
 /// The last frame in `out`, to which entries are added.
 ///
 /// ```text
@@ -273,6 +293,13 @@ impl<'o> EntriesFrame<'o> {
         out.extend_from_slice(&frame::header(message_type, COUNTED_BYTES));
         push_counted(container, 0, out);
         Self { out, tags, start, count: 0 }
+    }
+
+    /// Takes the frame at the start of `out` up again.
+    fn resume(tags: TagSet, out: &'o mut Vec<u8>) -> Self {
+        let count_at = HEADER_BYTES + 1;
+        let count = out.get(count_at..).and_then(<[u8]>::first_chunk).map_or(0, |count| u32::from_be_bytes(*count));
+        Self { out, tags, start: 0, count }
     }
 
     /// Adds an entry of so many bytes.
@@ -306,6 +333,11 @@ impl<'o> NamesFrame<'o> {
         Self(EntriesFrame::begin(LOGGED_IN, tags.list(), tags, out))
     }
 
+    /// Takes up the frame that `out` starts with, and holds nothing behind it.
+    pub(super) fn resume(tags: TagSet, out: &'o mut Vec<u8>) -> Self {
+        Self(EntriesFrame::resume(tags, out))
+    }
+
     /// Adds a name to the frame, unless it would be too long.
     pub fn push(&mut self, name: &str) -> Result<(), TooLong> {
         self.0.push(string_bytes(name), |tags, out| push_string(tags, name, out))
@@ -322,6 +354,11 @@ impl<'o> MessagesFrame<'o> {
         Self(EntriesFrame::begin(MESSAGES, tags.list(), tags, out))
     }
 
+    /// Takes up the frame that `out` starts with, and holds nothing behind it.
+    pub(super) fn resume(tags: TagSet, out: &'o mut Vec<u8>) -> Self {
+        Self(EntriesFrame::resume(tags, out))
+    }
+
     /// Adds a message to the frame, unless it would be too long.
     pub fn push(&mut self, message: &Message<'_>) -> Result<(), TooLong> {
         self.0.push(message.bytes(self.0.tags), |tags, out| message.push(tags, out))
@@ -336,6 +373,11 @@ impl<'o> UsersFrame<'o> {
     /// Appends the frame without a user.
     pub fn begin(tags: TagSet, out: &'o mut Vec<u8>) -> Self {
         Self(EntriesFrame::begin(USERS, tags.dict(), tags, out))
+    }
+
+    /// Takes up the frame that `out` starts with, and holds nothing behind it.
+    pub(super) fn resume(tags: TagSet, out: &'o mut Vec<u8>) -> Self {
+        Self(EntriesFrame::resume(tags, out))
     }
 
     /// Adds a user to the frame, unless it would be too long.

@@ -1,0 +1,113 @@
+//! What is kept: each durable change to the state of the chat, as the engine emits it.
+//!
+//! Applying the same ops in the same order gives the same accounts, mailboxes, rooms and tokens.
+
+use core::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{OpId, PasswordHash, Token};
+
+/// One durable change. When it was made stands in its id.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Op {
+    /// Later ops have higher ids.
+    pub id: OpId,
+    /// What changed.
+    pub change: Change,
+}
+
+/// What an [`Op`] changes. Names are as typed, and were checked.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Change {
+    /// A name has an account from now on.
+    AccountCreated {
+        /// The name.
+        name: Box<str>,
+        /// What proves it.
+        password: PasswordHash,
+    },
+    /// An account has another hash: of another password, or of the same one made anew.
+    PasswordChanged {
+        /// The account.
+        name: Box<str>,
+        /// What proves it from now on.
+        password: PasswordHash,
+    },
+    /// An account is gone, with all messages from and to it.
+    AccountDeleted {
+        /// The account.
+        name: Box<str>,
+    },
+    /// A message went into a mailbox. Its id is the op's.
+    MailSent {
+        /// Who.
+        sender: Box<str>,
+        /// Whether that is an account, which finds it in its own mailbox.
+        sender_has_account: bool,
+        /// The account to whom.
+        recipient: Box<str>,
+        /// What.
+        content: Box<str>,
+        /// What the sender calls it, so that it is not sent twice.
+        key: Option<Box<str>>,
+    },
+    /// An account has read all that somebody sent to it.
+    MailRead {
+        /// The account.
+        reader: Box<str>,
+        /// From whom.
+        sender: Box<str>,
+    },
+    /// An account deleted a message: the sender for both, the recipient for itself.
+    MailDeleted {
+        /// The account.
+        by: Box<str>,
+        /// The message.
+        message: OpId,
+    },
+    /// Somebody said something in a room.
+    Said {
+        /// The room.
+        room: Box<str>,
+        /// Who.
+        sender: Box<str>,
+        /// What.
+        text: Box<str>,
+    },
+    /// A room was made by its host, who has a seat in it.
+    RoomMade {
+        /// The room.
+        room: Box<str>,
+        /// The host.
+        host: Seat,
+    },
+    /// Somebody got a seat in a room.
+    SeatTaken {
+        /// The room.
+        room: Box<str>,
+        /// Who.
+        seat: Seat,
+    },
+    /// Somebody gave a seat up.
+    SeatLeft {
+        /// Of which seat.
+        token: Token,
+    },
+    /// A room's host closed it: all its seats are gone.
+    RoomClosed {
+        /// The room.
+        room: Box<str>,
+    },
+}
+
+/// A membership that outlives connections: whoever shows the token has it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Seat {
+    /// Who.
+    pub name: Box<str>,
+    /// What proves it.
+    pub token: Token,
+    /// The address that it was issued to.
+    pub ip: IpAddr,
+}

@@ -1,0 +1,115 @@
+//! Wrong passwords, counted by name and by address: too many in a minute, and none is looked at for a while.
+
+use core::net::IpAddr;
+use std::collections::HashMap;
+use std::time::Duration;
+
+use ahash::RandomState;
+
+use crate::limits::{ATTEMPTS_KEPT_MAX, ATTEMPTS_MAX, ATTEMPTS_SECONDS};
+
+const WINDOW: Duration = Duration::from_secs(ATTEMPTS_SECONDS);
+
+/// Whose attempts are counted together.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+enum Whose {
+    /// A folded name.
+    Name(Box<str>),
+    /// An IPv4 address, or the first 64 bits of an IPv6 one: whoever has one of those addresses has all of them.
+    Network(u64),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    began: Duration,
+    wrong: u8,
+}
+
+#[derive(Debug)]
+pub(super) struct Attempts {
+    windows: HashMap<Whose, Window, RandomState>,
+}
+
+impl Whose {
+    fn network(ip: IpAddr) -> Self {
+        Self::Network(match ip.to_canonical() {
+            IpAddr::V4(ip) => u64::from(ip.to_bits()),
+            // No network has a zero in front, so that none is taken for an IPv4 address.
+            IpAddr::V6(ip) => (ip.to_bits() >> 64) as u64,
+        })
+    }
+}
+
+impl Attempts {
+    pub(super) fn new(hasher: RandomState) -> Self {
+        Self { windows: HashMap::with_hasher(hasher) }
+    }
+
+    /// Whether a password may be looked at.
+    pub(super) fn are_allowed(&self, folded: &str, ip: IpAddr, now: Duration) -> bool {
+        [Whose::Name(folded.into()), Whose::network(ip)].iter().all(|whose| {
+            self.windows.get(whose).is_none_or(|window| window.wrong < ATTEMPTS_MAX || window.is_over(now))
+        })
+    }
+
+    /// Counts a wrong password.
+    pub(super) fn count(&mut self, folded: &str, ip: IpAddr, now: Duration) {
+        if self.windows.len() >= ATTEMPTS_KEPT_MAX {
+            self.windows.retain(|_, window| !window.is_over(now));
+        }
+        for whose in [Whose::Name(folded.into()), Whose::network(ip)] {
+            if self.windows.len() >= ATTEMPTS_KEPT_MAX && !self.windows.contains_key(&whose) {
+                continue;
+            }
+            let window = self.windows.entry(whose).or_insert(Window { began: now, wrong: 0 });
+            if window.is_over(now) {
+                *window = Window { began: now, wrong: 0 };
+            }
+            window.wrong = window.wrong.saturating_add(1);
+            if window.wrong == ATTEMPTS_MAX {
+                // From the last one on, so that the wait is a whole one.
+                window.began = now;
+            }
+        }
+    }
+}
+
+impl Window {
+    fn is_over(&self, now: Duration) -> bool {
+        now.saturating_sub(self.began) >= WINDOW
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn five_in_a_minute_are_too_many_for_a_name_and_for_an_address() {
+        let second = Duration::from_secs;
+        let [one, other] = [[10, 0, 0, 1], [10, 0, 0, 2]].map(IpAddr::from);
+        let mut attempts = Attempts::new(RandomState::with_seeds(1, 2, 3, 4));
+        for at in 0..4 {
+            attempts.count("alice", one, second(at));
+        }
+        assert!(attempts.are_allowed("alice", one, second(4)));
+        attempts.count("alice", one, second(10));
+        assert!(!attempts.are_allowed("alice", other, second(11)), "the name");
+        assert!(!attempts.are_allowed("bob", one, second(11)), "the address");
+        assert!(attempts.are_allowed("bob", other, second(11)));
+        assert!(!attempts.are_allowed("alice", other, second(69)));
+        assert!(attempts.are_allowed("alice", one, second(70)));
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_and_forgotten() {
+        let mut attempts = Attempts::new(RandomState::with_seeds(1, 2, 3, 4));
+        let ip = |index: u32| IpAddr::from(index.to_be_bytes());
+        for index in 0..20_000 {
+            attempts.count(&index.to_string(), ip(index), Duration::ZERO);
+        }
+        assert_eq!(attempts.windows.len(), ATTEMPTS_KEPT_MAX);
+        attempts.count("late", ip(7), WINDOW);
+        assert_eq!(attempts.windows.len(), 2);
+    }
+}

@@ -1,0 +1,376 @@
+//! What is kept of people: accounts and their mailboxes. It changes by [`Change`]s only, so that the same changes in the
+//! same order give the same ledger. (Rooms and seats change by them too; they are where their members are.)
+//!
+//! A message is stored once. Each of its two people who has an account sees it in the conversation with the other: the
+//! recipient always, the sender if it was sent from an account. Whoever had no account then does not find it later under
+//! an account of that name.
+
+use std::collections::{BTreeMap, HashMap};
+
+use ahash::RandomState;
+
+use crate::chat::{Change, Folded, Mail, Name, Op, OpId, PasswordHash};
+use crate::limits::{
+    ACCOUNTS_MAX, MAIL_BYTES_AROUND, MAIL_LISTED_BYTES_MAX, MAIL_TOTAL_BYTES_MAX, MAILBOX_BYTES_MAX,
+};
+
+/// An account, never used again after it. Later ones are higher.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(super) struct AccountId(u32);
+
+#[derive(Debug)]
+pub(super) struct Account {
+    pub(super) name: Box<str>,
+    pub(super) password: PasswordHash,
+    /// By the folded name of the other.
+    conversations: HashMap<Box<str>, Conversation, RandomState>,
+    /// What its messages are counted for.
+    bytes: usize,
+}
+
+/// What one account sees of its messages with somebody. Never empty.
+#[derive(Debug, Default)]
+struct Conversation {
+    /// The other's name, as it was typed last.
+    other: Box<str>,
+    /// Oldest first.
+    letters: Vec<OpId>,
+    unread: u32,
+}
+
+#[derive(Debug)]
+struct Letter {
+    sender: Box<str>,
+    recipient: Box<str>,
+    content: Box<str>,
+    /// Who sees it: the sender's account, the recipient's. A message to oneself is seen by its recipient alone.
+    seen_by: [Option<AccountId>; 2],
+    /// What its sender calls it.
+    key: Option<(AccountId, Box<str>)>,
+    unread: bool,
+}
+
+const SENDER: usize = 0;
+const RECIPIENT: usize = 1;
+
+#[derive(Debug)]
+pub(super) struct Ledger {
+    accounts: BTreeMap<AccountId, Account>,
+    by_name: HashMap<Box<str>, AccountId, RandomState>,
+    letters: HashMap<OpId, Letter, RandomState>,
+    /// What senders called their messages.
+    by_key: HashMap<(AccountId, Box<str>), OpId, RandomState>,
+    next_account: u32,
+    /// What all letters are counted for.
+    bytes: usize,
+    hasher: RandomState,
+}
+
+fn fold(name: &str) -> Option<Folded> {
+    Name::parse(name).ok().map(|(_, folded)| folded)
+}
+
+fn counted(content: &str) -> usize {
+    MAIL_BYTES_AROUND + content.len()
+}
+
+impl Ledger {
+    pub(super) fn new(hasher: &RandomState) -> Self {
+        Self {
+            accounts: BTreeMap::new(),
+            by_name: HashMap::with_hasher(hasher.clone()),
+            letters: HashMap::with_hasher(hasher.clone()),
+            by_key: HashMap::with_hasher(hasher.clone()),
+            next_account: 0,
+            bytes: 0,
+            hasher: hasher.clone(),
+        }
+    }
+
+    /// The account of a folded name.
+    pub(super) fn find(&self, folded: &str) -> Option<AccountId> {
+        self.by_name.get(folded).copied()
+    }
+
+    /// An account by its id, unless it is gone.
+    pub(super) fn account(&self, id: AccountId) -> Option<&Account> {
+        self.accounts.get(&id)
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.accounts.len() >= ACCOUNTS_MAX
+    }
+
+    /// Everybody whom an account can list, with how many messages of theirs it has not read: the accounts, oldest first,
+    /// then those who wrote to it without one.
+    pub(super) fn listed_by(&self, reader: Option<AccountId>) -> impl Iterator<Item = (&str, u32)> {
+        let reader = reader.and_then(|id| self.account(id));
+        let accounts = self.accounts.values().map(move |account| {
+            let unread = reader.and_then(|reader| {
+                let folded = fold(&account.name)?;
+                Some(reader.conversations.get(&*folded)?.unread)
+            });
+            (&*account.name, unread.unwrap_or(0))
+        });
+        let others = reader.into_iter().flat_map(|reader| {
+            let strangers =
+                reader.conversations.iter().filter(|(folded, _)| !self.by_name.contains_key(&***folded));
+            let mut strangers: Vec<_> =
+                strangers.map(|(_, conversation)| (&*conversation.other, conversation.unread)).collect();
+            strangers.sort_unstable();
+            strangers
+        });
+        accounts.chain(others)
+    }
+
+    /// The names of all accounts, oldest first.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.accounts.values().map(|account| &*account.name)
+    }
+
+    /// What was sent by an account with a key of its own.
+    pub(super) fn sent_with(&self, sender: AccountId, key: &str) -> Option<OpId> {
+        self.by_key.get(&(sender, key.into())).copied()
+    }
+
+    /// Whether a message has space in the mailboxes that it would be in.
+    pub(super) fn has_space(&self, sender: Option<AccountId>, recipient: AccountId, content: &str) -> bool {
+        let bytes = counted(content);
+        let fits = |id| self.account(id).is_none_or(|account| account.bytes + bytes <= MAILBOX_BYTES_MAX);
+        self.bytes + bytes <= MAIL_TOTAL_BYTES_MAX && fits(recipient) && sender.is_none_or(fits)
+    }
+
+    /// What an account sees of a conversation before a message, oldest first: so many of the newest, and no more than an
+    /// answer holds. Each comes with its id.
+    pub(super) fn conversation(
+        &self,
+        reader: AccountId,
+        with: &str,
+        before: Option<OpId>,
+        count: usize,
+    ) -> impl Iterator<Item = (OpId, Mail<'_>)> {
+        let conversation = self.account(reader).and_then(|account| account.conversations.get(with));
+        let letters = conversation.map_or(&[][..], |conversation| &conversation.letters);
+        let end = before.map_or(letters.len(), |before| letters.partition_point(|&id| id < before));
+        let mut bytes = 0;
+        let fits = |id: &&OpId| {
+            bytes += self.letters.get(id).map_or(0, |letter| counted(&letter.content));
+            bytes <= MAIL_LISTED_BYTES_MAX
+        };
+        let start = end - letters[..end].iter().rev().take(count).take_while(fits).count();
+        letters[start..end].iter().filter_map(|&id| Some((id, self.mail(id)?)))
+    }
+
+    /// A message, without the text of its id.
+    pub(super) fn mail(&self, id: OpId) -> Option<Mail<'_>> {
+        let Letter { sender, recipient, content, unread, .. } = self.letters.get(&id)?;
+        Some(Mail { id: "", at: id.at(), sender, recipient, content, unread: *unread })
+    }
+
+    /// Whether an account can delete a message: it sees it.
+    pub(super) fn sees(&self, account: AccountId, id: OpId) -> bool {
+        self.letters.get(&id).is_some_and(|letter| letter.seen_by.contains(&Some(account)))
+    }
+
+    /// How many messages of somebody's an account has not read.
+    pub(super) fn unread(&self, reader: AccountId, sender: &str) -> u32 {
+        let conversation = self.account(reader).and_then(|account| account.conversations.get(sender));
+        conversation.map_or(0, |conversation| conversation.unread)
+    }
+
+    /// Carries out an op, as far as it is about accounts and mailboxes.
+    pub(super) fn apply(&mut self, op: &Op) {
+        match &op.change {
+            Change::AccountCreated { name, password } => self.create(name, password),
+            Change::PasswordChanged { name, password } => {
+                if let Some(account) = self.id_of(name).and_then(|id| self.accounts.get_mut(&id)) {
+                    account.password = password.clone();
+                }
+            }
+            Change::AccountDeleted { name } => self.delete_account(name),
+            Change::MailSent { sender, sender_has_account, recipient, content, key } => {
+                let sender_id = if *sender_has_account { self.id_of(sender) } else { None };
+                let Some(recipient_id) = self.id_of(recipient) else { return };
+                let key = sender_id.zip(key.clone());
+                let letter = Letter {
+                    sender: sender.clone(),
+                    recipient: recipient.clone(),
+                    content: content.clone(),
+                    seen_by: [sender_id.filter(|&sender| sender != recipient_id), Some(recipient_id)],
+                    key,
+                    unread: true,
+                };
+                self.send(op.id, letter);
+            }
+            Change::MailRead { reader, sender } => {
+                if let (Some(reader), Some(sender)) = (self.id_of(reader), fold(sender)) {
+                    self.mark_read(reader, &sender);
+                }
+            }
+            Change::MailDeleted { by, message } => {
+                if let Some(by) = self.id_of(by) {
+                    self.delete_letter(by, *message);
+                }
+            }
+            Change::Said { .. }
+            | Change::RoomMade { .. }
+            | Change::SeatTaken { .. }
+            | Change::SeatLeft { .. }
+            | Change::RoomClosed { .. } => {}
+        }
+    }
+
+    fn id_of(&self, name: &str) -> Option<AccountId> {
+        self.find(&*fold(name)?)
+    }
+
+    fn create(&mut self, name: &str, password: &PasswordHash) {
+        let Some(folded) = fold(name) else { return };
+        if self.by_name.contains_key(&*folded) {
+            return;
+        }
+        let id = AccountId(self.next_account);
+        self.next_account += 1;
+        self.by_name.insert(folded.as_str().into(), id);
+        let conversations = HashMap::with_hasher(self.hasher.clone());
+        let account = Account { name: name.into(), password: password.clone(), conversations, bytes: 0 };
+        self.accounts.insert(id, account);
+    }
+
+    fn send(&mut self, id: OpId, letter: Letter) {
+        let bytes = counted(&letter.content);
+        let (Some(sender), Some(recipient)) = (fold(&letter.sender), fold(&letter.recipient)) else { return };
+        if let Some(account) = letter.seen_by[RECIPIENT].and_then(|id| self.accounts.get_mut(&id)) {
+            let conversation = account.converse(&sender, &letter.sender);
+            conversation.letters.push(id);
+            conversation.unread += 1;
+            account.bytes += bytes;
+        }
+        if let Some(account) = letter.seen_by[SENDER].and_then(|id| self.accounts.get_mut(&id))
+        {
+            account.converse(&recipient, &letter.recipient).letters.push(id);
+            account.bytes += bytes;
+        }
+        if let Some(key) = &letter.key {
+            self.by_key.insert(key.clone(), id);
+        }
+        self.bytes += bytes;
+        self.letters.insert(id, letter);
+    }
+
+    fn mark_read(&mut self, reader: AccountId, sender: &str) {
+        let Some(account) = self.accounts.get_mut(&reader) else { return };
+        let Some(conversation) = account.conversations.get_mut(sender) else { return };
+        conversation.unread = 0;
+        for id in &conversation.letters {
+            if let Some(letter) = self.letters.get_mut(id)
+                && letter.seen_by[RECIPIENT] == Some(reader)
+            {
+                letter.unread = false;
+            }
+        }
+    }
+
+    /// By its sender, for both; by its recipient, from its own view.
+    fn delete_letter(&mut self, by: AccountId, id: OpId) {
+        let Some(letter) = self.letters.get(&id) else { return };
+        if letter.seen_by[SENDER] == Some(by) {
+            self.hide(id, RECIPIENT);
+            self.hide(id, SENDER);
+        } else if letter.seen_by[RECIPIENT] == Some(by) {
+            self.hide(id, RECIPIENT);
+        }
+    }
+
+    /// Takes a message out of one of its two views; with the last one it is gone.
+    fn hide(&mut self, id: OpId, whose: usize) {
+        let Some(letter) = self.letters.get_mut(&id) else { return };
+        if let Some(viewer) = letter.seen_by[whose].take()
+            && let Some(account) = self.accounts.get_mut(&viewer)
+        {
+            let other = if whose == SENDER { &letter.recipient } else { &letter.sender };
+            account.bytes -= counted(&letter.content);
+            if let Some(folded) = fold(other)
+                && let Some(conversation) = account.conversations.get_mut(&*folded)
+            {
+                conversation.letters.retain(|&other| other != id);
+                conversation.unread -= u32::from(letter.unread && whose == RECIPIENT);
+                if conversation.letters.is_empty() {
+                    account.conversations.remove(&*folded);
+                }
+            }
+        }
+        if letter.seen_by == [None, None] {
+            if let Some(key) = &letter.key {
+                self.by_key.remove(key);
+            }
+            self.bytes -= counted(&letter.content);
+            self.letters.remove(&id);
+        }
+    }
+
+    fn delete_account(&mut self, name: &str) {
+        let Some(folded) = fold(name) else { return };
+        let Some(id) = self.by_name.remove(&*folded) else { return };
+        // Its own conversations, and what others still have of it.
+        let own = self.accounts.get(&id).into_iter().flat_map(|account| account.conversations.values());
+        let of_others =
+            self.accounts.values().filter_map(|account| account.conversations.get(&*folded));
+        let letters: Vec<OpId> = own.chain(of_others).flat_map(|c| c.letters.iter().copied()).collect();
+        for letter_id in letters {
+            let Some(letter) = self.letters.get(&letter_id) else { continue };
+            let was_sent_by = letter.seen_by[SENDER] == Some(id);
+            let was_sent_to = fold(&letter.recipient).is_some_and(|recipient| recipient == folded);
+            if was_sent_by || was_sent_to {
+                self.hide(letter_id, RECIPIENT);
+                self.hide(letter_id, SENDER);
+            }
+        }
+        self.accounts.remove(&id);
+    }
+
+    /// Walks everything and panics where an invariant does not hold. For tests.
+    pub(super) fn check_invariants(&self) {
+        assert_eq!(self.accounts.len(), self.by_name.len());
+        let mut views = 0;
+        for (&id, account) in &self.accounts {
+            let mut bytes = 0;
+            for (folded, conversation) in &account.conversations {
+                assert!(!conversation.letters.is_empty(), "a conversation has messages");
+                assert!(conversation.letters.is_sorted());
+                assert_eq!(fold(&conversation.other).as_deref(), Some(&**folded));
+                let mut unread = 0;
+                for letter in &conversation.letters {
+                    let letter = &self.letters[letter];
+                    assert!(letter.seen_by.contains(&Some(id)));
+                    unread += u32::from(letter.unread && letter.seen_by[RECIPIENT] == Some(id));
+                    bytes += counted(&letter.content);
+                    views += 1;
+                }
+                assert_eq!(unread, conversation.unread);
+            }
+            assert_eq!(bytes, account.bytes);
+        }
+        let seen = |letter: &Letter| match letter.seen_by {
+            [None, None] => panic!("somebody sees each message"),
+            [Some(_), Some(_)] => 2,
+            [Some(_), None] | [None, Some(_)] => 1,
+        };
+        assert_eq!(views, self.letters.values().map(seen).sum::<usize>());
+        assert_eq!(self.bytes, self.letters.values().map(|letter| counted(&letter.content)).sum::<usize>());
+        for (key, id) in &self.by_key {
+            assert_eq!(self.letters[id].key.as_ref(), Some(key));
+        }
+    }
+}
+
+impl Account {
+    /// The conversation with somebody, whose name was typed so.
+    fn converse(&mut self, folded: &str, other: &str) -> &mut Conversation {
+        let conversation = self.conversations.entry(folded.into()).or_default();
+        if &*conversation.other != other {
+            conversation.other = other.into();
+        }
+        conversation
+    }
+}

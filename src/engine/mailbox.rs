@@ -1,0 +1,164 @@
+//! Direct messages: live to whoever is here, and into the mailbox of whoever has an account. And what one does with a
+//! mailbox.
+
+use super::Engine;
+use super::ledger::AccountId;
+use crate::chat::{Change, ConnId, Event, Mail, Name, OP_ID_BYTES, OpId, Problem, Usage};
+use crate::limits::{MAIL_KEY_BYTES_MAX, TEXT_BYTES_MAX};
+
+impl Engine {
+    /// The account that a connection speaks for. Whoever holds the name of an account has proved it.
+    fn account_of(&self, id: ConnId) -> Option<AccountId> {
+        let name = self.conn(id).name?;
+        let (_, folded) = Name::parse(name.as_str()).ok()?;
+        self.ledger.find(&folded)
+    }
+
+    /// A direct message from a dialect that shows it at once.
+    pub(super) fn direct(&mut self, id: ConnId, to: &str, text: &str) {
+        if to.is_empty() || text.is_empty() {
+            return self.reply(id, &Event::Error(Problem::Usage(Usage::Direct)));
+        }
+        match self.deliver(id, to, text, None) {
+            Ok((_, to)) => self.reply(id, &Event::DirectSent { to: to.as_str(), text }),
+            Err(problem) => self.reply(id, &Event::Error(problem)),
+        }
+    }
+
+    /// A message from a dialect of mailboxes; only one with a key is acknowledged.
+    pub(super) fn send(&mut self, id: ConnId, to: &str, text: &str, key: Option<&str>) {
+        match (self.deliver(id, to, text, key), key) {
+            (Ok((Some(mail), _)), Some(key)) => {
+                self.reply(id, &Event::Kept { key, id: mail.text(&mut [0; OP_ID_BYTES]) });
+            }
+            // Live only: nothing is kept, and nothing promised.
+            (Ok((None, _)), Some(_)) => self.reply(id, &Event::Error(Problem::UserNotFound(to))),
+            (Ok(_), None) => {}
+            (Err(problem), _) => self.reply(id, &Event::Error(problem)),
+        }
+    }
+
+    /// Delivers a message, and returns its id in the mailbox, if it is in one, and the recipient's name.
+    fn deliver<'a>(
+        &mut self,
+        id: ConnId,
+        to: &'a str,
+        text: &str,
+        key: Option<&str>,
+    ) -> Result<(Option<OpId>, Name), Problem<'a>> {
+        let unknown = Problem::UserNotFound(to);
+        let Some(sender) = self.conn(id).name else { return Err(Problem::MustLogin) };
+        let Ok((to_name, folded)) = Name::parse(to) else { return Err(unknown) };
+        let (account, holder) = (self.ledger.find(&folded), self.roster.holder(&folded));
+        if account.is_none() && (holder.is_none() || key.is_some()) {
+            return Err(unknown);
+        }
+        if text.len() > TEXT_BYTES_MAX || key.is_some_and(|key| key.len() > MAIL_KEY_BYTES_MAX) {
+            return Err(Problem::TextTooLong);
+        }
+        let sender_account = self.account_of(id);
+        if let (Some(account), Some(key)) = (sender_account, key)
+            && let Some(sent) = self.ledger.sent_with(account, key)
+        {
+            return Ok((Some(sent), to_name));
+        }
+        let mut kept = None;
+        let mut name = holder.and_then(|holder| self.conn(holder).name).unwrap_or(to_name);
+        if let Some(account) = account {
+            if !self.ledger.has_space(sender_account, account, text) {
+                return Err(Problem::MailboxFull);
+            }
+            if let Some(stored) = self.ledger.account(account)
+                && let Ok((stored, _)) = Name::parse(&stored.name)
+            {
+                name = stored;
+            }
+            kept = Some(self.commit(Change::MailSent {
+                sender: sender.as_str().into(),
+                sender_has_account: sender_account.is_some(),
+                recipient: name.as_str().into(),
+                content: text.into(),
+                key: key.map(Into::into),
+            }));
+        }
+        self.metrics.directs += 1;
+        if let (Some(account), Some(mail)) = (account, kept) {
+            self.tell_subscribers(account, mail);
+        }
+        if let Some(holder) = holder {
+            let at = self.now.unix.seconds();
+            self.reply(holder, &Event::Direct { sender: sender.as_str(), text, at });
+        }
+        Ok((kept, name))
+    }
+
+    fn tell_subscribers(&mut self, account: AccountId, id: OpId) {
+        let open = self.mailboxes.get(&account).cloned().unwrap_or_default();
+        for conn in open {
+            if self.conn(conn).more.as_ref().is_some_and(|more| more.subscribed) {
+                self.reply_with(conn, |engine, answer| {
+                    if let Some(mail) = engine.ledger.mail(id) {
+                        answer(&Event::MailArrived(Mail { id: id.text(&mut [0; OP_ID_BYTES]), ..mail }));
+                    }
+                });
+            }
+        }
+    }
+
+    pub(super) fn show_conversation(&mut self, id: ConnId, with: &str, before: Option<&str>, count: u32) {
+        self.reply_with(id, |engine, answer| {
+            answer(&Event::MailBegin);
+            let (Some(reader), Ok((_, folded))) = (engine.account_of(id), Name::parse(with)) else { return };
+            let before = match before.map(OpId::parse) {
+                // No message has that id: none is before it.
+                Some(None) => return,
+                Some(before) => before,
+                None => None,
+            };
+            for (mail_id, mail) in engine.ledger.conversation(reader, &folded, before, count as usize) {
+                answer(&Event::Mail(Mail { id: mail_id.text(&mut [0; OP_ID_BYTES]), ..mail }));
+            }
+        });
+    }
+
+    pub(super) fn mark_read(&mut self, id: ConnId, sender: &str) {
+        let (Some(reader), Ok((_, folded))) = (self.account_of(id), Name::parse(sender)) else { return };
+        if self.ledger.unread(reader, &folded) > 0
+            && let Some(name) = self.conn(id).name
+        {
+            self.commit(Change::MailRead { reader: name.as_str().into(), sender: sender.into() });
+        }
+    }
+
+    pub(super) fn delete_mail(&mut self, id: ConnId, mail: &str) {
+        let (Some(account), Some(message)) = (self.account_of(id), OpId::parse(mail)) else { return };
+        if self.ledger.sees(account, message)
+            && let Some(name) = self.conn(id).name
+        {
+            self.commit(Change::MailDeleted { by: name.as_str().into(), message });
+        }
+    }
+
+    pub(super) fn list_accounts(&mut self, id: ConnId) {
+        self.reply_with(id, |engine, answer| {
+            answer(&Event::AccountsBegin);
+            for (name, unread) in engine.ledger.listed_by(engine.account_of(id)) {
+                answer(&Event::Account { name, unread });
+            }
+        });
+    }
+
+    /// Deletes the account, and logs out whoever has its mailbox open. Who holds the name in a room keeps it.
+    pub(super) fn delete_account(&mut self, id: ConnId) {
+        let (Some(account), Some(name)) = (self.account_of(id), self.conn(id).name) else { return };
+        for open in self.mailboxes.get(&account).cloned().unwrap_or_default() {
+            self.leave_mailbox(open);
+        }
+        self.resumable.remove(&account);
+        self.commit(Change::AccountDeleted { name: name.as_str().into() });
+    }
+
+    pub(super) fn subscribe(&mut self, id: ConnId, on: bool) {
+        self.more_mut(id).subscribed = on;
+    }
+}

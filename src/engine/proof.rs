@@ -1,0 +1,259 @@
+//! Proving a name: which password is looked at for whom, and what happens then. Passwords are compared off the loop; the
+//! connection waits meanwhile, and whatever it sent stays where it is.
+
+use std::time::Duration;
+
+use super::ledger::AccountId;
+use super::{CloseReason, Engine};
+use crate::chat::{
+    Change, ConnId, Event, Folded, Name, PasswordHash, PasswordOutcome, PasswordTask, Problem, RoomName,
+    SERVER_NAME,
+};
+use crate::limits::{PASSWORD_BYTES_MAX, RESUME_SECONDS_MAX};
+
+/// A name, and what makes it the same as others.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    pub(super) name: Name,
+    pub(super) folded: Folded,
+}
+
+/// What a connection does once its password turns out to be right.
+#[derive(Clone, Debug)]
+pub(super) enum Then {
+    /// It is logged in, in the lobby.
+    LogIn,
+    /// It is logged in to its mailbox; without an account, that is made.
+    OpenMailbox,
+    /// It gets a seat in a room.
+    Enter {
+        /// Which.
+        room: RoomName,
+        /// Make it first.
+        making: bool,
+    },
+}
+
+/// A password that is being looked at.
+#[derive(Clone, Debug)]
+pub(super) struct Proof {
+    wanted: Wanted,
+    /// None: there was no account, and one is made.
+    account: Option<AccountId>,
+    then: Then,
+}
+
+impl Wanted {
+    /// Checks a name as a person may have it.
+    pub(super) fn parse(text: &str) -> Result<Self, Problem<'static>> {
+        let (name, folded) = Name::parse(text).map_err(Problem::Name)?;
+        if folded == *SERVER_NAME { Err(Problem::NameTaken) } else { Ok(Self { name, folded }) }
+    }
+}
+
+impl Engine {
+    /// Has a password looked at, if it may be.
+    pub(super) fn prove(&mut self, id: ConnId, wanted: Wanted, password: &str, then: Then) {
+        let account = self.ledger.find(&wanted.folded);
+        let against = account.and_then(|account| self.ledger.account(account)).map(|a| a.password.clone());
+        let ip = self.conn(id).ip;
+        let unusable = password.len() > PASSWORD_BYTES_MAX || (against.is_none() && password.is_empty());
+        let problem = if unusable {
+            Some(Problem::PasswordUnusable)
+        } else if !self.attempts.are_allowed(&wanted.folded, ip, self.now.monotonic) {
+            Some(Problem::TooManyAttempts)
+        } else if against.is_none() && self.ledger.is_full() {
+            Some(Problem::TooManyAccounts)
+        } else {
+            None
+        };
+        if let Some(problem) = problem {
+            return self.refuse_login(id, problem);
+        }
+        self.proof_serial = self.proof_serial.wrapping_add(1);
+        let serial = self.proof_serial;
+        self.more_mut(id).proof = Some((serial, Proof { wanted, account, then }));
+        self.conn_mut(id).proving = true;
+        self.password_tasks.push_back(PasswordTask { conn: id, serial, password: password.into(), against });
+    }
+
+    /// The next password to be looked at, off the loop; answer with [`Engine::password_compared`], or with
+    /// [`Engine::password_refused`] if too many wait.
+    pub fn next_password_task(&mut self) -> Option<PasswordTask> {
+        self.password_tasks.pop_front()
+    }
+
+    /// What came of a [`PasswordTask`]. Who asked may be gone.
+    pub fn password_compared(&mut self, id: ConnId, serial: u32, outcome: PasswordOutcome, now: crate::chat::Now) {
+        self.now = now;
+        let Some(proof) = self.take_proof(id, serial) else { return };
+        let Proof { wanted, account, then } = proof;
+        match outcome {
+            PasswordOutcome::Wrong => {
+                let ip = self.conn(id).ip;
+                self.attempts.count(&wanted.folded, ip, self.now.monotonic);
+                self.metrics.wrong_passwords += 1;
+                self.refuse_login(id, Problem::WrongPassword);
+            }
+            PasswordOutcome::Failed => self.refuse_login(id, Problem::Busy),
+            // The account was deleted, and perhaps made anew, while the password was compared.
+            PasswordOutcome::Right { .. } if self.ledger.find(&wanted.folded) != account => {
+                self.refuse_login(id, Problem::WrongPassword);
+            }
+            PasswordOutcome::Right { upgraded } => {
+                if let Some(password) = upgraded {
+                    self.commit(Change::PasswordChanged { name: wanted.name.as_str().into(), password });
+                }
+                self.proved(id, wanted, then);
+            }
+            PasswordOutcome::Hashed(hash) => self.make_account(id, wanted, hash, then),
+        }
+    }
+
+    /// A [`PasswordTask`] was not taken.
+    pub fn password_refused(&mut self, task: &PasswordTask) {
+        if self.take_proof(task.conn, task.serial).is_some() {
+            self.refuse_login(task.conn, Problem::Busy);
+        }
+    }
+
+    /// Ends the wait for a password, if it is this one that is waited for.
+    fn take_proof(&mut self, id: ConnId, serial: u32) -> Option<Proof> {
+        let conn = self.find(id)?;
+        let more = conn.more.as_mut()?;
+        let (_, proof) = more.proof.take_if(|(waiting, _)| *waiting == serial)?;
+        conn.proving = false;
+        if conn.throttled {
+            self.let_wait(id);
+        }
+        self.conn(id).closing.is_none().then_some(proof)
+    }
+
+    fn make_account(&mut self, id: ConnId, wanted: Wanted, password: PasswordHash, then: Then) {
+        // Somebody may have been faster, with the account or with the name.
+        if self.ledger.find(&wanted.folded).is_some() || self.roster.holder(&wanted.folded).is_some() {
+            return self.refuse_login(id, Problem::NameTaken);
+        }
+        if self.ledger.is_full() {
+            return self.refuse_login(id, Problem::TooManyAccounts);
+        }
+        self.commit(Change::AccountCreated { name: wanted.name.as_str().into(), password });
+        self.proved(id, wanted, then);
+    }
+
+    fn proved(&mut self, id: ConnId, wanted: Wanted, then: Then) {
+        match then {
+            Then::LogIn => self.log_in(id, wanted, None),
+            Then::OpenMailbox => self.open_mailbox(id, wanted),
+            Then::Enter { room, making } => self.take_seat(id, room, making, wanted),
+        }
+    }
+
+    // The mailbox dialect's way: who, then the password.
+
+    /// Notes whose password comes next.
+    pub(super) fn identify(&mut self, id: ConnId, name: &str, answered: bool) {
+        let wanted = match Wanted::parse(name) {
+            Ok(wanted) => wanted,
+            // In use, for whoever asks: no password of theirs opens it.
+            Err(Problem::NameTaken) if answered => return self.reply(id, &Event::NameKnown),
+            Err(problem) if answered => return self.reply(id, &Event::Error(problem)),
+            Err(_) => return,
+        };
+        let account = self.ledger.find(&wanted.folded);
+        self.more_mut(id).wanted = Some(wanted);
+        if answered {
+            let is_known = account.is_some() || self.roster.holder(&wanted.folded).is_some();
+            self.reply(id, &if is_known { Event::NameKnown } else { Event::NameFree });
+        } else if self.settings.ping_identity
+            && self.conn(id).name.is_none()
+            && account.is_some_and(|account| self.may_resume(id, account))
+        {
+            self.enter_mailbox(id, wanted);
+        }
+    }
+
+    fn may_resume(&self, id: ConnId, account: AccountId) -> bool {
+        self.resumable.get(&account).is_some_and(|&(ip, at)| {
+            let since = self.now.monotonic.saturating_sub(at);
+            ip == self.conn(id).ip && since <= Duration::from_secs(RESUME_SECONDS_MAX)
+        })
+    }
+
+    /// A password came for the name that was noted.
+    pub(super) fn password(&mut self, id: ConnId, password: &str) {
+        let wanted = self.conn(id).more.as_ref().and_then(|more| more.wanted);
+        let is_logged_in = self.conn(id).phase == crate::chat::Phase::Chat;
+        let Some(wanted) = wanted else {
+            let problem = if is_logged_in { Problem::AlreadyLoggedIn } else { Problem::MustLogin };
+            return self.reply(id, &Event::Error(problem));
+        };
+        if self.conn(id).dialect.has_rooms() {
+            if is_logged_in {
+                return self.reply(id, &Event::Error(Problem::AlreadyLoggedIn));
+            }
+            return self.prove(id, wanted, password, Then::LogIn);
+        }
+        // A name without an account is whoever holds it now.
+        if self.ledger.find(&wanted.folded).is_none() && self.roster.holder(&wanted.folded).is_some() {
+            return self.refuse_login(id, Problem::NameTaken);
+        }
+        self.prove(id, wanted, password, Then::OpenMailbox);
+    }
+
+    fn open_mailbox(&mut self, id: ConnId, wanted: Wanted) {
+        self.enter_mailbox(id, wanted);
+        self.reply_with(id, |engine, answer| {
+            answer(&Event::LoggedIn { name: wanted.name.as_str(), room: "" });
+            for name in engine.ledger.names() {
+                answer(&Event::Account { name, unread: 0 });
+            }
+        });
+    }
+
+    /// The connection speaks for an account from now on.
+    fn enter_mailbox(&mut self, id: ConnId, wanted: Wanted) {
+        let Some(account) = self.ledger.find(&wanted.folded) else { return };
+        self.leave_mailbox(id);
+        let Some(stored) = self.ledger.account(account) else { return };
+        // As it was first typed.
+        let name = Wanted::parse(&stored.name).map_or(wanted.name, |wanted| wanted.name);
+        let conn = self.conn_mut(id);
+        conn.name = Some(name);
+        conn.phase = crate::chat::Phase::Chat;
+        self.more_mut(id).account = Some(account);
+        self.mailboxes.entry(account).or_default().push(id);
+        self.note_resumable(id, account);
+        self.heard(id);
+    }
+
+    /// The connection speaks for its account no more.
+    pub(super) fn leave_mailbox(&mut self, id: ConnId) {
+        let Some(more) = &mut self.conn_mut(id).more else { return };
+        more.subscribed = false;
+        let Some(account) = more.account.take() else { return };
+        let conn = self.conn_mut(id);
+        conn.name = None;
+        conn.phase = crate::chat::Phase::Login;
+        if let Some(open) = self.mailboxes.get_mut(&account) {
+            open.retain(|&other| other != id);
+            if open.is_empty() {
+                self.mailboxes.remove(&account);
+            }
+        }
+        self.note_resumable(id, account);
+    }
+
+    fn note_resumable(&mut self, id: ConnId, account: AccountId) {
+        if self.settings.ping_identity && self.ledger.account(account).is_some() {
+            self.resumable.insert(account, (self.conn(id).ip, self.now.monotonic));
+        }
+    }
+
+    pub(super) fn refuse_login(&mut self, id: ConnId, problem: Problem<'_>) {
+        self.reply(id, &Event::LoginRefused(problem));
+        if self.conn(id).dialect.closes_on_refused_login() {
+            self.close(id, CloseReason::LoginRefused);
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! Seats: memberships that are spoken to in datagrams. A handshake gives one out with its token; whoever shows the token,
+//! from the address that it was given to, speaks with it. A seat is a connection without a socket of its own: a name, a
+//! cursor in its room, a deadline.
+
+use core::net::{IpAddr, SocketAddr};
+
+use super::intake::NewConnection;
+use super::membership::Owed;
+use super::proof::{Then, Wanted};
+use super::{CloseReason, Engine};
+use crate::chat;
+use crate::chat::{
+    Change, Command, ConnId, Entrance, Event, Folded, Name, Now, Phase, Problem, RoomId, RoomName, Token,
+};
+use crate::limits::{LOG_BACKLOG_DIVISOR, ROOMS_MAX, SEATS_MAX, SEATS_OF_NAME_MAX, UCRP_UNHEARD_BYTES_MAX};
+use crate::wire::ucrp::Datagram;
+use crate::wire::{DecodeError, Dialect, Transport};
+
+/// What a seat has beyond any other connection. The address that it was issued to is the connection's.
+#[derive(Clone, Debug)]
+pub(super) struct Seat {
+    token: Token,
+    /// Where its last datagram came from; nothing is sent before there was one.
+    address: Option<SocketAddr>,
+    /// Bytes sent there since.
+    unheard_bytes: u64,
+}
+
+/// Why a datagram that could be read is dropped. The causes as metrics and logs name them.
+const UNKNOWN_TOKEN: &str = "ucrp-unknown-token";
+const OTHER_ROOM: &str = "ucrp-other-room";
+const OTHER_ADDRESS: &str = "ucrp-other-address";
+const ROOM_BUSY: &str = "ucrp-room-busy";
+
+impl Engine {
+    /// A handshake asks for a seat.
+    pub(super) fn enter(&mut self, id: ConnId, entrance: &Entrance<'_>) {
+        let Entrance { room, making, name, password } = entrance;
+        let checked = RoomName::parse(room)
+            .map_err(Problem::RoomName)
+            .and_then(|room| Ok((room, Wanted::parse(name)?)))
+            .and_then(|(room, wanted)| {
+                self.check_entrance(id, &room, *making, &wanted.folded)?;
+                Ok((room, wanted))
+            });
+        let (room, wanted) = match checked {
+            Ok(checked) => checked,
+            Err(problem) => return self.refuse_login(id, problem),
+        };
+        if self.ledger.find(&wanted.folded).is_none() {
+            return self.take_seat(id, room, *making, wanted);
+        }
+        match password {
+            Some(password) => self.prove(id, wanted, password, Then::Enter { room, making: *making }),
+            None => self.refuse_login(id, Problem::WrongPassword),
+        }
+    }
+
+    /// Whether there can be such a seat: the one that the name has in the room already, or a new one.
+    fn check_entrance(
+        &self,
+        id: ConnId,
+        room: &RoomName,
+        making: bool,
+        folded: &Folded,
+    ) -> Result<Option<ConnId>, Problem<'static>> {
+        let there = self.rooms_by_name.get(room).copied();
+        match (there, making) {
+            (Some(_), true) => return Err(Problem::RoomExists),
+            (None, false) => return Err(Problem::NoSuchRoom),
+            (None, true) if self.rooms.len() >= ROOMS_MAX => return Err(Problem::TooManyRooms),
+            (None, true) | (Some(_), false) => {}
+        }
+        let ip = self.conn(id).ip;
+        let mut count = 0;
+        let mut own = None;
+        for holder in self.roster.all_holders(folded) {
+            let conn = self.conn(holder);
+            if conn.dialect.transport() != Transport::Datagram || conn.ip != ip {
+                return Err(Problem::NameTaken);
+            }
+            if conn.membership.is_some_and(|at| Some(at.room) == there) {
+                own = Some(holder);
+            }
+            count += 1;
+        }
+        if own.is_none() && count >= SEATS_OF_NAME_MAX {
+            return Err(Problem::NameTaken);
+        }
+        if own.is_none() && self.seats.len() >= SEATS_MAX {
+            return Err(Problem::ServerFull);
+        }
+        Ok(own)
+    }
+
+    /// Gives a handshake its seat, and ends it.
+    pub(super) fn take_seat(&mut self, id: ConnId, room: RoomName, making: bool, wanted: Wanted) {
+        // Once more: a password may have been compared meanwhile.
+        let token = match self.check_entrance(id, &room, making, &wanted.folded) {
+            Err(problem) => return self.refuse_login(id, problem),
+            Ok(Some(own)) => self.seat(own).map(|seat| seat.token),
+            Ok(None) => Some(self.make_seat(self.conn(id).ip, room, making, wanted)),
+        };
+        if let Some(token) = token {
+            self.reply(id, &Event::Seated(&token));
+        }
+        self.close(id, CloseReason::Served);
+    }
+
+    fn make_seat(&mut self, ip: IpAddr, room: RoomName, making: bool, wanted: Wanted) -> Token {
+        let token = Token::from_random(self.random.bytes());
+        let seat = NewConnection { dialect: Dialect::Ucrp, ip, phase: Phase::Chat, name: Some(wanted.name) };
+        let id = self.insert(seat);
+        self.more_mut(id).seat = Some(Seat { token, address: None, unheard_bytes: 0 });
+        self.seats.insert(token, id);
+        self.roster.hold(&wanted.folded, id);
+        let kept = chat::Seat { name: wanted.name.as_str().into(), token, ip };
+        let room_text: Box<str> = room.as_str().into();
+        let there = self.rooms_by_name.get(&room).copied();
+        let room_id = there.unwrap_or_else(|| self.make_room(room));
+        if making {
+            self.room_mut(room_id).host = Some(id);
+            self.commit(Change::RoomMade { room: room_text, host: kept });
+        } else {
+            self.commit(Change::SeatTaken { room: room_text, seat: kept });
+        }
+        self.enter_room(id, room_id);
+        self.publish(room_id, &Event::Joined(wanted.name.as_str()), Some(id));
+        self.heard(id);
+        token
+    }
+
+    fn seat(&self, id: ConnId) -> Option<&Seat> {
+        self.conn(id).more.as_ref()?.seat.as_ref()
+    }
+
+    fn seat_mut(&mut self, id: ConnId) -> Option<&mut Seat> {
+        self.conn_mut(id).more.as_mut()?.seat.as_mut()
+    }
+
+    /// Takes a datagram in. Nothing is ever answered to one that does not count.
+    pub fn datagram(&mut self, from: SocketAddr, bytes: &[u8], now: Now) {
+        self.now = now;
+        self.metrics.datagrams += 1;
+        if let Err(cause) = self.take_datagram(from, bytes) {
+            self.metrics.count_refused(cause);
+        }
+    }
+
+    fn take_datagram(&mut self, from: SocketAddr, bytes: &[u8]) -> Result<(), &'static str> {
+        let datagram = Datagram::decode(bytes).map_err(|error| DecodeError::Ucrp(error).cause())?;
+        let token = Token::parse(datagram.token).ok_or(UNKNOWN_TOKEN)?;
+        let id = self.seats.get(&token).copied().ok_or(UNKNOWN_TOKEN)?;
+        let conn = self.conn(id);
+        let room = conn.membership.map(|at| self.room(at.room)).ok_or(UNKNOWN_TOKEN)?;
+        if room.name.as_str() != datagram.room {
+            return Err(OTHER_ROOM);
+        }
+        if self.settings.seats_keep_address && from.ip().to_canonical() != conn.ip {
+            return Err(OTHER_ADDRESS);
+        }
+        let command = datagram.message.command();
+        // Nobody can be made to wait here: what would have others lag is dropped.
+        let is_busy = room.backlog() >= self.log_bytes_limit() / LOG_BACKLOG_DIVISOR;
+        if is_busy && matches!(command, Command::Say(_)) {
+            return Err(ROOM_BUSY);
+        }
+        if let Some(seat) = self.seat_mut(id) {
+            seat.address = Some(from);
+            seat.unheard_bytes = 0;
+        }
+        self.heard(id);
+        self.metrics.commands += 1;
+        self.execute(id, command);
+        Ok(())
+    }
+
+    /// Where datagrams for a connection go, if it is spoken to in datagrams and there is somewhere.
+    pub fn address_of(&self, id: ConnId) -> Option<SocketAddr> {
+        let seat = self.seat(id)?;
+        let address = seat.address?;
+        let is_proved = address.ip().to_canonical() == self.conn(id).ip;
+        (is_proved || seat.unheard_bytes < UCRP_UNHEARD_BYTES_MAX).then_some(address)
+    }
+
+    /// A datagram of so many bytes went to a seat's address.
+    pub(super) fn sent_datagram(&mut self, id: ConnId, bytes: usize) {
+        self.metrics.datagrams_sent += 1;
+        if let Some(seat) = self.seat_mut(id) {
+            seat.unheard_bytes += bytes as u64;
+        }
+    }
+
+    /// The socket for datagrams takes no more until [`Engine::datagrams_writable`].
+    pub fn datagrams_full(&mut self) {
+        self.datagrams_are_full = true;
+    }
+
+    /// It does again.
+    pub fn datagrams_writable(&mut self) {
+        if std::mem::take(&mut self.datagrams_are_full) {
+            for id in std::mem::take(&mut self.datagrams_waiting) {
+                if self.find(id).is_some() {
+                    self.writable(id);
+                }
+            }
+        }
+    }
+
+    /// Whether a seat is to be written to now. One without an address has nothing kept for it; while the socket is full,
+    /// it waits.
+    pub(super) fn is_seat_ready(&mut self, id: ConnId) -> bool {
+        if self.address_of(id).is_none() {
+            self.skip_to_head(id);
+            self.forget_outbox(id);
+            self.close_when_flushed(id);
+            return false;
+        }
+        if self.datagrams_are_full {
+            self.conn_mut(id).blocked = true;
+            self.datagrams_waiting.push(id);
+        }
+        !self.datagrams_are_full
+    }
+
+    /// A seat, if it is one, is given up: its token is nobody's. Returns whether its room closed with it.
+    pub(super) fn give_up_seat(&mut self, id: ConnId, room: RoomId) -> bool {
+        let Some(token) = self.seat(id).map(|seat| seat.token) else { return false };
+        self.seats.remove(&token);
+        // At the end of the server, it is kept; and a room that closes has said so for all.
+        if self.stopping || self.room(room).closing {
+            return false;
+        }
+        if self.room(room).host == Some(id) {
+            self.close_room(room);
+            return true;
+        }
+        self.commit(Change::SeatLeft { token });
+        false
+    }
+
+    /// The host has left: everybody is told, and has left too.
+    fn close_room(&mut self, id: RoomId) {
+        let room = self.room_mut(id);
+        room.host = None;
+        room.closing = true;
+        let name = room.name.clone();
+        self.commit(Change::RoomClosed { room: name.as_str().into() });
+        self.publish(id, &Event::RoomClosed(name.as_str()), None);
+        let members: Vec<_> = self.room(id).members().map(|member| member.conn).collect();
+        for member in members {
+            if self.conn(member).dialect.transport() == Transport::Datagram {
+                self.close(member, CloseReason::RoomClosed);
+            } else {
+                self.leave_room(member, Owed::Sent);
+                self.arrive_in_lobby(member);
+            }
+        }
+        self.drop_room_if_empty(id);
+    }
+
+    fn arrive_in_lobby(&mut self, id: ConnId) {
+        let Some(name) = self.conn(id).name else { return };
+        self.publish(RoomId::LOBBY, &Event::Joined(Name::as_str(&name)), None);
+        self.enter_room(id, RoomId::LOBBY);
+        self.reply(id, &Event::YouReturned(super::LOBBY));
+    }
+
+    /// Seats at present.
+    pub fn seat_count(&self) -> usize {
+        self.seats.len()
+    }
+}

@@ -1,0 +1,105 @@
+//! Structs as commands and events.
+
+use super::{Decoder, Kind, Message, encode};
+use crate::chat::{Command, Departure, Event, Phase, UnixSeconds};
+use crate::wire::text::{self, Private, SERVER};
+use crate::wire::{DecodeError, Decoded, Fit, Frame, Unsayable};
+
+/// Decodes the first command in `bytes`, on the server. Who has not joined does so with its first text.
+#[inline]
+pub(in crate::wire) fn decode_command<'a>(
+    decoder: &mut Decoder,
+    phase: Phase,
+    bytes: &'a [u8],
+) -> Decoded<Command<'a>> {
+    decoder.decode(bytes).map(|Message { kind, sender, content }| match (kind, phase) {
+        (Kind::Text, Phase::Chat) => text::said(content),
+        (Kind::Text, Phase::Login | Phase::Password) => Command::SayAs { name: sender, text: content },
+        (Kind::Join, Phase::Login | Phase::Password) => Command::Login { name: sender, password: None },
+        (Kind::Leave, _) => Command::Quit,
+        (Kind::Join, Phase::Chat) | (Kind::Other(_), _) => Command::Nothing,
+    })
+}
+
+/// Appends the struct for an event, or nothing. What the server itself has to say is a text from [`SERVER`].
+#[inline]
+pub(in crate::wire) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) -> Fit {
+    let (kind, sender, content) = match *event {
+        Event::Message { sender, text, at: _ } => (Kind::Text, sender, text),
+        Event::Direct { sender, text, at: _ } => {
+            return encode(&Message { kind: Kind::Text, sender: &Private::of(sender), content: text }, out);
+        }
+        Event::Joined(name) => (Kind::Join, name, ""),
+        Event::Left { name, departure: Departure::Moved | Departure::Disconnected } => {
+            (Kind::Leave, name, "")
+        }
+        _ => {
+            return match text::told(event) {
+                Some(text) => encode(&Message { kind: Kind::Text, sender: SERVER, content: &text }, out),
+                None => Fit::Whole,
+            };
+        }
+    };
+    encode(&Message { kind, sender, content }, out)
+}
+
+/// Appends why a message was dropped, as a text from [`SERVER`].
+pub(in crate::wire) fn encode_refusal(error: DecodeError, out: &mut Vec<u8>) {
+    let content = error.to_string();
+    // The reasons are short.
+    let _: Fit = encode(&Message { kind: Kind::Text, sender: SERVER, content: &content }, out);
+}
+
+/// Appends a command as a client sends it. A text that would be taken for a direct message is not sayable.
+pub(in crate::wire) fn encode_command(command: &Command<'_>, out: &mut Vec<u8>) -> Result<(), Unsayable> {
+    let private;
+    let (kind, sender, content) = match *command {
+        Command::Login { name, password: None } => (Kind::Join, name, ""),
+        Command::SayAs { name, text } => (Kind::Text, name, text),
+        Command::Say(text) if matches!(text::said(text), Command::Say(_)) => (Kind::Text, "", text),
+        Command::Direct { to, text } if text::is_word(to) => {
+            private = format!("{}{to} {text}", text::PRIVATE_COMMAND);
+            (Kind::Text, "", private.as_str())
+        }
+        Command::Quit => (Kind::Leave, "", ""),
+        _ => return Err(Unsayable),
+    };
+    match encode(&Message { kind, sender, content }, out) {
+        Fit::Whole => Ok(()),
+        Fit::Cut => Err(Unsayable),
+    }
+}
+
+/// Decodes the first event in `bytes`, on the client.
+#[inline]
+pub(in crate::wire) fn decode_event<'a>(decoder: &mut Decoder, bytes: &'a [u8]) -> Decoded<Event<'a>> {
+    let at = UnixSeconds::default();
+    let decoded = decoder.decode(bytes).map(|Message { kind, sender, content }| match kind {
+        Kind::Text => match Private::strip(sender) {
+            Some(sender) => Some(Event::Direct { sender, text: content, at }),
+            None => Some(Event::Message { sender, text: content, at }),
+        },
+        Kind::Join => Some(Event::Joined(sender)),
+        Kind::Leave => Some(Event::Left { name: sender, departure: Departure::Disconnected }),
+        Kind::Other(_) => None,
+    });
+    let frame = match decoded.frame {
+        Frame::Whole(Some(event)) => Frame::Whole(event),
+        Frame::Whole(None) => Frame::Refused(DecodeError::Unrecognized),
+        Frame::Incomplete => Frame::Incomplete,
+        Frame::Refused(error) => Frame::Refused(error),
+    };
+    Decoded { consumed: decoded.consumed, frame }
+}
+
+impl<'a> super::Decoded<'a> {
+    #[inline]
+    fn map<T>(self, map: impl FnOnce(Message<'a>) -> T) -> Decoded<T> {
+        let frame = match self.frame {
+            super::Frame::Incomplete => Frame::Incomplete,
+            super::Frame::Whole(message) => Frame::Whole(map(message)),
+            super::Frame::Refused(error) => Frame::Refused(DecodeError::Gob(error)),
+        };
+        Decoded { consumed: self.consumed, frame }
+    }
+}

@@ -1,0 +1,98 @@
+//! Requests as commands, events as replies.
+
+use super::reply::EntriesKind;
+use super::{Decoder, Frame as TypedFrame, Message, MessagesFrame, NamesFrame, Reply, Request, TagSet, TooLong};
+use super::{User, UsersFrame};
+use crate::chat::{Command, Event, Mail, Problem};
+use crate::wire::{DecodeError, Decoded, Fit, Frame, text};
+
+/// Decodes the first command in `bytes`, on the server. A type that no client sends is a sign of life.
+#[inline]
+pub(in crate::wire) fn decode_command<'a>(decoder: &mut Decoder, bytes: &'a [u8]) -> Decoded<Command<'a>> {
+    let super::Decoded { consumed, frame } = decoder.decode(bytes);
+    let frame = match frame {
+        TypedFrame::Incomplete => Frame::Incomplete,
+        TypedFrame::Whole(request) => Frame::Whole(command(request)),
+        TypedFrame::Ignored(_) => Frame::Whole(Command::Nothing),
+        TypedFrame::Refused(error) => Frame::Refused(DecodeError::Typed(error)),
+    };
+    Decoded { consumed, frame }
+}
+
+#[inline]
+fn command(request: Request<'_>) -> Command<'_> {
+    match request {
+        Request::LoginName(name) => Command::Identify { name, answered: true },
+        Request::Ping(Some(name)) => Command::Identify { name, answered: false },
+        Request::Ping(None) => Command::Nothing,
+        Request::LoginPassword(password) => Command::Password(password),
+        Request::Send { recipient: to, content: text } => Command::Send { to, text, key: None },
+        Request::SendKept { recipient: to, content: text, key } => Command::Send { to, text, key: Some(key) },
+        Request::MarkRead(sender) => Command::MarkRead(sender),
+        Request::ListMessages(with) => Command::Conversation { with, before: None, count: u32::MAX },
+        Request::History { other: with, before, count } => Command::Conversation { with, before, count },
+        Request::ListUsers => Command::Accounts,
+        Request::DeleteMessage(id) => Command::DeleteMail(id),
+        Request::DeleteAccount => Command::DeleteAccount,
+        Request::Subscribe(on) => Command::Subscribe(on),
+    }
+}
+
+/// Appends the reply for an event, or nothing: who did not ask is told nothing. An entry of a list is added to the frame
+/// that `out` starts with.
+#[inline]
+pub(in crate::wire) fn encode_event(tags: TagSet, event: &Event<'_>, out: &mut Vec<u8>) -> Fit {
+    let done = match *event {
+        Event::MailArrived(mail) => Reply::Message(mail.into()).encode(tags, out),
+        Event::Kept { key, id } => Reply::Kept { key, id }.encode(tags, out),
+        Event::NameKnown => Reply::NameKnown.encode(tags, out),
+        Event::NameFree => Reply::NameNew.encode(tags, out),
+        // The account's own name is no secret to whoever proved it; that it is taken is told like a wrong password,
+        // which older clients know.
+        Event::LoginRefused(Problem::WrongPassword | Problem::NameTaken) => {
+            Reply::LoginFailed.encode(tags, out)
+        }
+        Event::Error(
+            Problem::IdleTimeout | Problem::LoginTimeout | Problem::TooSlow | Problem::UnknownCommand(_),
+        ) => Ok(()),
+        Event::LoginRefused(problem) | Event::Error(problem) => {
+            Reply::Error(&text::words(problem)).encode(tags, out)
+        }
+        Event::LoggedIn { .. } => {
+            NamesFrame::begin(tags, out);
+            Ok(())
+        }
+        Event::AccountsBegin => {
+            UsersFrame::begin(tags, out);
+            Ok(())
+        }
+        Event::MailBegin => {
+            MessagesFrame::begin(tags, out);
+            Ok(())
+        }
+        Event::Account { name, unread } => match EntriesKind::of(out) {
+            Some(EntriesKind::Names) => NamesFrame::resume(tags, out).push(name),
+            Some(EntriesKind::Users) => UsersFrame::resume(tags, out).push(User { name, unread }),
+            Some(EntriesKind::Messages) | None => Ok(()),
+        },
+        Event::Mail(mail) => MessagesFrame::resume(tags, out).push(&mail.into()),
+        _ => Ok(()),
+    };
+    match done {
+        Ok(()) => Fit::Whole,
+        Err(TooLong) => Fit::Cut,
+    }
+}
+
+/// Appends the reason, after which the connection ends.
+pub(in crate::wire) fn encode_refusal(tags: TagSet, error: DecodeError, out: &mut Vec<u8>) {
+    let reason = error.to_string();
+    // The reasons are short.
+    let _: Result<(), TooLong> = Reply::Error(&reason).encode(tags, out);
+}
+
+impl<'a> From<Mail<'a>> for Message<'a> {
+    fn from(Mail { id, at, sender, recipient, content, unread }: Mail<'a>) -> Self {
+        Self { id, at: super::UnixMillis(at.0), sender, recipient, content, unread }
+    }
+}
