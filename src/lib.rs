@@ -3,9 +3,15 @@
 //! Imports point one way: [`chat`] ← [`wire`] ← [`engine`] ← [`reactor`] ← the binary. Bounds stand in [`limits`], what an
 //! operator decides in [`config`].
 
+#[cfg(test)]
+#[path = "../tests/support/allocations.rs"]
+mod allocations;
 pub mod chat;
 pub mod client;
 pub mod config;
+#[cfg(test)]
+#[path = "../tests/support/dice.rs"]
+mod dice;
 pub mod engine;
 pub mod limits;
 pub mod reactor;

@@ -194,6 +194,20 @@ pub const KEEPALIVE_PROBES_MAX: u32 = 4;
 /// Seconds that what was sent may stay unacknowledged, or a peer take nothing at all. Longer: the connection is gone.
 pub const UNACKNOWLEDGED_SECONDS_MAX: u64 = 120;
 
+/// Datagrams of one `recvmmsg` or `sendmmsg`: some more than it takes for the call itself to cost next to nothing. More:
+/// they go with the next one.
+pub const UDP_BATCH_MAX: usize = 64;
+/// Bytes that one datagram is received into. A longer datagram is cut there, and seen to be too long. One byte beyond
+/// [`UCRP_DATAGRAM_BYTES_MAX`] would do for that; with a line of cache, the beginnings of the buffers do not all compete
+/// for the same lines, as they would 4096 bytes apart.
+pub const UDP_RECEIVE_BYTES: usize = UCRP_DATAGRAM_BYTES_MAX + 64;
+/// Bytes asked for each of a UDP socket's two buffers in the kernel, which may allow less: some 10 000 short datagrams, or
+/// 1000 of the longest, as Linux counts. More come than the one holds: they are lost before anybody here has seen them.
+/// More are to be sent than the other holds: they wait in the batch.
+pub const UDP_KERNEL_BUFFER_BYTES: usize = 4 << 20;
+
+const _: () = assert!(UDP_RECEIVE_BYTES > UCRP_DATAGRAM_BYTES_MAX);
+
 /// Seconds between two log lines about the same trouble. More often: counted, and told with the next line.
 pub const LOG_REPEAT_SECONDS: u64 = 10;
 
