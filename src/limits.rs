@@ -12,6 +12,15 @@ pub const NAME_FOLDED_BYTES_MAX: usize = 3 * NAME_BYTES_MAX;
 /// Bytes of a room's name. Longer: the name is refused.
 pub const ROOM_NAME_BYTES_MAX: usize = 64;
 
+// Passwords.
+
+/// Bytes of a password. Longer: refused before anybody hashes it. Far more than people type; what a password manager makes
+/// fits.
+pub const PASSWORD_BYTES_MAX: usize = 1024;
+/// Bytes of a password's hash as a text. With the longest salt and output that the library reads an argon2id hash has some
+/// 220; a bcrypt hash has 60. Longer: it is taken for no hash.
+pub const PASSWORD_HASH_BYTES_MAX: usize = 256;
+
 // The wire.
 
 /// Bytes of a line with its end, in the text dialects. Longer: the sender is told, and the line is skipped unread.
@@ -179,8 +188,9 @@ const _: () = assert!(GOB_FIELDS_MAX <= GOB_FIELDS_TOTAL_MAX);
 /// Bytes of a room's name in a TCRP or UCRP frame: its length is one byte. Longer: the client is told that it cannot be
 /// said. (What the server takes for a room's name is [`ROOM_NAME_BYTES_MAX`].)
 pub const TCRP_ROOM_BYTES_MAX: usize = u8::MAX as usize;
-/// Bytes of a TCRP payload: a name of [`NAME_BYTES_MAX`] and a password of 1024, each byte of which JSON may spell in
-/// six, with 1 KiB at least to spare for what surrounds them. Announced longer: refused as too long, from the header alone.
+/// Bytes of a TCRP payload: a name of [`NAME_BYTES_MAX`] and a password of [`PASSWORD_BYTES_MAX`], each byte of which
+/// JSON may spell in six, with 1 KiB at least to spare for what surrounds them. Announced longer: refused as too long, from
+/// the header alone.
 pub const TCRP_PAYLOAD_BYTES_MAX: usize = 8 << 10;
 /// Bytes of a TCRP frame: what a connection that shakes hands may keep. No frame is longer.
 pub const TCRP_FRAME_BYTES_MAX: usize = 32 + TCRP_ROOM_BYTES_MAX + TCRP_PAYLOAD_BYTES_MAX;
@@ -188,7 +198,7 @@ pub const TCRP_FRAME_BYTES_MAX: usize = 32 + TCRP_ROOM_BYTES_MAX + TCRP_PAYLOAD_
 /// that would make the server's longer is cut.
 pub const UCRP_DATAGRAM_BYTES_MAX: usize = 4096;
 
-const _: () = assert!(6 * (NAME_BYTES_MAX + 1024) + 1024 <= TCRP_PAYLOAD_BYTES_MAX);
+const _: () = assert!(6 * (NAME_BYTES_MAX + PASSWORD_BYTES_MAX) + 1024 <= TCRP_PAYLOAD_BYTES_MAX);
 
 // The typed dialect.
 

@@ -7,6 +7,7 @@ mod command;
 mod event;
 mod id;
 mod name;
+mod password;
 mod text;
 mod time;
 
@@ -14,5 +15,6 @@ pub use command::{Command, Phase, Secret};
 pub use event::{Departure, Event, Problem, Usage};
 pub use id::{ConnId, RoomId};
 pub use name::{Folded, Name, NameError, RoomName, RoomNameError};
+pub use password::{PasswordHash, PasswordHashError, PasswordOutcome, PasswordTask};
 pub use text::is_disruptive;
 pub use time::{Now, UnixSeconds};
