@@ -20,6 +20,31 @@ pub const PASSWORD_BYTES_MAX: usize = 1024;
 /// Bytes of a password's hash as a text. With the longest salt and output that the library reads an argon2id hash has some
 /// 220; a bcrypt hash has 60. Longer: it is taken for no hash.
 pub const PASSWORD_HASH_BYTES_MAX: usize = 256;
+/// Threads that hash, once there is something to hash. Each takes a core for tens of milliseconds and the memory of a hash.
+/// More tasks: they wait.
+pub const PASSWORD_THREADS_MAX: usize = 2;
+/// Tasks that wait for a thread: a few seconds of work for both. More: given back to whoever submits them.
+pub const PASSWORD_QUEUE_MAX: usize = 256;
+/// What a thread that hashes adds to the process's nice value: it gets a tenth of a core that the shard needs all of, and
+/// all of one that nobody needs.
+pub const PASSWORD_NICENESS: i32 = 10;
+/// Memory of a hash made today, in KiB. This and the two below are what OWASP's cheat sheet on
+/// password storage wants at least of argon2id.
+pub const PASSWORD_MEMORY_KIB: u32 = 19 << 10;
+/// Passes over that memory.
+pub const PASSWORD_PASSES: u32 = 2;
+/// Lanes in it.
+pub const PASSWORD_LANES: u32 = 1;
+/// Memory that a stored hash may ask for, in KiB: what the libraries of other languages take by default. More: no password
+/// is compared with it.
+pub const PASSWORD_MEMORY_KIB_MAX: u32 = 64 << 10;
+/// Passes that a stored hash may ask for: about a second over the most memory. More: as for the memory.
+pub const PASSWORD_PASSES_MAX: u32 = 16;
+/// The cost of an imported bcrypt hash, a power of two: about a second. Higher: as for the memory.
+pub const PASSWORD_BCRYPT_COST_MAX: u32 = 14;
+
+const _: () =
+    assert!(PASSWORD_MEMORY_KIB <= PASSWORD_MEMORY_KIB_MAX && PASSWORD_PASSES <= PASSWORD_PASSES_MAX);
 
 // The wire.
 

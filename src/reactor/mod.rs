@@ -4,6 +4,8 @@
 
 mod listener;
 mod os;
+#[cfg_attr(not(test), expect(dead_code, reason = "the loop has no accounts to compare passwords for yet"))]
+mod passwords;
 mod shard;
 
 use std::hash::{BuildHasher, Hasher};
