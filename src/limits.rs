@@ -21,6 +21,40 @@ pub const PASSWORD_BYTES_MAX: usize = 1024;
 /// 220; a bcrypt hash has 60. Longer: it is taken for no hash.
 pub const PASSWORD_HASH_BYTES_MAX: usize = 256;
 
+// Passwords.
+
+/// Bytes of a password. Longer: refused before anybody hashes it. Far more than people type; what a password manager makes
+/// fits.
+pub const PASSWORD_BYTES_MAX: usize = 1024;
+/// Bytes of a password's hash as a text. With the longest salt and output that the library reads an argon2id hash has some
+/// 220; a bcrypt hash has 60. Longer: it is taken for no hash.
+pub const PASSWORD_HASH_BYTES_MAX: usize = 256;
+/// Threads that hash, once there is something to hash. Each takes a core for tens of milliseconds and the memory of a hash.
+/// More tasks: they wait.
+pub const PASSWORD_THREADS_MAX: usize = 2;
+/// Tasks that wait for a thread: a few seconds of work for both. More: given back to whoever submits them.
+pub const PASSWORD_QUEUE_MAX: usize = 256;
+/// What a thread that hashes adds to the process's nice value: it gets a tenth of a core that the shard needs all of, and
+/// all of one that nobody needs.
+pub const PASSWORD_NICENESS: i32 = 10;
+/// Memory of a hash made today, in KiB. This and the two below are what OWASP's cheat sheet on
+/// password storage wants at least of argon2id.
+pub const PASSWORD_MEMORY_KIB: u32 = 19 << 10;
+/// Passes over that memory.
+pub const PASSWORD_PASSES: u32 = 2;
+/// Lanes in it.
+pub const PASSWORD_LANES: u32 = 1;
+/// Memory that a stored hash may ask for, in KiB: what the libraries of other languages take by default. More: no password
+/// is compared with it.
+pub const PASSWORD_MEMORY_KIB_MAX: u32 = 64 << 10;
+/// Passes that a stored hash may ask for: about a second over the most memory. More: as for the memory.
+pub const PASSWORD_PASSES_MAX: u32 = 16;
+/// The cost of an imported bcrypt hash, a power of two: about a second. Higher: as for the memory.
+pub const PASSWORD_BCRYPT_COST_MAX: u32 = 14;
+
+const _: () =
+    assert!(PASSWORD_MEMORY_KIB <= PASSWORD_MEMORY_KIB_MAX && PASSWORD_PASSES <= PASSWORD_PASSES_MAX);
+
 // The wire.
 
 /// Bytes of a line with its end, in the text dialects. Longer: the sender is told, and the line is skipped unread.
@@ -244,8 +278,9 @@ const _: () = assert!(GOB_FIELDS_MAX <= GOB_FIELDS_TOTAL_MAX);
 /// Bytes of a room's name in a TCRP or UCRP frame: its length is one byte. Longer: the client is told that it cannot be
 /// said. (What the server takes for a room's name is [`ROOM_NAME_BYTES_MAX`].)
 pub const TCRP_ROOM_BYTES_MAX: usize = u8::MAX as usize;
-/// Bytes of a TCRP payload: a name of [`NAME_BYTES_MAX`] and a password of 1024, each byte of which JSON may spell in
-/// six, with 1 KiB at least to spare for what surrounds them. Announced longer: refused as too long, from the header alone.
+/// Bytes of a TCRP payload: a name of [`NAME_BYTES_MAX`] and a password of [`PASSWORD_BYTES_MAX`], each byte of which
+/// JSON may spell in six, with 1 KiB at least to spare for what surrounds them. Announced longer: refused as too long, from
+/// the header alone.
 pub const TCRP_PAYLOAD_BYTES_MAX: usize = 8 << 10;
 /// Bytes of a TCRP frame: what a connection that shakes hands may keep. No frame is longer.
 pub const TCRP_FRAME_BYTES_MAX: usize = 32 + TCRP_ROOM_BYTES_MAX + TCRP_PAYLOAD_BYTES_MAX;
@@ -253,7 +288,7 @@ pub const TCRP_FRAME_BYTES_MAX: usize = 32 + TCRP_ROOM_BYTES_MAX + TCRP_PAYLOAD_
 /// that would make the server's longer is cut.
 pub const UCRP_DATAGRAM_BYTES_MAX: usize = 4096;
 
-const _: () = assert!(6 * (NAME_BYTES_MAX + 1024) + 1024 <= TCRP_PAYLOAD_BYTES_MAX);
+const _: () = assert!(6 * (NAME_BYTES_MAX + PASSWORD_BYTES_MAX) + 1024 <= TCRP_PAYLOAD_BYTES_MAX);
 
 // The typed dialect.
 

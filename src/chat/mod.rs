@@ -20,7 +20,7 @@ pub use id::{ConnId, OP_ID_BYTES, OpId, RoomId};
 pub use mail::Mail;
 pub use name::{Folded, Name, NameError, RoomName, RoomNameError, SERVER_NAME};
 pub use op::{Change, Op, Seat};
-pub use password::{PasswordHash, PasswordOutcome, PasswordTask};
+pub use password::{PasswordHash, PasswordHashError, PasswordOutcome, PasswordTask};
 pub use text::is_disruptive;
 pub use time::{Now, UnixMillis, UnixSeconds};
 pub use token::{TOKEN_TEXT_BYTES, Token, TokenText};

@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn the_two_kinds_are_told_by_how_they_start() {
-        let is_outdated = |text| PasswordHash::new(text).expect(text).is_outdated();
+        let is_outdated = |text: &str| PasswordHash::new(text).expect(text).is_outdated();
         assert!(!is_outdated(ARGON2ID_HASH));
         for kind in ["$2a$", "$2b$", "$2y$"] {
             assert!(is_outdated(&BCRYPT_HASH.replace("$2b$", kind)));

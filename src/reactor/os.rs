@@ -1,5 +1,5 @@
-//! What the loop asks of the operating system apart from sockets: open files, cores. Linux is the target; elsewhere
-//! pinning is refused.
+//! What the loop asks of the operating system apart from sockets: open files, cores, priorities. Linux is the target;
+//! elsewhere pinning is refused, and threads keep the priority that they have.
 
 use std::io;
 
@@ -30,4 +30,47 @@ pub(super) fn pin(core: usize) -> io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 pub(super) fn pin(_core: usize) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// The cores that a thread may run on. A thread inherits those of the thread that starts it, pinned or not.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cores(#[cfg(target_os = "linux")] rustix::thread::CpuSet);
+
+#[cfg(target_os = "linux")]
+impl Cores {
+    /// Those of the calling thread.
+    pub(super) fn allowed() -> io::Result<Self> {
+        Ok(Self(rustix::thread::sched_getaffinity(None)?))
+    }
+
+    /// Lets the calling thread run on them, whatever it inherited.
+    pub(super) fn take(self) -> io::Result<()> {
+        Ok(rustix::thread::sched_setaffinity(None, &self.0)?)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Cores {
+    /// All: no thread is pinned.
+    pub(super) fn allowed() -> io::Result<Self> {
+        Ok(Self())
+    }
+
+    /// Nothing to do.
+    pub(super) fn take(self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Adds to the nice value of the calling thread: of it alone, as Linux does, and no standard says.
+#[cfg(target_os = "linux")]
+pub(super) fn give_way(niceness: i32) -> io::Result<()> {
+    rustix::process::nice(niceness)?;
+    Ok(())
+}
+
+/// Nothing: the whole process would give way.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn give_way(_niceness: i32) -> io::Result<()> {
+    Ok(())
 }
