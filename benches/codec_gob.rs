@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use parlance::limits::GOB_MESSAGE_BYTES_MAX;
-use parlance::wire::gob::{Decoder, Encoded, Frame, Kind, Message, encode};
+use parlance::wire::Fit;
+use parlance::wire::gob::{Decoder, Frame, Kind, Message, encode};
 
 const TEXT_BYTES: [usize; 4] = [16, 64, 512, GOB_MESSAGE_BYTES_MAX];
 /// As long as names mostly are.
@@ -20,7 +21,7 @@ fn message(text: &str) -> Message<'_> {
 
 fn encoded(text: &str) -> Vec<u8> {
     let mut out = Vec::new();
-    assert_eq!(encode(&message(text), &mut out), Encoded::Whole);
+    assert_eq!(encode(&message(text), &mut out), Fit::Whole);
     out
 }
 

@@ -7,9 +7,11 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use parlance::chat::Token;
 use parlance::limits::UCRP_DATAGRAM_BYTES_MAX;
-use parlance::wire::tcrp::{Decoded, Operation, Reply, Request, Token, encode_answer, encode_request};
-use parlance::wire::ucrp::{Datagram, Delivery, Fit, Message};
+use parlance::wire::Fit;
+use parlance::wire::tcrp::{Decoded, Operation, Reply, Request, encode_answer, encode_request};
+use parlance::wire::ucrp::{Datagram, Delivery, Message};
 
 /// As long as they mostly are.
 const ROOM: &str = "lobby";

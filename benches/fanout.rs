@@ -11,7 +11,7 @@ use std::time::Duration;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use parlance::chat::{Command, ConnId, Event, Now, UnixSeconds};
 use parlance::engine::{Engine, Gather, LagPolicy, Settings};
-use parlance::wire::Dialect;
+use parlance::wire::{Codec, Dialect};
 
 /// Its publisher is not sent what it says itself: as many deliveries as members.
 const DIALECT: Dialect = Dialect::Line;
@@ -97,7 +97,11 @@ fn publish_and_flush(criterion: &mut Criterion) {
     DIALECT.encode_command(&Command::Say(&text), &mut said).expect("every dialect can say something");
     let mut heard = Vec::new();
     let at = UnixSeconds::default();
-    DIALECT.encode_event(&Event::Message { sender: PUBLISHER, text: &text, at }, &mut heard);
+    let _ = DIALECT.encode_event(
+        &Codec::default(),
+        &Event::Message { sender: PUBLISHER, text: &text, at },
+        &mut heard,
+    );
 
     for messages in MESSAGES_PER_TURN {
         let mut group = criterion.benchmark_group(format!("publish_and_flush/{messages}_a_turn"));

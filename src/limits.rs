@@ -20,15 +20,6 @@ pub const PASSWORD_BYTES_MAX: usize = 1024;
 /// Bytes of a password's hash as a text. With the longest salt and output that the library reads an argon2id hash has some
 /// 220; a bcrypt hash has 60. Longer: it is taken for no hash.
 pub const PASSWORD_HASH_BYTES_MAX: usize = 256;
-
-// Passwords.
-
-/// Bytes of a password. Longer: refused before anybody hashes it. Far more than people type; what a password manager makes
-/// fits.
-pub const PASSWORD_BYTES_MAX: usize = 1024;
-/// Bytes of a password's hash as a text. With the longest salt and output that the library reads an argon2id hash has some
-/// 220; a bcrypt hash has 60. Longer: it is taken for no hash.
-pub const PASSWORD_HASH_BYTES_MAX: usize = 256;
 /// Threads that hash, once there is something to hash. Each takes a core for tens of milliseconds and the memory of a hash.
 /// More tasks: they wait.
 pub const PASSWORD_THREADS_MAX: usize = 2;
@@ -179,6 +170,8 @@ pub const LINGER_SECONDS_MAX: u64 = 2;
 
 // A turn of the loop.
 
+/// Batches of datagrams read in a turn. More: they wait for the next one, behind what others sent.
+pub const UDP_BATCHES_PER_TURN_MAX: usize = 8;
 /// Members of one room that are written to before the next room has its turn: about a millisecond at 4 to 5 µs a write.
 pub const ROOM_VISITS_MAX: usize = 256;
 

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use parlance::config::{Config, ConfigError, Endpoint, LogFormat, MaxClients, Origin, Sources};
+use parlance::config::{
+    Config, ConfigError, Endpoint, LogFormat, MaxClients, Origin, PingIdentity, Sources, UcrpSender,
+};
 use parlance::engine::LagPolicy;
 use parlance::wire::Dialect;
 use tempfile::TempDir;
@@ -62,7 +64,17 @@ fn all_changed() -> Config {
         line: Endpoint::Address(SocketAddr::from(([10, 1, 2, 3], 99))),
         slash: Endpoint::Off,
         idle_timeout: None,
+        tcrp: Endpoint::Port(9191),
+        ucrp: Endpoint::Port(9192),
+        typed: Endpoint::Port(5050),
+        gob: Endpoint::Off,
         slash_idle_timeout: Some(Duration::from_secs(2_592_000)),
+        ucrp_idle_timeout: None,
+        typed_idle_timeout: Some(Duration::from_secs(7)),
+        gob_idle_timeout: Some(Duration::from_secs(8)),
+        ucrp_sender: UcrpSender::Any,
+        typed_ping_identity: PingIdentity::SameIp,
+        gob_gap: Duration::ZERO,
         login_timeout: Some(Duration::from_secs(1)),
         max_clients: MaxClients::Limit(1_000_000),
         lag: LagPolicy::Close,

@@ -4,14 +4,16 @@
 mod allocations;
 
 use allocations::allocations;
+use parlance::chat::Token;
 use parlance::chat::{ConnId, Now, Secret};
 use parlance::engine::{Engine, Gather, LagPolicy, Settings};
 use parlance::limits::LOG_BYTES_LIMIT_MIN;
 use parlance::wire::Dialect;
+use parlance::wire::Fit;
 use parlance::wire::tcrp::{
-    Content, Decoded, Echo, HEADER_BYTES, Operation, Reply, Request, Token, encode_answer, encode_request,
+    Content, Decoded, Echo, HEADER_BYTES, Operation, Reply, Request, encode_answer, encode_request,
 };
-use parlance::wire::ucrp::{Datagram, Delivery, Fit, Message};
+use parlance::wire::ucrp::{Datagram, Delivery, Message};
 
 const MEMBERS: usize = 100;
 const PUBLISHERS: usize = 10;

@@ -11,7 +11,8 @@ use parlance::limits::{
     GOB_DEPTH_MAX, GOB_FIELDS_MAX, GOB_FIELDS_TOTAL_MAX, GOB_FRAME_BYTES_MAX, GOB_MESSAGE_BYTES_MAX,
     GOB_SENDER_BYTES_MAX, GOB_SKIPPED_BYTES_MAX, GOB_TYPES_MAX,
 };
-use parlance::wire::gob::{Decoded, Decoder, Encoded, Frame, GobError, Kind, Message, MessageField, encode};
+use parlance::wire::Fit;
+use parlance::wire::gob::{Decoded, Decoder, Frame, GobError, Kind, Message, MessageField, encode};
 
 /// All that a connection's definitions may take.
 const DEFINITIONS_BYTES_MAX: isize = 4096;
@@ -407,7 +408,7 @@ fn what_is_encoded_decodes_to_the_same() {
         for sender in &texts[..6] {
             for content in texts {
                 let message = Message { kind, sender, content };
-                assert_eq!(encode(&message, &mut stream), Encoded::Whole);
+                assert_eq!(encode(&message, &mut stream), Fit::Whole);
                 expected.push(said(kind, sender, content));
             }
         }
@@ -421,14 +422,14 @@ fn what_is_too_long_is_cut_at_a_character_and_fills_what_there_is() {
         for sender_bytes in [0, 3, 127, 128, 255, 256, GOB_SENDER_BYTES_MAX] {
             for kind in [Kind::Text, Kind::Join, Kind::Other(i64::MAX)] {
                 let sender = "s".repeat(sender_bytes);
-                let mut previous = Encoded::Whole;
+                let mut previous = Fit::Whole;
                 for count in (2000 / unit.len()..5000 / unit.len()).chain([1 << 20]) {
                     let content = unit.repeat(count);
                     let message = Message { kind, sender: &sender, content: &content };
                     let mut out = Vec::new();
                     let encoded = encode(&message, &mut out);
                     assert!(out.len() <= GOB_MESSAGE_BYTES_MAX);
-                    if encoded == Encoded::Cut {
+                    if encoded == Fit::Cut {
                         // Not a character less than fits, besides the mark.
                         assert!(out.len() + unit.len() > GOB_MESSAGE_BYTES_MAX, "{}", out.len());
                         let frame = Decoder::default().decode(&out).frame;
@@ -438,7 +439,7 @@ fn what_is_too_long_is_cut_at_a_character_and_fills_what_there_is() {
                         assert!(content.starts_with(kept));
                         break;
                     }
-                    assert_eq!(previous, Encoded::Whole);
+                    assert_eq!(previous, Fit::Whole);
                     previous = encoded;
                 }
             }
@@ -450,8 +451,8 @@ fn what_is_too_long_is_cut_at_a_character_and_fills_what_there_is() {
         let encoded = encode(&Message { kind: Kind::Text, sender: "bob", content: &content }, &mut out);
         (encoded, out.len())
     };
-    assert_eq!(encoded(4028), (Encoded::Whole, 4096));
-    assert_eq!(encoded(4029), (Encoded::Cut, 4096));
+    assert_eq!(encoded(4028), (Fit::Whole, 4096));
+    assert_eq!(encoded(4029), (Fit::Cut, 4096));
 }
 
 #[test]
@@ -461,7 +462,7 @@ fn a_sender_that_is_too_long_is_cut() {
     for content in ["", "hi", &content] {
         let mut out = Vec::new();
         let message = Message { kind: Kind::Text, sender: &sender, content };
-        assert_eq!(encode(&message, &mut out), Encoded::Cut);
+        assert_eq!(encode(&message, &mut out), Fit::Cut);
         let frame = Decoder::default().decode(&out).frame;
         let Frame::Whole(found) = frame else { panic!("{frame:?}") };
         assert_eq!(found.sender.len(), GOB_SENDER_BYTES_MAX - 1, "a character takes two bytes");

@@ -9,7 +9,8 @@ use std::fs;
 use std::path::Path;
 
 use parlance::limits::{GOB_FRAME_BYTES_MAX, GOB_MESSAGE_BYTES_MAX};
-use parlance::wire::gob::{Decoded, Decoder, Encoded, Frame, Kind, Message, encode};
+use parlance::wire::Fit;
+use parlance::wire::gob::{Decoded, Decoder, Frame, Kind, Message, encode};
 use serde_json::Value;
 
 /// Where something arrives that programs in use drop, or the other way round: the name, why, and the contents that arrive.
@@ -352,15 +353,15 @@ fn messages_encode_byte_for_byte_as_current_go_does() {
             if name.starts_with("go1.19") {
                 // These number the type 65, which takes a byte more: what we send says the same with 64.
                 let means = feed([&expected[..]]);
-                if means.refused.is_empty() && encoded == Encoded::Whole {
+                if means.refused.is_empty() && encoded == Fit::Whole {
                     assert_eq!(out.len(), expected.len() - 1, "{name}");
                     assert_eq!(feed([out]), means, "{name}");
                 }
             } else if expected.len() <= GOB_MESSAGE_BYTES_MAX {
-                assert_eq!((out, encoded), (&expected[..], Encoded::Whole), "{name}");
+                assert_eq!((out, encoded), (&expected[..], Fit::Whole), "{name}");
                 compared += 1;
             } else {
-                assert_eq!((out.len(), encoded), (GOB_MESSAGE_BYTES_MAX, Encoded::Cut), "{name}");
+                assert_eq!((out.len(), encoded), (GOB_MESSAGE_BYTES_MAX, Fit::Cut), "{name}");
                 let found = feed([out]);
                 let content = &found.messages[0].content;
                 assert_eq!(content.strip_suffix('…'), Some(&message.content[..content.len() - 3]), "{name}");

@@ -9,15 +9,17 @@ use std::collections::HashSet;
 
 use dice::Dice;
 use parlance::chat::Secret;
+use parlance::chat::Token;
 use parlance::limits::{
     TCRP_FRAME_BYTES_MAX, TCRP_PAYLOAD_BYTES_MAX, TCRP_ROOM_BYTES_MAX, UCRP_DATAGRAM_BYTES_MAX,
 };
+use parlance::wire::Fit;
 use parlance::wire::Unsayable;
 use parlance::wire::tcrp::{
-    Content, Decoded, Echo, FrameError, HEADER_BYTES, Operation, Refusal, Reply, Request, Token,
-    encode_answer, encode_request,
+    Content, Decoded, Echo, FrameError, HEADER_BYTES, Operation, Refusal, Reply, Request, encode_answer,
+    encode_request,
 };
-use parlance::wire::ucrp::{Datagram, DatagramError, Delivery, Fit, Message};
+use parlance::wire::ucrp::{Datagram, DatagramError, Delivery, Message};
 use serde::Deserialize;
 
 /// The 16 bytes of the token in the vectors.

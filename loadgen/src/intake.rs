@@ -3,7 +3,7 @@
 
 use hdrhistogram::CreationError;
 use parlance::chat::Event;
-use parlance::wire::{DecodeError, Codec, Frame};
+use parlance::wire::{Codec, DecodeError, Frame};
 
 use crate::check::{Order, Sequences, Tally};
 use crate::clock::Moment;
@@ -71,7 +71,7 @@ impl Intake {
         let mut event = None;
         while event.is_none() && consumed < bytes.len() {
             // The shape of a frame says nothing in the middle of a line that is being skipped.
-            if *codec == Codec::default() {
+            if !codec.is_skipping() {
                 while let Some(header) = self.shape.recognize(&bytes[consumed..])
                     && header.run == self.run
                 {
@@ -87,9 +87,7 @@ impl Intake {
                 Frame::Incomplete => {}
                 // If it was a message, it is missed as such.
                 Frame::Refused(DecodeError::Unrecognized) => self.tally.unrecognized += 1,
-                Frame::Refused(DecodeError::LineTooLong | DecodeError::InvalidUtf8) => {
-                    self.tally.undecodable += 1;
-                }
+                Frame::Refused(_) => self.tally.undecodable += 1,
                 Frame::Whole(whole) => {
                     event = self.handle(client, &rest[..found.consumed], whole, now);
                 }
@@ -132,6 +130,15 @@ impl Intake {
             | Event::YouRenamed(_)
             | Event::UsersBegin { .. }
             | Event::User { .. }
+            | Event::NameKnown
+            | Event::NameFree
+            | Event::Seated(_)
+            | Event::AccountsBegin
+            | Event::Account { .. }
+            | Event::MailBegin
+            | Event::Mail(_)
+            | Event::MailArrived(_)
+            | Event::Kept { .. }
             | Event::RoomsBegin
             | Event::Room { .. }
             | Event::RoomsOmitted(_)
@@ -244,7 +251,9 @@ mod tests {
             let mut frame = Vec::new();
             let at = parlance::chat::UnixSeconds(u64::from(sequence));
             let sender = &self.intake.names[index];
-            self.intake.dialect.wire().encode_event(&Event::Message { sender, text: &text, at }, &mut frame);
+            let event = Event::Message { sender, text: &text, at };
+            let fit = self.intake.dialect.wire().encode_event(&Codec::default(), &event, &mut frame);
+            assert_eq!(fit, parlance::wire::Fit::Whole);
             frame
         }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use mio::{Events, Poll, Token};
 use parlance::chat::{Command, Event};
+use parlance::wire::Codec;
 
 use crate::client::{Client, Phase, ReceiveBuffer};
 use crate::clock::{Clock, Moment, nanoseconds};
@@ -303,7 +304,7 @@ impl Load {
             let delivered = self.intake.tally.delivered;
             let mut rest = received.bytes;
             let outcome = loop {
-                let taken = self.intake.take(index, &mut client.decoder, rest, now);
+                let taken = self.intake.take(index, &mut client.codec, rest, now);
                 rest = &rest[taken.consumed..];
                 let Some(event) = taken.event else { break client.keep(rest).map_err(|e| e.to_string()) };
                 let ready = client.phase == Phase::Ready;
@@ -478,7 +479,7 @@ fn handle_event(plan: &Plan, client: &mut Client, event: &Event<'_>) -> Result<(
         }
         _ => {
             let mut words = Vec::new();
-            plan.dialect.wire().encode_event(event, &mut words);
+            let _ = plan.dialect.wire().encode_event(&Codec::default(), event, &mut words);
             Err(format!("the server said: {}", String::from_utf8_lossy(&words).trim()))
         }
     }

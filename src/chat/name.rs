@@ -59,7 +59,8 @@ impl Name {
         const NUMBER_BYTES: usize = "~1000".len();
         let mut near = String::new();
         for c in text.trim().chars() {
-            let allowed = fold(c.encode_utf8(&mut [0; 4])).is_ok() && !(near.is_empty() && matches!(c, '#' | '/' | ':'));
+            let allowed = fold(c.encode_utf8(&mut [0; 4])).is_ok()
+                && !(near.is_empty() && matches!(c, '#' | '/' | ':'));
             let c = if allowed { c } else { '_' };
             if near.len() + c.len_utf8() > NAME_BYTES_MAX - NUMBER_BYTES {
                 break;

@@ -21,7 +21,7 @@ use thiserror::Error;
 
 use crate::chat::{Command, Event, Problem};
 use crate::limits::SERVER_LINE_BYTES_MAX;
-use crate::wire::{DecodeError, Codec, Dialect, Frame, Unsayable};
+use crate::wire::{Codec, DecodeError, Dialect, Frame, Unsayable};
 
 /// Why a client could not do what it was asked to.
 #[derive(Debug, Error)]

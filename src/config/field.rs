@@ -232,11 +232,16 @@ pub(super) mod gap {
     use crate::limits::GOB_GAP_MICROS_MAX;
 
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
-    pub(in crate::config) fn serialize<S: Serializer>(gap: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::config) fn serialize<S: Serializer>(
+        gap: &Duration,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.serialize_u64(gap.as_micros() as u64)
     }
 
-    pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Duration, D::Error> {
         let remedy = format!("use whole microseconds, from 0 (no pause) to {GOB_GAP_MICROS_MAX} (a second)");
         super::scalar(deserializer, &remedy, |text| {
             super::within(text, 0, GOB_GAP_MICROS_MAX).map(Duration::from_micros)

@@ -184,11 +184,11 @@ impl Engine {
         conn.blocked = taken < offered;
         match conn.dialect.transport() {
             Transport::Stream => {}
-            Transport::Datagram => self.sent_datagram(id, taken),
+            Transport::Datagram if taken > 0 => self.sent_datagram(id, taken),
             Transport::Paced if taken > 0 && taken == offered && !self.settings.gob_gap.is_zero() => {
                 self.rest(id);
             }
-            Transport::Paced => {}
+            Transport::Paced | Transport::Datagram => {}
         }
         let more = self.advance(id, taken);
         if more {

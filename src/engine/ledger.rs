@@ -246,8 +246,7 @@ impl Ledger {
             conversation.unread += 1;
             account.bytes += bytes;
         }
-        if let Some(account) = letter.seen_by[SENDER].and_then(|id| self.accounts.get_mut(&id))
-        {
+        if let Some(account) = letter.seen_by[SENDER].and_then(|id| self.accounts.get_mut(&id)) {
             account.converse(&recipient, &letter.recipient).letters.push(id);
             account.bytes += bytes;
         }
@@ -314,8 +313,7 @@ impl Ledger {
         let Some(id) = self.by_name.remove(&*folded) else { return };
         // Its own conversations, and what others still have of it.
         let own = self.accounts.get(&id).into_iter().flat_map(|account| account.conversations.values());
-        let of_others =
-            self.accounts.values().filter_map(|account| account.conversations.get(&*folded));
+        let of_others = self.accounts.values().filter_map(|account| account.conversations.get(&*folded));
         let letters: Vec<OpId> = own.chain(of_others).flat_map(|c| c.letters.iter().copied()).collect();
         for letter_id in letters {
             let Some(letter) = self.letters.get(&letter_id) else { continue };

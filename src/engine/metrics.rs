@@ -77,6 +77,8 @@ pub struct Metrics {
     pub datagrams_sent: u64,
     /// Messages that a member who is spoken to in datagrams did not get, oldest first, because the socket was full.
     pub datagrams_dropped: u64,
+    /// Datagrams for which the kernel knew no way.
+    pub datagrams_undeliverable: u64,
     /// Texts that were cut because a dialect's frame does not hold them.
     pub cut: u64,
     /// Passwords that were not the account's.

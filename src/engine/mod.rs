@@ -386,7 +386,12 @@ impl Engine {
         self.connections.len() - self.seat_connections
     }
 
-    /// The connections that there are.
+    /// Whether there is neither a connection nor a seat.
+    pub fn is_empty(&self) -> bool {
+        self.connections.is_empty()
+    }
+
+    /// The connections that there are, seats included.
     pub fn connections(&self) -> impl Iterator<Item = ConnId> + '_ {
         self.connections.iter().map(|(slot, conn)| ConnId { slot: slot as u32, generation: conn.generation })
     }
@@ -476,7 +481,10 @@ impl Engine {
                 let member = &channel.members[at.member as usize];
                 let is_due = room.dirty && channel.is_due(at.member as usize);
                 let has_everything = member.cursor == channel.log.head();
-                assert!(has_everything || conn.is_held() || conn.queued || is_due, "who is behind is visited");
+                assert!(
+                    has_everything || conn.is_held() || conn.queued || is_due,
+                    "who is behind is visited"
+                );
                 assert_eq!(member.conn, id);
                 assert_eq!(channel.dialect, conn.dialect);
                 assert!(channel.log.tail() <= member.cursor && member.cursor <= channel.log.head());

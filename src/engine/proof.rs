@@ -84,7 +84,13 @@ impl Engine {
     }
 
     /// What came of a [`PasswordTask`]. Who asked may be gone.
-    pub fn password_compared(&mut self, id: ConnId, serial: u32, outcome: PasswordOutcome, now: crate::chat::Now) {
+    pub fn password_compared(
+        &mut self,
+        id: ConnId,
+        serial: u32,
+        outcome: PasswordOutcome,
+        now: crate::chat::Now,
+    ) {
         self.now = now;
         let Some(proof) = self.take_proof(id, serial) else { return };
         let Proof { wanted, account, then } = proof;

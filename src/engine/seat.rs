@@ -211,9 +211,7 @@ impl Engine {
     /// it waits.
     pub(super) fn is_seat_ready(&mut self, id: ConnId) -> bool {
         if self.address_of(id).is_none() {
-            self.skip_to_head(id);
-            self.forget_outbox(id);
-            self.close_when_flushed(id);
+            self.pass_over(id);
             return false;
         }
         if self.datagrams_are_full {
@@ -221,6 +219,24 @@ impl Engine {
             self.datagrams_waiting.push(id);
         }
         !self.datagrams_are_full
+    }
+
+    /// What there is for a seat is not for it.
+    fn pass_over(&mut self, id: ConnId) {
+        self.forget_outbox(id);
+        if let Some(at) = self.conn(id).membership {
+            let channel = &mut self.room_mut(at.room).channels[at.channel as usize];
+            let head = channel.log.head();
+            let member = &mut channel.members[at.member as usize];
+            (member.cursor, member.own_until) = (head, head);
+            self.touch(at.room);
+        }
+        self.close_when_flushed(id);
+    }
+
+    /// The kernel refused so many datagrams for good: there was no way to their addresses.
+    pub fn datagrams_refused(&mut self, count: usize) {
+        self.metrics.datagrams_undeliverable += count as u64;
     }
 
     /// A seat, if it is one, is given up: its token is nobody's. Returns whether its room closed with it.

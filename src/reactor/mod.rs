@@ -2,13 +2,12 @@
 //!
 //! A shard is one thread with one loop (`shard.rs`). The main thread starts it, waits for signals, and tells it to stop.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the loop has no datagrams yet"))]
 mod datagrams;
 mod listener;
 mod os;
-#[cfg_attr(not(test), expect(dead_code, reason = "the loop has no accounts to compare passwords for yet"))]
 mod passwords;
 mod shard;
+mod timer;
 
 use std::hash::{BuildHasher, Hasher};
 use std::io;
@@ -19,10 +18,12 @@ use std::thread::{self, JoinHandle};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::config::{Config, MaxClients};
+use crate::config::{Config, MaxClients, PingIdentity, UcrpSender};
 use crate::engine::Settings;
 use crate::limits::{DESCRIPTORS_RESERVED, LOG_TOTAL_BYTES_MAX, REFUSED_MAX};
 use crate::ready::{self, Listening, ReadyError};
+use crate::wire::Transport;
+use datagrams::DatagramSocket;
 use listener::Listener;
 use shard::Shard;
 pub use shard::{Report, SystemCalls};
@@ -89,19 +90,24 @@ impl Server {
     pub fn start(config: &Config, ended: impl FnOnce() + Send + 'static) -> Result<Self, StartupError> {
         let settings = settings(config, os::raise_open_files_limit())?;
         let mut listeners = Vec::new();
+        let mut datagrams = None;
+        let mut listening = Vec::new();
         for (dialect, address) in config.listeners() {
-            let listener = Listener::bind(dialect, address).map_err(|cause| StartupError::Listen {
-                dialect: dialect.name(),
-                address,
-                cause,
-            })?;
-            listeners.push(listener);
+            let failed = |cause| StartupError::Listen { dialect: dialect.name(), address, cause };
+            let address = match dialect.transport() {
+                Transport::Stream | Transport::Paced => {
+                    let listener = Listener::bind(dialect, address).map_err(failed)?;
+                    let address = listener.address;
+                    listeners.push(listener);
+                    address
+                }
+                Transport::Datagram => {
+                    datagrams.insert(DatagramSocket::bind(address).map_err(failed)?).address
+                }
+            };
+            listening.push(Listening { dialect: dialect.name(), address });
         }
-        let listening = listeners
-            .iter()
-            .map(|listener| Listening { dialect: listener.dialect.name(), address: listener.address })
-            .collect();
-        let (shard, stop) = Shard::new(settings, listeners)?;
+        let (shard, stop) = Shard::new(settings, listeners, datagrams)?;
 
         let core = config.pin.first().copied();
         let (pinned, is_pinned) = mpsc::channel();
@@ -173,6 +179,14 @@ fn settings(config: &Config, open_files: u64) -> Result<Settings, StartupError> 
         login_timeout: seconds(config.login_timeout),
         line_idle_timeout: seconds(config.idle_timeout),
         slash_idle_timeout: seconds(config.slash_idle_timeout),
+        ucrp_idle_timeout: seconds(config.ucrp_idle_timeout),
+        typed_idle_timeout: seconds(config.typed_idle_timeout),
+        gob_idle_timeout: seconds(config.gob_idle_timeout),
+        gob_gap: config.gob_gap,
+        seats_keep_address: config.ucrp_sender == UcrpSender::SameIp,
+        ping_identity: config.typed_ping_identity == PingIdentity::SameIp,
+        // Nobody stores anything yet.
+        journal: false,
         drain_timeout: config.drain_timeout.as_secs(),
         lag: config.lag,
         log_bytes_limit: config.log_bytes,

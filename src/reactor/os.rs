@@ -17,6 +17,18 @@ pub(super) fn raise_open_files_limit() -> u64 {
     current.unwrap_or(u64::MAX)
 }
 
+/// Fills a slice from the operating system's randomness.
+pub(super) fn random(bytes: &mut [u8]) {
+    use rustix::rand::{GetRandomFlags, getrandom};
+    let mut filled = 0;
+    while filled < bytes.len() {
+        // It fails only before the system has gathered any, for which it waits, or when a signal comes.
+        if let Ok(count) = getrandom(&mut bytes[filled..], GetRandomFlags::empty()) {
+            filled += count;
+        }
+    }
+}
+
 /// Pins the calling thread to a core.
 #[cfg(target_os = "linux")]
 pub(super) fn pin(core: usize) -> io::Result<()> {

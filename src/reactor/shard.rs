@@ -13,39 +13,49 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant, SystemTime};
 
+use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 
+use super::datagrams::{DatagramSocket, ReceiveBuffers};
 use super::listener::{Accepted, Listener, Spare, is_of_peer};
-use crate::chat::{ConnId, Now, UnixSeconds};
-use crate::engine::{Close, CloseReason, Engine, Gather, Metrics, Settings};
+use super::os;
+use super::passwords::Pool;
+use super::timer::Timer;
+use crate::chat::{ConnId, Now, PasswordOutcome, UnixMillis};
+use crate::engine::{Close, CloseReason, Engine, Gather, Metrics, Random, Settings};
 use crate::limits::{
     ACCEPT_PAUSE_MILLIS, ACCEPTS_PER_TURN_MAX, EVENTS_PER_TURN_MAX, LOG_REPEAT_SECONDS,
-    READ_BYTES_PER_TURN_MAX, READS_PER_TURN_MAX, RECEIVE_BUFFER_BYTES, WRITES_PER_TURN_MAX,
+    READ_BYTES_PER_TURN_MAX, READS_PER_TURN_MAX, RECEIVE_BUFFER_BYTES, UDP_BATCH_MAX,
+    UDP_BATCHES_PER_TURN_MAX, WRITES_PER_TURN_MAX,
 };
 use crate::telemetry::Every;
+use crate::wire::Dialect;
 
 const WAKER: Token = Token(usize::MAX);
+const TIMER: Token = Token(usize::MAX - 1);
+const DATAGRAMS: Token = Token(usize::MAX - 2);
 const _: () = assert!(usize::BITS >= u64::BITS, "a token holds a slot and its generation");
 
 /// The token of a listener; those of connections have a slot far below in their low half.
 fn listener_token(index: usize) -> Token {
-    Token(WAKER.0 - 1 - index)
+    Token(DATAGRAMS.0 - 1 - index)
 }
 
 /// What other threads tell a shard.
 #[derive(Debug)]
 enum Message {
     Stop,
+    PasswordCompared(ConnId, u32, PasswordOutcome),
 }
 
 /// For other threads: leaves messages for a shard and wakes it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Handle {
     messages: Sender<Message>,
     waker: Arc<Waker>,
@@ -53,8 +63,12 @@ pub(super) struct Handle {
 
 impl Handle {
     pub(super) fn stop(&self) {
+        self.send(Message::Stop);
+    }
+
+    fn send(&self, message: Message) {
         // A shard that is gone needs no telling.
-        if self.messages.send(Message::Stop).is_ok()
+        if self.messages.send(message).is_ok()
             && let Err(error) = self.waker.wake()
         {
             tracing::error!(%error, "cannot wake the shard");
@@ -75,10 +89,14 @@ pub struct SystemCalls {
     pub reads: u64,
     /// Writes.
     pub writes: u64,
+    /// Batches of datagrams that were asked for.
+    pub datagram_reads: u64,
+    /// Batches of datagrams that were sent.
+    pub datagram_writes: u64,
 }
 
 /// What a shard did.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Report {
     /// The engine's counts.
     pub metrics: Metrics,
@@ -98,6 +116,18 @@ struct Socket {
     hung_up: bool,
     /// The peer's end was read; there is nothing more.
     ended: bool,
+    /// What was read is to be acknowledged at once: its programs wait for that before they send more.
+    acknowledges: bool,
+}
+
+/// The socket for datagrams, and what the kernel has told of it.
+#[derive(Debug)]
+struct Datagrams {
+    socket: DatagramSocket,
+    /// There may be some that the kernel will not tell of again.
+    readable: bool,
+    /// The socket took less than it was offered, and has not been writable since.
+    full: bool,
 }
 
 /// The monotonic and the wall clock.
@@ -109,7 +139,7 @@ struct Clock {
 impl Clock {
     fn now(&self) -> Now {
         let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Now { monotonic: self.start.elapsed(), unix: UnixSeconds(unix.as_secs()) }
+        Now { monotonic: self.start.elapsed(), unix: UnixMillis(unix.as_millis() as u64) }
     }
 }
 
@@ -119,6 +149,10 @@ pub(super) struct Shard {
     engine: Engine,
     poll: Poll,
     listeners: Vec<Listener>,
+    datagrams: Option<Datagrams>,
+    passwords: Pool,
+    /// Made when somebody is to be paced.
+    timer: Option<Timer>,
     /// By the engine's slots.
     sockets: Vec<Option<Socket>>,
     /// Connections to be read from.
@@ -141,22 +175,34 @@ pub(super) struct Shard {
 }
 
 impl Shard {
-    pub(super) fn new(settings: Settings, listeners: Vec<Listener>) -> io::Result<(Self, Handle)> {
+    pub(super) fn new(
+        settings: Settings,
+        listeners: Vec<Listener>,
+        datagrams: Option<DatagramSocket>,
+    ) -> io::Result<(Self, Handle)> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let (sender, messages) = mpsc::channel();
+        let handle = Handle { messages: sender, waker: Arc::clone(&waker) };
+        let compared = handle.clone();
+        let passwords = Pool::new(move |id, serial, outcome| {
+            compared.send(Message::PasswordCompared(id, serial, outcome));
+        });
         let clock = Clock { start: Instant::now() };
         let mut shard = Self {
-            engine: Engine::new(settings),
+            engine: Engine::new(settings, Random::new(os::random)),
             poll,
             listeners,
+            datagrams: datagrams.map(|socket| Datagrams { socket, readable: false, full: false }),
+            passwords,
+            timer: None,
             sockets: Vec::new(),
             unread: VecDeque::new(),
             dead: Vec::new(),
             spare: Spare::new()?,
             accept_paused_until: None,
             accept_errors: Every::new(Duration::from_secs(LOG_REPEAT_SECONDS)),
-            _waker: Arc::clone(&waker),
+            _waker: waker,
             messages,
             now: clock.now(),
             clock,
@@ -172,40 +218,51 @@ impl Shard {
             )?;
             shard.system_calls.registrations += 1;
         }
-        Ok((shard, Handle { messages: sender, waker }))
+        if let Some(Datagrams { socket, .. }) = &mut shard.datagrams {
+            shard.poll.registry().register(&mut socket.socket, DATAGRAMS, Interest::READABLE)?;
+            shard.system_calls.registrations += 1;
+        }
+        Ok((shard, handle))
     }
 
     /// Runs until told to stop.
     pub(super) fn run(mut self) -> io::Result<Report> {
         let mut events = Events::with_capacity(EVENTS_PER_TURN_MAX);
         let mut buffer = vec![0; RECEIVE_BUFFER_BYTES].into_boxed_slice();
+        let mut datagram_buffers = self.datagrams.is_some().then(ReceiveBuffers::new);
         while !self.is_done() {
             self.wait(&mut events)?;
             self.now = self.clock.now();
             self.take_events(&events);
             self.take_messages();
             self.accept();
+            if let Some(buffers) = &mut datagram_buffers {
+                self.read_datagrams(buffers);
+            }
             self.read(&mut buffer);
             self.engine.timeout(self.now);
             self.flush();
-            self.engine.end_turn(self.now);
+            // Pauses begin after the writes: the clock is read once more.
+            self.engine.end_turn(self.clock.now());
+            self.hand_out_passwords();
             self.reap();
         }
-        Ok(Report { metrics: *self.engine.metrics(), system_calls: self.system_calls })
+        Ok(Report { metrics: self.engine.metrics().clone(), system_calls: self.system_calls })
     }
 
     fn is_done(&self) -> bool {
-        self.drain_until
-            .is_some_and(|until| self.engine.connection_count() == 0 || self.now.monotonic >= until)
+        self.drain_until.is_some_and(|until| self.engine.is_empty() || self.now.monotonic >= until)
     }
 
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
         self.system_calls.waits += 1;
         let accepting = self.accept_paused_until.is_none() && self.listeners.iter().any(|l| l.ready);
-        let timeout = if accepting || !self.unread.is_empty() || self.engine.has_work() {
+        let has_datagrams = self.datagrams.as_ref().is_some_and(|datagrams| datagrams.readable);
+        let timeout = if accepting || has_datagrams || !self.unread.is_empty() || self.engine.has_work() {
             Some(Duration::ZERO)
         } else {
-            [self.engine.next_deadline(), self.drain_until, self.accept_paused_until]
+            let wake = self.engine.next_wake().filter(|&wake| !self.set_timer(wake));
+            [wake, self.engine.next_deadline(), self.drain_until, self.accept_paused_until]
                 .into_iter()
                 .flatten()
                 .min()
@@ -217,16 +274,38 @@ impl Shard {
         }
     }
 
+    /// Has the timer wake the loop; returns whether it will.
+    fn set_timer(&mut self, wake: Duration) -> bool {
+        let distance = wake.saturating_sub(self.clock.start.elapsed());
+        let set = match &mut self.timer {
+            Some(timer) => timer.wake_in(distance),
+            None => Timer::new(self.poll.registry(), TIMER).and_then(|mut timer| {
+                let set = timer.wake_in(distance);
+                self.timer = Some(timer);
+                set
+            }),
+        };
+        // Without it the pauses are longer, and nothing is lost.
+        set.unwrap_or(false)
+    }
+
     /// Notes what the kernel told.
     fn take_events(&mut self, events: &Events) {
         for event in events {
-            let listener = WAKER.0 - event.token().0;
-            if listener <= self.listeners.len() {
-                // 0 is the waker: the messages are looked at in any case.
-                if listener > 0 {
-                    self.listeners[listener - 1].ready = true;
+            match event.token() {
+                // What they wake for is looked at in any case.
+                WAKER | TIMER => continue,
+                DATAGRAMS => {
+                    self.take_datagram_event(event);
+                    continue;
                 }
-                continue;
+                Token(token) => {
+                    let listener = self.listeners.get_mut(DATAGRAMS.0 - 1 - token);
+                    if let Some(listener) = listener {
+                        listener.ready = true;
+                        continue;
+                    }
+                }
             }
             let id = ConnId::from_bits(event.token().0 as u64);
             let Some(Some(socket)) = self.sockets.get_mut(id.slot as usize) else { continue };
@@ -244,15 +323,64 @@ impl Shard {
         }
     }
 
+    fn take_datagram_event(&mut self, event: &Event) {
+        let Some(datagrams) = &mut self.datagrams else { return };
+        datagrams.readable |= event.is_readable() || event.is_error();
+        if event.is_writable() && datagrams.full {
+            datagrams.full = false;
+            self.send_datagrams();
+            self.note_datagrams_full();
+        }
+    }
+
+    /// Tells the engine and the kernel whether the socket for datagrams is full.
+    fn note_datagrams_full(&mut self) {
+        let Some(Datagrams { socket, full, .. }) = &mut self.datagrams else { return };
+        let interest = if *full {
+            self.engine.datagrams_full();
+            Interest::READABLE | Interest::WRITABLE
+        } else {
+            self.engine.datagrams_writable();
+            Interest::READABLE
+        };
+        self.system_calls.registrations += 1;
+        // Not told of space, it would wait for ever; told of it, at worst too often.
+        if let Err(error) = self.poll.registry().reregister(&mut socket.socket, DATAGRAMS, interest) {
+            tracing::error!(%error, "cannot watch the socket for datagrams");
+        }
+    }
+
+    /// Sends the batch.
+    fn send_datagrams(&mut self) {
+        let Some(Datagrams { socket, full, .. }) = &mut self.datagrams else { return };
+        if !*full && !socket.is_empty() {
+            let sent = socket.send();
+            self.system_calls.datagram_writes += sent.calls;
+            self.engine.datagrams_refused(sent.refused);
+            *full = sent.full;
+        }
+    }
+
     fn take_messages(&mut self) {
         while let Ok(message) = self.messages.try_recv() {
             match message {
+                Message::PasswordCompared(id, serial, outcome) => {
+                    self.engine.password_compared(id, serial, outcome, self.now);
+                }
                 Message::Stop if self.drain_until.is_some() => {}
                 Message::Stop => {
                     self.listeners.clear();
                     self.engine.shutdown(self.now);
                     self.drain_until = Some(self.now.monotonic + self.drain_timeout);
                 }
+            }
+        }
+    }
+
+    fn hand_out_passwords(&mut self) {
+        while let Some(task) = self.engine.next_password_task() {
+            if let Err(task) = self.passwords.submit(task) {
+                self.engine.password_refused(&task);
             }
         }
     }
@@ -297,8 +425,8 @@ impl Shard {
         }
     }
 
-    fn admit(&mut self, mut stream: TcpStream, peer: std::net::SocketAddr, dialect: crate::wire::Dialect) {
-        let Some(id) = self.engine.connected(dialect, self.now) else {
+    fn admit(&mut self, mut stream: TcpStream, peer: SocketAddr, dialect: Dialect) {
+        let Some(id) = self.engine.connected(dialect, peer.ip(), self.now) else {
             refuse(stream, dialect);
             return self.complain("the server is full: connections are refused", None);
         };
@@ -321,6 +449,7 @@ impl Shard {
             queued: false,
             hung_up: false,
             ended: false,
+            acknowledges: dialect == Dialect::Typed,
         });
     }
 
@@ -339,6 +468,23 @@ impl Shard {
             && !std::mem::replace(&mut socket.queued, true)
         {
             self.unread.push_back(id);
+        }
+    }
+
+    /// Reads datagrams, up to a budget.
+    fn read_datagrams(&mut self, buffers: &mut ReceiveBuffers) {
+        let Some(Datagrams { socket, readable, .. }) = &mut self.datagrams else { return };
+        for _ in 0..UDP_BATCHES_PER_TURN_MAX {
+            if !*readable {
+                break;
+            }
+            self.system_calls.datagram_reads += 1;
+            let received = socket.receive(buffers, |from, bytes| self.engine.datagram(from, bytes, self.now));
+            match received {
+                Ok(count) => *readable = count == UDP_BATCH_MAX,
+                // Of one datagram that was sent before: the next one may be well.
+                Err(error) => tracing::debug!(%error, "a datagram could not be received"),
+            }
         }
     }
 
@@ -371,6 +517,11 @@ impl Shard {
             }
             Ok(length) => {
                 socket.readable = length == buffer.len() || socket.hung_up;
+                #[cfg(target_os = "linux")]
+                if socket.acknowledges {
+                    // Without it they are slow, and nothing else.
+                    let _ = rustix::net::sockopt::set_tcp_quickack(&socket.stream, true);
+                }
                 self.engine.received(id, &buffer[..length], self.now);
                 self.queue_read(id);
                 return length;
@@ -391,6 +542,10 @@ impl Shard {
     fn flush(&mut self) {
         for _ in 0..WRITES_PER_TURN_MAX {
             let Some(id) = self.engine.next_to_flush() else { break };
+            if let Some(to) = self.engine.address_of(id) {
+                self.push_datagram(id, to);
+                continue;
+            }
             let Some(Some(socket)) = self.sockets.get_mut(id.slot as usize) else { continue };
             let mut slices = Gather::new();
             self.engine.gather(id, &mut slices);
@@ -411,6 +566,33 @@ impl Shard {
                     _ => self.dead.push((id, CloseReason::PeerReset)),
                 },
             }
+        }
+        self.send_all_datagrams();
+    }
+
+    /// Puts the next frame of a seat into the batch.
+    fn push_datagram(&mut self, id: ConnId, to: SocketAddr) {
+        let mut slices = Gather::new();
+        self.engine.gather(id, &mut slices);
+        let length = slices.iter().map(|slice| slice.len()).sum();
+        if let Some(Datagrams { socket, .. }) = &mut self.datagrams
+            && !slices.is_empty()
+        {
+            socket.push(to, slices.iter().map(|slice| &**slice));
+        }
+        drop(slices);
+        // It counts as sent: while the socket is full, the engine hands out no more, and the batch waits.
+        self.engine.wrote(id, length, length);
+        if self.datagrams.as_ref().is_some_and(|datagrams| datagrams.socket.is_full()) {
+            self.send_all_datagrams();
+        }
+    }
+
+    fn send_all_datagrams(&mut self) {
+        let was_full = self.datagrams.as_ref().is_some_and(|datagrams| datagrams.full);
+        self.send_datagrams();
+        if !was_full && self.datagrams.as_ref().is_some_and(|datagrams| datagrams.full) {
+            self.note_datagrams_full();
         }
     }
 
@@ -438,7 +620,7 @@ impl Shard {
 }
 
 /// Says why, as far as the socket takes it at once, and drops it.
-fn refuse(mut stream: TcpStream, dialect: crate::wire::Dialect) {
+fn refuse(mut stream: TcpStream, dialect: Dialect) {
     let mut words = Vec::new();
     Engine::refusal(dialect, &mut words);
     // Whether it can still be told makes no difference to what follows.

@@ -317,11 +317,19 @@ impl Codec {
         }
     }
 
+    /// Whether the next byte belongs to a frame that is being dropped.
+    pub fn is_skipping(&self) -> bool {
+        self.skipping
+    }
+
     /// The bytes that the codec itself keeps, for whoever accounts for memory.
     pub fn held_bytes(&self) -> usize {
-        self.more.as_deref().map_or(0, |more| size_of::<More>() + match more {
-            More::Tcrp(asked) => asked.held_bytes(),
-            More::Gob(decoder) => decoder.held_bytes(),
+        self.more.as_deref().map_or(0, |more| {
+            size_of::<More>()
+                + match more {
+                    More::Tcrp(asked) => asked.held_bytes(),
+                    More::Gob(decoder) => decoder.held_bytes(),
+                }
         })
     }
 }

@@ -4,7 +4,7 @@
 //! two blanks. No text of a user can stand at the start of a line.
 
 use super::text::{is_word, push, push_visible, split_word};
-use super::{DecodeError, Decoded, Codec, Frame, Unsayable};
+use super::{Codec, DecodeError, Decoded, Frame, Unsayable};
 use crate::chat::{
     Command, Departure, Event, NameError, Phase, Problem, RoomNameError, Secret, UnixSeconds, Usage,
 };
@@ -388,6 +388,11 @@ fn parse_problem(text: &str) -> Option<Problem<'_>> {
         "Wrong password" => Problem::WrongPassword,
         "Too many wrong passwords, try again later" => Problem::TooManyAttempts,
         "Server is busy, try again later" => Problem::Busy,
+        "Too many accounts" => Problem::TooManyAccounts,
+        "Invalid password" => Problem::PasswordUnusable,
+        "Room already exists" => Problem::RoomExists,
+        "No such room" => Problem::NoSuchRoom,
+        "Text too long" => Problem::TextTooLong,
         "Mailbox is full" => Problem::MailboxFull,
         "Already logged in" => Problem::AlreadyLoggedIn,
         "Enter a nickname first" => Problem::MustLogin,

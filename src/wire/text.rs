@@ -127,7 +127,9 @@ pub(super) fn words(problem: Problem<'_>) -> Cow<'_, str> {
         Problem::UserNotFound(name) => return format!("there is no {name} here").into(),
         Problem::RoomName(RoomNameError::Empty) => "the room has no name",
         Problem::RoomName(RoomNameError::TooLong) => "the room's name is too long",
-        Problem::RoomName(RoomNameError::Character) => "the room's name has a character that names do not have",
+        Problem::RoomName(RoomNameError::Character) => {
+            "the room's name has a character that names do not have"
+        }
         Problem::AlreadyInRoom => "already in that room",
         Problem::TooManyRooms => "there are too many rooms",
         Problem::RoomExists => "there is such a room already",

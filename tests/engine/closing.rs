@@ -5,7 +5,7 @@ use parlance::engine::{Close, CloseReason, Engine, Settings};
 use parlance::limits::REFUSED_MAX;
 use parlance::wire::Dialect;
 
-use crate::world::{Ended, World, settings};
+use crate::world::{Ended, HERE, World, settings};
 
 #[test]
 fn a_full_server_tells_whoever_comes_and_closes_it() {
@@ -32,7 +32,7 @@ fn beyond_a_full_server_only_so_many_wait_to_be_told() {
     let mut world = World::with(Settings { clients_limit: 1, ..settings() });
     let alice = world.line("alice");
     let waiting: Vec<_> = (0..REFUSED_MAX).map(|_| world.connects(Dialect::Line)).collect();
-    assert_eq!(world.engine.connected(Dialect::Line, world.now), None);
+    assert_eq!(world.engine.connected(Dialect::Line, HERE, world.now), None);
     let mut words = Vec::new();
     Engine::refusal(Dialect::Line, &mut words);
     assert_eq!(words, b"ERR server-full\n");
@@ -54,7 +54,7 @@ fn at_shutdown_everybody_is_told_in_its_dialect_and_closed() {
         world.hears(client);
     }
     world.engine.shutdown(world.now);
-    assert_eq!(world.engine.connected(Dialect::Line, world.now), None);
+    assert_eq!(world.engine.connected(Dialect::Line, HERE, world.now), None);
     for (client, words) in [
         (alice, "INFO server shutting down\n"),
         (unnamed_line, "INFO server shutting down\n"),
@@ -124,7 +124,7 @@ fn an_id_of_a_connection_that_is_gone_is_counted_and_ignored() {
     assert_eq!(world.id(carol).slot, stale.slot, "somebody else has the slot");
     world.hears(bob);
     let nobody = ConnId { slot: 999, generation: 0 };
-    let before = *world.engine.metrics();
+    let before = world.engine.metrics().clone();
     for id in [stale, nobody] {
         let now = world.now;
         world.engine.received(id, b"/quit\n", now);

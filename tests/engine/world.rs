@@ -1,17 +1,21 @@
 //! A world around one engine: a clock that moves when told to, and for each client a socket that takes as many bytes as
 //! the test lets it. It drives the engine as a reactor does, and looks at its invariants after every step.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use parlance::chat::{ConnId, Now, UnixSeconds};
-use parlance::engine::{Close, CloseReason, Engine, Gather, LagPolicy, Settings};
+use parlance::chat::{ConnId, Now, PasswordHash, PasswordOutcome, PasswordTask, UnixMillis};
+use parlance::engine::{Close, CloseReason, Engine, Gather, Random, Settings};
 use parlance::limits::LOG_BYTES_LIMIT_MIN;
 use parlance::wire::Dialect;
 
 /// 12:34:56.
-const START: UnixSeconds = UnixSeconds(45_296);
+const START: UnixMillis = UnixMillis(45_296_000);
 /// Bytes that the reactor reads at once, here: small, so that tests meet its edges.
 const READ_BYTES_MAX: usize = 16 << 10;
+
+/// Where everybody connects from, unless the test says otherwise.
+pub(crate) const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// One of the world's clients.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -44,21 +48,23 @@ pub(crate) struct World {
     by_slot: Vec<Client>,
     /// Writes to sockets, empty ones not counted.
     pub(crate) writes: usize,
+    /// Datagrams that the server sent, and nobody has looked at.
+    pub(crate) datagrams: Vec<(SocketAddr, Vec<u8>)>,
+    /// Passwords are compared at the end of each turn; else when the test says so.
+    pub(crate) compares_at_once: bool,
     /// Whether the invariants are looked at after every step: with very many clients that takes too long.
     pub(crate) checks: bool,
 }
 
 pub(crate) fn settings() -> Settings {
     Settings {
-        clients_limit: 10_000,
         login_timeout: 30,
-        line_idle_timeout: 60,
         slash_idle_timeout: 600,
         drain_timeout: 5,
-        lag: LagPolicy::Skip,
         log_bytes_limit: LOG_BYTES_LIMIT_MIN,
         log_total_bytes_limit: 64 << 20,
         seed: 7,
+        ..Settings::default()
     }
 }
 
@@ -70,11 +76,13 @@ impl World {
     pub(crate) fn with(settings: Settings) -> Self {
         let now = Now { monotonic: Duration::from_millis(1500), unix: START };
         Self {
-            engine: Engine::new(settings),
+            engine: Engine::new(settings, Random::guessable(7)),
             now,
             sockets: Vec::new(),
             by_slot: Vec::new(),
             writes: 0,
+            datagrams: Vec::new(),
+            compares_at_once: true,
             checks: true,
         }
     }
@@ -82,7 +90,11 @@ impl World {
     // What clients do.
 
     pub(crate) fn connects(&mut self, dialect: Dialect) -> Client {
-        let id = self.engine.connected(dialect, self.now).expect("there is room for one more");
+        self.connects_from(HERE, dialect)
+    }
+
+    pub(crate) fn connects_from(&mut self, ip: IpAddr, dialect: Dialect) -> Client {
+        let id = self.engine.connected(dialect, ip, self.now).expect("there is room for one more");
         let socket = Socket { id, space: usize::MAX, taken: Vec::new(), unread: Vec::new(), ended: None };
         let client = Client(self.sockets.len());
         self.sockets.push(socket);
@@ -224,6 +236,18 @@ impl World {
     /// Writes to the next connection that has something; returns whose it is.
     pub(crate) fn visit(&mut self) -> Option<Client> {
         let id = self.engine.next_to_flush()?;
+        if let Some(to) = self.engine.address_of(id) {
+            let mut slices = Gather::new();
+            self.engine.gather(id, &mut slices);
+            let datagram: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
+            drop(slices);
+            self.engine.wrote(id, datagram.len(), datagram.len());
+            if !datagram.is_empty() {
+                self.datagrams.push((to, datagram));
+            }
+            self.checked();
+            return Some(Client(usize::MAX));
+        }
         let client = self.client(id).expect("the engine flushes connections that are there");
         let mut slices = Gather::new();
         self.engine.gather(id, &mut slices);
@@ -254,6 +278,9 @@ impl World {
         }
         self.engine.end_turn(self.now);
         self.checked();
+        if self.compares_at_once {
+            self.compares_passwords();
+        }
         while let Some((id, close)) = self.engine.next_close() {
             // A polite peer, which closes its side as soon as the server closed its own.
             if let Some(client) = self.client(id) {
@@ -267,6 +294,33 @@ impl World {
         }
     }
 
+    /// Does what is done off the loop. A hash is the password in clear; an imported one is replaced.
+    pub(crate) fn compares_passwords(&mut self) {
+        while let Some(task) = self.engine.next_password_task() {
+            self.compares(task);
+        }
+    }
+
+    fn compares(&mut self, PasswordTask { conn, serial, password, against }: PasswordTask) {
+        let hash = hash(&password);
+        let outcome = match against {
+            None => PasswordOutcome::Hashed(hash),
+            Some(against) if against == hash => PasswordOutcome::Right { upgraded: None },
+            Some(against) if against.as_str() == format!("$2b${password}") => {
+                PasswordOutcome::Right { upgraded: Some(hash) }
+            }
+            Some(_) => PasswordOutcome::Wrong,
+        };
+        self.engine.password_compared(conn, serial, outcome, self.now);
+        self.checked();
+    }
+
+    /// A datagram reaches the server.
+    pub(crate) fn datagram(&mut self, from: SocketAddr, bytes: &[u8]) {
+        self.engine.datagram(from, bytes, self.now);
+        self.checked();
+    }
+
     pub(crate) fn turn(&mut self) {
         self.turn_of(usize::MAX);
     }
@@ -275,8 +329,13 @@ impl World {
     pub(crate) fn settles(&mut self) {
         for _ in 0..100_000 {
             self.turn();
-            if !self.engine.has_work() {
-                return;
+            if self.engine.has_work() {
+                continue;
+            }
+            // Those who rest are waited for.
+            match self.engine.next_wake() {
+                Some(wake) => self.now.monotonic = self.now.monotonic.max(wake),
+                None => return,
             }
         }
         panic!("it does not come to rest");
@@ -284,6 +343,11 @@ impl World {
 
     pub(crate) fn seconds_pass(&mut self, seconds: u64) {
         self.now.monotonic += Duration::from_secs(seconds);
-        self.now.unix.0 += seconds;
+        self.now.unix.0 += seconds * 1000;
     }
+}
+
+/// What the world takes for the hash of a password.
+pub(crate) fn hash(password: &str) -> PasswordHash {
+    PasswordHash::new(&format!("$argon2id${password}")).expect("passwords of tests have no blanks")
 }

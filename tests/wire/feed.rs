@@ -1,7 +1,10 @@
 //! Feeds a codec as a connection does: in pieces, keeping what is not consumed for the next one.
 
 use parlance::chat::{Command, Phase, Secret};
-use parlance::wire::{Decoded, Codec, Dialect, Frame};
+use parlance::wire::{Codec, Decoded, Dialect, Frame};
+
+/// The dialects of lines.
+pub(crate) const LINES: [Dialect; 2] = [Dialect::Line, Dialect::Slash];
 
 /// What a codec makes of the pieces of a stream, each frame as text.
 fn feed<'p>(
@@ -38,7 +41,7 @@ fn owned<T>(decoded: Decoded<T>, shown: impl FnOnce(T) -> String) -> Decoded<Str
 }
 
 /// A command as text, passwords included.
-pub(crate) fn shown(command: Command<'_>) -> String {
+pub(crate) fn shown(command: &Command<'_>) -> String {
     match command {
         Command::Login { name, password: Some(Secret(password)) } => {
             format!("Login {name:?} with {password:?}")
@@ -60,7 +63,7 @@ pub(crate) fn commands<'p>(
         if matches!(found.frame, Frame::Whole(Command::Login { .. } | Command::Password(_))) {
             phase = Phase::Chat;
         }
-        owned(found, shown)
+        owned(found, |command| shown(&command))
     })
 }
 

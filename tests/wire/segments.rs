@@ -1,9 +1,9 @@
 //! A frame cut anywhere decodes as the whole one does.
 
 use parlance::chat::Phase;
-use parlance::wire::Dialect;
+use parlance::wire::{Codec, Dialect};
 
-use crate::feed::{commands, events, same_in_any_pieces};
+use crate::feed::{LINES, commands, events, same_in_any_pieces};
 use crate::trips::{all_events, sayable_commands};
 
 const LINE_CLIENT: &str =
@@ -19,7 +19,7 @@ const SLASH_SERVER: &str = "Welcome to the chat server!\nEnter your nickname: Pa
 
 #[test]
 fn each_command_decodes_alike_in_any_pieces() {
-    for dialect in Dialect::ALL {
+    for dialect in LINES {
         for (phase, command) in sayable_commands(dialect) {
             let mut stream = Vec::new();
             dialect.encode_command(&command, &mut stream).expect("sayable");
@@ -30,10 +30,10 @@ fn each_command_decodes_alike_in_any_pieces() {
 
 #[test]
 fn each_event_decodes_alike_in_any_pieces() {
-    for dialect in Dialect::ALL {
+    for dialect in LINES {
         for (event, _) in all_events(dialect) {
             let mut stream = Vec::new();
-            dialect.encode_event(&event, &mut stream);
+            let _ = dialect.encode_event(&Codec::default(), &event, &mut stream);
             same_in_any_pieces(&stream, |pieces| events(dialect, pieces));
         }
     }

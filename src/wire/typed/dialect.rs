@@ -1,7 +1,9 @@
 //! Requests as commands, events as replies.
 
 use super::reply::EntriesKind;
-use super::{Decoder, Frame as TypedFrame, Message, MessagesFrame, NamesFrame, Reply, Request, TagSet, TooLong};
+use super::{
+    Decoder, Frame as TypedFrame, Message, MessagesFrame, NamesFrame, Reply, Request, TagSet, TooLong,
+};
 use super::{User, UsersFrame};
 use crate::chat::{Command, Event, Mail, Problem};
 use crate::wire::{DecodeError, Decoded, Fit, Frame, text};

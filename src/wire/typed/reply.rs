@@ -298,7 +298,8 @@ impl<'o> EntriesFrame<'o> {
     /// Takes the frame at the start of `out` up again.
     fn resume(tags: TagSet, out: &'o mut Vec<u8>) -> Self {
         let count_at = HEADER_BYTES + 1;
-        let count = out.get(count_at..).and_then(<[u8]>::first_chunk).map_or(0, |count| u32::from_be_bytes(*count));
+        let count =
+            out.get(count_at..).and_then(<[u8]>::first_chunk).map_or(0, |count| u32::from_be_bytes(*count));
         Self { out, tags, start: 0, count }
     }
 
