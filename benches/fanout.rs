@@ -6,15 +6,17 @@
 //! members, the publisher not among them.
 
 use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use parlance::chat::{Command, ConnId, Event, Now, UnixSeconds};
-use parlance::engine::{Engine, Gather, LagPolicy, Settings};
+use parlance::chat::{Command, ConnId, Event, Now, UnixMillis, UnixSeconds};
+use parlance::engine::{Engine, Gather, Random, Settings};
 use parlance::wire::{Codec, Dialect};
 
 /// Its publisher is not sent what it says itself: as many deliveries as members.
 const DIALECT: Dialect = Dialect::Line;
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const PUBLISHER: &str = "publisher";
 const MEMBERS: [usize; 3] = [1, 100, 10_000];
 /// One is a quiet room, 64 are a busy one: they leave in one write a member.
@@ -38,13 +40,13 @@ struct Room {
 
 impl Room {
     fn new(members: usize) -> Self {
-        let now = Now { monotonic: Duration::from_secs(1), unix: UnixSeconds(1_700_000_000) };
-        let mut engine = Engine::new(settings(members + 1));
-        let publisher = engine.connected(DIALECT, now).expect("the engine is empty");
+        let now = Now { monotonic: Duration::from_secs(1), unix: UnixMillis(1_700_000_000_000) };
+        let mut engine = Engine::new(settings(members + 1), Random::guessable(1));
+        let publisher = engine.connected(DIALECT, HERE, now).expect("the engine is empty");
         let mut room = Self { engine, publisher, now, sink: Sink::default() };
         room.log_in(publisher, PUBLISHER);
         for index in 0..members {
-            let member = room.engine.connected(DIALECT, now).expect("there is space for so many");
+            let member = room.engine.connected(DIALECT, HERE, now).expect("there is space for so many");
             room.log_in(member, &format!("member-{index}"));
         }
         room.turn(&[]);
@@ -78,17 +80,7 @@ impl Room {
 
 /// No timeouts, and nobody refused.
 fn settings(clients: usize) -> Settings {
-    Settings {
-        clients_limit: clients,
-        login_timeout: 0,
-        line_idle_timeout: 0,
-        slash_idle_timeout: 0,
-        drain_timeout: 0,
-        lag: LagPolicy::Skip,
-        log_bytes_limit: 1 << 20,
-        log_total_bytes_limit: 512 << 20,
-        seed: 1,
-    }
+    Settings { clients_limit: clients, login_timeout: 0, line_idle_timeout: 0, ..Settings::default() }
 }
 
 fn publish_and_flush(criterion: &mut Criterion) {

@@ -3,10 +3,12 @@
 #[path = "support/allocations.rs"]
 mod allocations;
 
+use std::net::IpAddr;
+
 use allocations::allocations;
 use parlance::chat::Token;
 use parlance::chat::{ConnId, Now, Secret};
-use parlance::engine::{Engine, Gather, LagPolicy, Settings};
+use parlance::engine::{Engine, Gather, Random, Settings};
 use parlance::limits::LOG_BYTES_LIMIT_MIN;
 use parlance::wire::Dialect;
 use parlance::wire::Fit;
@@ -35,22 +37,21 @@ struct Room {
 impl Room {
     /// A member for each dialect given.
     fn new(dialects: impl Iterator<Item = Dialect>) -> Self {
-        let mut engine = Engine::new(Settings {
+        let settings = Settings {
             clients_limit: MEMBERS,
-            login_timeout: 30,
-            line_idle_timeout: 60,
             slash_idle_timeout: 60,
-            drain_timeout: 5,
-            lag: LagPolicy::Skip,
             log_bytes_limit: LOG_BYTES_LIMIT_MIN,
-            log_total_bytes_limit: 512 << 20,
             seed: 7,
-        });
+            ..Settings::default()
+        };
+        let mut engine = Engine::new(settings, Random::guessable(7));
         let members = dialects.enumerate().map(|(index, dialect)| {
-            let id = engine.connected(dialect, Now::default()).expect("there is room");
+            let id = engine
+                .connected(dialect, IpAddr::from([127, 0, 0, 1]), Now::default())
+                .expect("there is room");
             let login = match dialect {
                 Dialect::Line => format!("LOGIN member{index}\n"),
-                Dialect::Slash => format!("member{index}\n"),
+                _ => format!("member{index}\n"),
             };
             engine.received(id, login.as_bytes(), Now::default());
             id
@@ -102,7 +103,7 @@ fn all_slash() -> Room {
 }
 
 fn half_and_half() -> Room {
-    Room::new((0..MEMBERS).map(|index| Dialect::ALL[index % 2]))
+    Room::new((0..MEMBERS).map(|index| [Dialect::Line, Dialect::Slash][index % 2]))
 }
 
 #[test]

@@ -79,7 +79,8 @@ impl Drop for Program {
     }
 }
 
-const FREE_PORTS: [&str; 4] = ["--line", "0", "--slash", "0"];
+const FREE_PORTS: [&str; 12] =
+    ["--line", "0", "--slash", "0", "--tcrp", "0", "--ucrp", "0", "--typed", "0", "--gob", "0"];
 
 fn line(address: SocketAddr, name: &str) -> Peer {
     let mut peer = Peer::connect(address);
@@ -161,7 +162,7 @@ fn after_a_kill_it_starts_again_on_the_same_port() {
     let (status, _) = program.end();
     assert_eq!(status.code(), None);
     let port = address.port().to_string();
-    let mut again = Program::start(&["--line", &port, "--slash", "0"]);
+    let mut again = Program::start(&[&FREE_PORTS[2..], &["--line", &port]].concat());
     let (address_again, _) = again.addresses();
     assert_eq!(address_again, address);
     let _alice = line(address, "alice");

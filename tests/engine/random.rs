@@ -428,6 +428,7 @@ fn play(seed: u64) -> Engine {
                 assert!(pongs == person.pings || person.vanished && pongs < person.pings, "{}", person.name);
             }
             Dialect::Slash => check_slash_user(person, &lines, &witnessed_by),
+            _ => unreachable!("nobody here speaks it"),
         }
         check_whispers(&people, index, &lines);
     }

@@ -30,7 +30,9 @@ impl TestServer {
     }
 
     pub fn with(change: impl FnOnce(&mut Config)) -> Self {
-        let mut config = Config { line: Endpoint::Port(0), slash: Endpoint::Port(0), ..Config::default() };
+        let any = Endpoint::Port(0);
+        let mut config =
+            Config { line: any, slash: any, tcrp: any, ucrp: any, typed: any, gob: any, ..Config::default() };
         change(&mut config);
         Self { server: Some(Server::start(&config, || {}).expect("a server on free ports")) }
     }

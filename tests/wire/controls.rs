@@ -2,7 +2,7 @@
 
 use parlance::chat::{Command, Event, Name, Phase, Problem, RoomName, UnixSeconds};
 use parlance::limits::{FRAME_BYTES_MAX, LINE_BYTES_MAX, NAME_BYTES_MAX, SERVER_LINE_BYTES_MAX};
-use parlance::wire::{Codec, Dialect};
+use parlance::wire::Codec;
 
 use crate::feed::{LINES, commands, events, shown};
 
