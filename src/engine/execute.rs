@@ -31,12 +31,12 @@ impl Engine {
             }
             (Phase::Login | Phase::Password, Command::Enter(entrance)) => self.enter(id, &entrance),
             (Phase::Login | Phase::Password, _) => self.reply(id, &Event::Error(Problem::MustLogin)),
-            (Phase::Chat, command) => self.execute_in_chat(id, command),
+            (Phase::Chat, command) => self.execute_in_chat(id, &command),
         }
     }
 
-    fn execute_in_chat(&mut self, id: ConnId, command: Command<'_>) {
-        match command {
+    fn execute_in_chat(&mut self, id: ConnId, command: &Command<'_>) {
+        match *command {
             Command::Say(text) => self.say(id, text),
             Command::Direct { to, text } => self.direct(id, to, text),
             Command::Rename(name) => self.rename(id, name),
@@ -92,16 +92,14 @@ impl Engine {
         if self.ledger.find(&wanted.folded).is_none() {
             return self.log_in(id, wanted, None);
         }
-        match password {
-            Some(Secret(password)) => self.prove(id, wanted, password, Then::LogIn),
-            None => {
-                if dialect.asks_for_passwords() {
-                    self.more_mut(id).wanted = Some(wanted);
-                    self.conn_mut(id).phase = Phase::Password;
-                }
-                self.reply(id, &Event::PasswordWanted);
-            }
+        if let Some(Secret(password)) = password {
+            return self.prove(id, wanted, password, Then::LogIn);
         }
+        if dialect.asks_for_passwords() {
+            self.more_mut(id).wanted = Some(wanted);
+            self.conn_mut(id).phase = Phase::Password;
+        }
+        self.reply(id, &Event::PasswordWanted);
     }
 
     /// The first name like this one that somebody who can prove nothing may have.

@@ -182,13 +182,15 @@ impl Engine {
     pub fn wrote(&mut self, id: ConnId, taken: usize, offered: usize) {
         let Some(conn) = self.connection(id) else { return };
         conn.blocked = taken < offered;
-        match conn.dialect.transport() {
-            Transport::Stream => {}
-            Transport::Datagram if taken > 0 => self.sent_datagram(id, taken),
-            Transport::Paced if taken > 0 && taken == offered && !self.settings.gob_gap.is_zero() => {
-                self.rest(id);
-            }
-            Transport::Paced | Transport::Datagram => {}
+        let transport = conn.dialect.transport();
+        if transport == Transport::Datagram && taken > 0 {
+            self.sent_datagram(id, taken);
+        } else if transport == Transport::Paced
+            && taken > 0
+            && taken == offered
+            && !self.settings.gob_gap.is_zero()
+        {
+            self.rest(id);
         }
         let more = self.advance(id, taken);
         if more {

@@ -18,6 +18,7 @@ use crate::limits::{
 use crate::wire::{Codec, DecodeError, Dialect, Frame, Transport};
 
 /// What a connection begins with.
+#[derive(Clone, Copy)]
 pub(super) struct NewConnection {
     pub(super) dialect: Dialect,
     pub(super) ip: IpAddr,
@@ -37,7 +38,6 @@ impl Engine {
         let full = count >= self.settings.clients_limit;
         let ip = ip.to_canonical();
         let id = self.insert(NewConnection { dialect, ip, phase: Phase::Login, name: None });
-        self.metrics.opened += 1;
         if full {
             self.reply(id, &Event::LoginRefused(Problem::ServerFull));
             self.close(id, CloseReason::ServerFull);
@@ -72,6 +72,7 @@ impl Engine {
             outbox: None,
             more: None,
         });
+        self.metrics.opened += 1;
         ConnId { slot: slot as u32, generation }
     }
 

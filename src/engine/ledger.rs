@@ -221,7 +221,7 @@ impl Ledger {
     }
 
     fn id_of(&self, name: &str) -> Option<AccountId> {
-        self.find(&*fold(name)?)
+        self.find(&fold(name)?)
     }
 
     fn create(&mut self, name: &str, password: &PasswordHash) {
@@ -292,7 +292,9 @@ impl Ledger {
             if let Some(folded) = fold(other)
                 && let Some(conversation) = account.conversations.get_mut(&*folded)
             {
-                conversation.letters.retain(|&other| other != id);
+                if let Ok(at) = conversation.letters.binary_search(&id) {
+                    conversation.letters.remove(at);
+                }
                 conversation.unread -= u32::from(letter.unread && whose == RECIPIENT);
                 if conversation.letters.is_empty() {
                     account.conversations.remove(&*folded);

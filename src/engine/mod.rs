@@ -43,6 +43,7 @@
 
 mod attempts;
 mod close;
+mod direct;
 mod execute;
 mod fanout;
 mod flush;
@@ -465,7 +466,7 @@ impl Engine {
             if let Some(account) = more.and_then(|more| more.account) {
                 assert!(self.mailboxes[&account].contains(&id), "a mailbox knows who has it open");
             }
-            let is_seated = more.is_some_and(|more| more.seat.is_some()) && conn.closing.is_none();
+            let is_seated = more.is_some_and(|more| more.seat.is_some()) && conn.membership.is_some();
             seats += usize::from(is_seated);
             if let Some(outbox) = &conn.outbox {
                 assert!(!outbox.is_empty(), "an empty outbox is not there");

@@ -1,15 +1,13 @@
 //! Proving a name: which password is looked at for whom, and what happens then. Passwords are compared off the loop; the
 //! connection waits meanwhile, and whatever it sent stays where it is.
 
-use std::time::Duration;
-
 use super::ledger::AccountId;
 use super::{CloseReason, Engine};
 use crate::chat::{
-    Change, ConnId, Event, Folded, Name, PasswordHash, PasswordOutcome, PasswordTask, Problem, RoomName,
-    SERVER_NAME,
+    Change, ConnId, Event, Folded, Name, Now, PasswordHash, PasswordOutcome, PasswordTask, Phase, Problem,
+    RoomName, SERVER_NAME,
 };
-use crate::limits::{PASSWORD_BYTES_MAX, RESUME_SECONDS_MAX};
+use crate::limits::PASSWORD_BYTES_MAX;
 
 /// A name, and what makes it the same as others.
 #[derive(Clone, Copy, Debug)]
@@ -84,13 +82,7 @@ impl Engine {
     }
 
     /// What came of a [`PasswordTask`]. Who asked may be gone.
-    pub fn password_compared(
-        &mut self,
-        id: ConnId,
-        serial: u32,
-        outcome: PasswordOutcome,
-        now: crate::chat::Now,
-    ) {
+    pub fn password_compared(&mut self, id: ConnId, serial: u32, outcome: PasswordOutcome, now: Now) {
         self.now = now;
         let Some(proof) = self.take_proof(id, serial) else { return };
         let Proof { wanted, account, then } = proof;
@@ -155,41 +147,10 @@ impl Engine {
         }
     }
 
-    // The mailbox dialect's way: who, then the password.
-
-    /// Notes whose password comes next.
-    pub(super) fn identify(&mut self, id: ConnId, name: &str, answered: bool) {
-        let wanted = match Wanted::parse(name) {
-            Ok(wanted) => wanted,
-            // In use, for whoever asks: no password of theirs opens it.
-            Err(Problem::NameTaken) if answered => return self.reply(id, &Event::NameKnown),
-            Err(problem) if answered => return self.reply(id, &Event::Error(problem)),
-            Err(_) => return,
-        };
-        let account = self.ledger.find(&wanted.folded);
-        self.more_mut(id).wanted = Some(wanted);
-        if answered {
-            let is_known = account.is_some() || self.roster.holder(&wanted.folded).is_some();
-            self.reply(id, &if is_known { Event::NameKnown } else { Event::NameFree });
-        } else if self.settings.ping_identity
-            && self.conn(id).name.is_none()
-            && account.is_some_and(|account| self.may_resume(id, account))
-        {
-            self.enter_mailbox(id, wanted);
-        }
-    }
-
-    fn may_resume(&self, id: ConnId, account: AccountId) -> bool {
-        self.resumable.get(&account).is_some_and(|&(ip, at)| {
-            let since = self.now.monotonic.saturating_sub(at);
-            ip == self.conn(id).ip && since <= Duration::from_secs(RESUME_SECONDS_MAX)
-        })
-    }
-
     /// A password came for the name that was noted.
     pub(super) fn password(&mut self, id: ConnId, password: &str) {
         let wanted = self.conn(id).more.as_ref().and_then(|more| more.wanted);
-        let is_logged_in = self.conn(id).phase == crate::chat::Phase::Chat;
+        let is_logged_in = self.conn(id).phase == Phase::Chat;
         let Some(wanted) = wanted else {
             let problem = if is_logged_in { Problem::AlreadyLoggedIn } else { Problem::MustLogin };
             return self.reply(id, &Event::Error(problem));
@@ -205,55 +166,6 @@ impl Engine {
             return self.refuse_login(id, Problem::NameTaken);
         }
         self.prove(id, wanted, password, Then::OpenMailbox);
-    }
-
-    fn open_mailbox(&mut self, id: ConnId, wanted: Wanted) {
-        self.enter_mailbox(id, wanted);
-        self.reply_with(id, |engine, answer| {
-            answer(&Event::LoggedIn { name: wanted.name.as_str(), room: "" });
-            for name in engine.ledger.names() {
-                answer(&Event::Account { name, unread: 0 });
-            }
-        });
-    }
-
-    /// The connection speaks for an account from now on.
-    fn enter_mailbox(&mut self, id: ConnId, wanted: Wanted) {
-        let Some(account) = self.ledger.find(&wanted.folded) else { return };
-        self.leave_mailbox(id);
-        let Some(stored) = self.ledger.account(account) else { return };
-        // As it was first typed.
-        let name = Wanted::parse(&stored.name).map_or(wanted.name, |wanted| wanted.name);
-        let conn = self.conn_mut(id);
-        conn.name = Some(name);
-        conn.phase = crate::chat::Phase::Chat;
-        self.more_mut(id).account = Some(account);
-        self.mailboxes.entry(account).or_default().push(id);
-        self.note_resumable(id, account);
-        self.heard(id);
-    }
-
-    /// The connection speaks for its account no more.
-    pub(super) fn leave_mailbox(&mut self, id: ConnId) {
-        let Some(more) = &mut self.conn_mut(id).more else { return };
-        more.subscribed = false;
-        let Some(account) = more.account.take() else { return };
-        let conn = self.conn_mut(id);
-        conn.name = None;
-        conn.phase = crate::chat::Phase::Login;
-        if let Some(open) = self.mailboxes.get_mut(&account) {
-            open.retain(|&other| other != id);
-            if open.is_empty() {
-                self.mailboxes.remove(&account);
-            }
-        }
-        self.note_resumable(id, account);
-    }
-
-    fn note_resumable(&mut self, id: ConnId, account: AccountId) {
-        if self.settings.ping_identity && self.ledger.account(account).is_some() {
-            self.resumable.insert(account, (self.conn(id).ip, self.now.monotonic));
-        }
     }
 
     pub(super) fn refuse_login(&mut self, id: ConnId, problem: Problem<'_>) {
