@@ -202,8 +202,8 @@ struct Flags {
           help_heading = "What clients may do")]
     ucrp_sender: Option<String>,
 
-    /// What a typed client's bare name is worth without a password: nothing (off), or a login, where the same IP address
-    /// had that name up to ten minutes ago (same-ip) [default: off]
+    /// What a typed client's bare name is worth without a password: nothing (off), or a login, where the same IP
+    /// address had that name up to ten minutes ago (same-ip) [default: off]
     #[arg(long, global = true, value_name = "WHEN", value_parser = ["off", "same-ip"], hide_possible_values = true,
           help_heading = "What clients may do")]
     typed_ping_identity: Option<String>,
