@@ -507,8 +507,8 @@ fn mailboxes_are_what_a_plain_model_says() {
         for &reader in &model.accounts {
             let client = replayed.mail_user(NAMES[reader]);
             assert_eq!(replayed.gets(client, &Request::ListUsers), [model.users(reader)]);
-            for with in 0..NAMES.len() {
-                let list = Request::ListMessages(NAMES[with]);
+            for (with, name) in NAMES.into_iter().enumerate() {
+                let list = Request::ListMessages(name);
                 assert_eq!(replayed.gets(client, &list), [model.conversation(reader, with)]);
             }
         }

@@ -29,15 +29,15 @@ pub(crate) fn shown(bytes: &[u8]) -> Vec<String> {
     let mut rest = bytes;
     while !rest.is_empty() {
         let mut decoder = Decoder::default();
-        let decoded = decoder.decode(rest);
-        let Frame::Whole(Message { kind, sender, content }) = decoded.frame else { panic!("{decoded:?}") };
+        let found = decoder.decode(rest);
+        let Frame::Whole(Message { kind, sender, content }) = found.frame else { panic!("{found:?}") };
         shown.push(match kind {
             Kind::Text => format!("{sender}: {content}"),
             Kind::Join => format!("+{sender}"),
             Kind::Leave => format!("-{sender}"),
             Kind::Other(number) => format!("{number}?"),
         });
-        rest = &rest[decoded.consumed..];
+        rest = &rest[found.consumed..];
     }
     shown
 }
@@ -56,10 +56,12 @@ fn each_frame_has_a_write_of_its_own_and_the_next_one_waits() {
         world.turn();
         assert_eq!(shown(&world.took_bytes(alice)), [format!("bob: {text}")]);
         // Not before its time, however many turns there are.
-        world.now.monotonic += gap - Duration::from_nanos(1);
+        let wake = world.engine.next_wake().expect("it rests");
+        assert_eq!(wake, world.now.monotonic + gap);
+        world.now.monotonic += gap / 2;
         world.turn();
         assert_eq!(shown(&world.took_bytes(alice)), [""; 0]);
-        world.now.monotonic += Duration::from_nanos(1);
+        world.now.monotonic = wake;
     }
     world.turn();
     assert_eq!(shown(&world.took_bytes(alice)), [""; 0]);
