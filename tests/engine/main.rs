@@ -5,6 +5,7 @@ mod closing;
 #[path = "../support/dice.rs"]
 mod dice;
 mod fairness;
+mod framed;
 mod lag;
 mod mail;
 mod names;

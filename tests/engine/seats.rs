@@ -15,7 +15,7 @@ const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 
 /// What somebody who shook hands knows.
 #[derive(Clone)]
-struct Seat {
+pub(crate) struct Seat {
     room: String,
     token: Token,
     address: SocketAddr,
@@ -55,7 +55,7 @@ fn answer(world: &mut World, client: Client) -> Result<Token, Refusal> {
 }
 
 impl World {
-    fn seated(&mut self, operation: Operation, room: &str, name: &str, port: u16) -> Seat {
+    pub(crate) fn seated(&mut self, operation: Operation, room: &str, name: &str, port: u16) -> Seat {
         let token = asks(self, HERE, operation, room, name).expect("a seat");
         let seat = Seat { room: room.to_owned(), token, address: address(port) };
         self.seat_sends(&seat, Message::Register);
@@ -70,7 +70,7 @@ impl World {
         self.seated(Operation::Join, room, name, port)
     }
 
-    fn seat_sends(&mut self, seat: &Seat, message: Message<'_>) {
+    pub(crate) fn seat_sends(&mut self, seat: &Seat, message: Message<'_>) {
         self.seat_sends_from(seat, seat.address, message);
     }
 
