@@ -80,7 +80,7 @@ fn own_steps(
 
 impl Engine {
     fn channel_at(&self, conn: &Connection) -> Option<(&Channel, Membership)> {
-        conn.membership.map(|at| (&self.room(at.room).channels[at.channel as usize], at))
+        conn.membership.map(|at| (&self.room(at.room).channels[at.channel()], at))
     }
 
     /// The next connection that has something to be written and whose socket, as far as is known, takes it. Those with
@@ -252,7 +252,7 @@ impl Engine {
     }
 
     fn move_cursor(&mut self, at: Membership, cursor: Offset) {
-        let channel = &mut self.room_mut(at.room).channels[at.channel as usize];
+        let channel = &mut self.room_mut(at.room).channels[at.channel()];
         channel.members[at.member as usize].cursor = cursor;
         self.touch(at.room);
     }

@@ -39,9 +39,9 @@ impl Engine {
     }
 
     fn may_resume(&self, id: ConnId, account: AccountId) -> bool {
-        self.resumable.get(&account).is_some_and(|&(ip, at)| {
+        self.resumable.get(&account).is_some_and(|&(network, at)| {
             let since = self.now.monotonic.saturating_sub(at);
-            ip == self.conn(id).ip && since <= Duration::from_secs(RESUME_SECONDS_MAX)
+            network == self.conn(id).network && since <= Duration::from_secs(RESUME_SECONDS_MAX)
         })
     }
 
@@ -90,7 +90,7 @@ impl Engine {
 
     fn note_resumable(&mut self, id: ConnId, account: AccountId) {
         if self.settings.ping_identity && self.ledger.account(account).is_some() {
-            self.resumable.insert(account, (self.conn(id).ip, self.now.monotonic));
+            self.resumable.insert(account, (self.conn(id).network, self.now.monotonic));
         }
     }
 

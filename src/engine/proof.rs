@@ -54,11 +54,11 @@ impl Engine {
     pub(super) fn prove(&mut self, id: ConnId, wanted: Wanted, password: &str, then: Then) {
         let account = self.ledger.find(&wanted.folded);
         let against = account.and_then(|account| self.ledger.account(account)).map(|a| a.password.clone());
-        let ip = self.conn(id).ip;
+        let network = self.conn(id).network;
         let unusable = password.len() > PASSWORD_BYTES_MAX || (against.is_none() && password.is_empty());
         let problem = if unusable {
             Some(Problem::PasswordUnusable)
-        } else if !self.attempts.are_allowed(&wanted.folded, ip, self.now.monotonic) {
+        } else if !self.attempts.are_allowed(&wanted.folded, network, self.now.monotonic) {
             Some(Problem::TooManyAttempts)
         } else if against.is_none() && self.ledger.is_full() {
             Some(Problem::TooManyAccounts)
@@ -88,8 +88,8 @@ impl Engine {
         let Proof { wanted, account, then } = proof;
         match outcome {
             PasswordOutcome::Wrong => {
-                let ip = self.conn(id).ip;
-                self.attempts.count(&wanted.folded, ip, self.now.monotonic);
+                let network = self.conn(id).network;
+                self.attempts.count(&wanted.folded, network, self.now.monotonic);
                 self.metrics.wrong_passwords += 1;
                 self.refuse_login(id, Problem::WrongPassword);
             }

@@ -116,8 +116,6 @@ struct Socket {
     hung_up: bool,
     /// The peer's end was read; there is nothing more.
     ended: bool,
-    /// What was read is to be acknowledged at once: its programs wait for that before they send more.
-    acknowledges: bool,
 }
 
 /// The socket for datagrams, and what the kernel has told of it.
@@ -449,7 +447,6 @@ impl Shard {
             queued: false,
             hung_up: false,
             ended: false,
-            acknowledges: dialect == Dialect::Typed,
         });
     }
 
@@ -509,6 +506,7 @@ impl Shard {
     /// Returns how many bytes it read.
     fn read_once(&mut self, id: ConnId, buffer: &mut [u8]) -> usize {
         self.system_calls.reads += 1;
+        let acknowledges = self.engine.acknowledges_at_once(id);
         let Some(socket) = self.socket(id) else { return 0 };
         match socket.stream.read(buffer) {
             Ok(0) => {
@@ -518,7 +516,7 @@ impl Shard {
             Ok(length) => {
                 socket.readable = length == buffer.len() || socket.hung_up;
                 #[cfg(target_os = "linux")]
-                if socket.acknowledges {
+                if acknowledges {
                     // Without it they are slow, and nothing else.
                     let _ = rustix::net::sockopt::set_tcp_quickack(&socket.stream, true);
                 }

@@ -260,7 +260,7 @@ pub(super) fn encode_command(command: &Command<'_>, out: &mut Vec<u8>) -> Result
 pub(super) fn decode_event<'a>(codec: &mut Codec, bytes: &'a [u8]) -> Decoded<Event<'a>> {
     // The rest of a line that is being dropped starts like nothing in particular.
     let fixed: &[_] = match bytes.first() {
-        Some(b'W' | b'P' | b'A' | b'T') if !codec.skipping => &[
+        Some(b'W' | b'P' | b'A' | b'T') if !codec.is_skipping() => &[
             (GREETING, Frame::Whole(Event::Greeting)),
             (PASSWORD, Frame::Whole(Event::PasswordWanted)),
             (HELP, Frame::Whole(Event::Help)),

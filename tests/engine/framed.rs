@@ -75,7 +75,7 @@ impl Scene {
                 self.world.types(self.lines[who], &format!("DM gob{who} {}", self.texts));
             }
             13 => {
-                self.world.seat_sends(&self.seats[who].clone(), Message::Chat(&format!("/msg seat{who} me")))
+                self.world.seat_sends(&self.seats[who].clone(), Message::Chat(&format!("/msg seat{who} me")));
             }
             14 => {
                 self.full = !self.full;
@@ -146,8 +146,8 @@ fn play(seed: u64) -> (u64, u64) {
     for gob in scene.gobs.clone() {
         scene.world.reads_everything(gob);
     }
-    let heard = scene.world.hears(scene.witness);
-    let said: Vec<_> = heard
+    let witnessed = scene.world.hears(scene.witness);
+    let said: Vec<_> = witnessed
         .lines()
         .map(|line| {
             let (sender, text) = line.strip_prefix("MSG ").and_then(|rest| rest.split_once(' ')).expect(line);
@@ -156,8 +156,8 @@ fn play(seed: u64) -> (u64, u64) {
         .collect();
     let mut whispers = 0;
     for (index, &gob) in scene.gobs.clone().iter().enumerate() {
-        let seen = shown(&scene.world.took_bytes(gob));
-        check_gob(&format!("gob{index}"), &seen, &said, &mut whispers);
+        let heard = shown(&scene.world.took_bytes(gob));
+        check_gob(&format!("gob{index}"), &heard, &said, &mut whispers);
     }
     assert_eq!(whispers, scene.whispers, "direct messages are not missed");
     let mut by_address: HashMap<SocketAddr, Vec<(String, String)>> = HashMap::new();
@@ -173,8 +173,8 @@ fn play(seed: u64) -> (u64, u64) {
     }
     let missing: usize = (0..EACH)
         .map(|index| {
-            let seen = by_address.remove(&seat_address(index)).unwrap_or_default();
-            check_seat(&format!("seat{index}"), &seen, &said)
+            let heard = by_address.remove(&seat_address(index)).unwrap_or_default();
+            check_seat(&format!("seat{index}"), &heard, &said)
         })
         .sum();
     assert!(by_address.is_empty() && private > 0);
