@@ -71,7 +71,9 @@ impl Engine {
         self.proof_serial = self.proof_serial.wrapping_add(1);
         let serial = self.proof_serial;
         self.more_mut(id).proof = Some((serial, Proof { wanted, account, then }));
-        self.conn_mut(id).proving = true;
+        let conn = self.conn_mut(id);
+        // Even the end of what it sends is looked at only afterwards.
+        (conn.proving, conn.throttled) = (true, true);
         self.password_tasks.push_back(PasswordTask { conn: id, serial, password: password.into(), against });
     }
 

@@ -299,6 +299,14 @@ fn what_follows_a_password_waits_until_it_is_compared() {
     assert_eq!(world.hears(line), "");
     world.compares_passwords();
     assert_eq!(world.hears(line), "OK\nUSER alice\nPONG\n");
+    // What came before the end is carried out, however long that takes.
+    world.vanishes(line);
+    let line = world.connects(Dialect::Line);
+    world.types(line, "LOGIN alice alice");
+    assert!(!world.engine.wants_input(world.id(line)), "the end is not read before");
+    world.compares_passwords();
+    assert_eq!(world.hears(line), "OK\n");
+    assert!(world.engine.wants_input(world.id(line)));
     // Who is gone by then is not logged in.
     let other = world.connects(Dialect::Typed);
     world.asks(other, &Request::LoginName("bob"));
