@@ -128,12 +128,31 @@ fn who_cannot_have_its_name_gets_one_like_it_and_is_told() {
         ("John Smith", "John_Smith"),
         ("", "guest"),
         ("\u{202e}", "_"),
-        (&"x".repeat(40), &"x".repeat(27)),
+        (&"x".repeat(40), &"x".repeat(26)),
     ] {
         let client = world.gob(asked);
         let heard = shown(&world.took_bytes(client));
         assert_eq!(heard, [format!("server: your name here is {got}")], "{asked}");
     }
+}
+
+#[test]
+fn a_hundred_of_one_name_have_a_hundred_names() {
+    let mut world = World::new();
+    let gobs: Vec<_> = (0..100).map(|_| world.gob("same")).collect();
+    let line = world.line("line");
+    world.types(line, "WHO");
+    let heard = world.hears(line);
+    let mut names: Vec<_> = heard.lines().filter_map(|line| line.strip_prefix("USER same")).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), 100);
+    assert!(names.contains(&"") && names.contains(&"~2") && names.contains(&"~100"), "{names:?}");
+    // One that is given back is had again.
+    world.vanishes(gobs[1]);
+    world.gob("same");
+    world.types(line, "WHO");
+    assert!(world.hears(line).contains("USER same~2\n"));
 }
 
 #[test]
