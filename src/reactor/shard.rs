@@ -274,11 +274,11 @@ impl Shard {
 
     /// Has the timer wake the loop; returns whether it will.
     fn set_timer(&mut self, wake: Duration) -> bool {
-        let distance = wake.saturating_sub(self.clock.start.elapsed());
+        let now = self.clock.start.elapsed();
         let set = match &mut self.timer {
-            Some(timer) => timer.wake_in(distance),
+            Some(timer) => timer.wake_at(wake, now),
             None => Timer::new(self.poll.registry(), TIMER).and_then(|mut timer| {
-                let set = timer.wake_in(distance);
+                let set = timer.wake_at(wake, now);
                 self.timer = Some(timer);
                 set
             }),
@@ -292,7 +292,13 @@ impl Shard {
         for event in events {
             match event.token() {
                 // What they wake for is looked at in any case.
-                WAKER | TIMER => continue,
+                WAKER => continue,
+                TIMER => {
+                    if let Some(timer) = &mut self.timer {
+                        timer.went_off();
+                    }
+                    continue;
+                }
                 DATAGRAMS => {
                     self.take_datagram_event(event);
                     continue;
@@ -479,8 +485,11 @@ impl Shard {
             let received = socket.receive(buffers, |from, bytes| self.engine.datagram(from, bytes, self.now));
             match received {
                 Ok(count) => *readable = count == UDP_BATCH_MAX,
-                // Of one datagram that was sent before: the next one may be well.
-                Err(error) => tracing::debug!(%error, "a datagram could not be received"),
+                // With the next one that comes, the kernel tells of all that are there.
+                Err(error) => {
+                    *readable = false;
+                    tracing::debug!(%error, "datagrams could not be received");
+                }
             }
         }
     }
