@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
+use parlance::limits::{MAIL_BYTES_AROUND, MAIL_TOTAL_BYTES_MAX, MAILBOX_BYTES_MAX};
 use thiserror::Error;
 
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, Rooms};
 use crate::payload::{HEADER_BYTES, PUBLISHERS_MAX};
 use crate::plan::{Arrivals, Plan, Traffic};
 use crate::roster::Roster;
@@ -29,6 +30,12 @@ Examples:
       As fast as the server can with 64 messages in flight; shows its CPU a delivery.
   loadgen --dialect slash --clients 10000 --room-size 10 --rate 5000 --arrivals poisson
       1000 rooms of 10, each with one publisher, messages at random times.
+  loadgen --dialect tcrp --clients 10000 --room-size 10 --rate 5000 --server-pid $(pgrep parlance)
+      The same over UDP. What is lost on the way is counted, and no fault.
+  loadgen --dialect typed --clients 1000 --rate 2000
+      500 pairs; in each, one writes to the other's mailbox, who is told of it. Logins take 15 s and more.
+  loadgen --dialect gob --clients 100 --rate 200
+      One room. The server pauses between what it sends to a client, which is part of what is measured.
   loadgen --clients 10000 --idle --server-pid $(pgrep parlance)
       What an idle client costs the server.
 
@@ -36,13 +43,15 @@ Latency counts from when a message should have been sent to when a recipient has
 server or of this program is seen in full. Every message is checked on arrival: nothing lost, doubled, reordered or \
 altered.
 
+Over UDP (tcrp), what is lost or comes late on the way is reported, and no fault; doubled or altered is. There is no --window: nobody knows when a datagram will never come. In a dialect of mailboxes (typed), each publisher must be told that its messages are kept, and each mailbox must list them at the end. Accounts and rooms made for a run are deleted after it.
+
 Where the dialect has a PING, each client sends one every 20 s, so that the server does not close it as idle. \
 Without --busy the program sleeps until the next message is due, and wakes some 0.1 ms late; the schedule lag says \
 by how much.
 
 Exit status:
   0    all is well
-  1    something was lost, doubled, reordered or altered, or clients were refused or cut off
+  1    something was lost (but see tcrp), doubled, reordered or altered, or clients were refused or cut off
   2    the command line makes no sense
   130  cut short with Ctrl-C, and all was well until then";
 
@@ -51,16 +60,20 @@ Exit status:
 #[derive(Parser, Debug)]
 #[command(version, after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Server to connect to [default: 127.0.0.1, port 4000 for line, 7000 for slash]
+    /// Server to connect to [default: 127.0.0.1, port 4000 for line, 7000 for slash, 9090 for tcrp, 5000 for typed, 8080
+    /// for gob]
     #[arg(long, value_name = "ADDR:PORT")]
     addr: Option<SocketAddr>,
+    /// Where the server's datagrams go, for tcrp [default: the address of --addr, port 9091]
+    #[arg(long, value_name = "ADDR:PORT")]
+    datagrams: Option<SocketAddr>,
     /// What to speak.
     #[arg(long, value_enum, default_value_t = Dialect::Line)]
     dialect: Dialect,
     /// How many clients to connect.
     #[arg(long, value_name = "N", default_value_t = 100)]
     clients: usize,
-    /// Clients in a room; the last room may have fewer [default: everyone in one room]
+    /// Clients in a room; the last room may have fewer [default: everyone in one room; for typed always 2]
     #[arg(long, value_name = "N")]
     room_size: Option<usize>,
     /// How many of the clients speak, spread evenly over them [default: 4, and with rooms one in each]
@@ -90,9 +103,9 @@ pub(crate) struct Args {
     /// Connect at most so many clients a second [default: unlimited]
     #[arg(long, value_name = "N")]
     connect_rate: Option<f64>,
-    /// Have at most so many clients connecting or logging in at once.
-    #[arg(long, value_name = "N", default_value_t = 256)]
-    connecting: usize,
+    /// Have at most so many clients connecting or logging in at once [default: 256, for typed 100]
+    #[arg(long, value_name = "N")]
+    connecting: Option<usize>,
     /// Report the CPU and the memory of this process of this machine, the server.
     #[arg(long, value_name = "PID")]
     server_pid: Option<i32>,
@@ -123,9 +136,24 @@ pub(crate) enum PlanError {
     )]
     Alone(usize),
     #[error(
-        "the line dialect has only one room, so --room-size can only be --clients; rooms need --dialect slash"
+        "the {0} dialect has only one room, so --room-size can only be --clients; rooms need --dialect slash or tcrp"
     )]
-    OneRoom,
+    OneRoom(&'static str),
+    #[error("the typed dialect has no rooms, only mailboxes, for clients two by two: leave out --room-size")]
+    NoRooms,
+    #[error("--clients {0} is odd, and the clients of the typed dialect write to each other two by two")]
+    Odd(usize),
+    #[error(
+        "--window needs every message delivered, or it stands still, and datagrams may be lost: give --rate"
+    )]
+    Window,
+    #[error("only --dialect tcrp has datagrams")]
+    Datagrams,
+    #[error(
+        "so many messages do not fit the server's mailboxes: {bytes:.0} bytes in {what}, which holds {max}; give a lower \
+         --rate, a shorter --duration, smaller messages, or more --clients"
+    )]
+    Mailbox { bytes: f64, what: &'static str, max: usize },
     #[error("--room-size {0} is out of range: it takes at least 1 and at most --clients")]
     RoomSize(usize),
     #[error(
@@ -154,13 +182,7 @@ impl Args {
         if clients == 0 || clients > CLIENTS_MAX {
             return Err(PlanError::Clients(clients));
         }
-        let room_size = self.room_size.unwrap_or(clients);
-        if room_size == 0 || room_size > clients {
-            return Err(PlanError::RoomSize(room_size));
-        }
-        if room_size != clients && !self.dialect.has_rooms() {
-            return Err(PlanError::OneRoom);
-        }
+        let room_size = self.room_size(clients)?;
         if room_size == 1 && !self.idle {
             return Err(PlanError::Alone(room_size));
         }
@@ -176,16 +198,25 @@ impl Args {
         if !(HEADER_BYTES..=size_max).contains(&self.size) {
             return Err(PlanError::Size { size: self.size, max: size_max });
         }
-        if self.connecting == 0 {
+        let connecting_limit = self.connecting.unwrap_or(self.dialect.connecting_default());
+        if connecting_limit == 0 {
             return Err(PlanError::Zero("--connecting"));
+        }
+        let datagram_port = self.dialect.default_datagram_port();
+        if self.datagrams.is_some() && datagram_port.is_none() {
+            return Err(PlanError::Datagrams);
         }
         if self.duration.is_zero() {
             return Err(PlanError::Duration);
         }
+        let addr = self
+            .addr
+            .unwrap_or_else(|| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), self.dialect.default_port()));
         let plan = Plan {
-            addr: self.addr.unwrap_or_else(|| {
-                SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), self.dialect.default_port())
-            }),
+            addr,
+            datagrams: self
+                .datagrams
+                .unwrap_or_else(|| SocketAddr::new(addr.ip(), datagram_port.unwrap_or_default())),
             dialect: self.dialect,
             clients,
             room_size,
@@ -195,7 +226,7 @@ impl Args {
             warmup: self.warmup,
             duration: self.duration,
             connect_rate: self.connect_rate.map(|rate| positive("--connect-rate", rate)).transpose()?,
-            connecting_limit: self.connecting,
+            connecting_limit,
             server_pid: self.server_pid,
             busy: self.busy,
             seed: self.seed,
@@ -207,7 +238,24 @@ impl Args {
         if cells > CELLS_MAX {
             return Err(PlanError::Cells(cells));
         }
+        check_mailboxes(&plan)?;
         Ok(plan)
+    }
+
+    fn room_size(&self, clients: usize) -> Result<usize, PlanError> {
+        let room_size = self.room_size.unwrap_or(clients);
+        if room_size == 0 || room_size > clients {
+            return Err(PlanError::RoomSize(room_size));
+        }
+        match self.dialect.rooms() {
+            Rooms::Any => Ok(room_size),
+            Rooms::One if room_size == clients => Ok(clients),
+            Rooms::One => Err(PlanError::OneRoom(self.dialect.wire().name())),
+            Rooms::Pairs if self.room_size.is_some_and(|size| size != 2) => Err(PlanError::NoRooms),
+            Rooms::Pairs if clients == 1 => Ok(1),
+            Rooms::Pairs if !clients.is_multiple_of(2) => Err(PlanError::Odd(clients)),
+            Rooms::Pairs => Ok(2),
+        }
     }
 
     fn traffic(&self) -> Result<Traffic, PlanError> {
@@ -215,6 +263,7 @@ impl Args {
             return Ok(Traffic::Idle);
         }
         match self.window {
+            Some(_) if self.dialect.may_lose() => Err(PlanError::Window),
             Some(0) => Err(PlanError::Zero("--window")),
             Some(window) => Ok(Traffic::Closed { window }),
             None => {
@@ -222,6 +271,25 @@ impl Args {
                 Ok(Traffic::Open { rate, arrivals: self.arrivals })
             }
         }
+    }
+}
+
+/// Whether what is to be kept can be. A closed loop is as fast as the server, so that nobody knows.
+fn check_mailboxes(plan: &Plan) -> Result<(), PlanError> {
+    let Traffic::Open { rate, .. } = plan.traffic else { return Ok(()) };
+    if !plan.dialect.keeps_messages() {
+        return Ok(());
+    }
+    let seconds = (plan.warmup + plan.duration).as_secs_f64();
+    let total = rate * seconds * (plan.size + MAIL_BYTES_AROUND) as f64;
+    // Of a pair, one publishes or both do, and what is said is in both mailboxes.
+    let each = if plan.publishers > plan.clients / 2 { 2.0 } else { 1.0 };
+    let of_mailbox = total / plan.publishers as f64 * each;
+    let checks =
+        [(total, "all mailboxes", MAIL_TOTAL_BYTES_MAX), (of_mailbox, "one mailbox", MAILBOX_BYTES_MAX)];
+    match checks.into_iter().find(|(bytes, _, max)| *bytes > *max as f64) {
+        Some((bytes, what, max)) => Err(PlanError::Mailbox { bytes, what, max }),
+        None => Ok(()),
     }
 }
 
@@ -253,10 +321,42 @@ mod tests {
     }
 
     #[test]
+    fn each_dialect_has_its_rooms_and_ports() {
+        let tcrp = plan("--dialect tcrp --clients 10000 --room-size 10 --rate 5000").expect("it is enough");
+        assert_eq!((tcrp.addr.port(), tcrp.datagrams.port(), tcrp.publishers), (9090, 9091, 1000));
+        let elsewhere =
+            plan("--dialect tcrp --addr 127.0.0.7:5 --datagrams 127.0.0.7:6").expect("it is enough");
+        assert_eq!((elsewhere.datagrams, elsewhere.room_size), (SocketAddr::from(([127, 0, 0, 7], 6)), 100));
+        let typed = plan("--dialect typed --clients 100").expect("it is enough");
+        let Plan { room_size, publishers, connecting_limit, .. } = typed;
+        assert_eq!((typed.addr.port(), room_size, publishers, connecting_limit), (5000, 2, 50, 100));
+        let gob = plan("--dialect gob --size 4019").expect("it is enough");
+        assert_eq!((gob.addr.port(), gob.room_size, gob.publishers), (8080, 100, 4));
+        assert_eq!(plan("--dialect gob --size 4020").err(), Some(PlanError::Size { size: 4020, max: 4019 }));
+    }
+
+    #[test]
+    fn what_mailboxes_do_not_hold_is_refused() {
+        // 11 s of 320 bytes.
+        let fits = |line: &str| !matches!(plan(line), Err(PlanError::Mailbox { .. }));
+        assert!(fits("--dialect typed --clients 1000 --rate 150000"));
+        assert!(!fits("--dialect typed --clients 1000 --rate 155000"), "in all");
+        assert!(fits("--dialect typed --clients 2 --rate 4500"));
+        assert!(!fits("--dialect typed --clients 2 --rate 5000"), "in one");
+        assert!(fits("--dialect typed --clients 2 --publishers 2 --rate 4500"), "the same two");
+        assert!(fits("--dialect line --clients 2 --rate 5000"));
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused() {
         assert_eq!(plan("--clients 0").err(), Some(PlanError::Clients(0)));
         assert_eq!(plan("--clients 1").err(), Some(PlanError::Alone(1)));
-        assert_eq!(plan("--room-size 10").err(), Some(PlanError::OneRoom));
+        assert_eq!(plan("--room-size 10").err(), Some(PlanError::OneRoom("line")));
+        assert_eq!(plan("--dialect gob --room-size 10").err(), Some(PlanError::OneRoom("gob")));
+        assert_eq!(plan("--dialect typed --room-size 10").err(), Some(PlanError::NoRooms));
+        assert_eq!(plan("--dialect typed --clients 9").err(), Some(PlanError::Odd(9)));
+        assert_eq!(plan("--dialect tcrp --window 9").err(), Some(PlanError::Window));
+        assert_eq!(plan("--datagrams 127.0.0.1:1").err(), Some(PlanError::Datagrams));
         assert_eq!(plan("--dialect slash --room-size 101").err(), Some(PlanError::RoomSize(101)));
         assert_eq!(plan("--publishers 101").err(), Some(PlanError::Publishers(101)));
         assert_eq!(plan("--size 31").err(), Some(PlanError::Size { size: 31, max: 4091 }));

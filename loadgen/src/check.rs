@@ -25,8 +25,12 @@ pub(crate) struct Tally {
     pub(crate) corrupted: u64,
     /// Messages that the server said it had skipped for a receiver (they are among the lost as well).
     pub(crate) announced_missed: u64,
-    /// Lines that are too long or not UTF-8.
+    /// Frames that cannot be read, such as lines that are too long or not UTF-8.
     pub(crate) undecodable: u64,
+    /// Messages that their publisher was not told are kept, where that is told.
+    pub(crate) unkept: u64,
+    /// Mailboxes that did not list what is in them.
+    pub(crate) mislisted: u64,
     /// Frames that the dialect's client has no words for, such as a banner. No fault.
     pub(crate) unrecognized: u64,
     /// Messages of people who are not of this run. No fault.
@@ -34,10 +38,17 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Whether all is as it should be.
-    pub(crate) fn is_clean(&self) -> bool {
-        self.lost + self.doubled + self.reordered + self.corrupted + self.announced_missed + self.undecodable
-            == 0
+    /// Whether all is as it should be. What `may_lose` may lose messages on the way, and have them change places.
+    pub(crate) fn is_clean(&self, may_lose: bool) -> bool {
+        let wrong = self.doubled + self.corrupted + self.undecodable + self.unkept + self.mislisted;
+        let missing = self.lost + self.reordered + self.announced_missed;
+        wrong == 0 && (may_lose || missing == 0)
+    }
+
+    /// The part of all deliveries that was lost, in percent.
+    pub(crate) fn lost_percent(&self) -> f64 {
+        let all = self.delivered + self.reordered + self.lost;
+        if all == 0 { 0.0 } else { self.lost as f64 * 100.0 / all as f64 }
     }
 }
 

@@ -1,19 +1,20 @@
 //! One client: its socket, how far it has come, and the bytes that are between two calls.
 
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 
-use mio::net::TcpStream;
+use mio::net::{TcpStream, UdpSocket};
 use mio::{Interest, Registry, Token};
-use parlance::limits::SERVER_LINE_BYTES_MAX;
-use parlance::wire::Codec;
+use parlance::wire::{Codec, Unsayable};
 use socket2::{Domain, Socket, Type};
+
+use crate::datagram_buffers::DatagramBuffers;
+use crate::speech::Seat;
 
 /// One read takes so much at most; more than the server writes at once, so that a short read, which says that there is
 /// no more, is the rule, and little enough for the processor's cache.
 const READ_BYTES: usize = 256 << 10;
-/// Room in front of what is read for the start of a frame that was read before.
-const KEPT_BYTES_MAX: usize = SERVER_LINE_BYTES_MAX;
 
 /// How far a client has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,19 +23,35 @@ pub(crate) enum Phase {
     Connecting,
     /// The name is sent.
     LoggingIn,
-    /// The name is taken; on the way to its room.
+    /// The name is taken; on the way to its room, or to where its messages are.
     Joining,
-    /// In its room.
+    /// It hears what is for it.
     Ready,
+    /// It has said that it goes.
+    Leaving,
+}
+
+/// The way to the server.
+enum Link {
+    Stream(TcpStream),
+    /// Datagrams wait in `out` one behind the other, of these lengths.
+    Datagrams {
+        socket: UdpSocket,
+        lengths: VecDeque<usize>,
+        /// The poll says when it takes more.
+        watched: bool,
+    },
 }
 
 /// One client.
 pub(crate) struct Client {
-    stream: TcpStream,
+    link: Link,
     pub(crate) phase: Phase,
     pub(crate) codec: Codec,
     /// Its index as a publisher.
     pub(crate) publisher: Option<usize>,
+    /// What it shows in its datagrams.
+    seat: Option<Box<Seat>>,
     /// The start of a frame whose rest has not come.
     kept: Vec<u8>,
     /// What the socket has not yet taken.
@@ -48,14 +65,19 @@ pub(crate) struct Client {
 /// The one buffer that all clients read into.
 ///
 /// ```text
-///  | room for what was kept | what is read ...        |
-///           ^ kept          ^ KEPT_BYTES_MAX          ^ + READ_BYTES
+///  | room for what was kept | what is read ...   |
+///           ^ kept          ^ kept_bytes_max     ^ + READ_BYTES
 /// ```
-pub(crate) struct ReceiveBuffer(Box<[u8]>);
+pub(crate) struct ReceiveBuffer {
+    bytes: Box<[u8]>,
+    /// Room in front of what is read for the start of a frame that was read before.
+    kept_bytes_max: usize,
+}
 
 impl ReceiveBuffer {
-    pub(crate) fn new() -> Self {
-        Self(vec![0; KEPT_BYTES_MAX + READ_BYTES].into())
+    /// For frames of so many bytes at most.
+    pub(crate) fn new(frame_bytes_max: usize) -> Self {
+        Self { bytes: vec![0; frame_bytes_max + READ_BYTES].into(), kept_bytes_max: frame_bytes_max }
     }
 }
 
@@ -92,10 +114,11 @@ impl Client {
             Ok(()) | Err(_) => {}
         }
         Ok(Self {
-            stream: TcpStream::from_std(socket.into()),
+            link: Link::Stream(TcpStream::from_std(socket.into())),
             phase: Phase::Connecting,
             codec: Codec::default(),
             publisher,
+            seat: None,
             kept: Vec::new(),
             out: Vec::new(),
             taken: 0,
@@ -105,26 +128,73 @@ impl Client {
 
     /// Registers the socket, once and for all, edge-triggered.
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        registry.register(&mut self.stream, token, Interest::READABLE | Interest::WRITABLE)
+        match &mut self.link {
+            Link::Stream(stream) => registry.register(stream, token, Interest::READABLE | Interest::WRITABLE),
+            // Not as writable: the kernel tells of space with each datagram that the server has read.
+            Link::Datagrams { socket, .. } => registry.register(socket, token, Interest::READABLE),
+        }
+    }
+
+    /// Goes over to datagrams, from the address that the connection came from; that is closed.
+    pub(crate) fn sit(&mut self, target: SocketAddr, seat: Seat) -> io::Result<()> {
+        let Link::Stream(stream) = &self.link else { return Ok(()) };
+        let source = SocketAddr::new(stream.local_addr()?.ip(), 0);
+        let socket = Socket::new(Domain::for_address(target), Type::DGRAM, None)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&source.into())?;
+        // So that nobody else is heard, and that a server which is not there is.
+        socket.connect(&target.into())?;
+        let socket = UdpSocket::from_std(socket.into());
+        self.link = Link::Datagrams { socket, lengths: VecDeque::new(), watched: false };
+        self.seat = Some(Box::new(seat));
+        self.out.clear();
+        self.kept = Vec::new();
+        (self.taken, self.blocked) = (0, false);
+        Ok(())
+    }
+
+    /// Has the poll say when a full socket takes datagrams again, and only then. A stream says it anyway.
+    #[inline]
+    pub(crate) fn watch(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        match &mut self.link {
+            Link::Datagrams { socket, watched, .. } if *watched != self.blocked => {
+                *watched = self.blocked;
+                let interest =
+                    if self.blocked { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
+                registry.reregister(socket, token, interest)
+            }
+            Link::Datagrams { .. } | Link::Stream(_) => Ok(()),
+        }
+    }
+
+    /// Whether it is spoken to in datagrams by now.
+    #[inline]
+    pub(crate) fn has_datagrams(&self) -> bool {
+        matches!(self.link, Link::Datagrams { .. })
     }
 
     /// Why connecting failed, if it did.
     pub(crate) fn connect_error(&self) -> io::Result<()> {
-        self.stream.take_error()?.map_or(Ok(()), Err)
+        match &self.link {
+            Link::Stream(stream) => stream.take_error()?.map_or(Ok(()), Err),
+            Link::Datagrams { .. } => Ok(()),
+        }
     }
 
     /// Reads what is there, up to the buffer's size. Nothing, when there is nothing; an error, when the server has closed
     /// the connection.
     #[inline]
     pub(crate) fn receive<'a>(&mut self, buffer: &'a mut ReceiveBuffer) -> io::Result<Option<Received<'a>>> {
-        let bytes = &mut buffer.0;
-        let start = KEPT_BYTES_MAX - self.kept.len();
-        bytes[start..KEPT_BYTES_MAX].copy_from_slice(&self.kept);
+        let Link::Stream(stream) = &mut self.link else { return Ok(None) };
+        let ReceiveBuffer { bytes, kept_bytes_max } = buffer;
+        let kept_bytes_max = *kept_bytes_max;
+        let start = kept_bytes_max - self.kept.len();
+        bytes[start..kept_bytes_max].copy_from_slice(&self.kept);
         loop {
-            match self.stream.read(&mut bytes[KEPT_BYTES_MAX..]) {
+            match stream.read(&mut bytes[kept_bytes_max..]) {
                 Ok(0) => return Err(io::Error::new(ErrorKind::UnexpectedEof, "closed by the server")),
                 Ok(count) => {
-                    let bytes = &bytes[start..KEPT_BYTES_MAX + count];
+                    let bytes = &bytes[start..kept_bytes_max + count];
                     return Ok(Some(Received { bytes, count, is_last: count < READ_BYTES }));
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
@@ -134,11 +204,24 @@ impl Client {
         }
     }
 
+    /// Reads some of the datagrams that are there, and hands each out. Whether there may be more.
+    #[inline]
+    pub(crate) fn receive_datagrams(
+        &mut self,
+        buffers: &mut DatagramBuffers,
+        each: impl FnMut(&[u8]),
+    ) -> io::Result<bool> {
+        match &self.link {
+            Link::Stream(_) => Ok(false),
+            Link::Datagrams { socket, .. } => buffers.receive(socket, each),
+        }
+    }
+
     /// Keeps the start of a frame for the next read. An error, when it is too long for any.
     #[inline]
-    pub(crate) fn keep(&mut self, rest: &[u8]) -> io::Result<()> {
+    pub(crate) fn keep(&mut self, rest: &[u8], frame_bytes_max: usize) -> io::Result<()> {
         self.kept.clear();
-        if rest.len() > KEPT_BYTES_MAX {
+        if rest.len() > frame_bytes_max {
             return Err(io::Error::new(ErrorKind::InvalidData, "the server sent a frame that is too long"));
         }
         self.kept.extend_from_slice(rest);
@@ -150,9 +233,18 @@ impl Client {
         self.kept.reserve(frame_bytes);
     }
 
-    /// Where to append what is to be sent.
-    pub(crate) fn out(&mut self) -> &mut Vec<u8> {
-        &mut self.out
+    /// Appends what is to be sent: one frame, or some; one datagram.
+    #[inline]
+    pub(crate) fn push(
+        &mut self,
+        encode: impl FnOnce(Option<&Seat>, &mut Vec<u8>) -> Result<(), Unsayable>,
+    ) -> Result<(), Unsayable> {
+        let before = self.out.len();
+        encode(self.seat.as_deref(), &mut self.out)?;
+        if let Link::Datagrams { lengths, .. } = &mut self.link {
+            lengths.push_back(self.out.len() - before);
+        }
+        Ok(())
     }
 
     /// Bytes appended since the beginning.
@@ -178,9 +270,20 @@ impl Client {
     /// Sends what is to be sent, as far as the socket takes it, without waiting.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         while !self.blocked && !self.out.is_empty() {
-            match self.stream.write(&self.out) {
+            let sent = match &mut self.link {
+                Link::Stream(stream) => stream.write(&self.out),
+                Link::Datagrams { socket, lengths, .. } => {
+                    let length = lengths.front().copied().unwrap_or(self.out.len());
+                    let sent = socket.send(&self.out[..length]);
+                    if sent.is_ok() {
+                        lengths.pop_front();
+                    }
+                    sent
+                }
+            };
+            match sent {
                 Ok(count) => {
-                    self.blocked = count < self.out.len();
+                    self.blocked = count < self.out.len() && !self.has_datagrams();
                     self.out.drain(..count);
                     self.taken += count as u64;
                 }

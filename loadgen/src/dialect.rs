@@ -1,11 +1,17 @@
 //! What the generator must know of a dialect beyond its codec.
 
 use clap::ValueEnum;
-use parlance::limits::LINE_BYTES_MAX;
+use parlance::chat::TOKEN_TEXT_BYTES;
+use parlance::limits::{
+    GOB_MESSAGE_BYTES_MAX, LINE_BYTES_MAX, SERVER_LINE_BYTES_MAX, TEXT_BYTES_MAX, TYPED_REPLY_BYTES_MAX,
+    UCRP_DATAGRAM_BYTES_MAX,
+};
 use parlance::wire;
 use serde::Serialize;
 
-/// The dialects that the generator speaks. (Its own type, so that a dialect without a client side can be left out.)
+use crate::roster::{NAME_BYTES, ROOM_NAME_BYTES_MAX};
+
+/// The dialects that the generator speaks. (Its own type: the handshake and the datagrams behind it are one here.)
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Dialect {
@@ -13,14 +19,34 @@ pub(crate) enum Dialect {
     Line,
     /// Slash commands (port 7000).
     Slash,
+    /// A handshake over TCP (port 9090), then datagrams over UDP (port 9091).
+    Tcrp,
+    /// Mailboxes, in typed binary frames (port 5000).
+    Typed,
+    /// Structs as Go encodes them (port 8080).
+    Gob,
+}
+
+/// Who hears whom.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Rooms {
+    /// Everybody is in the same one.
+    One,
+    /// As many as are asked for.
+    Any,
+    /// None: clients write to each other two by two.
+    Pairs,
 }
 
 impl Dialect {
-    /// The codec.
+    /// The codec; for the handshake, where there is one.
     pub(crate) fn wire(self) -> wire::Dialect {
         match self {
             Self::Line => wire::Dialect::Line,
             Self::Slash => wire::Dialect::Slash,
+            Self::Tcrp => wire::Dialect::Tcrp,
+            Self::Typed => wire::Dialect::Typed,
+            Self::Gob => wire::Dialect::Gob,
         }
     }
 
@@ -28,22 +54,109 @@ impl Dialect {
         match self {
             Self::Line => 4000,
             Self::Slash => 7000,
+            Self::Tcrp => 9090,
+            Self::Typed => 5000,
+            Self::Gob => 8080,
         }
     }
 
-    /// Whether its speakers can go to a room other than the first one.
-    pub(crate) fn has_rooms(self) -> bool {
+    /// The UDP port that datagrams go to, where there are any.
+    pub(crate) fn default_datagram_port(self) -> Option<u16> {
         match self {
-            Self::Line => false,
-            Self::Slash => true,
+            Self::Tcrp => Some(9091),
+            Self::Line | Self::Slash | Self::Typed | Self::Gob => None,
         }
     }
 
-    /// The most bytes of text that one message carries.
+    /// Whether messages travel in datagrams, of which some may be lost or change places.
+    pub(crate) fn may_lose(self) -> bool {
+        self.default_datagram_port().is_some()
+    }
+
+    pub(crate) fn rooms(self) -> Rooms {
+        match self {
+            Self::Line | Self::Gob => Rooms::One,
+            Self::Slash | Self::Tcrp => Rooms::Any,
+            Self::Typed => Rooms::Pairs,
+        }
+    }
+
+    /// Whether messages are kept, acknowledged as such, and listed at the end.
+    pub(crate) fn keeps_messages(self) -> bool {
+        match self {
+            Self::Typed => true,
+            Self::Line | Self::Slash | Self::Tcrp | Self::Gob => false,
+        }
+    }
+
+    /// Whether all messages of a publisher are the same bytes but for the payload's header. Otherwise each has an id and a
+    /// time in front.
+    pub(crate) fn has_shape(self) -> bool {
+        match self {
+            Self::Line | Self::Slash | Self::Tcrp | Self::Gob => true,
+            Self::Typed => false,
+        }
+    }
+
+    /// Clients that connect or log in at once, when nothing else is asked for.
+    pub(crate) fn connecting_default(self) -> usize {
+        match self {
+            Self::Line | Self::Slash | Self::Tcrp | Self::Gob => 256,
+            // Each has the server hash a password. It takes 256 at once, and not only from here.
+            Self::Typed => 100,
+        }
+    }
+
+    /// The most bytes of text that one message carries, to the server and from it.
     pub(crate) fn text_bytes_max(self) -> usize {
         match self {
             Self::Line => LINE_BYTES_MAX - "MSG \n".len(),
             Self::Slash => LINE_BYTES_MAX - "\n".len(),
+            Self::Tcrp => UCRP_DATAGRAM_BYTES_MAX - 2 - ROOM_NAME_BYTES_MAX - TOKEN_TEXT_BYTES,
+            Self::Typed => TEXT_BYTES_MAX,
+            // A definition, the length of a value and its type; a sender; a length and an index; and the end.
+            Self::Gob => GOB_MESSAGE_BYTES_MAX - (53 + 3 + 2) - (2 + NAME_BYTES) - (1 + 3) - 1,
+        }
+    }
+
+    /// The longest frame that the server sends over TCP.
+    pub(crate) fn frame_bytes_max(self) -> usize {
+        match self {
+            Self::Line | Self::Slash | Self::Tcrp | Self::Gob => SERVER_LINE_BYTES_MAX,
+            Self::Typed => wire::typed::HEADER_BYTES + TYPED_REPLY_BYTES_MAX,
+        }
+    }
+
+    /// Bytes of a message around its text, roughly: what room is made for.
+    pub(crate) fn bytes_around(self) -> usize {
+        match self {
+            Self::Line | Self::Slash | Self::Tcrp | Self::Gob => 128,
+            Self::Typed => 512,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use parlance::chat::{Event, Token, UnixSeconds};
+    use parlance::wire::ucrp::{Datagram, Message};
+    use parlance::wire::{Codec, Fit};
+
+    #[test]
+    fn the_longest_text_is_the_longest_that_is_sent_whole() {
+        let max = Dialect::Gob.text_bytes_max();
+        for (size, fit) in [(max, Fit::Whole), (max + 1, Fit::Cut)] {
+            let (sender, text) = ("n".repeat(NAME_BYTES), "x".repeat(size));
+            let event = Event::Message { sender: &sender, text: &text, at: UnixSeconds(0) };
+            assert_eq!(wire::Dialect::Gob.encode_event(&Codec::default(), &event, &mut Vec::new()), fit);
+        }
+        let max = Dialect::Tcrp.text_bytes_max();
+        for (size, fits) in [(max, true), (max + 1, false)] {
+            let (room, token) = ("r".repeat(ROOM_NAME_BYTES_MAX), Token::from_random([0; 16]).reveal());
+            let message = Message::Chat(&"x".repeat(size));
+            let datagram = Datagram { room: &room, token: &token, message };
+            assert_eq!(datagram.encode(&mut Vec::new()).is_ok(), fits);
         }
     }
 }

@@ -2,18 +2,21 @@
 //! message.
 
 use hdrhistogram::CreationError;
-use parlance::chat::Event;
+use parlance::wire::typed::Messages;
 use parlance::wire::{Codec, DecodeError, Frame};
 
 use crate::check::{Order, Sequences, Tally};
 use crate::clock::Moment;
 use crate::dialect::Dialect;
 use crate::in_flight::{InFlight, Settled};
+use crate::incoming::{Answer, Incoming, of_datagram};
+use crate::mailbox;
 use crate::measure::Latencies;
 use crate::payload::{HEADER_BYTES, Header, padding};
 use crate::plan::Plan;
 use crate::roster::Roster;
 use crate::shape::Shape;
+use crate::speech::PROBE;
 
 /// Checks all that the clients receive.
 pub(crate) struct Intake {
@@ -25,6 +28,8 @@ pub(crate) struct Intake {
     names: Vec<String>,
     shape: Shape,
     sequences: Sequences,
+    /// How many of its messages each publisher was told are kept.
+    kept: Vec<u32>,
     pub(crate) roster: Roster,
     pub(crate) in_flight: InFlight,
     pub(crate) latencies: Latencies,
@@ -33,10 +38,10 @@ pub(crate) struct Intake {
 
 /// What [`Intake::take`] did.
 pub(crate) struct Taken<'a> {
-    /// Bytes that are done with. Without an event, the rest is the start of a frame.
+    /// Bytes that are done with. Without an answer, the rest is the start of a frame.
     pub(crate) consumed: usize,
     /// Something that concerns the client itself; there may be more behind it.
-    pub(crate) event: Option<Event<'a>>,
+    pub(crate) answer: Option<Answer<'a>>,
 }
 
 impl Intake {
@@ -51,6 +56,7 @@ impl Intake {
             names,
             shape: Shape::new(plan.publishers),
             sequences: Sequences::new(roster.cells()),
+            kept: vec![0; plan.publishers],
             roster,
             in_flight: InFlight::new(plan.publishers),
             latencies: Latencies::new()?,
@@ -58,7 +64,7 @@ impl Intake {
         })
     }
 
-    /// Takes in what a client received, up to the first event that concerns the client itself.
+    /// Takes in what a client received, up to the first answer to the client itself.
     #[inline]
     pub(crate) fn take<'a>(
         &mut self,
@@ -68,8 +74,8 @@ impl Intake {
         now: Moment,
     ) -> Taken<'a> {
         let mut consumed = 0;
-        let mut event = None;
-        while event.is_none() && consumed < bytes.len() {
+        let mut answer = None;
+        while answer.is_none() && consumed < bytes.len() {
             // The shape of a frame says nothing in the middle of a line that is being skipped.
             if !codec.is_skipping() {
                 while let Some(header) = self.shape.recognize(&bytes[consumed..])
@@ -80,7 +86,7 @@ impl Intake {
                 }
             }
             let rest = &bytes[consumed..];
-            let found = self.dialect.wire().decode_event(codec, rest);
+            let found = self.dialect.decode(codec, rest);
             consumed += found.consumed;
             match found.frame {
                 Frame::Incomplete if found.consumed == 0 => break,
@@ -89,12 +95,40 @@ impl Intake {
                 Frame::Refused(DecodeError::Unrecognized) => self.tally.unrecognized += 1,
                 Frame::Refused(_) => self.tally.undecodable += 1,
                 Frame::Whole(whole) => {
-                    event = self.handle(client, &rest[..found.consumed], whole, now);
+                    answer = self.handle(client, &rest[..found.consumed], whole, now);
                 }
             }
         }
         self.latencies.finish(now);
-        Taken { consumed, event }
+        Taken { consumed, answer }
+    }
+
+    /// Takes in a datagram that a client received; [`Intake::finish`] follows the last one that came at the same time.
+    #[inline]
+    pub(crate) fn take_datagram<'a>(
+        &mut self,
+        client: usize,
+        bytes: &'a [u8],
+        now: Moment,
+    ) -> Option<Answer<'a>> {
+        if bytes.len() == self.shape.frame_bytes()
+            && let Some(header) = self.shape.recognize(bytes)
+            && header.run == self.run
+        {
+            self.account(client, header, now);
+            return None;
+        }
+        let Ok(incoming) = of_datagram(bytes) else {
+            self.tally.undecodable += 1;
+            return None;
+        };
+        self.handle(client, bytes, incoming, now)
+    }
+
+    /// All that came by now was taken in.
+    #[inline]
+    pub(crate) fn finish(&mut self, now: Moment) {
+        self.latencies.finish(now);
     }
 
     /// A client is gone: what it is owed is lost.
@@ -109,68 +143,88 @@ impl Intake {
         self.roster.remove(client);
     }
 
-    /// Handles an event; gives back what concerns the client itself.
+    /// Handles what came; gives back what concerns the client itself.
+    #[inline]
     fn handle<'a>(
         &mut self,
         client: usize,
         frame: &[u8],
-        event: Event<'a>,
+        incoming: Incoming<'a>,
         now: Moment,
-    ) -> Option<Event<'a>> {
-        match event {
-            Event::Message { sender, text, at: _ } => self.message(client, frame, sender, text, now),
-            Event::Missed(count) => self.tally.announced_missed += count,
-            Event::Joined(_)
-            | Event::Left { .. }
-            | Event::Renamed { .. }
-            | Event::Pong
-            | Event::Greeting
-            | Event::Direct { .. }
-            | Event::DirectSent { .. }
-            | Event::YouRenamed(_)
-            | Event::UsersBegin { .. }
-            | Event::User { .. }
-            | Event::NameKnown
-            | Event::NameFree
-            | Event::Seated(_)
-            | Event::AccountsBegin
-            | Event::Account { .. }
-            | Event::MailBegin
-            | Event::Mail(_)
-            | Event::MailArrived(_)
-            | Event::Kept { .. }
-            | Event::RoomsBegin
-            | Event::Room { .. }
-            | Event::RoomsOmitted(_)
-            | Event::Help
-            | Event::Goodbye => {}
-            Event::LoggedIn { .. }
-            | Event::PasswordWanted
-            | Event::LoginRefused(_)
-            | Event::Error(_)
-            | Event::YouJoined(_)
-            | Event::YouReturned(_)
-            | Event::RoomClosed(_)
-            | Event::ShuttingDown => return Some(event),
+    ) -> Option<Answer<'a>> {
+        match incoming {
+            Incoming::Message { sender, text } => return self.message(client, frame, sender, text, now),
+            Incoming::Missed(count) => self.tally.announced_missed += count,
+            Incoming::Kept { key } => self.keep(client, key, now),
+            Incoming::Aside => {}
+            Incoming::Answer(answer) => {
+                self.tally.undecodable += u64::from(matches!(answer, Answer::Unreadable(_)));
+                return Some(answer);
+            }
         }
         None
     }
 
     /// A message of a shape not yet known, or of somebody else, or a wrong one.
-    fn message(&mut self, client: usize, frame: &[u8], sender: &str, text: &str, now: Moment) {
+    fn message(
+        &mut self,
+        client: usize,
+        frame: &[u8],
+        sender: &str,
+        text: &str,
+        now: Moment,
+    ) -> Option<Answer<'static>> {
         match self.header(sender, text) {
             Some(header) => {
-                let text_at = text.as_ptr() as usize - frame.as_ptr() as usize;
-                self.shape.learn(frame, text_at, usize::from(header.publisher));
+                if self.dialect.has_shape() {
+                    let text_at = text.as_ptr() as usize - frame.as_ptr() as usize;
+                    self.shape.learn(frame, text_at, usize::from(header.publisher));
+                }
                 self.account(client, header, now);
             }
-            None if sender.starts_with(&self.name_prefix) => self.tally.corrupted += 1,
-            None => self.tally.foreign += 1,
+            None if !sender.starts_with(&self.name_prefix) => self.tally.foreign += 1,
+            None if text == PROBE => return Some(Answer::Probe),
+            None => self.tally.corrupted += 1,
+        }
+        None
+    }
+
+    /// A publisher is told that its message is kept. They are told in turn: one that is passed over never is.
+    fn keep(&mut self, client: usize, key: &str, now: Moment) {
+        let header = key.as_bytes().try_into().ok().and_then(Header::decode);
+        let publisher = self.roster.publisher(client);
+        match (header, publisher) {
+            (Some(Header { run, publisher, sequence, scheduled }), Some(own))
+                if run == self.run
+                    && usize::from(publisher) == own
+                    && sequence >= self.kept[own]
+                    && self.in_flight.knows(own, sequence, scheduled) =>
+            {
+                self.tally.unkept += u64::from(sequence - self.kept[own]);
+                self.kept[own] = sequence + 1;
+                self.latencies.kept(scheduled, now);
+            }
+            _ => self.tally.corrupted += 1,
         }
     }
 
+    /// Messages of which their publishers have yet to hear that they are kept.
+    pub(crate) fn not_yet_kept(&self) -> u64 {
+        if !self.dialect.keeps_messages() {
+            return 0;
+        }
+        let of = |(publisher, &kept): (usize, &u32)| u64::from(self.in_flight.next(publisher) - kept);
+        self.kept.iter().enumerate().map(of).sum()
+    }
+
+    /// A client's mailbox lists what it holds.
+    pub(crate) fn listed(&mut self, client: usize, messages: Messages<'_>) {
+        let is_right = mailbox::is_right(client, messages, self.padding.len() + HEADER_BYTES, self);
+        self.tally.mislisted += u64::from(!is_right);
+    }
+
     /// The header of a message of this run, when sender and text are what they were when it was sent.
-    fn header(&self, sender: &str, text: &str) -> Option<Header> {
+    pub(crate) fn header(&self, sender: &str, text: &str) -> Option<Header> {
         let (header, padding) = text.as_bytes().split_first_chunk::<HEADER_BYTES>()?;
         let header = Header::decode(header)?;
         let name = self.names.get(usize::from(header.publisher))?;
@@ -219,6 +273,7 @@ impl Intake {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use parlance::chat::{Event, Mail, UnixMillis};
 
     const RUN: u16 = 0x1f2e;
     const NOW: Moment = Moment(1000);
@@ -251,14 +306,35 @@ mod tests {
             let mut frame = Vec::new();
             let at = parlance::chat::UnixSeconds(u64::from(sequence));
             let sender = &self.intake.names[index];
-            let event = Event::Message { sender, text: &text, at };
-            let fit = self.intake.dialect.wire().encode_event(&Codec::default(), &event, &mut frame);
+            let event = match self.intake.dialect {
+                Dialect::Typed => Event::MailArrived(Mail {
+                    id: "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b",
+                    at: UnixMillis(u64::from(sequence)),
+                    sender,
+                    recipient: "somebody",
+                    content: &text,
+                    unread: true,
+                }),
+                _ => Event::Message { sender, text: &text, at },
+            };
+            let wire = match self.intake.dialect {
+                Dialect::Tcrp => parlance::wire::Dialect::Ucrp,
+                dialect => dialect.wire(),
+            };
+            let fit = wire.encode_event(&Codec::default(), &event, &mut frame);
             assert_eq!(fit, parlance::wire::Fit::Whole);
             frame
         }
 
         fn receive(&mut self, client: usize, bytes: &[u8]) -> usize {
             self.intake.take(client, &mut self.codec, bytes, NOW).consumed
+        }
+
+        fn receive_datagrams(&mut self, client: usize, datagrams: &[Vec<u8>]) {
+            for bytes in datagrams {
+                assert!(self.intake.take_datagram(client, bytes, NOW).is_none());
+            }
+            self.intake.finish(NOW);
         }
     }
 
@@ -267,7 +343,7 @@ mod tests {
         let publish_all = |fixture: &mut Fixture| -> Vec<u8> {
             [0, 0, 1, 0, 1, 1].into_iter().flat_map(|publisher| fixture.publish(publisher)).collect()
         };
-        for dialect in [Dialect::Line, Dialect::Slash] {
+        for dialect in [Dialect::Line, Dialect::Slash, Dialect::Gob, Dialect::Typed] {
             for cut in 0..publish_all(&mut Fixture::new(dialect)).len() {
                 let mut fixture = Fixture::new(dialect);
                 let stream = publish_all(&mut fixture);
@@ -302,6 +378,7 @@ mod tests {
             undecodable: 1,
             unrecognized: 1,
             foreign: 1,
+            ..Tally::default()
         };
         assert_eq!(fixture.intake.tally, expected, "the second corrupted one is publisher 0's own");
     }
@@ -331,7 +408,7 @@ mod tests {
 
     #[test]
     fn a_message_received_allocates_nothing() {
-        for dialect in [Dialect::Line, Dialect::Slash] {
+        for dialect in [Dialect::Line, Dialect::Slash, Dialect::Gob, Dialect::Typed] {
             let mut fixture = Fixture::new(dialect);
             let frames: Vec<_> = (0..1000).map(|index| fixture.publish(index % 2)).collect();
             let (first, rest) = frames.split_at(2);
@@ -345,5 +422,52 @@ mod tests {
             assert_eq!(fixture.intake.tally, Tally { delivered: 1000, ..Tally::default() });
             assert_eq!(counted.count_total, 0, "{dialect:?}");
         }
+    }
+
+    #[test]
+    fn datagrams_are_checked_one_by_one_and_allocate_nothing() {
+        let mut fixture = Fixture::new(Dialect::Tcrp);
+        let datagrams: Vec<_> = (0..1000).map(|index| fixture.publish(index % 2)).collect();
+        fixture.receive_datagrams(3, &datagrams[..2]);
+        let counted = allocation_counter::measure(|| fixture.receive_datagrams(3, &datagrams[2..900]));
+        assert_eq!(counted.count_total, 0);
+        let mut longer = datagrams[900].clone();
+        longer.push(b'x');
+        // 902 comes late; 901 is still owed.
+        let rest = [longer, datagrams[900].clone(), datagrams[904].clone(), datagrams[902].clone()];
+        fixture.receive_datagrams(3, &rest);
+        fixture.receive_datagrams(3, &[datagrams[902].clone(), b"\x05alicehello".to_vec(), vec![200]]);
+        fixture.receive_datagrams(3, &[b"\x06server7 messages missed".to_vec()]);
+        let expected = Tally {
+            delivered: 902,
+            reordered: 1,
+            doubled: 1,
+            corrupted: 1,
+            foreign: 1,
+            undecodable: 1,
+            announced_missed: 7,
+            ..Tally::default()
+        };
+        assert_eq!(fixture.intake.tally, expected);
+    }
+
+    #[test]
+    fn what_is_kept_is_told_once_and_in_turn() {
+        let mut fixture = Fixture::new(Dialect::Typed);
+        let key = |sequence| {
+            let header =
+                Header { run: RUN, publisher: 1, sequence, scheduled: Moment(u64::from(sequence) * 10) };
+            String::from_utf8(header.encode().to_vec()).expect("text")
+        };
+        (0..3).for_each(|_| drop(fixture.publish(1)));
+        let publisher = fixture.intake.roster.publishers()[1].client as usize;
+        assert_eq!(fixture.intake.not_yet_kept(), 3);
+        for (client, sequence) in [(publisher, 0), (publisher, 0), (0, 1), (publisher, 2), (publisher, 1)] {
+            fixture.intake.keep(client, &key(sequence), NOW);
+        }
+        let Tally { unkept, corrupted, .. } = fixture.intake.tally;
+        assert_eq!((fixture.intake.not_yet_kept(), unkept, corrupted), (0, 1, 3));
+        fixture.intake.keep(publisher, "hello", NOW);
+        assert_eq!(fixture.intake.tally.corrupted, 4);
     }
 }

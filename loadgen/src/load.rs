@@ -1,31 +1,34 @@
 //! The clients and the loop that drives them: connects, receives, publishes. When to do what is for `run` to say.
 //!
-//! Never blocks but in the poll, and there only until the next thing is due.
+//! Never blocks but in the poll, and there only until the next thing is due. `entry` is how clients come in, `publishing`
+//! what they say, `epilogue` what is asked of them when all is said.
 
-use std::collections::VecDeque;
+mod entry;
+mod epilogue;
+mod publishing;
+
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use mio::{Events, Poll, Token};
-use parlance::chat::{Command, Event};
-use parlance::wire::Codec;
+use parlance::chat::Command;
 
+use self::entry::{Entry, Heard, Step};
+use self::epilogue::Epilogue;
+use self::publishing::{Publishing, Unsent};
 use crate::client::{Client, Phase, ReceiveBuffer};
 use crate::clock::{Clock, Moment, nanoseconds};
+use crate::datagram_buffers::DatagramBuffers;
 use crate::intake::Intake;
 use crate::measure::{Series, histogram};
-use crate::payload::{Header, padding};
-use crate::plan::{Plan, Traffic};
-use crate::schedule::Schedule;
-use crate::source::source;
+use crate::payload::padding;
+use crate::plan::Plan;
 use crate::timer::Timer;
 
 const TIMER: Token = Token(usize::MAX);
 /// Readiness taken from the kernel at once.
 const EVENTS_MAX: usize = 1024;
-/// Bytes that wait for a publisher's socket. Beyond it, its messages wait on the schedule, with their times.
-const OUT_BYTES_MAX: usize = 1 << 20;
 /// How often each client shows that it lives.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 
@@ -43,8 +46,11 @@ pub(crate) struct Load {
     events: Events,
     timer: Timer,
     buffer: ReceiveBuffer,
+    datagram_buffers: DatagramBuffers,
     /// By index; nothing where not yet connected, or gone.
     clients: Vec<Option<Client>>,
+    entry: Entry,
+    epilogue: Epilogue,
     publishers: Vec<Unsent>,
     publishing: Publishing,
     pings: Option<Pings>,
@@ -63,6 +69,8 @@ pub(crate) struct Counts {
     pub(crate) connected: usize,
     /// Clients that are in their room.
     pub(crate) ready: usize,
+    /// Clients that have a seat, and wait to hear the others of their room.
+    pub(crate) seated: usize,
     /// Clients refused, cut off, or never connected.
     pub(crate) failed: usize,
     pub(crate) first_failure: Option<String>,
@@ -72,23 +80,11 @@ pub(crate) struct Counts {
     pub(crate) blocked_writes: u64,
 }
 
-/// A publisher's messages that its socket has not yet taken.
-#[derive(Default)]
-struct Unsent {
-    /// Up to which byte each one goes, counted from the connection's beginning, and when it was due.
-    messages: VecDeque<(u64, Moment)>,
-}
-
-enum Publishing {
-    Off,
-    Open(Schedule),
-    Closed {
-        window: u32,
-        /// Messages that one publisher sends at once.
-        portion: u32,
-        turn: usize,
-        end: Moment,
-    },
+impl Counts {
+    /// Clients that are connecting or logging in.
+    pub(crate) fn connecting(&self) -> usize {
+        self.launched.saturating_sub(self.ready + self.seated + self.failed)
+    }
 }
 
 /// Who shows next that it lives, and when.
@@ -113,7 +109,6 @@ impl Load {
         });
         Ok(Self {
             clock: Clock::start(),
-            intake,
             series: Series::new(Moment::NEVER, Duration::ZERO),
             lag: histogram().map_err(io::Error::other)?,
             counts: Counts::default(),
@@ -121,74 +116,20 @@ impl Load {
             poll,
             events: Events::with_capacity(EVENTS_MAX),
             timer,
-            buffer: ReceiveBuffer::new(),
+            buffer: ReceiveBuffer::new(plan.dialect.frame_bytes_max()),
+            datagram_buffers: DatagramBuffers::new(),
             clients: (0..plan.clients).map(|_| None).collect(),
-            publishers: (0..plan.publishers).map(|_| Unsent::default()).collect(),
+            entry: Entry::new(&plan, &intake.roster),
+            epilogue: Epilogue::new(),
+            publishers: Unsent::of_all(&plan, &intake.roster),
             publishing: Publishing::Off,
             pings,
             padding: padding(plan.size),
             text: Vec::with_capacity(plan.size),
             dirty: Vec::with_capacity(plan.publishers),
+            intake,
             plan,
         })
-    }
-
-    /// Starts connecting the next client.
-    pub(crate) fn launch(&mut self) {
-        let index = self.counts.launched;
-        self.counts.launched += 1;
-        let publisher = self
-            .intake
-            .roster
-            .publishers()
-            .binary_search_by_key(&(index as u32), |speaker| speaker.client)
-            .ok();
-        let connected = Client::connect(self.plan.addr, source(self.plan.addr, self.run, index), publisher)
-            .and_then(|mut client| {
-                client.register(self.poll.registry(), Token(index))?;
-                Ok(client)
-            });
-        match connected {
-            Ok(client) => self.clients[index] = Some(client),
-            Err(error) => self.fail(index, &format!("connecting failed: {error}")),
-        }
-    }
-
-    /// Publishes from now until `end`.
-    pub(crate) fn start_publishing(&mut self, start: Moment, end: Moment) {
-        let publishers = self.plan.publishers;
-        self.publishing = match self.plan.traffic {
-            Traffic::Idle => Publishing::Off,
-            Traffic::Open { rate, arrivals } => {
-                Publishing::Open(Schedule::new(arrivals, rate, publishers, start, end, self.plan.seed))
-            }
-            Traffic::Closed { window } => {
-                let rooms = self.intake.roster.rooms_with_publishers() as u32;
-                Publishing::Closed { window, portion: window.div_ceil(rooms), turn: 0, end }
-            }
-        };
-        // A window is refilled when something is received; nothing is until it is filled.
-        self.publish(start);
-    }
-
-    /// Publishes nothing that is due from `end` on.
-    pub(crate) fn stop_publishing(&mut self, at: Moment) {
-        match &mut self.publishing {
-            Publishing::Off => {}
-            Publishing::Open(schedule) => schedule.end_at(at),
-            Publishing::Closed { end, .. } => *end = at.min(*end),
-        }
-    }
-
-    /// Whether everything was published and is at all its recipients.
-    pub(crate) fn is_drained(&self) -> bool {
-        let published = match &self.publishing {
-            Publishing::Off | Publishing::Closed { .. } => true,
-            Publishing::Open(schedule) => schedule.is_over(),
-        };
-        published
-            && self.intake.in_flight.owed() == 0
-            && self.publishers.iter().all(|p| p.messages.is_empty())
     }
 
     /// One turn of the loop: waits until something happens, at most until `wake`, and handles it.
@@ -211,8 +152,9 @@ impl Load {
             if event.is_writable() || event.is_error() {
                 self.writable(index);
             }
-            if event.is_readable() || event.is_read_closed() {
-                let now = self.receive(index, event.is_read_closed());
+            if event.is_readable() || event.is_read_closed() || event.is_error() {
+                let hung_up = event.is_read_closed() || event.is_error();
+                let now = self.receive(index, hung_up);
                 self.publish_early(now);
             }
         }
@@ -220,6 +162,8 @@ impl Load {
         let now = self.clock.now();
         self.publish(now);
         self.ping(now);
+        self.go_on_entering(now);
+        self.go_on_ending(now);
         match polled {
             // A signal: whoever waits for it looks after each turn.
             Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
@@ -229,28 +173,26 @@ impl Load {
 
     /// When there is something to do though nothing comes in.
     fn next_due(&self) -> Moment {
-        let message = match &self.publishing {
-            Publishing::Off | Publishing::Closed { .. } => Moment::NEVER,
-            Publishing::Open(schedule) => schedule.next_due(),
-        };
-        message.min(self.pings.as_ref().map_or(Moment::NEVER, |pings| pings.next))
+        let ping = self.pings.as_ref().map_or(Moment::NEVER, |pings| pings.next);
+        self.publishing.next_due().min(ping).min(self.entry.next_due()).min(self.epilogue.next_due())
     }
 
     fn fail(&mut self, index: usize, reason: &str) {
-        if let Some(client) = self.clients[index].take() {
+        let client = self.clients[index].take();
+        if let Some(client) = &client {
             if client.phase == Phase::Ready {
                 self.counts.ready -= 1;
             }
             if let Some(publisher) = client.publisher {
                 self.publishers[publisher].messages.clear();
-                if let Publishing::Open(schedule) = &mut self.publishing {
-                    schedule.remove(publisher);
-                }
+                self.publishing.remove(publisher);
             }
         }
         self.intake.lose(index);
         self.counts.failed += 1;
         self.counts.first_failure.get_or_insert_with(|| reason.to_owned());
+        self.excuse(index, client.map(|client| client.phase));
+        self.epilogue.close(index);
     }
 
     /// A client can write, and if it was connecting, it has connected or failed to.
@@ -271,25 +213,13 @@ impl Load {
         }
     }
 
-    /// Writes the login, and the way to the room behind it.
-    fn log_in(&mut self, index: usize) {
-        let Some(client) = &mut self.clients[index] else { return };
-        let wire = self.plan.dialect.wire();
-        let name = self.intake.roster.name(index);
-        let mut said = wire.encode_command(&Command::Login { name: &name, password: None }, client.out());
-        if self.plan.joins_rooms() {
-            let room = self.intake.roster.room_name(index);
-            said = said.and_then(|()| wire.encode_command(&Command::Join(&room), client.out()));
-        }
-        if let Err(error) = said {
-            self.fail(index, &error.to_string());
-        }
-    }
-
     /// Reads all that a client has received. A short read means that the socket is empty, unless the server has hung up:
     /// then the end is to be read as well. Gives the time of the last read.
     #[inline]
     fn receive(&mut self, index: usize, hung_up: bool) -> Moment {
+        if self.clients[index].as_ref().is_some_and(Client::has_datagrams) {
+            return self.receive_datagrams(index);
+        }
         while let Some(client) = &mut self.clients[index] {
             let received = match client.receive(&mut self.buffer) {
                 Ok(Some(received)) => received,
@@ -303,23 +233,37 @@ impl Load {
             self.counts.bytes_received += received.count as u64;
             let delivered = self.intake.tally.delivered;
             let mut rest = received.bytes;
-            let outcome = loop {
+            let step = loop {
                 let taken = self.intake.take(index, &mut client.codec, rest, now);
                 rest = &rest[taken.consumed..];
-                let Some(event) = taken.event else { break client.keep(rest).map_err(|e| e.to_string()) };
-                let ready = client.phase == Phase::Ready;
-                if let Err(reason) = handle_event(&self.plan, client, &event) {
-                    break Err(reason);
-                }
-                if !ready && client.phase == Phase::Ready {
-                    self.counts.ready += 1;
+                let Some(answer) = taken.answer else {
+                    match client.keep(rest, self.plan.dialect.frame_bytes_max()) {
+                        Ok(()) => break Step::Wait,
+                        Err(error) => break Step::Fail(error.to_string()),
+                    }
+                };
+                match entry::step(&self.plan, &mut self.intake, index, client, answer) {
+                    Step::Wait => {}
+                    step @ (Step::Sit(_) | Step::Fail(_)) => break step,
+                    Step::Ready => self.counts.ready += 1,
+                    Step::Retry => self.entry.retry_later(index, now),
+                    Step::Done => self.epilogue.close(index),
                 }
             };
+            let has_words = client.waiting() > 0;
             self.series.add(now, self.intake.tally.delivered - delivered);
             let is_last = received.is_last;
-            if let Err(reason) = outcome {
-                self.fail(index, &reason);
-                return now;
+            match step {
+                Step::Fail(reason) => {
+                    self.fail(index, &reason);
+                    return now;
+                }
+                Step::Sit(token) => {
+                    self.sit(index, token);
+                    return now;
+                }
+                _ if has_words => self.flush(index),
+                _ => {}
             }
             if is_last && !hung_up {
                 return now;
@@ -328,93 +272,44 @@ impl Load {
         self.clock.now()
     }
 
-    /// Publishes in the middle of a turn, when a message is due or the window is half open.
+    /// The same of a client that is spoken to in datagrams.
     #[inline]
-    fn publish_early(&mut self, now: Moment) {
-        let wanted = match &self.publishing {
-            Publishing::Off => false,
-            Publishing::Open(schedule) => schedule.next_due() <= now,
-            Publishing::Closed { window, .. } => self.intake.in_flight.open() <= *window / 2,
-        };
-        if wanted {
-            self.publish(now);
-        }
-    }
-
-    /// Publishes what is due, or what the window allows: one write a publisher.
-    fn publish(&mut self, now: Moment) {
-        let mut publishing = std::mem::replace(&mut self.publishing, Publishing::Off);
-        match &mut publishing {
-            Publishing::Off => {}
-            Publishing::Open(schedule) => self.publish_due(schedule, now),
-            Publishing::Closed { window, portion, turn, end } => {
-                if now < *end {
-                    self.fill_window(*window, *portion, turn, now);
+    fn receive_datagrams(&mut self, index: usize) -> Moment {
+        loop {
+            let Self { clients, intake, counts, datagram_buffers, clock, .. } = self;
+            let Some(client) = &mut clients[index] else { return clock.now() };
+            let delivered = intake.tally.delivered;
+            let mut heard = Heard::default();
+            let mut read_at = None;
+            let received = client.receive_datagrams(datagram_buffers, |bytes| {
+                // Not before the call, which brought them.
+                let now = *read_at.get_or_insert_with(|| clock.now());
+                counts.bytes_received += bytes.len() as u64;
+                if let Some(answer) = intake.take_datagram(index, bytes, now) {
+                    heard.note(&answer);
+                }
+            });
+            let now = read_at.unwrap_or_else(|| clock.now());
+            intake.finish(now);
+            self.series.add(now, self.intake.tally.delivered - delivered);
+            if heard.probe {
+                self.hears(index);
+            }
+            if heard.room_closed && !self.room_closed(index) {
+                heard.words.get_or_insert_with(|| "the server closed the room".to_owned());
+            }
+            if let Some(reason) = heard.words {
+                self.fail(index, &reason);
+                return now;
+            }
+            match received {
+                Ok(true) => {}
+                Ok(false) => return now,
+                Err(error) => {
+                    self.fail(index, &format!("the server takes no datagrams: {error}"));
+                    return now;
                 }
             }
-        }
-        self.publishing = publishing;
-        while let Some(publisher) = self.dirty.pop() {
-            self.flush(self.intake.roster.publishers()[publisher].client as usize);
-        }
-    }
-
-    fn publish_due(&mut self, schedule: &mut Schedule, now: Moment) {
-        while let Some((due, publisher)) = schedule.take_due(now) {
-            let client = self.intake.roster.publishers()[publisher].client as usize;
-            match &self.clients[client] {
-                // It is gone, and takes no further part.
-                None => {}
-                Some(client) if client.waiting() >= OUT_BYTES_MAX => schedule.hold(publisher, due),
-                Some(_) => {
-                    self.say(publisher, due);
-                    schedule.advance(publisher);
-                }
-            }
-        }
-    }
-
-    /// Publishers take turns; one that is gone or whose socket is full misses its own.
-    fn fill_window(&mut self, window: u32, portion: u32, turn: &mut usize, now: Moment) {
-        let publishers = self.plan.publishers;
-        let mut passed_over = 0;
-        while passed_over < publishers && self.intake.in_flight.open() < window {
-            let publisher = *turn;
-            *turn = (*turn + 1) % publishers;
-            let client = self.intake.roster.publishers()[publisher].client as usize;
-            let ready = self.clients[client].as_ref().is_some_and(|client| client.waiting() == 0);
-            if !ready || self.intake.roster.recipients(publisher) == 0 {
-                passed_over += 1;
-                continue;
-            }
-            passed_over = 0;
-            for _ in 0..portion.min(window - self.intake.in_flight.open()) {
-                self.say(publisher, now);
-            }
-        }
-    }
-
-    /// Appends a publisher's next message to what it has to send.
-    fn say(&mut self, publisher: usize, scheduled: Moment) {
-        let index = self.intake.roster.publishers()[publisher].client as usize;
-        let Some(client) = &mut self.clients[index] else { return };
-        let sequence = self.intake.in_flight.next(publisher);
-        let header = Header { run: self.run, publisher: publisher as u16, sequence, scheduled };
-        self.text.clear();
-        self.text.extend_from_slice(&header.encode());
-        self.text.extend_from_slice(&self.padding);
-        let said = str::from_utf8(&self.text).map_err(|error| error.to_string()).and_then(|text| {
-            let wire = self.plan.dialect.wire();
-            wire.encode_command(&Command::Say(text), client.out()).map_err(|error| error.to_string())
-        });
-        if let Err(reason) = said {
-            return self.fail(index, &reason);
-        }
-        self.publishers[publisher].messages.push_back((client.appended(), scheduled));
-        self.intake.in_flight.publish(publisher, scheduled, self.intake.roster.recipients(publisher));
-        self.counts.published += 1;
-        if self.dirty.last() != Some(&publisher) {
-            self.dirty.push(publisher);
         }
     }
 
@@ -422,7 +317,8 @@ impl Load {
     fn flush(&mut self, index: usize) {
         let Some(client) = &mut self.clients[index] else { return };
         let now = self.clock.now();
-        if let Err(error) = client.flush() {
+        let flushed = client.flush().and_then(|()| client.watch(self.poll.registry(), Token(index)));
+        if let Err(error) = flushed {
             return self.fail(index, &format!("the connection ended: {error}"));
         }
         let Some(publisher) = client.publisher else { return };
@@ -439,10 +335,8 @@ impl Load {
             }
             messages.pop_front();
         }
-        if waiting < OUT_BYTES_MAX
-            && let Publishing::Open(schedule) = &mut self.publishing
-        {
-            schedule.release(publisher);
+        if waiting < publishing::OUT_BYTES_MAX {
+            self.publishing.release(publisher);
         }
     }
 
@@ -457,30 +351,13 @@ impl Load {
             if let Some(client) = &mut self.clients[index]
                 && client.phase == Phase::Ready
             {
-                client.out().extend_from_slice(&pings.command);
+                // Bytes can be appended to whatever there is.
+                let _ = client.push(|_, out| {
+                    out.extend_from_slice(&pings.command);
+                    Ok(())
+                });
                 self.flush(index);
             }
-        }
-    }
-}
-
-/// Handles what concerns a client itself. An error says why it takes no further part.
-fn handle_event(plan: &Plan, client: &mut Client, event: &Event<'_>) -> Result<(), String> {
-    match (event, client.phase) {
-        (Event::LoggedIn { .. }, Phase::LoggingIn) => {
-            // A message as the server sends it: the text, and a time, a name and the like in front.
-            client.reserve(plan.size + 64);
-            client.phase = if plan.joins_rooms() { Phase::Joining } else { Phase::Ready };
-            Ok(())
-        }
-        (Event::YouJoined(_), Phase::Joining) => {
-            client.phase = Phase::Ready;
-            Ok(())
-        }
-        _ => {
-            let mut words = Vec::new();
-            let _ = plan.dialect.wire().encode_event(&Codec::default(), event, &mut words);
-            Err(format!("the server said: {}", String::from_utf8_lossy(&words).trim()))
         }
     }
 }

@@ -1,18 +1,23 @@
 //! The load generator: connects many clients to a server, lets some speak, and checks and times what the others receive.
 //!
 //! One thread, one loop. `args` makes a `plan` of the command line; `run` carries it out in phases; `load` is the loop with
-//! the clients; `intake` checks what they receive; `report`, `plot` and `hgrm` say what was found.
+//! the clients; `speech` is what they say in each `dialect`, `incoming` what they hear; `intake` checks what they receive;
+//! `report`, `plot` and `hgrm` say what was found.
 
 mod args;
 mod check;
 mod client;
 mod clock;
+mod datagram_buffers;
 mod dialect;
+mod errand;
 mod files;
 mod hgrm;
 mod in_flight;
+mod incoming;
 mod intake;
 mod load;
+mod mailbox;
 mod measure;
 mod payload;
 mod plan;
@@ -25,6 +30,7 @@ mod schedule;
 mod server_process;
 mod shape;
 mod source;
+mod speech;
 mod timer;
 
 use std::error::Error;

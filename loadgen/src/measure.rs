@@ -27,6 +27,8 @@ pub(crate) struct Latencies {
     pub(crate) delivery: Histogram<u64>,
     /// From when a message should have been sent to when its last recipient read it.
     pub(crate) last_recipient: Histogram<u64>,
+    /// From when a message should have been sent to when its publisher read that it is kept.
+    pub(crate) kept: Histogram<u64>,
     /// Only messages scheduled within it count.
     measured: Range<Moment>,
     /// Deliveries with the same time that follow one another are recorded at once.
@@ -38,6 +40,7 @@ impl Latencies {
         Ok(Self {
             delivery: histogram()?,
             last_recipient: histogram()?,
+            kept: histogram()?,
             measured: Moment::NEVER..Moment::NEVER,
             run: (Moment(0), 0),
         })
@@ -67,6 +70,13 @@ impl Latencies {
     pub(crate) fn completed(&mut self, scheduled: Moment, now: Moment) {
         if self.measures(scheduled) {
             self.last_recipient.saturating_record(now.0.saturating_sub(scheduled.0));
+        }
+    }
+
+    #[inline]
+    pub(crate) fn kept(&mut self, scheduled: Moment, now: Moment) {
+        if self.measures(scheduled) {
+            self.kept.saturating_record(now.0.saturating_sub(scheduled.0));
         }
     }
 

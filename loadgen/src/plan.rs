@@ -7,12 +7,14 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, Rooms};
 
 /// What a run is to do.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) addr: SocketAddr,
+    /// Where datagrams go, in the dialect that has any.
+    pub(crate) datagrams: SocketAddr,
     pub(crate) dialect: Dialect,
     pub(crate) clients: usize,
     /// Clients in a room; the last room may have fewer.
@@ -68,7 +70,7 @@ pub(crate) enum Arrivals {
 impl Plan {
     /// Whether clients leave the room in which they find themselves after the login.
     pub(crate) fn joins_rooms(&self) -> bool {
-        self.room_size < self.clients
+        self.dialect.rooms() == Rooms::Any && self.room_size < self.clients
     }
 }
 
@@ -77,6 +79,7 @@ impl Default for Plan {
     fn default() -> Self {
         Self {
             addr: SocketAddr::from(([127, 0, 0, 1], 0)),
+            datagrams: SocketAddr::from(([127, 0, 0, 1], 0)),
             dialect: Dialect::Line,
             clients: 2,
             room_size: 2,

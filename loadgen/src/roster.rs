@@ -1,6 +1,13 @@
 //! Who is who: the clients' names and rooms, which of them publish, and who must receive what.
 
+use std::ops::Range;
+
 use crate::plan::Plan;
+
+/// Bytes of a client's name: the same for all, so that all messages have the same shape.
+pub(crate) const NAME_BYTES: usize = 12;
+/// Bytes of a room's name, at most: as many rooms as there can be clients.
+pub(crate) const ROOM_NAME_BYTES_MAX: usize = "L0000-room-999999".len();
 
 /// Everybody in the run, by index of client and by index of publisher.
 pub(crate) struct Roster {
@@ -64,7 +71,7 @@ impl Roster {
         format!("L{:04x}-", self.run)
     }
 
-    /// The name of a client: 12 characters, so that all messages have the same shape.
+    /// The name of a client, of [`NAME_BYTES`].
     pub(crate) fn name(&self, client: usize) -> String {
         format!("L{:04x}-{client:06}", self.run)
     }
@@ -72,6 +79,41 @@ impl Roster {
     /// The name of a client's room.
     pub(crate) fn room_name(&self, client: usize) -> String {
         format!("L{:04x}-room-{}", self.run, client / self.room_size)
+    }
+
+    pub(crate) fn room_of(&self, client: usize) -> usize {
+        client / self.room_size
+    }
+
+    /// The clients of a room. The first one is its host.
+    pub(crate) fn members(&self, room: usize) -> Range<usize> {
+        let first = room * self.room_size;
+        first..(first + self.room_size).min(self.clients)
+    }
+
+    pub(crate) fn room_count(&self) -> usize {
+        self.rooms.len()
+    }
+
+    /// The other one, where clients are two by two.
+    pub(crate) fn partner(client: usize) -> usize {
+        client ^ 1
+    }
+
+    /// Who comes at a place of the order in which hosts are first.
+    pub(crate) fn after_hosts(&self, place: usize) -> usize {
+        match place.checked_sub(self.rooms.len()) {
+            None => place * self.room_size,
+            Some(place) => {
+                let others = self.room_size - 1;
+                place / others * self.room_size + 1 + place % others
+            }
+        }
+    }
+
+    /// A client's index as a publisher.
+    pub(crate) fn publisher(&self, client: usize) -> Option<usize> {
+        self.publishers.binary_search_by_key(&(client as u32), |speaker| speaker.client).ok()
     }
 
     pub(crate) fn publishers(&self) -> &[Publisher] {
@@ -155,13 +197,27 @@ mod tests {
     }
 
     #[test]
+    fn hosts_come_first_and_everybody_once() {
+        for (clients, room_size) in [(95, 10), (10, 10), (3, 1), (9, 2)] {
+            let roster = roster(Dialect::Tcrp, clients, room_size, 1);
+            let mut order: Vec<usize> = (0..clients).map(|place| roster.after_hosts(place)).collect();
+            let rooms = roster.room_count();
+            let hosts: Vec<usize> = (0..rooms).map(|room| roster.members(room).start).collect();
+            assert_eq!(order[..rooms], hosts);
+            order.sort_unstable();
+            assert!(order.into_iter().eq(0..clients));
+        }
+    }
+
+    #[test]
     fn names_suit_the_dialects() {
         let roster = roster(Dialect::Slash, 10, 10, 2);
         for client in [0, 999_999] {
             let name = roster.name(client);
-            assert_eq!(name.len(), 12);
+            assert_eq!(name.len(), NAME_BYTES);
             assert!(name.starts_with(&roster.name_prefix()));
             assert_eq!(Dialect::Slash.wire().check_name(&name), Ok(()));
+            assert!(roster.room_name(client).len() <= ROOM_NAME_BYTES_MAX);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A run from beginning to end: connect, settle, warm up, measure, drain.
+//! A run from beginning to end: connect, settle, warm up, measure, drain, list what is kept, leave.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,12 +11,14 @@ use crate::clock::Moment;
 use crate::files;
 use crate::load::{Counts, Load};
 use crate::measure::Series;
-use crate::plan::Plan;
+use crate::plan::{Plan, Traffic};
 use crate::progress::Progress;
 use crate::server_process::ServerProcess;
 
 /// Without any progress for so long, what is awaited will not come.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The same for what may have been lost on the way: a datagram that has not come by then does not.
+const PATIENCE_WITH_DATAGRAMS: Duration = Duration::from_secs(1);
 /// Nothing received for so long means that the server has said all that it had to say.
 const QUIET: Duration = Duration::from_millis(100);
 /// A server that never becomes quiet is measured nevertheless.
@@ -106,13 +108,23 @@ pub(crate) fn run(plan: Plan, interrupted: &AtomicBool) -> Result<Outcome, RunEr
     let mut run = Run { load: Load::new(plan, id)?, server, interrupted, progress };
 
     let before = run.resident()?;
-    let (connected_after, ready_after) = run.connect()?;
+    let (connected_after, ready_after) = match run.connect() {
+        Ok(after) => after,
+        Err(error) => {
+            run.leave()?;
+            return Err(error);
+        }
+    };
     run.settle(SETTLE_MAX)?;
     let connected = run.resident()?;
     let measured = run.measure()?;
     run.drain()?;
     let cut_short = run.is_interrupted();
     let end = run.resident()?;
+    run.list(cut_short)?;
+    run.leave()?;
+    run.load.intake.tally.lost += run.load.intake.in_flight.owed();
+    run.load.intake.tally.unkept += run.load.intake.not_yet_kept();
     run.progress.finish();
     let resident = match (before, connected, end) {
         (Some(before), Some(connected), Some(end)) => Some(Resident { before, connected, end }),
@@ -124,6 +136,11 @@ pub(crate) fn run(plan: Plan, interrupted: &AtomicBool) -> Result<Outcome, RunEr
 impl Run<'_> {
     fn is_interrupted(&self) -> bool {
         self.interrupted.load(Ordering::Relaxed)
+    }
+
+    /// How long what does not come is waited for.
+    fn patience(&self) -> Duration {
+        if self.load.plan.dialect.may_lose() { PATIENCE_WITH_DATAGRAMS } else { PATIENCE }
     }
 
     /// A turn of the loop, and of the progress bar.
@@ -144,12 +161,14 @@ impl Run<'_> {
         loop {
             let now = self.load.clock.now();
             let next_launch = self.launch(start, now);
-            let Counts { launched, connected, ready, failed, .. } = self.load.counts;
-            if (moved.1, moved.2) != (connected, ready + failed) {
+            let Counts { launched, connected, ready, seated, failed, .. } = self.load.counts;
+            // Who goes from its seat into its room moves as well.
+            let progress = 2 * (ready + failed) + seated;
+            if (moved.1, moved.2) != (connected, progress) {
                 if moved.1 != connected {
                     connected_at = now;
                 }
-                moved = (now, connected, ready + failed);
+                moved = (now, connected, progress);
             }
             if ready == clients {
                 return Ok((connected_at.since(start), now.since(start)));
@@ -173,11 +192,12 @@ impl Run<'_> {
     /// Launches the clients whose time has come. Says when the next one's does.
     fn launch(&mut self, start: Moment, now: Moment) -> Moment {
         loop {
-            let Counts { launched, ready, failed, .. } = self.load.counts;
+            let Counts { launched, failed, .. } = self.load.counts;
             // Over either bound, the next readiness brings this back.
             if launched == self.load.plan.clients
                 || failed >= FAILURES_MAX
-                || launched.saturating_sub(ready + failed) >= self.load.plan.connecting_limit
+                || self.load.counts.connecting() >= self.load.plan.connecting_limit
+                || !self.load.may_launch()
             {
                 return Moment::NEVER;
             }
@@ -236,8 +256,9 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Waits for what is owed, and then a little for what is not. What does not come is lost.
+    /// Waits for what is owed, and then a little for what is not.
     fn drain(&mut self) -> Result<(), RunError> {
+        let patience = self.patience();
         let mut moved = (self.load.clock.now(), 0);
         while !self.load.is_drained() {
             let now = self.load.clock.now();
@@ -245,15 +266,46 @@ impl Run<'_> {
             if progress != moved.1 {
                 moved = (now, progress);
             }
-            let give_up = moved.0.after(PATIENCE);
+            let give_up = moved.0.after(patience);
             if now >= give_up || self.load.counts.failed == self.load.plan.clients {
                 break;
             }
             self.turn(give_up)?;
         }
-        self.settle(PATIENCE)?;
-        self.load.intake.tally.lost += self.load.intake.in_flight.owed();
+        self.settle(PATIENCE)
+    }
+
+    /// Has the mailboxes listed, where there are any. One that does not answer is as wrong as one that lists too little.
+    fn list(&mut self, cut_short: bool) -> Result<(), RunError> {
+        if !cut_short && self.load.plan.traffic != Traffic::Idle {
+            self.load.begin_listing();
+            self.load.intake.tally.mislisted += self.await_answers()?;
+        }
         Ok(())
+    }
+
+    /// Has everybody leave. Who does not say so is left.
+    fn leave(&mut self) -> Result<(), RunError> {
+        self.load.begin_leaving();
+        self.await_answers()?;
+        Ok(())
+    }
+
+    /// Waits until all have answered who were asked, and says how many have not.
+    fn await_answers(&mut self) -> Result<u64, RunError> {
+        let mut moved = (self.load.clock.now(), 0);
+        loop {
+            let now = self.load.clock.now();
+            let unanswered = self.load.unanswered();
+            if unanswered != moved.1 {
+                moved = (now, unanswered);
+            }
+            let give_up = moved.0.after(self.patience());
+            if unanswered == 0 || now >= give_up {
+                return Ok(unanswered as u64);
+            }
+            self.turn(give_up)?;
+        }
     }
 
     fn sample(&self) -> Result<Sample, RunError> {

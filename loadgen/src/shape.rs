@@ -11,8 +11,8 @@
 
 use crate::payload::{HEADER_BYTES, Header};
 
-/// A longer head (no text dialect has one) is not learnt.
-const HEAD_BYTES_MAX: usize = 64;
+/// A longer head (no dialect whose messages have a shape has one) is not learnt.
+const HEAD_BYTES_MAX: usize = 96;
 
 /// What was learnt.
 pub(crate) struct Shape {

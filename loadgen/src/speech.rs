@@ -1,0 +1,101 @@
+//! What clients say, in each dialect. Appends whole frames; those who speak in datagrams append one at a time.
+
+use parlance::chat::{Command, Secret, TokenText};
+use parlance::wire::tcrp::{self, Operation};
+use parlance::wire::typed::{Request, TagSet, TooLong};
+use parlance::wire::ucrp::{Datagram, Message};
+use parlance::wire::{self, Unsayable};
+
+use crate::payload::HEADER_BYTES;
+
+/// The tags of the programs in use.
+pub(crate) const TAGS: TagSet = TagSet::InUse;
+/// The password of all accounts that the generator makes.
+const PASSWORD: &str = "loadgen";
+/// What somebody says to be heard at all.
+pub(crate) const PROBE: &str = "probe";
+
+/// What a client shows in each of its datagrams.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    pub(crate) room: String,
+    pub(crate) token: TokenText,
+}
+
+/// Whom a message is for, beside the room that its speaker is in.
+pub(crate) enum To<'a> {
+    Room,
+    /// Somebody's mailbox.
+    Mailbox(&'a str),
+    Seat(&'a Seat),
+}
+
+/// What a client says first, in the dialects that have a login in one piece.
+pub(crate) fn login(wire: wire::Dialect, name: &str, out: &mut Vec<u8>) -> Result<(), Unsayable> {
+    wire.encode_command(&Command::Login { name, password: None }, out)?;
+    if wire.yields_names() {
+        // Nothing is answered to whoever comes in. What it says to itself comes back, when it is in, and has its name.
+        wire.encode_command(&Command::Direct { to: name, text: PROBE }, out)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn join(wire: wire::Dialect, room: &str, out: &mut Vec<u8>) -> Result<(), Unsayable> {
+    wire.encode_command(&Command::Join(room), out)
+}
+
+/// A message. Where it is kept, the payload's header is its key.
+pub(crate) fn message(
+    wire: wire::Dialect,
+    text: &str,
+    to: &To<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), Unsayable> {
+    match *to {
+        To::Room => wire.encode_command(&Command::Say(text), out),
+        To::Mailbox(recipient) => {
+            let key = text.get(..HEADER_BYTES).ok_or(Unsayable)?;
+            request(&Request::SendKept { recipient, content: text, key }, out)
+        }
+        To::Seat(seat) => datagram(seat, Message::Chat(text), out),
+    }
+}
+
+/// Asks for a seat in a room, as its host or as anybody else.
+pub(crate) fn handshake(room: &str, is_host: bool, name: &str, out: &mut Vec<u8>) -> Result<(), Unsayable> {
+    let operation = if is_host { Operation::Create } else { Operation::Join };
+    tcrp::encode_request(room, operation, name, None, out)
+}
+
+pub(crate) fn datagram(seat: &Seat, message: Message<'_>, out: &mut Vec<u8>) -> Result<(), Unsayable> {
+    Datagram { room: &seat.room, token: &seat.token, message }.encode(out)
+}
+
+/// Says whose account it is about; [`password`] follows when that is answered.
+pub(crate) fn identify(name: &str, out: &mut Vec<u8>) -> Result<(), Unsayable> {
+    request(&Request::LoginName(name), out)
+}
+
+pub(crate) fn password(out: &mut Vec<u8>) -> Result<(), Unsayable> {
+    request(&Request::LoginPassword(Secret(PASSWORD)), out)
+}
+
+/// Asks for each message as it arrives. That is not answered, so that something is asked behind it that is.
+pub(crate) fn subscribe(partner: &str, out: &mut Vec<u8>) -> Result<(), Unsayable> {
+    request(&Request::Subscribe(true), out)?;
+    list(partner, out)
+}
+
+pub(crate) fn list(partner: &str, out: &mut Vec<u8>) -> Result<(), Unsayable> {
+    request(&Request::ListMessages(partner), out)
+}
+
+/// Deletes the account. That is not answered either, but whether there is one is.
+pub(crate) fn delete_account(name: &str, out: &mut Vec<u8>) -> Result<(), Unsayable> {
+    request(&Request::DeleteAccount, out)?;
+    identify(name, out)
+}
+
+fn request(request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Unsayable> {
+    request.encode(TAGS, out).map_err(|TooLong| Unsayable)
+}

@@ -1,0 +1,147 @@
+//! The program against the real server, in each dialect: what it counts, and what it leaves behind.
+
+#[path = "../../tests/support/mod.rs"]
+mod support;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Command;
+
+use parlance::chat::{self, Event, Secret};
+use parlance::wire::Dialect;
+use parlance::wire::typed::{self, Reply, Request, TagSet};
+use serde_json::Value;
+use support::{TestServer, deadline};
+
+/// Runs the program in a dialect against a server, and returns its report.
+fn load(server: &TestServer, dialect: Dialect, more: &[&str]) -> Value {
+    let address = server.address(dialect).to_string();
+    let datagrams = server.address(Dialect::Ucrp).to_string();
+    let name = format!("{}-{}.json", std::process::id(), server.address(dialect).port());
+    let json = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
+    command.args(["--dialect", dialect.name(), "--addr", &address, "--warmup", "0s", "--duration", "200ms"]);
+    if dialect == Dialect::Tcrp {
+        command.args(["--datagrams", &datagrams]);
+    }
+    let output = command.args(more).arg("--json").arg(&json).output().expect("it starts");
+    let words =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{words}");
+    let report = std::fs::read_to_string(&json).expect("it was written");
+    serde_json::from_str(&report).expect("JSON")
+}
+
+fn assert_delivered(report: &Value, published: u64, delivered: u64) {
+    assert_eq!(report["published"], published);
+    let check = &report["check"];
+    for fault in ["doubled", "corrupted", "undecodable", "unkept", "mislisted", "unrecognized", "foreign"] {
+        assert_eq!(check[fault], 0, "{fault}");
+    }
+    assert_eq!(check["delivered"], delivered);
+    assert_eq!(report["delivery_latency"]["count"], delivered);
+    assert_eq!(report["last_recipient_latency"]["count"], published);
+}
+
+const TWENTY: [&str; 4] = ["--rate", "100", "--publishers", "2"];
+
+#[test]
+fn in_the_dialects_with_rooms_all_others_of_the_room_receive_a_message() {
+    let server = TestServer::start();
+    let rooms = [&TWENTY[..], &["--clients", "6", "--room-size", "3"]].concat();
+    let one_room = [&TWENTY[..], &["--clients", "5"]].concat();
+    assert_delivered(&load(&server, Dialect::Line, &one_room), 20, 20 * 4);
+    // Who speaks hears itself.
+    assert_delivered(&load(&server, Dialect::Slash, &rooms), 20, 20 * 3);
+    assert_delivered(&load(&server, Dialect::Gob, &one_room), 20, 20 * 4);
+    assert_delivered(&load(&server, Dialect::Tcrp, &rooms), 20, 20 * 2);
+}
+
+#[test]
+fn the_longest_texts_pass() {
+    let server = TestServer::start();
+    for (dialect, size) in [(Dialect::Gob, "4019"), (Dialect::Tcrp, "4039"), (Dialect::Typed, "4096")] {
+        let report = load(&server, dialect, &["--rate", "50", "--clients", "2", "--size", size]);
+        // Both speak where they share a room; of two who write to each other, one.
+        assert_delivered(&report, 10, 10);
+    }
+}
+
+#[test]
+fn the_closed_loop_ends_well_where_nothing_may_be_lost() {
+    let server = TestServer::start();
+    for dialect in [Dialect::Gob, Dialect::Typed] {
+        let report = load(&server, dialect, &["--window", "4", "--clients", "4"]);
+        assert_eq!(report["check"]["lost"], 0);
+        assert!(report["check"]["delivered"].as_u64() > Some(0));
+    }
+}
+
+#[test]
+fn rooms_for_datagrams_are_closed_at_the_end() {
+    let server = TestServer::start();
+    let report = load(&server, Dialect::Tcrp, &["--clients", "7", "--room-size", "3", "--rate", "100"]);
+    // Of the three rooms, the last has one member, whom nobody can tell that it is heard.
+    assert_delivered(&report, 20, 20 * 2);
+    assert_eq!((&report["check"]["lost"], &report["lost_percent"]), (&Value::from(0), &Value::from(0.0)));
+
+    let mut client = server.client(Dialect::Slash, "somebody");
+    client.send(&chat::Command::Rooms).expect("the server reads");
+    client.send(&chat::Command::Help).expect("the server reads");
+    let mut rooms = Vec::new();
+    loop {
+        match client.next_event(deadline()).expect("an answer") {
+            Event::Room { name, .. } => rooms.push(name.to_owned()),
+            Event::Help => break,
+            _ => {}
+        }
+    }
+    assert_eq!(rooms, ["lobby"]);
+}
+
+#[test]
+fn mailboxes_are_listed_and_accounts_deleted_at_the_end() {
+    let server = TestServer::start();
+    let report = load(&server, Dialect::Typed, &["--clients", "6", "--publishers", "6", "--rate", "120"]);
+    assert_delivered(&report, 24, 24);
+    assert_eq!(report["kept_latency"]["count"], 24);
+    assert_eq!(names_of_accounts(&server), ["somebody"]);
+}
+
+#[test]
+fn idle_clients_are_held_in_every_dialect_and_leave() {
+    let server = TestServer::start();
+    for dialect in [Dialect::Gob, Dialect::Typed, Dialect::Tcrp] {
+        let report = load(&server, dialect, &["--clients", "4", "--idle"]);
+        assert_eq!((&report["connections_lost"], &report["published"]), (&Value::from(0), &Value::from(0)));
+    }
+    load(&server, Dialect::Tcrp, &["--clients", "3", "--room-size", "1", "--idle"]);
+    assert_eq!(names_of_accounts(&server), ["somebody"]);
+}
+
+/// Makes an account, and returns the names that it is then shown.
+fn names_of_accounts(server: &TestServer) -> Vec<String> {
+    let mut stream = TcpStream::connect(server.address(Dialect::Typed)).expect("the server listens");
+    let tags = TagSet::InUse;
+    let mut said = Vec::new();
+    for request in [Request::LoginName("somebody"), Request::LoginPassword(Secret("secret"))] {
+        request.encode(tags, &mut said).expect("it is short");
+    }
+    stream.write_all(&said).expect("the server reads");
+    let mut heard = Vec::new();
+    loop {
+        let mut buffer = [0; 4096];
+        let count = stream.read(&mut buffer).expect("an answer");
+        assert_ne!(count, 0, "the server closed");
+        heard.extend_from_slice(&buffer[..count]);
+        loop {
+            let typed::Decoded { consumed, frame } = Reply::decode(tags, &heard);
+            match frame {
+                typed::Frame::Whole(Reply::LoggedIn(names)) => return names.map(str::to_owned).collect(),
+                typed::Frame::Incomplete => break,
+                _ => drop(heard.drain(..consumed)),
+            }
+        }
+    }
+}
