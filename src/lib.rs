@@ -1,4 +1,4 @@
-//! Parlance: one chat server that speaks many wire dialects into one set of names and rooms.
+//! Parlance: one chat server that speaks many wire dialects into one set of names, rooms and mailboxes.
 //!
 //! Imports point one way: [`chat`] ← [`wire`] ← [`engine`] ← [`reactor`] ← the binary. Bounds stand in [`limits`], what an
 //! operator decides in [`config`].

@@ -1,21 +1,30 @@
-//! The state of the chat: connections, names, rooms and their logs, deadlines. Pure.
+//! The state of the chat: connections, names, rooms and their logs, seats, accounts and mailboxes, deadlines. Pure.
 //!
 //! Whoever drives it hands in bytes and the time, and takes out what is to be written; the same calls in the same order
-//! give the same results, byte for byte. It knows no dialect by name: it carries out `Command`s and emits `Event`s.
+//! give the same results, byte for byte. It carries out `Command`s and emits `Event`s; what is peculiar to a dialect, it
+//! asks the [`Dialect`].
 //!
 //! ```text
-//!  connected  received  peer_closed  writable  timeout  disconnected  shutdown
-//!      │         │           │          │         │          │           │
-//!      ▼         ▼           ▼          ▼         ▼          ▼           ▼
-//!  ┌─────────────────────────────────────────────────────────────────────────┐
-//!  │ decode ▶ Command ▶ execute ▶ Event ▶ encode, once a dialect             │
-//!  │                                        │                                │
-//!  │            to one connection ──────────┴────────── to a room            │
-//!  │                    ▼                                   ▼                │
-//!  │                 its outbox                 the log of each dialect      │
-//!  └────────────────────┬───────────────────────────────────┬────────────────┘
-//!        next_to_flush ─┴─▶ gather ─▶ (the driver writes) ─▶ wrote   end_turn   next_close
+//!  connected  received  peer_closed  disconnected  datagram  password_compared  timeout  shutdown  restore
+//!      │         │           │            │            │             │             │         │        │
+//!      ▼         ▼           ▼            ▼            ▼             ▼             ▼         ▼        ▼
+//!  ┌────────────────────────────────────────────────────────────────────────────────────────────────────┐
+//!  │       decode ▶ Command ▶ execute ▶ Event ▶ encode, once a dialect                                  │
+//!  │                             │                │                                                     │
+//!  │              Change, as an op        to one connection ──── or to a room                           │
+//!  │                   ▼                          ▼                     ▼                               │
+//!  │               the ledger                 its outbox     the log of each dialect                    │
+//!  └───────────────────┬──────────────────────────┬─────────────────────┬───────────────────────────────┘
+//!     next_op ◀────────┘           next_to_flush ─┴─▶ gather ─▶ (the driver writes) ─▶ wrote
+//!     next_password_task                              address_of: it is a datagram
+//!     next_close, next_resumed                        writable, datagrams_full, datagrams_writable
+//!     next_deadline, next_wake                        end_turn
 //! ```
+//!
+//! A connection has a socket, or is a *seat*: spoken to in datagrams, which show its token, and given out by a handshake.
+//! Seats have slots, cursors and deadlines like all others. Passwords are compared elsewhere: a task is handed out, and the
+//! connection waits until [`Engine::password_compared`]. What outlives connections changes by [`Op`](crate::chat::Op)s,
+//! which are handed out to be stored, and taken back by [`Engine::restore`].
 //!
 //! # The log and the cursors
 //!
@@ -32,14 +41,16 @@
 //! A *flush* visits each member of a room that is behind, round robin: [`Engine::gather`] borrows what lies between its
 //! cursor and the head, with what waits in its outbox at the places where it happened, as slices for one `writev`, and
 //! [`Engine::wrote`] moves the cursor by what the kernel took. Who comes late finds more, and gets it in one write; who
-//! is blocked stays where it is, and is passed over until its socket is writable again. When the turn ends, what every
-//! member has read is given back to the pool.
+//! is blocked stays where it is, and is passed over until its socket is writable again. Where a dialect is paced or in
+//! datagrams, one frame is gathered at a time; who is paced rests after each. When the turn ends, what every member has
+//! read is given back to the pool.
 //!
 //! # Bounds
 //!
 //! Everything that a peer can make grow stands in [`limits`](crate::limits). A member that falls behind a full log is
 //! *lagged*: it skips to the head and is told how many messages it missed, or it is closed. A connection that does not
-//! read its answers is not read from. A publisher whose room is not flushed as fast as it talks waits.
+//! read its answers is not read from. A publisher whose room is not flushed as fast as it talks waits; one who talks in
+//! datagrams cannot be made to, and loses them.
 
 mod attempts;
 mod close;

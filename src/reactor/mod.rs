@@ -1,6 +1,7 @@
 //! The sockets, and the loop that drives the engine with them.
 //!
 //! A shard is one thread with one loop (`shard.rs`). The main thread starts it, waits for signals, and tells it to stop.
+//! Passwords are hashed on threads of their own (`passwords.rs`), which leave the outcome as a message for the shard.
 
 mod datagrams;
 mod listener;

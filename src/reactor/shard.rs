@@ -1,15 +1,16 @@
 //! One shard: one thread, one loop, one order of things.
 //!
 //! ```text
-//! wait ─▶ accept ─▶ read (under a budget) ─▶ engine ─▶ timers ─▶ flush (under a budget) ─▶ reap ─┐
-//!   ▲                                                                                         │
-//!   └─────────────────────────────────────────────────────────────────────────────────────────┘
+//! wait ─▶ messages ─▶ accept ─▶ datagrams, reads ─▶ timers ─▶ flush ─▶ end of turn ─▶ passwords ─▶ reap ─┐
+//!   ▲                                   (each under a budget)                                            │
+//!   └────────────────────────────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
 //! Readiness is edge-triggered and registered once, when a connection is accepted. So what the kernel has told is kept
 //! here until it has been used up: a socket stays in `unread` until a read came short, a listener stays ready until
 //! nobody waits. A read that fills the buffer, a budget that runs out, or a connection that has to wait therefore never
-//! loses an edge; while anything is kept, the loop does not sleep.
+//! loses an edge; while anything is kept, the loop does not sleep. The one socket for datagrams is registered for writing
+//! only while it is full.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
