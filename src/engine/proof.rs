@@ -73,7 +73,10 @@ impl Engine {
         self.proof_serial = self.proof_serial.wrapping_add(1);
         let serial = self.proof_serial;
         self.more_mut(id).proof = Some((serial, Proof { wanted, account, then }));
-        self.conn_mut(id).proving = true;
+        let conn = self.conn_mut(id);
+        conn.proving = true;
+        // From now on: its end, were it read, would take the answer with it.
+        conn.throttled = true;
         self.password_tasks.push_back(PasswordTask { conn: id, serial, password: password.into(), against });
     }
 
