@@ -3,10 +3,11 @@
 use parlance::chat::is_disruptive;
 use parlance::wire::Dialect;
 use parlance::wire::gob::Kind;
+use parlance::wire::tcrp::Operation;
 use parlance::wire::typed::{Request, TagSet};
 
 use super::gob::GobPeer;
-use super::seat::{Datum, Seat};
+use super::seat::{Datum, HERE, Seat, shake};
 use super::typed::{Told, TypedPeer};
 use super::{Peer, TestServer, without_times};
 
@@ -64,6 +65,35 @@ impl Person {
             }
             Dialect::Gob => AnyPeer::Gob(GobPeer::join(server, name)),
             Dialect::Typed => panic!("it has no rooms"),
+        };
+        Self { name: name.to_owned(), peer }
+    }
+
+    /// Somebody in the lobby, under a name that has an account.
+    #[track_caller]
+    pub fn proved_in_lobby(server: &TestServer, dialect: Dialect, name: &str, password: &str) -> Self {
+        let peer = match dialect {
+            Dialect::Line => {
+                let mut peer = server.connect(dialect);
+                peer.send(format!("LOGIN {name} {password}\n"));
+                peer.expect("OK\n");
+                AnyPeer::Line(peer)
+            }
+            Dialect::Slash => {
+                let mut peer = server.connect(dialect);
+                peer.send(format!("{name}\n"));
+                peer.expect("Welcome to the chat server!\nEnter your nickname: Password: ");
+                peer.send(format!("{password}\n"));
+                peer.read_until(&format!("*** {name} joined the room\n"));
+                AnyPeer::Slash(peer)
+            }
+            Dialect::Ucrp | Dialect::Tcrp => {
+                let token = shake(server, HERE, (Operation::Join, "lobby"), (name, Some(password)));
+                let seat = Seat::with(server, HERE, "lobby", &token.expect("a seat"));
+                seat.register();
+                AnyPeer::Seat(seat)
+            }
+            Dialect::Gob | Dialect::Typed => panic!("it cannot"),
         };
         Self { name: name.to_owned(), peer }
     }
