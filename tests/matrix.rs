@@ -70,6 +70,8 @@ fn what_is_said_in_the_lobby_reaches_everybody_in_each_dialect() {
             said += 1;
         }
     }
+    // Nobody has to be waited for.
+    drop(people);
     let report = server.stop();
     assert_eq!((report.metrics.messages, report.metrics.cut), (said, 0));
 }
@@ -107,6 +109,8 @@ fn what_is_told_to_one_reaches_that_one_alone() {
             }
         }
     }
+    // Nobody has to be waited for.
+    drop(people);
     let report = server.stop();
     assert_eq!((report.metrics.directs, report.metrics.messages, report.metrics.cut), (told, 0, 0));
 }
@@ -261,6 +265,7 @@ fn what_is_too_long_for_a_dialect_is_cut_there_and_counted() {
             assert!(kept.len() >= 4000, "no more than has to be is cut: {}", kept.len());
         }
     }
+    drop((line, slash, people, typed));
     assert_eq!(server.stop().metrics.cut, 4);
 }
 
