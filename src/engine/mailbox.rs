@@ -3,8 +3,9 @@
 
 use super::Engine;
 use super::ledger::AccountId;
-use crate::chat::{Change, ConnId, Event, Mail, Name, OP_ID_BYTES, OpId, Problem, Usage};
+use crate::chat::{Change, ConnId, Event, Folded, Mail, Name, OP_ID_BYTES, OpId, Problem, Usage};
 use crate::limits::{MAIL_KEY_BYTES_MAX, TEXT_BYTES_MAX};
+use crate::wire::Transport;
 
 impl Engine {
     /// The account that a connection speaks for. Whoever holds the name of an account has proved it.
@@ -12,6 +13,14 @@ impl Engine {
         let name = self.conn(id).name?;
         let (_, folded) = Name::parse(name.as_str()).ok()?;
         self.ledger.find(&folded)
+    }
+
+    /// Who of those that hold a name is told something: of several seats the first that can be.
+    fn listener(&self, folded: &Folded) -> Option<ConnId> {
+        let hears = |id: &ConnId| {
+            self.conn(*id).dialect.transport() != Transport::Datagram || self.address_of(*id).is_some()
+        };
+        self.roster.all_holders(folded).find(hears).or_else(|| self.roster.holder(folded))
     }
 
     /// A direct message from a dialect that shows it at once.
@@ -49,7 +58,7 @@ impl Engine {
         let unknown = Problem::UserNotFound(to);
         let Some(sender) = self.conn(id).name else { return Err(Problem::MustLogin) };
         let Ok((to_name, folded)) = Name::parse(to) else { return Err(unknown) };
-        let (account, holder) = (self.ledger.find(&folded), self.roster.holder(&folded));
+        let (account, holder) = (self.ledger.find(&folded), self.listener(&folded));
         if account.is_none() && (holder.is_none() || key.is_some()) {
             return Err(unknown);
         }
