@@ -197,7 +197,7 @@ fn a_name_or_a_room_that_is_none_is_answered_which() {
     let mut witnesses = Witnesses::new(&server);
     let mut causes = Causes::default();
     let long = format!("\"{}\"", "n".repeat(33));
-    let cases: [(&[u8], u8, &[u8], Refusal); 19] = [
+    let requests: [(&[u8], u8, &[u8], Refusal); 19] = [
         (b"", 1, b"\"alice\"", Refusal::BadRoom),
         (b" den", 1, b"\"alice\"", Refusal::BadRoom),
         (b"d\ten", 1, b"\"alice\"", Refusal::BadRoom),
@@ -218,7 +218,7 @@ fn a_name_or_a_room_that_is_none_is_answered_which() {
         (b"den", 1, b"\"W-LINE\"", Refusal::NameTaken),
         (b"den", 1, long.as_bytes(), Refusal::TooLong),
     ];
-    for (room, operation, payload, refusal) in cases {
+    for (room, operation, payload, refusal) in requests {
         let request = handshake(room, operation, payload);
         look_at_handshake(&request, &mut causes);
         let answer = exchange(&server, HERE, &request);
@@ -504,9 +504,9 @@ fn look_at_gob(bytes: &[u8]) -> Found {
     let mut found = Found::default();
     let mut rest = bytes;
     loop {
-        let decoded = decoder.decode(rest);
-        rest = &rest[decoded.consumed..];
-        match decoded.frame {
+        let gob::Decoded { consumed, frame } = decoder.decode(rest);
+        rest = &rest[consumed..];
+        match frame {
             gob::Frame::Whole(message) => found.messages.push((message.kind, message.content.to_owned())),
             gob::Frame::Refused(error) => found.errors.push(error),
             gob::Frame::Incomplete => {

@@ -3,7 +3,7 @@
 mod support;
 
 use parlance::chat::Secret;
-use parlance::config::{PingIdentity, UcrpSender};
+use parlance::config::{MaxClients, PingIdentity, UcrpSender};
 use parlance::engine::CloseReason;
 use parlance::wire::Dialect;
 use parlance::wire::gob::Kind;
@@ -12,7 +12,7 @@ use parlance::wire::typed::{Request, TagSet};
 use serde_json::Value;
 use support::gob::{GobPeer, Struct};
 use support::person::{AnyPeer, Person};
-use support::seat::{Datum, ELSEWHERE, HERE, Seat, shake};
+use support::seat::{Datum, ELSEWHERE, HERE, Seat, exchange, outcome, shake};
 use support::typed::{Letter, Told, TypedPeer};
 use support::{TestServer, unhex};
 
@@ -170,6 +170,71 @@ fn a_person_may_have_seats_in_several_rooms() {
     line.expect("INFO Hanna disconnected\n");
     other.send("LOGIN hanna\n");
     other.expect("OK\n");
+}
+
+#[test]
+fn what_is_told_to_a_person_of_several_seats_reaches_one_that_hears() {
+    let server = TestServer::start();
+    let silent = Seat::create(&server, "den", "hanna");
+    let heard = Seat::create(&server, "attic", "hanna");
+    heard.register();
+    let mut line = server.line("line");
+    line.send("DM hanna psst\nPING\n");
+    line.expect("PONG\n");
+    assert_eq!(heard.heard(), [said("line (private)", "psst")]);
+    silent.register();
+    heard.leave();
+    line.send("DM hanna once more\n");
+    silent.expect("line (private)", "once more");
+}
+
+#[test]
+fn a_room_that_a_person_made_is_anybodys_and_has_no_host() {
+    let server = TestServer::start();
+    let mut dora = server.slash("dora");
+    dora.send("/join den\n");
+    dora.expect("You joined #den\n");
+    assert_eq!(shake(&server, HERE, (Operation::Create, "den"), ("bert", None)), Err(Refusal::RoomExists));
+    let bert = Seat::join(&server, "den", "bert");
+    dora.expect("*** bert joined the room\n");
+    bert.register();
+    bert.say("hi");
+    dora.expect("[HH:MM:SS] bert: hi\n");
+    dora.send("/leave\n");
+    dora.expect("You returned to #lobby\n");
+    // Bert is in there still, and with the last one it is gone.
+    assert_eq!(bert.heard(), []);
+    dora.send("/rooms\n");
+    dora.expect("Available rooms:\n  #lobby (1 users)\n  #den (1 users)\n");
+    bert.leave();
+    let _den = Seat::create(&server, "den", "bert");
+}
+
+#[test]
+fn who_does_not_fit_is_told_so_in_each_dialect() {
+    let server = TestServer::with(|config| config.max_clients = MaxClients::Limit(1));
+    let mut line = server.line("line");
+    let mut typed = TypedPeer::connect(&server, TagSet::InUse);
+    assert_eq!(typed.next(), Told::Error("the server is full".to_owned()));
+    typed.expect_end();
+    let mut gob = GobPeer::connect(&server, "gob");
+    gob.expect(Kind::Text, "server", "the server is full");
+    gob.expect_end();
+    // Before it is known what was asked for.
+    assert_eq!(outcome(&exchange(&server, HERE, &[]), "", 0), Err(Refusal::Full));
+    line.send("PING\n");
+    line.expect("PONG\n");
+}
+
+#[test]
+fn seats_are_no_connections() {
+    // The end of one handshake may be seen with the beginning of the next.
+    let server = TestServer::with(|config| config.max_clients = MaxClients::Limit(3));
+    let seats: Vec<_> = (0..20).map(|index| Seat::join(&server, "lobby", &format!("seat{index}"))).collect();
+    let mut line = server.line("line");
+    seats[0].register();
+    seats[0].say("all in one");
+    line.expect("MSG seat0 all in one\n");
 }
 
 #[test]
