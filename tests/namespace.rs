@@ -136,6 +136,22 @@ fn nobody_is_renamed_to_an_account() {
 }
 
 #[test]
+fn whoever_is_here_keeps_the_name_of_an_account_that_is_deleted() {
+    let server = TestServer::start();
+    server.account("alice", "secret");
+    let mut line = Person::proved_in_lobby(&server, Dialect::Line, "alice", "secret");
+    let mut typed = TypedPeer::connect(&server, TagSet::InUse);
+    typed.log_in("alice", "secret");
+    typed.send(Request::DeleteAccount);
+    assert_eq!(typed.try_log_in("alice", "another"), Told::Failed);
+    assert_eq!(line.heard(), []);
+    drop(line);
+    // The name is free with the end of that connection, which nobody is told of here.
+    while typed.try_log_in("alice", "another") == Told::Failed {}
+    assert_eq!(typed.users(), [("alice".to_owned(), 0)]);
+}
+
+#[test]
 fn the_servers_own_name_is_nobodys() {
     let server = TestServer::start();
     for name in ["server", "Server", "SERVER", "\u{ff53}erver"] {

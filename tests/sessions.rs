@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use parlance::chat::Secret;
 use parlance::config::{MaxClients, PingIdentity, UcrpSender};
 use parlance::engine::CloseReason;
@@ -273,6 +275,17 @@ fn a_seat_is_told_what_it_did_wrong_and_hears_of_nothing_else() {
     assert_eq!(seat.heard(), [said("server", "slash is now known as renamed"), said("line", "over")]);
 }
 
+#[test]
+fn a_host_that_is_not_heard_of_has_left() {
+    let server = TestServer::with(|config| config.ucrp_idle_timeout = Some(Duration::from_secs(1)));
+    let _host = Seat::create(&server, "den", "hanna");
+    let mut dora = server.slash("dora");
+    dora.send("/join den\n");
+    dora.expect("You joined #den\n");
+    dora.expect("*** den was closed by its host\nYou returned to #lobby\n");
+    let _hanna = server.line("hanna");
+}
+
 // Typed.
 
 fn contents(letters: &[Letter]) -> Vec<(&str, &str, bool)> {
@@ -463,6 +476,73 @@ fn subscribers_are_told_of_each_message_and_others_are_not() {
         assert_eq!(page(Some(&id), 2), []);
         assert_eq!(page(Some("no such id"), 2), []);
         assert_eq!(page(None, 0), []);
+    }
+}
+
+#[test]
+fn a_message_that_is_deleted_is_unread_no_more() {
+    let server = TestServer::start();
+    server.account("bob", "bob's");
+    let mut anna = TypedPeer::connect(&server, TagSet::InUse);
+    anna.log_in("anna", "anna's");
+    let mut bob = TypedPeer::connect(&server, TagSet::Document);
+    bob.log_in("bob", "bob's");
+    for content in ["one", "two", "three"] {
+        anna.send(Request::Send { recipient: "bob", content });
+    }
+    let letters = anna.conversation("bob");
+    anna.send(Request::DeleteMessage(&letters[0].id));
+    assert_eq!(anna.heard(), []);
+    bob.send(Request::DeleteMessage(&letters[1].id));
+    assert_eq!(bob.users()[1], ("anna".to_owned(), 1));
+    assert_eq!(contents(&bob.conversation("anna")), [("anna", "three", true)]);
+    // What the recipient does not see any more, its sender still does, and can delete.
+    assert_eq!(contents(&anna.conversation("bob")), [("anna", "two", true), ("anna", "three", true)]);
+    anna.send(Request::DeleteMessage(&letters[1].id));
+    assert_eq!(contents(&anna.conversation("bob")), [("anna", "three", true)]);
+}
+
+#[test]
+fn a_key_is_remembered_from_one_connection_to_the_next() {
+    let server = TestServer::start();
+    server.account("bob", "bob's");
+    let kept = Request::SendKept { recipient: "bob", content: "kept", key: "k" };
+    let [first, second] = [TagSet::InUse, TagSet::Document].map(|tags| {
+        let mut anna = TypedPeer::connect(&server, tags);
+        anna.log_in("anna", "anna's");
+        anna.ask(kept)
+    });
+    assert_eq!(first, second);
+    let mut bob = TypedPeer::connect(&server, TagSet::InUse);
+    bob.log_in("bob", "bob's");
+    assert_eq!(bob.conversation("anna").len(), 1);
+    // It is that sender's key, and nobody else's.
+    let Told::Kept(_, others) = bob.ask(kept) else { panic!("not kept") };
+    assert_ne!(Told::Kept("k".to_owned(), others), first);
+}
+
+#[test]
+fn a_long_conversation_is_listed_from_its_end_and_read_page_by_page() {
+    const MESSAGES: usize = 300;
+    let server = TestServer::start();
+    let mut anna = TypedPeer::connect(&server, TagSet::InUse);
+    anna.log_in("anna", "anna's");
+    let padding = "x".repeat(4000);
+    for number in 0..MESSAGES {
+        anna.send(Request::Send { recipient: "anna", content: &format!("{number} {padding}") });
+    }
+    let mut letters = anna.conversation("anna");
+    assert!((100..MESSAGES).contains(&letters.len()), "{}", letters.len());
+    while letters.len() < MESSAGES {
+        let first = letters[0].id.clone();
+        let request = Request::History { other: "anna", before: Some(&first), count: u32::MAX };
+        let Told::Messages(mut page) = anna.ask(request) else { panic!("no messages") };
+        assert!(!page.is_empty());
+        page.append(&mut letters);
+        letters = page;
+    }
+    for (number, letter) in letters.iter().enumerate() {
+        assert!(letter.content.starts_with(&format!("{number} x")), "in order, none missing, none twice");
     }
 }
 
@@ -691,6 +771,47 @@ fn who_speaks_without_joining_joins_with_the_name_on_the_message() {
     let mut nameless = GobPeer::connect(&server, "");
     nameless.send(Kind::Join, "");
     nameless.expect(Kind::Text, "server", "your name here is guest");
+}
+
+#[test]
+fn a_direct_message_is_one_though_it_is_the_first_thing_said() {
+    let server = TestServer::start();
+    let mut line = server.line("line");
+    let mut dave = GobPeer::join(&server, "dave");
+    let mut alice = GobPeer::connect(&server, "alice");
+    alice.say("/msg dave secret");
+    dave.expect(Kind::Join, "alice", "");
+    dave.expect(Kind::Text, "alice (private)", "secret");
+    line.send("PING\n");
+    line.expect("PONG\n");
+    assert_eq!(alice.heard(), []);
+}
+
+#[test]
+fn each_message_is_a_write_of_its_own() {
+    let server = TestServer::start();
+    let mut dave = GobPeer::join(&server, "dave");
+    let mut line = server.line("line");
+    line.send("MSG hi\n".repeat(100) + "PING\n");
+    line.expect("PONG\n");
+    dave.expect(Kind::Join, "line", "");
+    for _ in 0..100 {
+        dave.expect(Kind::Text, "line", "hi");
+    }
+    drop(line);
+    dave.expect(Kind::Leave, "line", "");
+    drop(dave);
+    // To dave: the answer to his question, a join, a leave, and what was said; to line: `OK` and `PONG`.
+    assert_eq!(server.stop().system_calls.writes, 103 + 2);
+}
+
+#[test]
+fn the_answer_to_a_handshake_is_one_write() {
+    let server = TestServer::start();
+    shake(&server, HERE, (Operation::Create, "den"), ("hanna", None)).expect("a new room");
+    shake(&server, HERE, (Operation::Create, "den"), ("bert", None)).expect_err("it is there");
+    let writes = server.stop().system_calls.writes;
+    assert_eq!(writes, 2);
 }
 
 #[test]
