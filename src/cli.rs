@@ -24,7 +24,8 @@ PARLANCE_LINE and PARLANCE_LOG are not set.
 Examples:
   parlance                               serve on this machine only: nc 127.0.0.1 4000
   parlance --bind 0.0.0.0                serve everyone who can reach this machine
-  parlance --line 4444 --slash off       one dialect only, on another port
+  parlance --line 4444 --slash off       one dialect on another port, another one off
+  parlance --tcrp off --ucrp off         without datagrams; these two go together
   parlance --slash '[::1]:7000'          an address of its own for one dialect
   parlance --line 0 --ready-file r.json  any free port; the file says which it became
   parlance config > parlance.toml        write the configuration down, to edit it
@@ -195,19 +196,19 @@ struct Flags {
     )]
     login_timeout: Option<String>,
 
-    /// Whose datagrams count: those from the address of the handshake (same-ip), or any that show the token (any)
+    /// Whose datagrams count: those from the IP address of the handshake (same-ip), or any that show its token (any)
     /// [default: same-ip]
     #[arg(long, global = true, value_name = "WHOSE", value_parser = ["same-ip", "any"], hide_possible_values = true,
           help_heading = "What clients may do")]
     ucrp_sender: Option<String>,
 
-    /// Whether a typed client's bare name resumes a login that the same address made in the last ten minutes (same-ip),
-    /// or nothing does but a password (off) [default: off]
+    /// What a typed client's bare name is worth without a password: nothing (off), or a login, where the same IP
+    /// address had that name up to ten minutes ago (same-ip) [default: off]
     #[arg(long, global = true, value_name = "WHEN", value_parser = ["off", "same-ip"], hide_possible_values = true,
           help_heading = "What clients may do")]
     typed_ping_identity: Option<String>,
 
-    /// Pause this long between two writes to a gob client, whose programs lose what comes together; 0 for none
+    /// Pause this long between two messages to a gob client, whose programs lose some that come together; 0 for never
     /// [default: 200]
     #[arg(
         long,
@@ -316,10 +317,10 @@ impl Flags {
             ("ucrp-idle-timeout", &self.ucrp_idle_timeout),
             ("typed-idle-timeout", &self.typed_idle_timeout),
             ("gob-idle-timeout", &self.gob_idle_timeout),
+            ("login-timeout", &self.login_timeout),
             ("ucrp-sender", &self.ucrp_sender),
             ("typed-ping-identity", &self.typed_ping_identity),
             ("gob-gap", &self.gob_gap),
-            ("login-timeout", &self.login_timeout),
             ("max-clients", &self.max_clients),
             ("lag", &self.lag),
             ("log-bytes", &self.log_bytes),

@@ -166,13 +166,23 @@ impl Config {
         let layers = sources.layers()?;
         let config: Self = layers.merge()?;
 
+        let origin_of = |dialect: Dialect| (dialect.name(), layers.origin(dialect.name()));
         let listeners = config.listeners();
         if listeners.is_empty() {
-            return Err(ConfigError::NothingListens {
-                origins: config.endpoints().map(|(key, _)| (key, layers.origin(key))).to_vec(),
-            });
+            return Err(ConfigError::NothingListens { origins: Dialect::ALL.map(origin_of).to_vec() });
+        }
+        // A handshake gives out the tokens, and datagrams are what they are for.
+        let pair = [
+            (Dialect::Tcrp, Dialect::Ucrp, "nobody who shakes hands could talk"),
+            (Dialect::Ucrp, Dialect::Tcrp, "nobody could get a token to talk with"),
+        ];
+        for (on, off, consequence) in pair {
+            if config.endpoint(on) != Endpoint::Off && config.endpoint(off) == Endpoint::Off {
+                return Err(ConfigError::HalfOff { on: origin_of(on), off: origin_of(off), consequence });
+            }
         }
         for (index, &(second, address)) in listeners.iter().enumerate() {
+            // The ports of TCP and those of UDP are not the same ones.
             let is_udp = |dialect: Dialect| dialect.transport() == Transport::Datagram;
             let taken = listeners[..index]
                 .iter()
@@ -180,18 +190,16 @@ impl Config {
             if let Some(&(first, _)) = taken {
                 return Err(ConfigError::SameAddress {
                     address,
-                    origins: [first, second]
-                        .map(|dialect| (dialect.name(), layers.origin(dialect.name())))
-                        .to_vec(),
+                    origins: [first, second].map(origin_of).to_vec(),
                 });
             }
         }
         Ok(config)
     }
 
-    /// Each dialect's name, which is its key as well, and its endpoint.
-    pub fn endpoints(&self) -> [(&'static str, Endpoint); Dialect::ALL.len()] {
-        Dialect::ALL.map(|dialect| (dialect.name(), self.endpoint(dialect)))
+    /// Each dialect, whose name is its key as well, and its endpoint.
+    pub fn endpoints(&self) -> [(Dialect, Endpoint); Dialect::ALL.len()] {
+        Dialect::ALL.map(|dialect| (dialect, self.endpoint(dialect)))
     }
 
     fn endpoint(&self, dialect: Dialect) -> Endpoint {
@@ -236,10 +244,10 @@ impl Default for Config {
             ucrp_idle_timeout: Some(Duration::from_secs(24 * 60 * 60)),
             typed_idle_timeout: Some(Duration::from_secs(24 * 60 * 60)),
             gob_idle_timeout: Some(Duration::from_secs(24 * 60 * 60)),
+            login_timeout: Some(Duration::from_secs(60)),
             ucrp_sender: UcrpSender::SameIp,
             typed_ping_identity: PingIdentity::Off,
             gob_gap: Duration::from_micros(GOB_GAP_MICROS_DEFAULT),
-            login_timeout: Some(Duration::from_secs(60)),
             max_clients: MaxClients::Auto,
             lag: LagPolicy::Skip,
             log_bytes: 1024 * 1024,

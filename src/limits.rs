@@ -137,8 +137,9 @@ pub const SEATS_OF_NAME_MAX: usize = 64;
 /// Bytes sent to an address other than that of the handshake without a datagram from there. More: nothing is sent until
 /// one comes. It bounds what somebody who forges an address can have sent to it.
 pub const UCRP_UNHEARD_BYTES_MAX: u64 = 256 << 10;
-/// Names tried for somebody whose own is taken, in the dialects that cannot refuse one. None free: the login is refused.
-pub const NAMES_TRIED_MAX: usize = 1000;
+/// The highest number behind the name of somebody whose own is taken, in the dialects that cannot refuse one. None free: the
+/// login is refused.
+pub const NAME_NUMBER_MAX: u32 = 1 << 16;
 
 // Connections.
 

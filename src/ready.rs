@@ -86,7 +86,7 @@ impl fmt::Display for Table<'_> {
             .iter()
             .map(|listening| {
                 let address = listening.address.to_string();
-                (listening.dialect, address, connect(listening.address))
+                (listening.dialect, address, connect(listening.dialect, listening.address))
             })
             .collect();
         let dialect_width = width("dialect", rows.iter().map(|row| row.0));
@@ -106,23 +106,35 @@ fn width<'a>(head: &str, cells: impl Iterator<Item = &'a str>) -> usize {
     cells.map(str::len).fold(head.len(), usize::max)
 }
 
-/// The command that connects to `address` from this machine.
-///
+/// The command that connects to `address` from this machine: `nc` for the dialects that people type, the client for
+/// the others.
+fn connect(dialect: &str, address: SocketAddr) -> String {
+    match dialect {
+        "tcrp" | "typed" | "gob" => {
+            format!("parlance chat --dialect {dialect} --as NAME {}", reachable(address))
+        }
+        "ucrp" => "UDP, with a token from tcrp".to_owned(),
+        _ => netcat(address),
+    }
+}
+
 /// An address that stands for all of them cannot be connected to: the loopback address stands in for it.
-fn connect(address: SocketAddr) -> String {
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => address.set_ip(IpAddr::V6(Ipv6Addr::LOCALHOST)),
+        IpAddr::V4(_) | IpAddr::V6(_) => {}
+    }
+    address
+}
+
+fn netcat(address: SocketAddr) -> String {
     let port = address.port();
     match address {
         SocketAddr::V6(v6) if v6.scope_id() != 0 => {
             format!("nc {}%{} {port}", v6.ip(), v6.scope_id())
         }
-        SocketAddr::V4(_) | SocketAddr::V6(_) => {
-            let host = match address.ip() {
-                IpAddr::V4(Ipv4Addr::UNSPECIFIED) => IpAddr::V4(Ipv4Addr::LOCALHOST),
-                IpAddr::V6(Ipv6Addr::UNSPECIFIED) => IpAddr::V6(Ipv6Addr::LOCALHOST),
-                host => host,
-            };
-            format!("nc {host} {port}")
-        }
+        SocketAddr::V4(_) | SocketAddr::V6(_) => format!("nc {} {port}", reachable(address).ip()),
     }
 }
 
@@ -143,7 +155,7 @@ fn report(pid: u32, listeners: &[Listening]) -> String {
     let rows = listeners.iter().map(|listening| Row {
         dialect: listening.dialect,
         address: listening.address,
-        connect: connect(listening.address),
+        connect: connect(listening.dialect, listening.address),
     });
     let report = Report { pid, listeners: rows.collect() };
     let json = serde_json::to_string(&report).expect("numbers and strings, under string keys");
@@ -201,6 +213,8 @@ mod tests {
             listening("six", "[2001:db8::7]:80"),
             listening("any", "[::]:9"),
             listening("link", "[fe80::1%3]:9"),
+            listening("ucrp", "127.0.0.1:9091"),
+            listening("gob", "0.0.0.0:8080"),
         ];
         assert_eq!(
             Table(&listeners).to_string(),
@@ -209,7 +223,9 @@ mod tests {
              slash    0.0.0.0:7000      nc 127.0.0.1 7000\n\
              six      [2001:db8::7]:80  nc 2001:db8::7 80\n\
              any      [::]:9            nc ::1 9\n\
-             link     [fe80::1%3]:9     nc fe80::1%3 9\n"
+             link     [fe80::1%3]:9     nc fe80::1%3 9\n\
+             ucrp     127.0.0.1:9091    UDP, with a token from tcrp\n\
+             gob      0.0.0.0:8080      parlance chat --dialect gob --as NAME 127.0.0.1:8080\n"
         );
     }
 

@@ -63,19 +63,19 @@ fn all_changed() -> Config {
         bind: "::1".parse().expect("a literal"),
         line: Endpoint::Address(SocketAddr::from(([10, 1, 2, 3], 99))),
         slash: Endpoint::Off,
-        idle_timeout: None,
         tcrp: Endpoint::Port(9191),
         ucrp: Endpoint::Port(9192),
         typed: Endpoint::Port(5050),
         gob: Endpoint::Off,
+        idle_timeout: None,
         slash_idle_timeout: Some(Duration::from_secs(2_592_000)),
         ucrp_idle_timeout: None,
         typed_idle_timeout: Some(Duration::from_secs(7)),
         gob_idle_timeout: Some(Duration::from_secs(8)),
+        login_timeout: Some(Duration::from_secs(1)),
         ucrp_sender: UcrpSender::Any,
         typed_ping_identity: PingIdentity::SameIp,
         gob_gap: Duration::ZERO,
-        login_timeout: Some(Duration::from_secs(1)),
         max_clients: MaxClients::Limit(1_000_000),
         lag: LagPolicy::Close,
         log_bytes: 65536,
@@ -94,13 +94,16 @@ fn all_changed() -> Config {
 fn nothing_given_is_the_defaults() {
     let config = given().config();
     assert_eq!(config, Config::default());
-    assert_eq!(
-        config.listeners(),
-        [
-            (Dialect::Line, SocketAddr::from(([127, 0, 0, 1], 4000))),
-            (Dialect::Slash, SocketAddr::from(([127, 0, 0, 1], 7000)))
-        ]
-    );
+    let listeners = [
+        (Dialect::Line, 4000),
+        (Dialect::Slash, 7000),
+        (Dialect::Tcrp, 9090),
+        (Dialect::Ucrp, 9091),
+        (Dialect::Typed, 5000),
+        (Dialect::Gob, 8080),
+    ];
+    let local = |(dialect, port)| (dialect, SocketAddr::from(([127, 0, 0, 1], port)));
+    assert_eq!(config.listeners(), listeners.map(local));
 }
 
 #[test]
@@ -224,15 +227,36 @@ fn every_form_of_a_value_is_read() {
     assert_eq!(pin("1"), [1]);
     assert_eq!(pin("[1]"), [1]);
     assert_eq!(pin("\"1\""), [1]);
+
+    let gap = |text: &str| given().file(&format!("gob-gap = {text}")).config().gob_gap;
+    assert_eq!(gap("0"), Duration::ZERO);
+    assert_eq!(gap("1"), Duration::from_micros(1));
+    assert_eq!(gap("\"1\""), Duration::from_micros(1));
+
+    let sender = |text: &str| given().flag("ucrp-sender", text).config().ucrp_sender;
+    assert_eq!(sender("same-ip"), UcrpSender::SameIp);
+    assert_eq!(sender("any"), UcrpSender::Any);
+    let identity = |text: &str| given().flag("typed-ping-identity", text).config().typed_ping_identity;
+    assert_eq!(identity("off"), PingIdentity::Off);
+    assert_eq!(identity("same-ip"), PingIdentity::SameIp);
 }
 
 #[test]
 fn bounds_are_allowed_and_what_lies_beyond_them_is_refused() {
     let bounds = [
         ("line", "0", "65535", ["-1", "65536"]),
+        ("slash", "0", "65535", ["-1", "65536"]),
+        ("tcrp", "0", "65535", ["-1", "65536"]),
+        ("ucrp", "0", "65535", ["-1", "65536"]),
+        ("typed", "0", "65535", ["-1", "65536"]),
+        ("gob", "0", "65535", ["-1", "65536"]),
         ("idle-timeout", "0", "2592000", ["-1", "2592001"]),
         ("slash-idle-timeout", "0", "2592000", ["-1", "2592001"]),
+        ("ucrp-idle-timeout", "0", "2592000", ["-1", "2592001"]),
+        ("typed-idle-timeout", "0", "2592000", ["-1", "2592001"]),
+        ("gob-idle-timeout", "0", "2592000", ["-1", "2592001"]),
         ("login-timeout", "0", "2592000", ["-1", "2592001"]),
+        ("gob-gap", "0", "1000000", ["-1", "1000001"]),
         ("max-clients", "1", "1000000", ["0", "1000001"]),
         ("log-bytes", "65536", "1073741824", ["65535", "1073741825"]),
         ("drain-timeout", "0", "60", ["-1", "61"]),
@@ -300,6 +324,31 @@ fn a_refused_value_is_told_with_its_origin_and_the_remedy() {
         (
             given().file("idle-timeout = 1.5"),
             format!("`idle-timeout` cannot be `1.5` (parlance.toml): {timeout}"),
+        ),
+        (
+            given().file("ucrp = \"udp\""),
+            format!("`ucrp` cannot be `udp` (parlance.toml): {endpoint}"),
+        ),
+        (
+            given().variable("PARLANCE_UCRP_IDLE_TIMEOUT", "1d"),
+            format!(
+                "`ucrp-idle-timeout` cannot be `1d` (environment variable PARLANCE_UCRP_IDLE_TIMEOUT): {timeout}"
+            ),
+        ),
+        (
+            given().variable("PARLANCE_UCRP_SENDER", "all"),
+            "`ucrp-sender` cannot be `all` (environment variable PARLANCE_UCRP_SENDER): use same-ip or any"
+                .to_owned(),
+        ),
+        (
+            given().file("typed-ping-identity = true"),
+            "`typed-ping-identity` cannot be `true` (parlance.toml): use off or same-ip".to_owned(),
+        ),
+        (
+            given().flag("gob-gap", "0.2ms"),
+            "`gob-gap` cannot be `0.2ms` (flag --gob-gap): use whole microseconds, \
+             from 0 (no pause) to 1000000 (a second)"
+                .to_owned(),
         ),
         (
             given().flag("bind", "localhost"),
@@ -405,11 +454,51 @@ fn a_variable_of_ours_that_is_not_text_is_refused() {
 
 #[test]
 fn a_server_that_nobody_could_reach_is_refused() {
-    let given = given().file("line = \"off\"").flag("slash", "off");
+    let given = given()
+        .file("line = \"off\"\ntcrp = \"off\"\nucrp = \"off\"\ngob = \"off\"")
+        .variable("PARLANCE_TYPED", "off")
+        .flag("slash", "off");
     assert_eq!(
         given.refusal(),
-        "`line` (parlance.toml) and `slash` (flag --slash) are all off, so nobody could connect: \
-         give one of them a port, such as --line 4000"
+        "`line` (parlance.toml), `slash` (flag --slash), `tcrp` (parlance.toml), `ucrp` (parlance.toml), \
+         `typed` (environment variable PARLANCE_TYPED) and `gob` (parlance.toml) are all off, \
+         so nobody could connect: give one of them a port, such as --line 4000"
+    );
+}
+
+#[test]
+fn any_dialect_may_be_the_only_one_but_for_the_two_that_need_each_other() {
+    let only = |dialects: &[Dialect]| {
+        let others = Dialect::ALL.into_iter().filter(|dialect| !dialects.contains(dialect));
+        others.fold(given(), |given, other| given.flag(other.name(), "off"))
+    };
+    for dialects in [
+        &[Dialect::Line][..],
+        &[Dialect::Slash],
+        &[Dialect::Tcrp, Dialect::Ucrp],
+        &[Dialect::Typed],
+        &[Dialect::Gob],
+    ] {
+        let listeners = only(dialects).config().listeners();
+        assert!(listeners.iter().map(|&(dialect, _)| dialect).eq(dialects.iter().copied()), "{listeners:?}");
+    }
+    for half in [Dialect::Tcrp, Dialect::Ucrp] {
+        let refusal = only(&[half]).refusal();
+        assert!(refusal.starts_with(&format!("`{}` (default) is on and ", half.name())), "{refusal}");
+    }
+}
+
+#[test]
+fn tcrp_without_ucrp_and_ucrp_without_tcrp_are_refused() {
+    assert_eq!(
+        given().flag("ucrp", "off").refusal(),
+        "`tcrp` (default) is on and `ucrp` (flag --ucrp) is off, so nobody who shakes hands could talk: \
+         give both a port, or off"
+    );
+    assert_eq!(
+        given().file("tcrp = \"off\"").variable("PARLANCE_UCRP", "0").refusal(),
+        "`ucrp` (environment variable PARLANCE_UCRP) is on and `tcrp` (parlance.toml) is off, \
+         so nobody could get a token to talk with: give both a port, or off"
     );
 }
 
@@ -425,9 +514,30 @@ fn two_dialects_on_one_address_are_refused() {
         let refusal = given().flag("bind", bind).flag("slash", slash).refusal();
         assert!(refusal.contains("would both listen on"), "{refusal}");
     }
+    assert_eq!(
+        given().variable("PORT", "8080").refusal(),
+        "`line` (environment variable PORT) and `gob` (default) would both listen on 127.0.0.1:8080: \
+         give one of them another port, or off"
+    );
     for (line, slash) in [("0", "0"), ("4000", "127.0.0.2:4000"), ("4000", "[::1]:4000")] {
         given().flag("line", line).flag("slash", slash).config();
     }
+}
+
+#[test]
+fn a_port_of_tcp_and_the_same_one_of_udp_are_two() {
+    let shared = given().flag("ucrp", "9090").config();
+    let address = SocketAddr::from(([127, 0, 0, 1], 9090));
+    assert!(shared.listeners().contains(&(Dialect::Tcrp, address)));
+    assert!(shared.listeners().contains(&(Dialect::Ucrp, address)));
+    for taken_by_tcp in ["4000", "0.0.0.0:5000", "127.0.0.1:8080"] {
+        given().flag("ucrp", taken_by_tcp).config();
+    }
+    assert_eq!(
+        given().flag("ucrp", "9090").flag("typed", "9090").refusal(),
+        "`tcrp` (default) and `typed` (flag --typed) would both listen on 127.0.0.1:9090: \
+         give one of them another port, or off"
+    );
 }
 
 // The file.
@@ -528,9 +638,18 @@ fn the_command_check_config_says_it_in_words() {
         text(&output.stdout),
         "The line dialect listens on 0.0.0.0:4000, for everyone who can reach it.\n\
          The slash dialect is off.\n\
+         The tcrp dialect listens on 0.0.0.0:9090, for everyone who can reach it.\n\
+         The ucrp dialect listens on 0.0.0.0:9091 over UDP, for everyone who can reach it.\n\
+         The typed dialect listens on 0.0.0.0:5000, for everyone who can reach it.\n\
+         The gob dialect listens on 0.0.0.0:8080, for everyone who can reach it.\n\
          A line client that sends no line for 60 seconds is closed.\n\
-         A slash client that sends no line for 3600 seconds is closed.\n\
+         A ucrp client that sends no datagram for 86400 seconds loses its seat.\n\
+         A typed client that sends no request for 86400 seconds is closed.\n\
+         A gob client that sends no message for 86400 seconds is closed.\n\
          A connection that has not logged in after 1 second is closed.\n\
+         A ucrp datagram counts only from the address that its token was given to.\n\
+         A typed client logs in with a password.\n\
+         A gob client is sent one message at a time, and the next after 200 microseconds.\n\
          As many clients are served at once as the limit on open files allows.\n\
          A room keeps its latest 1048576 bytes for slow members, for each dialect.\n\
          A member that falls further behind skips to the latest message and is told how many it missed.\n\
@@ -538,6 +657,46 @@ fn the_command_check_config_says_it_in_words() {
          The kernel chooses the core.\n\
          The log goes to standard error as text, filtered by `info`.\n"
     );
+}
+
+#[test]
+fn the_command_check_config_tells_the_dialects_apart() {
+    let words = |flags: &[&str]| {
+        let output = parlance(&given(), &[&["check-config"], flags].concat());
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        text(&output.stdout).to_owned()
+    };
+    let rows = [
+        (
+            &["--ucrp", "0"][..],
+            "The ucrp dialect listens on 127.0.0.1:0 over UDP (any free port), for this machine only.",
+        ),
+        (&["--slash-idle-timeout", "5"], "A slash client that sends no line for 5 seconds is closed."),
+        (&["--ucrp-idle-timeout", "1"], "A ucrp client that sends no datagram for 1 second loses its seat."),
+        (&["--ucrp-idle-timeout", "0"], "A ucrp client may stay silent for ever."),
+        (&["--typed-idle-timeout", "7"], "A typed client that sends no request for 7 seconds is closed."),
+        (&["--gob-idle-timeout", "0"], "A gob client may stay silent for ever."),
+        (&["--ucrp-sender", "any"], "A ucrp datagram counts from any address, as long as it shows a token."),
+        (
+            &["--typed-ping-identity", "same-ip"],
+            "A typed client logs in with a password, or with the bare name that its address had up to 600 seconds ago.",
+        ),
+        (
+            &["--gob-gap", "1"],
+            "A gob client is sent one message at a time, and the next after 1 microsecond.",
+        ),
+        (&["--gob-gap", "0"], "A gob client is sent as many messages at once as there are."),
+    ];
+    for (flags, expected) in rows {
+        let words = words(flags);
+        assert!(words.lines().any(|line| line == expected), "{flags:?}: {words}");
+    }
+    // What a dialect that is off would do is nothing to know.
+    let words = words(&["--tcrp", "off", "--ucrp", "off", "--typed", "off", "--gob", "off"]);
+    for name in ["tcrp", "ucrp", "typed", "gob"] {
+        let lines: Vec<_> = words.lines().filter(|line| line.contains(&format!(" {name} "))).collect();
+        assert_eq!(lines, [format!("The {name} dialect is off.")]);
+    }
 }
 
 #[test]
@@ -568,6 +727,7 @@ fn help_version_and_completions_need_no_configuration() {
         (&["--help"][..], "Examples:"),
         (&["--version"], env!("CARGO_PKG_VERSION")),
         (&["completions", "bash"], "--slash-idle-timeout"),
+        (&["completions", "bash"], "--typed-ping-identity"),
         (&["completions", "fish"], "slash-idle-timeout"),
     ] {
         let output = parlance(&given, arguments);

@@ -800,7 +800,9 @@ fn each_message_is_a_write_of_its_own() {
     }
     drop(line);
     dave.expect(Kind::Leave, "line", "");
-    drop(dave);
+    // Gone before the server stops, of which it would be told.
+    dave.finish();
+    dave.expect_end();
     // To dave: the answer to his question, a join, a leave, and what was said; to line: `OK` and `PONG`.
     assert_eq!(server.stop().system_calls.writes, 103 + 2);
 }

@@ -132,9 +132,9 @@ fn rooms_are_made_by_joining_and_go_with_their_last_member() {
     alice.expect("You returned to #lobby\nAvailable rooms:\n  #lobby (2 users)\n");
     bob.expect("*** alice joined the room\n");
 
-    bob.send(format!("/join a b\n/join {}\n/join \u{202e}\u{7}\n", "x".repeat(65)));
-    bob.expect("ERROR: Room name can not contain blanks\nERROR: Room name is too long\n");
-    bob.expect("ERROR: Room name can not contain blanks\n");
+    bob.send(format!("/join a\u{1b}b\n/join {}\n/join \u{202e}\u{7}\n", "x".repeat(256)));
+    bob.expect("ERROR: Room name can not contain control characters\nERROR: Room name is too long\n");
+    bob.expect("ERROR: Room name can not contain control characters\n");
 }
 
 #[test]

@@ -56,7 +56,7 @@ impl Name {
     /// A text that is a name, or nearly, as a name: what names do not have is replaced, and the end left out so that a
     /// number fits behind it.
     pub fn near(text: &str) -> String {
-        const NUMBER_BYTES: usize = "~1000".len();
+        const NUMBER_BYTES: usize = "~65536".len();
         let mut near = String::new();
         for c in text.trim().chars() {
             let allowed = fold(c.encode_utf8(&mut [0; 4])).is_ok()

@@ -95,6 +95,17 @@ pub enum ConfigError {
         origins: Vec<(&'static str, Origin)>,
     },
 
+    /// Of two dialects that are nothing without each other, one is off.
+    #[error("{} is on and {} is off, so {consequence}: give both a port, or off", name(on), name(off))]
+    HalfOff {
+        /// The key of the one that is on, and what set it.
+        on: (&'static str, Origin),
+        /// The key of the other, and what switched it off.
+        off: (&'static str, Origin),
+        /// Who could not do what.
+        consequence: &'static str,
+    },
+
     /// Two dialects would listen on one address.
     #[error("{} would both listen on {address}: give one of them another port, or off", names(origins))]
     SameAddress {
@@ -128,10 +139,16 @@ fn setting_origin(key: &str, origin: &Origin) -> String {
     }
 }
 
+fn name((key, origin): &(&'static str, Origin)) -> String {
+    format!("`{key}` ({})", setting_origin(key, origin))
+}
+
 fn names(origins: &[(&'static str, Origin)]) -> String {
-    let names: Vec<_> =
-        origins.iter().map(|(key, origin)| format!("`{key}` ({})", setting_origin(key, origin))).collect();
-    names.join(" and ")
+    let names: Vec<_> = origins.iter().map(name).collect();
+    match names.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        Some(_) | None => names.concat(),
+    }
 }
 
 fn file_origin(named_by: &Origin) -> String {

@@ -231,7 +231,6 @@ pub(super) mod gap {
 
     use crate::limits::GOB_GAP_MICROS_MAX;
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
     pub(in crate::config) fn serialize<S: Serializer>(
         gap: &Duration,
         serializer: S,

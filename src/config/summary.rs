@@ -3,13 +3,16 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Config, LogFormat, MaxClients};
+use super::{Config, Endpoint, LogFormat, MaxClients, PingIdentity, UcrpSender};
 use crate::engine::LagPolicy;
+use crate::limits::RESUME_SECONDS_MAX;
+use crate::wire::{Dialect, Transport};
 
 impl fmt::Display for Config {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write_listeners(out)?;
         self.write_timeouts(out)?;
+        self.write_particulars(out)?;
         self.write_bounds(out)?;
         self.write_process(out)
     }
@@ -18,8 +21,9 @@ impl fmt::Display for Config {
 impl Config {
     fn write_listeners(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (dialect, endpoint) in self.endpoints() {
+            let name = dialect.name();
             match endpoint.resolve(self.bind) {
-                None => writeln!(out, "The {dialect} dialect is off.")?,
+                None => writeln!(out, "The {name} dialect is off.")?,
                 Some(address) => {
                     let who = if address.ip().is_loopback() {
                         "for this machine only"
@@ -27,7 +31,11 @@ impl Config {
                         "for everyone who can reach it"
                     };
                     let port = if address.port() == 0 { " (any free port)" } else { "" };
-                    writeln!(out, "The {dialect} dialect listens on {address}{port}, {who}.")?;
+                    let transport = match dialect.transport() {
+                        Transport::Stream | Transport::Paced => "",
+                        Transport::Datagram => " over UDP",
+                    };
+                    writeln!(out, "The {name} dialect listens on {address}{transport}{port}, {who}.")?;
                 }
             }
         }
@@ -35,15 +43,20 @@ impl Config {
     }
 
     fn write_timeouts(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let idle = [("line", self.idle_timeout), ("slash", self.slash_idle_timeout)];
-        for (dialect, timeout) in idle {
+        let idle = [
+            (Dialect::Line, self.idle_timeout, "sends no line", "is closed"),
+            (Dialect::Slash, self.slash_idle_timeout, "sends no line", "is closed"),
+            (Dialect::Ucrp, self.ucrp_idle_timeout, "sends no datagram", "loses its seat"),
+            (Dialect::Typed, self.typed_idle_timeout, "sends no request", "is closed"),
+            (Dialect::Gob, self.gob_idle_timeout, "sends no message", "is closed"),
+        ];
+        for (dialect, timeout, silent, end) in idle.into_iter().filter(|idle| self.speaks(idle.0)) {
+            let name = dialect.name();
             match timeout {
-                None => writeln!(out, "A {dialect} client may stay silent for ever.")?,
-                Some(timeout) => writeln!(
-                    out,
-                    "A {dialect} client that sends no line for {} is closed.",
-                    Seconds(timeout)
-                )?,
+                None => writeln!(out, "A {name} client may stay silent for ever.")?,
+                Some(timeout) => {
+                    writeln!(out, "A {name} client that {silent} for {} {end}.", Seconds(timeout))?;
+                }
             }
         }
         match self.login_timeout {
@@ -52,6 +65,43 @@ impl Config {
                 writeln!(out, "A connection that has not logged in after {} is closed.", Seconds(timeout))
             }
         }
+    }
+
+    /// What only one dialect has.
+    fn write_particulars(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.speaks(Dialect::Ucrp) {
+            let whence = match self.ucrp_sender {
+                UcrpSender::SameIp => "only from the address that its token was given to",
+                UcrpSender::Any => "from any address, as long as it shows a token",
+            };
+            writeln!(out, "A ucrp datagram counts {whence}.")?;
+        }
+        if self.speaks(Dialect::Typed) {
+            match self.typed_ping_identity {
+                PingIdentity::Off => writeln!(out, "A typed client logs in with a password.")?,
+                PingIdentity::SameIp => writeln!(
+                    out,
+                    "A typed client logs in with a password, or with the bare name that its address had up to {} ago.",
+                    Seconds(Duration::from_secs(RESUME_SECONDS_MAX))
+                )?,
+            }
+        }
+        if self.speaks(Dialect::Gob) {
+            match self.gob_gap.as_micros() {
+                0 => writeln!(out, "A gob client is sent as many messages at once as there are.")?,
+                micros => writeln!(
+                    out,
+                    "A gob client is sent one message at a time, and the next after {}.",
+                    Counted(micros, "microsecond")
+                )?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the settings of a dialect mean anything.
+    fn speaks(&self, dialect: Dialect) -> bool {
+        self.endpoint(dialect) != Endpoint::Off
     }
 
     fn write_bounds(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -106,9 +156,15 @@ struct Seconds(Duration);
 
 impl fmt::Display for Seconds {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.as_secs() {
-            1 => out.write_str("1 second"),
-            seconds => write!(out, "{seconds} seconds"),
-        }
+        Counted(self.0.as_secs().into(), "second").fmt(out)
+    }
+}
+
+struct Counted(u128, &'static str);
+
+impl fmt::Display for Counted {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(count, unit) = self;
+        write!(out, "{count} {unit}{}", if *count == 1 { "" } else { "s" })
     }
 }

@@ -10,13 +10,16 @@ use crate::limits::{ATTEMPTS_KEPT_MAX, ATTEMPTS_MAX, ATTEMPTS_SECONDS};
 
 const WINDOW: Duration = Duration::from_secs(ATTEMPTS_SECONDS);
 
+/// An IPv4 address, or the first 64 bits of an IPv6 one: whoever has one of those addresses has all of them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Network(u64);
+
 /// Whose attempts are counted together.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum Whose {
     /// A folded name.
     Name(Box<str>),
-    /// An IPv4 address, or the first 64 bits of an IPv6 one: whoever has one of those addresses has all of them.
-    Network(u64),
+    Network(Network),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -30,9 +33,9 @@ pub(super) struct Attempts {
     windows: HashMap<Whose, Window, RandomState>,
 }
 
-impl Whose {
-    fn network(ip: IpAddr) -> Self {
-        Self::Network(match ip.to_canonical() {
+impl Network {
+    pub(super) fn of(ip: IpAddr) -> Self {
+        Self(match ip.to_canonical() {
             IpAddr::V4(ip) => u64::from(ip.to_bits()),
             // No network has a zero in front, so that none is taken for an IPv4 address.
             IpAddr::V6(ip) => (ip.to_bits() >> 64) as u64,
@@ -46,18 +49,18 @@ impl Attempts {
     }
 
     /// Whether a password may be looked at.
-    pub(super) fn are_allowed(&self, folded: &str, ip: IpAddr, now: Duration) -> bool {
-        [Whose::Name(folded.into()), Whose::network(ip)].iter().all(|whose| {
+    pub(super) fn are_allowed(&self, folded: &str, network: Network, now: Duration) -> bool {
+        [Whose::Name(folded.into()), Whose::Network(network)].iter().all(|whose| {
             self.windows.get(whose).is_none_or(|window| window.wrong < ATTEMPTS_MAX || window.is_over(now))
         })
     }
 
     /// Counts a wrong password.
-    pub(super) fn count(&mut self, folded: &str, ip: IpAddr, now: Duration) {
+    pub(super) fn count(&mut self, folded: &str, network: Network, now: Duration) {
         if self.windows.len() >= ATTEMPTS_KEPT_MAX {
             self.windows.retain(|_, window| !window.is_over(now));
         }
-        for whose in [Whose::Name(folded.into()), Whose::network(ip)] {
+        for whose in [Whose::Name(folded.into()), Whose::Network(network)] {
             if self.windows.len() >= ATTEMPTS_KEPT_MAX && !self.windows.contains_key(&whose) {
                 continue;
             }
@@ -87,7 +90,7 @@ mod tests {
     #[test]
     fn five_in_a_minute_are_too_many_for_a_name_and_for_an_address() {
         let second = Duration::from_secs;
-        let [one, other] = [[10, 0, 0, 1], [10, 0, 0, 2]].map(IpAddr::from);
+        let [one, other] = [[10, 0, 0, 1], [10, 0, 0, 2]].map(|ip| Network::of(IpAddr::from(ip)));
         let mut attempts = Attempts::new(RandomState::with_seeds(1, 2, 3, 4));
         for at in 0..4 {
             attempts.count("alice", one, second(at));
@@ -104,7 +107,7 @@ mod tests {
     #[test]
     fn what_is_kept_is_bounded_and_forgotten() {
         let mut attempts = Attempts::new(RandomState::with_seeds(1, 2, 3, 4));
-        let ip = |index: u32| IpAddr::from(index.to_be_bytes());
+        let ip = |index: u32| Network::of(IpAddr::from(index.to_be_bytes()));
         for index in 0..20_000 {
             attempts.count(&index.to_string(), ip(index), Duration::ZERO);
         }

@@ -106,7 +106,7 @@ impl Engine {
         let conn = self.conn(id);
         conn.outbox.is_none()
             && conn.membership.is_none_or(|at| {
-                let channel = &self.room(at.room).channels[at.channel as usize];
+                let channel = &self.room(at.room).channels[at.channel()];
                 channel.members[at.member as usize].cursor == channel.log.head()
             })
     }

@@ -6,7 +6,7 @@ use super::{CloseReason, Engine, history};
 use crate::chat::{
     Change, Command, ConnId, Departure, Event, Name, Phase, Problem, RoomId, RoomName, Secret, Usage,
 };
-use crate::limits::{HISTORY_COUNT_DEFAULT, NAMES_TRIED_MAX, ROOMS_LISTED_MAX, ROOMS_MAX};
+use crate::limits::{HISTORY_COUNT_DEFAULT, NAME_NUMBER_MAX, ROOMS_LISTED_MAX, ROOMS_MAX};
 
 impl Engine {
     pub(super) fn execute(&mut self, id: ConnId, command: Command<'_>) {
@@ -34,12 +34,12 @@ impl Engine {
             }
             (Phase::Login | Phase::Password, Command::Enter(entrance)) => self.enter(id, &entrance),
             (Phase::Login | Phase::Password, _) => self.reply(id, &Event::Error(Problem::MustLogin)),
-            (Phase::Chat, command) => self.execute_in_chat(id, command),
+            (Phase::Chat, command) => self.execute_in_chat(id, &command),
         }
     }
 
-    fn execute_in_chat(&mut self, id: ConnId, command: Command<'_>) {
-        match command {
+    fn execute_in_chat(&mut self, id: ConnId, command: &Command<'_>) {
+        match *command {
             Command::Say(text) => self.say(id, text),
             Command::Direct { to, text } => self.direct(id, to, text),
             Command::Rename(name) => self.rename(id, name),
@@ -95,16 +95,14 @@ impl Engine {
         if self.ledger.find(&wanted.folded).is_none() {
             return self.log_in(id, wanted, None);
         }
-        match password {
-            Some(Secret(password)) => self.prove(id, wanted, password, Then::LogIn),
-            None => {
-                if dialect.asks_for_passwords() {
-                    self.more_mut(id).wanted = Some(wanted);
-                    self.conn_mut(id).phase = Phase::Password;
-                }
-                self.reply(id, &Event::PasswordWanted);
-            }
+        if let Some(Secret(password)) = password {
+            return self.prove(id, wanted, password, Then::LogIn);
         }
+        if dialect.asks_for_passwords() {
+            self.more_mut(id).wanted = Some(wanted);
+            self.conn_mut(id).phase = Phase::Password;
+        }
+        self.reply(id, &Event::PasswordWanted);
     }
 
     /// The first name like this one that somebody who can prove nothing may have.
@@ -112,9 +110,27 @@ impl Engine {
         let is_free = |wanted: &Wanted| self.ledger.find(&wanted.folded).is_none();
         let free = |text: &str| self.free_name(id, text).ok().filter(is_free);
         let base = Name::near(text);
-        free(text)
-            .or_else(|| free(&base))
-            .or_else(|| (2..=NAMES_TRIED_MAX).find_map(|number| free(&format!("{base}~{number}"))))
+        free(text).or_else(|| free(&base)).or_else(|| {
+            // Doubling, then halving: the numbers below are mostly taken, and a thousand of one name cost no thousand tries.
+            let numbered = |number: u32| free(&format!("{base}~{number}"));
+            let (mut taken, mut number) = (1, 2);
+            let mut found = numbered(number);
+            while found.is_none() {
+                (taken, number) = (number, number * 2);
+                if number > NAME_NUMBER_MAX {
+                    return None;
+                }
+                found = numbered(number);
+            }
+            while number - taken > 1 {
+                let middle = taken + (number - taken) / 2;
+                match numbered(middle) {
+                    None => taken = middle,
+                    nearer => (number, found) = (middle, nearer),
+                }
+            }
+            found
+        })
     }
 
     /// Somebody is here, in the lobby. `asked` is the name that was asked for, where it may be another.

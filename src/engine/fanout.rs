@@ -32,7 +32,7 @@ impl Engine {
         let before = channel.log.head();
         channel.log.append(frame, skipped_by, &mut self.pool);
         if let Some(at) = author
-            && (at.room, at.channel as usize) == (room_id, index)
+            && (at.room, at.channel()) == (room_id, index)
         {
             let member = &mut channel.members[at.member as usize];
             member.own_until = channel.log.head();
@@ -122,7 +122,7 @@ impl Engine {
         let mut before = self.take_outbox(id);
         let mut after = self.spare_outbox(id);
         let untold = before.take_missed();
-        let channel = &mut self.rooms[at.room.0 as usize].channels[at.channel as usize];
+        let channel = &mut self.rooms[at.room.0 as usize].channels[at.channel()];
         let member = &mut channel.members[at.member as usize];
         let log = &channel.log;
         let own = if member.cursor < member.own_until {

@@ -80,7 +80,7 @@ fn own_steps(
 
 impl Engine {
     fn channel_at(&self, conn: &Connection) -> Option<(&Channel, Membership)> {
-        conn.membership.map(|at| (&self.room(at.room).channels[at.channel as usize], at))
+        conn.membership.map(|at| (&self.room(at.room).channels[at.channel()], at))
     }
 
     /// The next connection that has something to be written and whose socket, as far as is known, takes it. Those with
@@ -182,13 +182,15 @@ impl Engine {
     pub fn wrote(&mut self, id: ConnId, taken: usize, offered: usize) {
         let Some(conn) = self.connection(id) else { return };
         conn.blocked = taken < offered;
-        match conn.dialect.transport() {
-            Transport::Stream => {}
-            Transport::Datagram if taken > 0 => self.sent_datagram(id, taken),
-            Transport::Paced if taken > 0 && taken == offered && !self.settings.gob_gap.is_zero() => {
-                self.rest(id);
-            }
-            Transport::Paced | Transport::Datagram => {}
+        let transport = conn.dialect.transport();
+        if transport == Transport::Datagram && taken > 0 {
+            self.sent_datagram(id, taken);
+        } else if transport == Transport::Paced
+            && taken > 0
+            && taken == offered
+            && !self.settings.gob_gap.is_zero()
+        {
+            self.rest(id);
         }
         let more = self.advance(id, taken);
         if more {
@@ -250,7 +252,7 @@ impl Engine {
     }
 
     fn move_cursor(&mut self, at: Membership, cursor: Offset) {
-        let channel = &mut self.room_mut(at.room).channels[at.channel as usize];
+        let channel = &mut self.room_mut(at.room).channels[at.channel()];
         channel.members[at.member as usize].cursor = cursor;
         self.touch(at.room);
     }

@@ -10,18 +10,19 @@
 
 use core::net::IpAddr;
 
+use super::attempts::Network;
 use super::close::{Close, Closing};
+use super::inbox::Inbox;
 use super::{CloseReason, Connection, Engine};
 use crate::chat::{ConnId, Event, Name, Now, Phase, Problem};
-use crate::limits::{
-    INBOX_SPARE_BYTES_MAX, LOG_BACKLOG_DIVISOR, OUTBOX_BYTES_HIGH, OUTBOX_TURN_BYTES_MAX, REFUSED_MAX,
-};
+use crate::limits::{LOG_BACKLOG_DIVISOR, OUTBOX_BYTES_HIGH, OUTBOX_TURN_BYTES_MAX, REFUSED_MAX};
 use crate::wire::{Codec, DecodeError, Dialect, Frame, Transport};
 
 /// What a connection begins with.
+#[derive(Clone, Copy)]
 pub(super) struct NewConnection {
     pub(super) dialect: Dialect,
-    pub(super) ip: IpAddr,
+    pub(super) network: Network,
     pub(super) phase: Phase,
     pub(super) name: Option<Name>,
 }
@@ -36,9 +37,11 @@ impl Engine {
             return None;
         }
         let full = count >= self.settings.clients_limit;
-        let ip = ip.to_canonical();
-        let id = self.insert(NewConnection { dialect, ip, phase: Phase::Login, name: None });
-        self.metrics.opened += 1;
+        let network = Network::of(ip);
+        let id = self.insert(NewConnection { dialect, network, phase: Phase::Login, name: None });
+        if dialect == Dialect::Tcrp {
+            self.more_mut(id).ip = Some(ip.to_canonical());
+        }
         if full {
             self.reply(id, &Event::LoginRefused(Problem::ServerFull));
             self.close(id, CloseReason::ServerFull);
@@ -50,14 +53,14 @@ impl Engine {
     }
 
     pub(super) fn insert(&mut self, new: NewConnection) -> ConnId {
-        let NewConnection { dialect, ip, phase, name } = new;
+        let NewConnection { dialect, network, phase, name } = new;
         let generation = self.next_generation;
         self.next_generation = generation.wrapping_add(1);
         self.seat_connections += usize::from(dialect.transport() == Transport::Datagram);
         let slot = self.connections.insert(Connection {
             generation,
             dialect,
-            ip,
+            network,
             codec: Codec::default(),
             phase,
             name,
@@ -69,10 +72,11 @@ impl Engine {
             throttled: false,
             waiting: false,
             closing: None,
-            inbox: Vec::new(),
+            inbox: Inbox::default(),
             outbox: None,
             more: None,
         });
+        self.metrics.opened += 1;
         ConnId { slot: slot as u32, generation }
     }
 
@@ -89,20 +93,14 @@ impl Engine {
             return;
         }
         if conn.throttled {
-            conn.inbox.extend_from_slice(bytes);
+            conn.inbox.push(bytes);
             return;
         }
         if conn.inbox.is_empty() {
             let consumed = self.consume(id, bytes);
-            let rest = &bytes[consumed..];
-            if !rest.is_empty() {
-                // Exactly so much: most of these are short, and wait long.
-                let inbox = &mut self.conn_mut(id).inbox;
-                inbox.reserve_exact(rest.len());
-                inbox.extend_from_slice(rest);
-            }
+            self.conn_mut(id).inbox.push(&bytes[consumed..]);
         } else {
-            conn.inbox.extend_from_slice(bytes);
+            conn.inbox.push(bytes);
             self.consume_inbox(id);
         }
     }
@@ -124,6 +122,12 @@ impl Engine {
         self.connections
             .get(id.slot as usize)
             .is_some_and(|conn| conn.generation == id.generation && !conn.throttled)
+    }
+
+    /// Whether what was read from a connection is to be acknowledged at once: its programs wait for that before they send
+    /// more.
+    pub fn acknowledges_at_once(&self, id: ConnId) -> bool {
+        self.connections.get(id.slot as usize).is_some_and(|conn| conn.dialect.acknowledges_at_once())
     }
 
     /// A connection that is to be read from again.
@@ -149,15 +153,9 @@ impl Engine {
     }
 
     fn consume_inbox(&mut self, id: ConnId) {
-        let mut inbox = std::mem::take(&mut self.conn_mut(id).inbox);
-        let consumed = self.consume(id, &inbox);
-        if consumed < inbox.len() {
-            inbox.drain(..consumed);
-            if inbox.capacity() > INBOX_SPARE_BYTES_MAX {
-                inbox.shrink_to_fit();
-            }
-            self.conn_mut(id).inbox = inbox;
-        }
+        let inbox = std::mem::take(&mut self.conn_mut(id).inbox);
+        let consumed = self.consume(id, inbox.bytes());
+        self.conn_mut(id).inbox = inbox.consume(consumed);
     }
 
     /// Carries out the commands at the start of `bytes`; returns how many bytes are done with.

@@ -6,8 +6,10 @@ use std::fmt;
 use super::Engine;
 use crate::chat::{Change, Op, OpId, UnixMillis};
 
+type Fill = dyn FnMut(&mut [u8]) + Send;
+
 /// Where bytes come from that nobody can guess: the operating system.
-pub struct Random(Box<dyn FnMut(&mut [u8]) + Send>);
+pub struct Random(Box<Fill>);
 
 impl Random {
     /// From a function that fills a slice.

@@ -5,7 +5,7 @@
 //! recipient always, the sender if it was sent from an account. Whoever had no account then does not find it later under
 //! an account of that name.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ahash::RandomState;
 
@@ -21,6 +21,9 @@ pub(super) struct AccountId(u32);
 #[derive(Debug)]
 pub(super) struct Account {
     pub(super) name: Box<str>,
+    folded: Folded,
+    /// With whom it has, or once had, messages: where to look for them when it is deleted.
+    correspondents: BTreeSet<AccountId>,
     pub(super) password: PasswordHash,
     /// By the folded name of the other.
     conversations: HashMap<Box<str>, Conversation, RandomState>,
@@ -106,11 +109,8 @@ impl Ledger {
     pub(super) fn listed_by(&self, reader: Option<AccountId>) -> impl Iterator<Item = (&str, u32)> {
         let reader = reader.and_then(|id| self.account(id));
         let accounts = self.accounts.values().map(move |account| {
-            let unread = reader.and_then(|reader| {
-                let folded = fold(&account.name)?;
-                Some(reader.conversations.get(&*folded)?.unread)
-            });
-            (&*account.name, unread.unwrap_or(0))
+            let conversation = reader.and_then(|reader| reader.conversations.get(account.folded.as_str()));
+            (&*account.name, conversation.map_or(0, |conversation| conversation.unread))
         });
         let others = reader.into_iter().flat_map(|reader| {
             let strangers =
@@ -221,7 +221,7 @@ impl Ledger {
     }
 
     fn id_of(&self, name: &str) -> Option<AccountId> {
-        self.find(&*fold(name)?)
+        self.find(&fold(name)?)
     }
 
     fn create(&mut self, name: &str, password: &PasswordHash) {
@@ -233,7 +233,14 @@ impl Ledger {
         self.next_account += 1;
         self.by_name.insert(folded.as_str().into(), id);
         let conversations = HashMap::with_hasher(self.hasher.clone());
-        let account = Account { name: name.into(), password: password.clone(), conversations, bytes: 0 };
+        let account = Account {
+            name: name.into(),
+            folded,
+            correspondents: BTreeSet::new(),
+            password: password.clone(),
+            conversations,
+            bytes: 0,
+        };
         self.accounts.insert(id, account);
     }
 
@@ -249,6 +256,13 @@ impl Ledger {
         if let Some(account) = letter.seen_by[SENDER].and_then(|id| self.accounts.get_mut(&id)) {
             account.converse(&recipient, &letter.recipient).letters.push(id);
             account.bytes += bytes;
+        }
+        if let [Some(sender), Some(recipient)] = letter.seen_by {
+            for (one, other) in [(sender, recipient), (recipient, sender)] {
+                if let Some(account) = self.accounts.get_mut(&one) {
+                    account.correspondents.insert(other);
+                }
+            }
         }
         if let Some(key) = &letter.key {
             self.by_key.insert(key.clone(), id);
@@ -292,7 +306,9 @@ impl Ledger {
             if let Some(folded) = fold(other)
                 && let Some(conversation) = account.conversations.get_mut(&*folded)
             {
-                conversation.letters.retain(|&other| other != id);
+                if let Ok(at) = conversation.letters.binary_search(&id) {
+                    conversation.letters.remove(at);
+                }
                 conversation.unread -= u32::from(letter.unread && whose == RECIPIENT);
                 if conversation.letters.is_empty() {
                     account.conversations.remove(&*folded);
@@ -312,8 +328,10 @@ impl Ledger {
         let Some(folded) = fold(name) else { return };
         let Some(id) = self.by_name.remove(&*folded) else { return };
         // Its own conversations, and what others still have of it.
-        let own = self.accounts.get(&id).into_iter().flat_map(|account| account.conversations.values());
-        let of_others = self.accounts.values().filter_map(|account| account.conversations.get(&*folded));
+        let Some(account) = self.accounts.get(&id) else { return };
+        let own = account.conversations.values();
+        let others = account.correspondents.iter().filter_map(|id| self.accounts.get(id));
+        let of_others = others.filter_map(|account| account.conversations.get(&*folded));
         let letters: Vec<OpId> = own.chain(of_others).flat_map(|c| c.letters.iter().copied()).collect();
         for letter_id in letters {
             let Some(letter) = self.letters.get(&letter_id) else { continue };

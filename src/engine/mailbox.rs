@@ -1,116 +1,98 @@
-//! Direct messages: live to whoever is here, and into the mailbox of whoever has an account. And what one does with a
-//! mailbox.
+//! Mailboxes: who has one open, and what one does with it.
+
+use std::time::Duration;
 
 use super::Engine;
 use super::ledger::AccountId;
-use crate::chat::{Change, ConnId, Event, Folded, Mail, Name, OP_ID_BYTES, OpId, Problem, Usage};
-use crate::limits::{MAIL_KEY_BYTES_MAX, TEXT_BYTES_MAX};
-use crate::wire::Transport;
+use super::proof::Wanted;
+use crate::chat::{Change, ConnId, Event, Mail, Name, OP_ID_BYTES, OpId, Phase, Problem};
+use crate::limits::RESUME_SECONDS_MAX;
 
 impl Engine {
     /// The account that a connection speaks for. Whoever holds the name of an account has proved it.
-    fn account_of(&self, id: ConnId) -> Option<AccountId> {
+    pub(super) fn account_of(&self, id: ConnId) -> Option<AccountId> {
         let name = self.conn(id).name?;
         let (_, folded) = Name::parse(name.as_str()).ok()?;
         self.ledger.find(&folded)
     }
 
-    /// Who of those that hold a name is told something: of several seats the first that can be.
-    fn listener(&self, folded: &Folded) -> Option<ConnId> {
-        let hears = |id: &ConnId| {
-            self.conn(*id).dialect.transport() != Transport::Datagram || self.address_of(*id).is_some()
+    /// Notes whose password comes next.
+    pub(super) fn identify(&mut self, id: ConnId, name: &str, answered: bool) {
+        // A password behind a name that nobody can have is not for the name before.
+        self.more_mut(id).wanted = None;
+        let wanted = match Wanted::parse(name) {
+            Ok(wanted) => wanted,
+            // In use, for whoever asks: no password of theirs opens it.
+            Err(Problem::NameTaken) if answered => return self.reply(id, &Event::NameKnown),
+            Err(problem) if answered => return self.reply(id, &Event::Error(problem)),
+            Err(_) => return,
         };
-        self.roster.all_holders(folded).find(hears).or_else(|| self.roster.holder(folded))
-    }
-
-    /// A direct message from a dialect that shows it at once.
-    pub(super) fn direct(&mut self, id: ConnId, to: &str, text: &str) {
-        if to.is_empty() || text.is_empty() {
-            return self.reply(id, &Event::Error(Problem::Usage(Usage::Direct)));
-        }
-        match self.deliver(id, to, text, None) {
-            Ok((_, to)) => self.reply(id, &Event::DirectSent { to: to.as_str(), text }),
-            Err(problem) => self.reply(id, &Event::Error(problem)),
-        }
-    }
-
-    /// A message from a dialect of mailboxes; only one with a key is acknowledged.
-    pub(super) fn send(&mut self, id: ConnId, to: &str, text: &str, key: Option<&str>) {
-        match (self.deliver(id, to, text, key), key) {
-            (Ok((Some(mail), _)), Some(key)) => {
-                self.reply(id, &Event::Kept { key, id: mail.text(&mut [0; OP_ID_BYTES]) });
-            }
-            // Live only: nothing is kept, and nothing promised.
-            (Ok((None, _)), Some(_)) => self.reply(id, &Event::Error(Problem::UserNotFound(to))),
-            (Ok(_), None) => {}
-            (Err(problem), _) => self.reply(id, &Event::Error(problem)),
-        }
-    }
-
-    /// Delivers a message, and returns its id in the mailbox, if it is in one, and the recipient's name.
-    fn deliver<'a>(
-        &mut self,
-        id: ConnId,
-        to: &'a str,
-        text: &str,
-        key: Option<&str>,
-    ) -> Result<(Option<OpId>, Name), Problem<'a>> {
-        let unknown = Problem::UserNotFound(to);
-        let Some(sender) = self.conn(id).name else { return Err(Problem::MustLogin) };
-        let Ok((to_name, folded)) = Name::parse(to) else { return Err(unknown) };
-        let (account, holder) = (self.ledger.find(&folded), self.listener(&folded));
-        if account.is_none() && (holder.is_none() || key.is_some()) {
-            return Err(unknown);
-        }
-        if text.len() > TEXT_BYTES_MAX || key.is_some_and(|key| key.len() > MAIL_KEY_BYTES_MAX) {
-            return Err(Problem::TextTooLong);
-        }
-        let sender_account = self.account_of(id);
-        if let (Some(account), Some(key)) = (sender_account, key)
-            && let Some(sent) = self.ledger.sent_with(account, key)
+        let account = self.ledger.find(&wanted.folded);
+        self.more_mut(id).wanted = Some(wanted);
+        if answered {
+            let is_known = account.is_some() || self.roster.holder(&wanted.folded).is_some();
+            self.reply(id, &if is_known { Event::NameKnown } else { Event::NameFree });
+        } else if self.settings.ping_identity
+            && self.conn(id).name.is_none()
+            && account.is_some_and(|account| self.may_resume(id, account))
         {
-            return Ok((Some(sent), to_name));
+            self.enter_mailbox(id, wanted);
         }
-        let mut kept = None;
-        let mut name = holder.and_then(|holder| self.conn(holder).name).unwrap_or(to_name);
-        if let Some(account) = account {
-            if !self.ledger.has_space(sender_account, account, text) {
-                return Err(Problem::MailboxFull);
-            }
-            if let Some(stored) = self.ledger.account(account)
-                && let Ok((stored, _)) = Name::parse(&stored.name)
-            {
-                name = stored;
-            }
-            kept = Some(self.commit(Change::MailSent {
-                sender: sender.as_str().into(),
-                sender_has_account: sender_account.is_some(),
-                recipient: name.as_str().into(),
-                content: text.into(),
-                key: key.map(Into::into),
-            }));
-        }
-        self.metrics.directs += 1;
-        if let (Some(account), Some(mail)) = (account, kept) {
-            self.tell_subscribers(account, mail);
-        }
-        if let Some(holder) = holder {
-            let at = self.now.unix.seconds();
-            self.reply(holder, &Event::Direct { sender: sender.as_str(), text, at });
-        }
-        Ok((kept, name))
     }
 
-    fn tell_subscribers(&mut self, account: AccountId, id: OpId) {
-        let open = self.mailboxes.get(&account).cloned().unwrap_or_default();
-        for conn in open {
-            if self.conn(conn).more.as_ref().is_some_and(|more| more.subscribed) {
-                self.reply_with(conn, |engine, answer| {
-                    if let Some(mail) = engine.ledger.mail(id) {
-                        answer(&Event::MailArrived(Mail { id: id.text(&mut [0; OP_ID_BYTES]), ..mail }));
-                    }
-                });
+    fn may_resume(&self, id: ConnId, account: AccountId) -> bool {
+        self.resumable.get(&account).is_some_and(|&(network, at)| {
+            let since = self.now.monotonic.saturating_sub(at);
+            network == self.conn(id).network && since <= Duration::from_secs(RESUME_SECONDS_MAX)
+        })
+    }
+
+    pub(super) fn open_mailbox(&mut self, id: ConnId, wanted: Wanted) {
+        self.enter_mailbox(id, wanted);
+        self.reply_with(id, |engine, answer| {
+            answer(&Event::LoggedIn { name: wanted.name.as_str(), room: "" });
+            for name in engine.ledger.names() {
+                answer(&Event::Account { name, unread: 0 });
             }
+        });
+    }
+
+    /// The connection speaks for an account from now on.
+    fn enter_mailbox(&mut self, id: ConnId, wanted: Wanted) {
+        let Some(account) = self.ledger.find(&wanted.folded) else { return };
+        self.leave_mailbox(id);
+        let Some(stored) = self.ledger.account(account) else { return };
+        // As it was first typed.
+        let name = Wanted::parse(&stored.name).map_or(wanted.name, |wanted| wanted.name);
+        let conn = self.conn_mut(id);
+        conn.name = Some(name);
+        conn.phase = Phase::Chat;
+        self.more_mut(id).account = Some(account);
+        self.mailboxes.entry(account).or_default().push(id);
+        self.note_resumable(id, account);
+        self.heard(id);
+    }
+
+    /// The connection speaks for its account no more.
+    pub(super) fn leave_mailbox(&mut self, id: ConnId) {
+        let Some(more) = &mut self.conn_mut(id).more else { return };
+        more.subscribed = false;
+        let Some(account) = more.account.take() else { return };
+        let conn = self.conn_mut(id);
+        conn.name = None;
+        conn.phase = Phase::Login;
+        if let Some(open) = self.mailboxes.get_mut(&account) {
+            open.retain(|&other| other != id);
+            if open.is_empty() {
+                self.mailboxes.remove(&account);
+            }
+        }
+        self.note_resumable(id, account);
+    }
+
+    fn note_resumable(&mut self, id: ConnId, account: AccountId) {
+        if self.settings.ping_identity && self.ledger.account(account).is_some() {
+            self.resumable.insert(account, (self.conn(id).network, self.now.monotonic));
         }
     }
 

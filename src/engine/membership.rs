@@ -1,5 +1,7 @@
 //! Who is a member of what: rooms that are made and vanish, coming in, and leaving with what is still owed.
 
+use std::num::NonZeroU8;
+
 use super::log::Offset;
 use super::outbox::Outbox;
 use super::room::Room;
@@ -41,14 +43,16 @@ impl Engine {
         let dialect = self.conn(id).dialect;
         let channel_index = self.room_mut(room).channel_of(dialect);
         let member = self.room_mut(room).channels[channel_index].insert(id) as u32;
-        self.conn_mut(id).membership = Some(Membership { room, channel: channel_index as u32, member });
+        let channel_after = u8::try_from(channel_index + 1).ok().and_then(NonZeroU8::new);
+        let channel_after = channel_after.expect("a room has a channel for each dialect at most");
+        self.conn_mut(id).membership = Some(Membership { room, channel_after, member });
     }
 
     /// Ends a connection's membership. Returns the room that it was in.
     pub(super) fn leave_room(&mut self, id: ConnId, owed: Owed) -> Option<RoomId> {
         let conn = self.conn(id);
         let at = conn.membership?;
-        let channel = &self.room(at.room).channels[at.channel as usize];
+        let channel = &self.room(at.room).channels[at.channel()];
         let behind = (channel.log.head().0 - channel.members[at.member as usize].cursor.0) as usize;
         let behind_max = if conn.blocked { OWED_BYTES_BLOCKED_MAX } else { OUTBOX_BYTES_MAX };
         if behind > 0 {
@@ -65,7 +69,7 @@ impl Engine {
             Owed::Sent if behind > 0 || self.conn(id).outbox.is_some() => self.move_owed(id),
             Owed::Sent | Owed::Forgotten => {}
         }
-        let moved = self.room_mut(at.room).channels[at.channel as usize].remove(at.member as usize);
+        let moved = self.room_mut(at.room).channels[at.channel()].remove(at.member as usize);
         self.conn_mut(id).membership = None;
         if let Some(moved) = moved
             && let Some(moved_at) = &mut self.conn_mut(moved).membership
@@ -81,7 +85,7 @@ impl Engine {
         let Some(at) = self.conn(id).membership else { return };
         let before = self.take_outbox(id);
         let mut after = self.spare_outbox(id);
-        let channel = &mut self.rooms[at.room.0 as usize].channels[at.channel as usize];
+        let channel = &mut self.rooms[at.room.0 as usize].channels[at.channel()];
         let member = &mut channel.members[at.member as usize];
         let log = &channel.log;
 

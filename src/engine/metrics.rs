@@ -63,9 +63,9 @@ impl CloseReason {
 /// Counts since the start.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Metrics {
-    /// Connections that were accepted.
+    /// Connections that were accepted, and seats that were given out.
     pub opened: u64,
-    /// Connections that ended, by [`CloseReason`].
+    /// Connections and seats that ended, by [`CloseReason`].
     pub closed: [u64; CloseReason::COUNT],
     /// Commands that were carried out, refused ones included.
     pub commands: u64,

@@ -43,10 +43,12 @@
 
 mod attempts;
 mod close;
+mod direct;
 mod execute;
 mod fanout;
 mod flush;
 mod history;
+mod inbox;
 mod intake;
 mod journal;
 mod ledger;
@@ -66,6 +68,7 @@ mod timers;
 
 use core::net::IpAddr;
 use std::collections::{HashMap, VecDeque};
+use std::num::NonZeroU8;
 use std::time::Duration;
 
 use ahash::RandomState;
@@ -79,7 +82,8 @@ pub use metrics::{CloseReason, Metrics};
 use crate::chat::{ConnId, Name, Now, PasswordTask, Phase, RoomId, RoomName, Token};
 use crate::limits::{GOB_GAP_MICROS_DEFAULT, LOG_TOTAL_BYTES_MAX};
 use crate::wire::{Codec, Dialect, Transport};
-use attempts::Attempts;
+use attempts::{Attempts, Network};
+use inbox::Inbox;
 use journal::Journal;
 use ledger::{AccountId, Ledger};
 use log::Offset;
@@ -192,9 +196,17 @@ impl Settings {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Membership {
     room: RoomId,
-    channel: u32,
+    /// One more than the index into the room's channels, so that none takes no more space than one.
+    channel_after: NonZeroU8,
     /// Index into the channel's members.
     member: u32,
+}
+
+impl Membership {
+    /// Index into the room's channels.
+    fn channel(self) -> usize {
+        usize::from(self.channel_after.get()) - 1
+    }
 }
 
 /// One connection. What is needed only while something happens is behind a pointer, and absent when nothing does.
@@ -202,8 +214,8 @@ struct Membership {
 struct Connection {
     generation: u32,
     dialect: Dialect,
-    /// Where it came from.
-    ip: IpAddr,
+    /// Where it came from, as far as wrong passwords are counted together.
+    network: Network,
     codec: Codec,
     phase: Phase,
     name: Option<Name>,
@@ -222,7 +234,7 @@ struct Connection {
     waiting: bool,
     closing: Option<close::Closing>,
     /// The start of a frame whose end has not come, or frames that wait while the connection is throttled.
-    inbox: Vec<u8>,
+    inbox: Inbox,
     outbox: Option<Box<Outbox>>,
     more: Option<Box<More>>,
 }
@@ -238,6 +250,8 @@ struct More {
     account: Option<AccountId>,
     /// It is told of each new message there.
     subscribed: bool,
+    /// Of a handshake: the address that it came from, which is its seat's.
+    ip: Option<IpAddr>,
     seat: Option<Seat>,
 }
 
@@ -249,7 +263,7 @@ impl Connection {
         if let Some(more) = &mut self.more {
             more.proof = None;
         }
-        self.inbox = Vec::new();
+        self.inbox = Inbox::default();
     }
 
     /// Nothing is written to it for now; something will have it looked at again.
@@ -277,7 +291,7 @@ pub struct Engine {
     /// Who has a mailbox open.
     mailboxes: HashMap<AccountId, Vec<ConnId>, RandomState>,
     /// Where an account was last logged in from, and when, where a bare name may resume that.
-    resumable: HashMap<AccountId, (IpAddr, Duration), RandomState>,
+    resumable: HashMap<AccountId, (Network, Duration), RandomState>,
     seats: HashMap<Token, ConnId, RandomState>,
     /// Connections that are seats, ended ones included.
     seat_connections: usize,
@@ -447,8 +461,7 @@ impl Engine {
 
     /// The head of the log that the connection reads: what happens now follows it.
     fn head_for(&self, conn: &Connection) -> Offset {
-        conn.membership
-            .map_or(Offset::default(), |at| self.room(at.room).channels[at.channel as usize].log.head())
+        conn.membership.map_or(Offset::default(), |at| self.room(at.room).channels[at.channel()].log.head())
     }
 
     /// Walks everything and panics where an invariant does not hold. For tests.
@@ -465,7 +478,7 @@ impl Engine {
             if let Some(account) = more.and_then(|more| more.account) {
                 assert!(self.mailboxes[&account].contains(&id), "a mailbox knows who has it open");
             }
-            let is_seated = more.is_some_and(|more| more.seat.is_some()) && conn.closing.is_none();
+            let is_seated = more.is_some_and(|more| more.seat.is_some()) && conn.membership.is_some();
             seats += usize::from(is_seated);
             if let Some(outbox) = &conn.outbox {
                 assert!(!outbox.is_empty(), "an empty outbox is not there");
@@ -477,7 +490,7 @@ impl Engine {
             if let Some(at) = conn.membership {
                 members += 1;
                 let room = self.room(at.room);
-                let channel = &room.channels[at.channel as usize];
+                let channel = &room.channels[at.channel()];
                 let member = &channel.members[at.member as usize];
                 let is_due = room.dirty && channel.is_due(at.member as usize);
                 let has_everything = member.cursor == channel.log.head();

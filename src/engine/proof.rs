@@ -1,15 +1,13 @@
 //! Proving a name: which password is looked at for whom, and what happens then. Passwords are compared off the loop; the
 //! connection waits meanwhile, and whatever it sent stays where it is.
 
-use std::time::Duration;
-
 use super::ledger::AccountId;
 use super::{CloseReason, Engine};
 use crate::chat::{
-    Change, ConnId, Event, Folded, Name, PasswordHash, PasswordOutcome, PasswordTask, Problem, RoomName,
-    SERVER_NAME,
+    Change, ConnId, Event, Folded, Name, Now, PasswordHash, PasswordOutcome, PasswordTask, Phase, Problem,
+    RoomName, SERVER_NAME,
 };
-use crate::limits::{PASSWORD_BYTES_MAX, RESUME_SECONDS_MAX};
+use crate::limits::PASSWORD_BYTES_MAX;
 
 /// A name, and what makes it the same as others.
 #[derive(Clone, Copy, Debug)]
@@ -56,11 +54,11 @@ impl Engine {
     pub(super) fn prove(&mut self, id: ConnId, wanted: Wanted, password: &str, then: Then) {
         let account = self.ledger.find(&wanted.folded);
         let against = account.and_then(|account| self.ledger.account(account)).map(|a| a.password.clone());
-        let ip = self.conn(id).ip;
+        let network = self.conn(id).network;
         let unusable = password.len() > PASSWORD_BYTES_MAX || (against.is_none() && password.is_empty());
         let problem = if unusable {
             Some(Problem::PasswordUnusable)
-        } else if !self.attempts.are_allowed(&wanted.folded, ip, self.now.monotonic) {
+        } else if !self.attempts.are_allowed(&wanted.folded, network, self.now.monotonic) {
             Some(Problem::TooManyAttempts)
         } else if against.is_none() && self.ledger.is_full() {
             Some(Problem::TooManyAccounts)
@@ -74,9 +72,8 @@ impl Engine {
         let serial = self.proof_serial;
         self.more_mut(id).proof = Some((serial, Proof { wanted, account, then }));
         let conn = self.conn_mut(id);
-        conn.proving = true;
-        // From now on: its end, were it read, would take the answer with it.
-        conn.throttled = true;
+        // Even the end of what it sends is looked at only afterwards.
+        (conn.proving, conn.throttled) = (true, true);
         self.password_tasks.push_back(PasswordTask { conn: id, serial, password: password.into(), against });
     }
 
@@ -87,26 +84,20 @@ impl Engine {
     }
 
     /// What came of a [`PasswordTask`]. Who asked may be gone.
-    pub fn password_compared(
-        &mut self,
-        id: ConnId,
-        serial: u32,
-        outcome: PasswordOutcome,
-        now: crate::chat::Now,
-    ) {
+    pub fn password_compared(&mut self, id: ConnId, serial: u32, outcome: PasswordOutcome, now: Now) {
         self.now = now;
         let Some(proof) = self.take_proof(id, serial) else { return };
         let Proof { wanted, account, then } = proof;
-        let ip = self.conn(id).ip;
+        let network = self.conn(id).network;
         match outcome {
             // Many may be compared at once; of no more than those that are allowed is it said what came of them.
             PasswordOutcome::Wrong | PasswordOutcome::Right { .. }
-                if !self.attempts.are_allowed(&wanted.folded, ip, self.now.monotonic) =>
+                if !self.attempts.are_allowed(&wanted.folded, network, self.now.monotonic) =>
             {
                 self.refuse_login(id, Problem::TooManyAttempts);
             }
             PasswordOutcome::Wrong => {
-                self.attempts.count(&wanted.folded, ip, self.now.monotonic);
+                self.attempts.count(&wanted.folded, network, self.now.monotonic);
                 self.metrics.wrong_passwords += 1;
                 self.refuse_login(id, Problem::WrongPassword);
             }
@@ -164,43 +155,10 @@ impl Engine {
         }
     }
 
-    // The mailbox dialect's way: who, then the password.
-
-    /// Notes whose password comes next.
-    pub(super) fn identify(&mut self, id: ConnId, name: &str, answered: bool) {
-        // A password behind a name that nobody can have is not for the name before.
-        self.more_mut(id).wanted = None;
-        let wanted = match Wanted::parse(name) {
-            Ok(wanted) => wanted,
-            // In use, for whoever asks: no password of theirs opens it.
-            Err(Problem::NameTaken) if answered => return self.reply(id, &Event::NameKnown),
-            Err(problem) if answered => return self.reply(id, &Event::Error(problem)),
-            Err(_) => return,
-        };
-        let account = self.ledger.find(&wanted.folded);
-        self.more_mut(id).wanted = Some(wanted);
-        if answered {
-            let is_known = account.is_some() || self.roster.holder(&wanted.folded).is_some();
-            self.reply(id, &if is_known { Event::NameKnown } else { Event::NameFree });
-        } else if self.settings.ping_identity
-            && self.conn(id).name.is_none()
-            && account.is_some_and(|account| self.may_resume(id, account))
-        {
-            self.enter_mailbox(id, wanted);
-        }
-    }
-
-    fn may_resume(&self, id: ConnId, account: AccountId) -> bool {
-        self.resumable.get(&account).is_some_and(|&(ip, at)| {
-            let since = self.now.monotonic.saturating_sub(at);
-            ip == self.conn(id).ip && since <= Duration::from_secs(RESUME_SECONDS_MAX)
-        })
-    }
-
     /// A password came for the name that was noted.
     pub(super) fn password(&mut self, id: ConnId, password: &str) {
         let wanted = self.conn(id).more.as_ref().and_then(|more| more.wanted);
-        let is_logged_in = self.conn(id).phase == crate::chat::Phase::Chat;
+        let is_logged_in = self.conn(id).phase == Phase::Chat;
         let Some(wanted) = wanted else {
             let problem = if is_logged_in { Problem::AlreadyLoggedIn } else { Problem::MustLogin };
             return self.reply(id, &Event::Error(problem));
@@ -216,55 +174,6 @@ impl Engine {
             return self.refuse_login(id, Problem::NameTaken);
         }
         self.prove(id, wanted, password, Then::OpenMailbox);
-    }
-
-    fn open_mailbox(&mut self, id: ConnId, wanted: Wanted) {
-        self.enter_mailbox(id, wanted);
-        self.reply_with(id, |engine, answer| {
-            answer(&Event::LoggedIn { name: wanted.name.as_str(), room: "" });
-            for name in engine.ledger.names() {
-                answer(&Event::Account { name, unread: 0 });
-            }
-        });
-    }
-
-    /// The connection speaks for an account from now on.
-    fn enter_mailbox(&mut self, id: ConnId, wanted: Wanted) {
-        let Some(account) = self.ledger.find(&wanted.folded) else { return };
-        self.leave_mailbox(id);
-        let Some(stored) = self.ledger.account(account) else { return };
-        // As it was first typed.
-        let name = Wanted::parse(&stored.name).map_or(wanted.name, |wanted| wanted.name);
-        let conn = self.conn_mut(id);
-        conn.name = Some(name);
-        conn.phase = crate::chat::Phase::Chat;
-        self.more_mut(id).account = Some(account);
-        self.mailboxes.entry(account).or_default().push(id);
-        self.note_resumable(id, account);
-        self.heard(id);
-    }
-
-    /// The connection speaks for its account no more.
-    pub(super) fn leave_mailbox(&mut self, id: ConnId) {
-        let Some(more) = &mut self.conn_mut(id).more else { return };
-        more.subscribed = false;
-        let Some(account) = more.account.take() else { return };
-        let conn = self.conn_mut(id);
-        conn.name = None;
-        conn.phase = crate::chat::Phase::Login;
-        if let Some(open) = self.mailboxes.get_mut(&account) {
-            open.retain(|&other| other != id);
-            if open.is_empty() {
-                self.mailboxes.remove(&account);
-            }
-        }
-        self.note_resumable(id, account);
-    }
-
-    fn note_resumable(&mut self, id: ConnId, account: AccountId) {
-        if self.settings.ping_identity && self.ledger.account(account).is_some() {
-            self.resumable.insert(account, (self.conn(id).ip, self.now.monotonic));
-        }
     }
 
     pub(super) fn refuse_login(&mut self, id: ConnId, problem: Problem<'_>) {

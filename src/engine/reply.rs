@@ -151,6 +151,11 @@ impl Engine {
     /// itself is ended with the turn.
     fn give_up(&mut self, id: ConnId, reason: CloseReason) {
         self.forget_outbox(id);
+        if self.conn(id).dialect.transport() == Transport::Datagram {
+            // Datagrams may be lost, and are.
+            self.metrics.datagrams_dropped += 1;
+            return;
+        }
         self.conn_mut(id).blocked = true;
         self.doomed.push((id, reason));
     }

@@ -2,7 +2,7 @@
 //! from the address that it was given to, speaks with it. A seat is a connection without a socket of its own: a name, a
 //! cursor in its room, a deadline.
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::intake::NewConnection;
 use super::membership::Owed;
@@ -16,10 +16,12 @@ use crate::limits::{LOG_BACKLOG_DIVISOR, ROOMS_MAX, SEATS_MAX, SEATS_OF_NAME_MAX
 use crate::wire::ucrp::Datagram;
 use crate::wire::{DecodeError, Dialect, Transport};
 
-/// What a seat has beyond any other connection. The address that it was issued to is the connection's.
+/// What a seat has beyond any other connection.
 #[derive(Clone, Debug)]
 pub(super) struct Seat {
     token: Token,
+    /// The address that it was issued to.
+    ip: IpAddr,
     /// Where its last datagram came from; nothing is sent before there was one.
     address: Option<SocketAddr>,
     /// Bytes sent there since.
@@ -71,12 +73,12 @@ impl Engine {
             (None, true) if self.rooms.len() >= ROOMS_MAX => return Err(Problem::TooManyRooms),
             (None, true) | (Some(_), false) => {}
         }
-        let ip = self.conn(id).ip;
+        let ip = self.conn(id).more.as_ref().and_then(|more| more.ip);
         let mut count = 0;
         let mut own = None;
         for holder in self.roster.all_holders(folded) {
             let conn = self.conn(holder);
-            if conn.dialect.transport() != Transport::Datagram || conn.ip != ip {
+            if self.seat(holder).is_none_or(|seat| Some(seat.ip) != ip) {
                 return Err(Problem::NameTaken);
             }
             if conn.membership.is_some_and(|at| Some(at.room) == there) {
@@ -96,22 +98,24 @@ impl Engine {
     /// Gives a handshake its seat, and ends it.
     pub(super) fn take_seat(&mut self, id: ConnId, room: RoomName, making: bool, wanted: Wanted) {
         // Once more: a password may have been compared meanwhile.
-        let token = match self.check_entrance(id, &room, making, &wanted.folded) {
+        let own = match self.check_entrance(id, &room, making, &wanted.folded) {
             Err(problem) => return self.refuse_login(id, problem),
-            Ok(Some(own)) => self.seat(own).map(|seat| seat.token),
-            Ok(None) => Some(self.make_seat(self.conn(id).ip, room, making, wanted)),
+            Ok(own) => own.and_then(|own| self.seat(own)).map(|seat| seat.token),
         };
-        if let Some(token) = token {
-            self.reply(id, &Event::Seated(&token));
-        }
+        let token = own.unwrap_or_else(|| self.make_seat(id, room, making, wanted));
+        self.reply(id, &Event::Seated(&token));
         self.close(id, CloseReason::Served);
     }
 
-    fn make_seat(&mut self, ip: IpAddr, room: RoomName, making: bool, wanted: Wanted) -> Token {
+    fn make_seat(&mut self, handshake: ConnId, room: RoomName, making: bool, wanted: Wanted) -> Token {
         let token = Token::from_random(self.random.bytes());
-        let seat = NewConnection { dialect: Dialect::Ucrp, ip, phase: Phase::Chat, name: Some(wanted.name) };
+        // Every handshake has its address.
+        let ip = self.more_mut(handshake).ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let network = self.conn(handshake).network;
+        let seat =
+            NewConnection { dialect: Dialect::Ucrp, network, phase: Phase::Chat, name: Some(wanted.name) };
         let id = self.insert(seat);
-        self.more_mut(id).seat = Some(Seat { token, address: None, unheard_bytes: 0 });
+        self.more_mut(id).seat = Some(Seat { token, ip, address: None, unheard_bytes: 0 });
         self.seats.insert(token, id);
         self.roster.hold(&wanted.folded, id);
         let kept = chat::Seat { name: wanted.name.as_str().into(), token, ip };
@@ -151,12 +155,12 @@ impl Engine {
         let datagram = Datagram::decode(bytes).map_err(|error| DecodeError::Ucrp(error).cause())?;
         let token = Token::parse(datagram.token).ok_or(UNKNOWN_TOKEN)?;
         let id = self.seats.get(&token).copied().ok_or(UNKNOWN_TOKEN)?;
-        let conn = self.conn(id);
-        let room = conn.membership.map(|at| self.room(at.room)).ok_or(UNKNOWN_TOKEN)?;
+        let room = self.conn(id).membership.map(|at| self.room(at.room)).ok_or(UNKNOWN_TOKEN)?;
         if room.name.as_str() != datagram.room {
             return Err(OTHER_ROOM);
         }
-        if self.settings.seats_keep_address && from.ip().to_canonical() != conn.ip {
+        let ip = from.ip().to_canonical();
+        if self.settings.seats_keep_address && self.seat(id).is_none_or(|seat| seat.ip != ip) {
             return Err(OTHER_ADDRESS);
         }
         let command = datagram.message.command();
@@ -179,7 +183,7 @@ impl Engine {
     pub fn address_of(&self, id: ConnId) -> Option<SocketAddr> {
         let seat = self.seat(id)?;
         let address = seat.address?;
-        let is_proved = address.ip().to_canonical() == self.conn(id).ip;
+        let is_proved = address.ip().to_canonical() == seat.ip;
         (is_proved || seat.unheard_bytes < UCRP_UNHEARD_BYTES_MAX).then_some(address)
     }
 
@@ -225,7 +229,7 @@ impl Engine {
     fn pass_over(&mut self, id: ConnId) {
         self.forget_outbox(id);
         if let Some(at) = self.conn(id).membership {
-            let channel = &mut self.room_mut(at.room).channels[at.channel as usize];
+            let channel = &mut self.room_mut(at.room).channels[at.channel()];
             let head = channel.log.head();
             let member = &mut channel.members[at.member as usize];
             (member.cursor, member.own_until) = (head, head);

@@ -220,6 +220,9 @@ pub fn serve(config: &Config) -> Result<(), StartupError> {
         messages = report.metrics.messages,
         directs = report.metrics.directs,
         missed = report.metrics.missed,
+        refused = ?report.metrics.refused,
+        datagrams_dropped = report.metrics.datagrams_dropped,
+        cut = report.metrics.cut,
         "stopped"
     );
     Ok(())

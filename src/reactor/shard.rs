@@ -116,8 +116,6 @@ struct Socket {
     hung_up: bool,
     /// The peer's end was read; there is nothing more.
     ended: bool,
-    /// What was read is to be acknowledged at once: its programs wait for that before they send more.
-    acknowledges: bool,
 }
 
 /// The socket for datagrams, and what the kernel has told of it.
@@ -276,11 +274,11 @@ impl Shard {
 
     /// Has the timer wake the loop; returns whether it will.
     fn set_timer(&mut self, wake: Duration) -> bool {
-        let distance = wake.saturating_sub(self.clock.start.elapsed());
+        let now = self.clock.start.elapsed();
         let set = match &mut self.timer {
-            Some(timer) => timer.wake_in(distance),
+            Some(timer) => timer.wake_at(wake, now),
             None => Timer::new(self.poll.registry(), TIMER).and_then(|mut timer| {
-                let set = timer.wake_in(distance);
+                let set = timer.wake_at(wake, now);
                 self.timer = Some(timer);
                 set
             }),
@@ -294,7 +292,13 @@ impl Shard {
         for event in events {
             match event.token() {
                 // What they wake for is looked at in any case.
-                WAKER | TIMER => continue,
+                WAKER => continue,
+                TIMER => {
+                    if let Some(timer) = &mut self.timer {
+                        timer.went_off();
+                    }
+                    continue;
+                }
                 DATAGRAMS => {
                     self.take_datagram_event(event);
                     continue;
@@ -449,7 +453,6 @@ impl Shard {
             queued: false,
             hung_up: false,
             ended: false,
-            acknowledges: dialect == Dialect::Typed,
         });
     }
 
@@ -482,8 +485,11 @@ impl Shard {
             let received = socket.receive(buffers, |from, bytes| self.engine.datagram(from, bytes, self.now));
             match received {
                 Ok(count) => *readable = count == UDP_BATCH_MAX,
-                // Of one datagram that was sent before: the next one may be well.
-                Err(error) => tracing::debug!(%error, "a datagram could not be received"),
+                // With the next one that comes, the kernel tells of all that are there.
+                Err(error) => {
+                    *readable = false;
+                    tracing::debug!(%error, "datagrams could not be received");
+                }
             }
         }
     }
@@ -509,6 +515,7 @@ impl Shard {
     /// Returns how many bytes it read.
     fn read_once(&mut self, id: ConnId, buffer: &mut [u8]) -> usize {
         self.system_calls.reads += 1;
+        let acknowledges = self.engine.acknowledges_at_once(id);
         let Some(socket) = self.socket(id) else { return 0 };
         match socket.stream.read(buffer) {
             Ok(0) => {
@@ -518,7 +525,7 @@ impl Shard {
             Ok(length) => {
                 socket.readable = length == buffer.len() || socket.hung_up;
                 #[cfg(target_os = "linux")]
-                if socket.acknowledges {
+                if acknowledges {
                     // Without it they are slow, and nothing else.
                     let _ = rustix::net::sockopt::set_tcp_quickack(&socket.stream, true);
                 }

@@ -16,9 +16,11 @@ impl Timer {
         Ok(Self)
     }
 
-    pub(super) fn wake_in(&mut self, _distance: Duration) -> io::Result<bool> {
+    pub(super) fn wake_at(&mut self, _wake: Duration, _now: Duration) -> io::Result<bool> {
         Ok(false)
     }
+
+    pub(super) fn went_off(&mut self) {}
 }
 
 /// A timer in the readiness queue. It is edge-triggered, so that what it counts need not be read.
@@ -26,6 +28,8 @@ impl Timer {
 #[derive(Debug)]
 pub(super) struct Timer {
     fd: std::os::fd::OwnedFd,
+    /// When it goes off.
+    armed: Option<Duration>,
 }
 
 #[cfg(target_os = "linux")]
@@ -36,17 +40,27 @@ impl Timer {
         use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
         let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
         registry.register(&mut mio::unix::SourceFd(&fd.as_raw_fd()), token, mio::Interest::READABLE)?;
-        Ok(Self { fd })
+        Ok(Self { fd, armed: None })
     }
 
-    /// Has the next wait end then at the latest; returns whether it can. What was set before is forgotten.
-    pub(super) fn wake_in(&mut self, distance: Duration) -> io::Result<bool> {
+    /// Has a wait end at a moment, seen from now on the same clock; returns whether it can. What was set before is
+    /// forgotten.
+    pub(super) fn wake_at(&mut self, wake: Duration, now: Duration) -> io::Result<bool> {
         use rustix::time::{Itimerspec, TimerfdTimerFlags, Timespec, timerfd_settime};
+        if self.armed == Some(wake) {
+            return Ok(true);
+        }
         // All zero would disarm it.
-        let distance = distance.max(Duration::from_nanos(1));
+        let distance = wake.saturating_sub(now).max(Duration::from_nanos(1));
         let it_value = Timespec::try_from(distance).map_err(io::Error::other)?;
         let it_interval = Timespec::default();
         timerfd_settime(&self.fd, TimerfdTimerFlags::empty(), &Itimerspec { it_interval, it_value })?;
+        self.armed = Some(wake);
         Ok(true)
+    }
+
+    /// The kernel said so: whoever still waits sets it again.
+    pub(super) fn went_off(&mut self) {
+        self.armed = None;
     }
 }

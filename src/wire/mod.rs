@@ -132,18 +132,16 @@ pub enum Fit {
 }
 
 /// What a codec remembers of a connection, on either side: what the next frame, or an answer, depends on.
+/// Most remember nothing most of the time, and then one costs a pointer.
 #[derive(Debug, Default)]
-pub struct Codec {
-    /// The head of the current line was dropped for its length; so will the rest be.
-    skipping: bool,
-    typed: typed::Decoder,
-    /// For the dialects that need more; absent until they do.
-    more: Option<Box<More>>,
-}
+pub struct Codec(Option<Box<Memory>>);
 
 #[derive(Debug)]
-enum More {
+enum Memory {
+    /// The head of the current line was dropped for its length; so will the rest be.
+    Skipping,
     Tcrp(tcrp::Asked),
+    Typed(typed::Decoder),
     Gob(gob::Decoder),
 }
 
@@ -191,6 +189,16 @@ impl Dialect {
         match self {
             Self::Line | Self::Slash | Self::Ucrp | Self::Gob => true,
             Self::Tcrp | Self::Typed => false,
+        }
+    }
+
+    /// Whether its programs wait for what they sent to be acknowledged before they send more (Nagle's algorithm, and small
+    /// requests of which some have no answer), so that a delayed acknowledgement would hold them up.
+    #[inline]
+    pub fn acknowledges_at_once(self) -> bool {
+        match self {
+            Self::Typed => true,
+            Self::Line | Self::Slash | Self::Tcrp | Self::Ucrp | Self::Gob => false,
         }
     }
 
@@ -248,7 +256,7 @@ impl Dialect {
             Self::Slash => codec.line(LINE_BYTES_MAX, bytes, |line| slash::command(phase, line)),
             Self::Tcrp => tcrp::decode_command(codec, bytes),
             Self::Ucrp => Decoded { consumed: bytes.len(), frame: Frame::Incomplete },
-            Self::Typed => typed::decode_command(&mut codec.typed, bytes),
+            Self::Typed => typed::decode_command(codec.typed(), bytes),
             Self::Gob => gob::decode_command(codec.gob(), phase, bytes),
         }
     }
@@ -262,7 +270,7 @@ impl Dialect {
             Self::Slash => slash::encode_event(event, out),
             Self::Tcrp => tcrp::encode_event(codec, event, out),
             Self::Ucrp => return ucrp::encode_event(event, out),
-            Self::Typed => return typed::encode_event(codec.typed.tags(), event, out),
+            Self::Typed => return typed::encode_event(codec.tags(), event, out),
             Self::Gob => return gob::encode_event(event, out),
         }
         Fit::Whole
@@ -276,7 +284,7 @@ impl Dialect {
             Self::Tcrp => tcrp::encode_refusal(codec, error, out),
             // Nobody knows whose datagram it was.
             Self::Ucrp => {}
-            Self::Typed => typed::encode_refusal(codec.typed.tags(), error, out),
+            Self::Typed => typed::encode_refusal(codec.tags(), error, out),
             Self::Gob => gob::encode_refusal(error, out),
         }
     }
@@ -308,28 +316,49 @@ impl Dialect {
 
 impl Codec {
     fn gob(&mut self) -> &mut gob::Decoder {
-        if !matches!(self.more.as_deref(), Some(More::Gob(_))) {
-            self.more = Some(Box::new(More::Gob(gob::Decoder::default())));
+        if !matches!(self.0.as_deref(), Some(Memory::Gob(_))) {
+            self.0 = Some(Box::new(Memory::Gob(gob::Decoder::default())));
         }
-        match self.more.as_deref_mut() {
-            Some(More::Gob(decoder)) => decoder,
-            Some(More::Tcrp(_)) | None => unreachable!("it was just made"),
+        match self.0.as_deref_mut() {
+            Some(Memory::Gob(decoder)) => decoder,
+            _ => unreachable!("it was just made"),
         }
     }
 
-    /// Whether the next byte belongs to a frame that is being dropped.
+    fn typed(&mut self) -> &mut typed::Decoder {
+        if !matches!(self.0.as_deref(), Some(Memory::Typed(_))) {
+            self.0 = Some(Box::new(Memory::Typed(typed::Decoder::default())));
+        }
+        match self.0.as_deref_mut() {
+            Some(Memory::Typed(decoder)) => decoder,
+            _ => unreachable!("it was just made"),
+        }
+    }
+
+    /// The tag set of a connection of the typed dialect.
+    fn tags(&self) -> typed::TagSet {
+        match self.0.as_deref() {
+            Some(Memory::Typed(decoder)) => decoder.tags(),
+            _ => typed::TagSet::default(),
+        }
+    }
+
+    /// Whether the next byte belongs to a line that is being dropped.
     pub fn is_skipping(&self) -> bool {
-        self.skipping
+        matches!(self.0.as_deref(), Some(Memory::Skipping))
     }
 
-    /// The bytes that the codec itself keeps, for whoever accounts for memory.
+    fn skip(&mut self, skipping: bool) {
+        self.0 = skipping.then(|| Box::new(Memory::Skipping));
+    }
+
+    /// The bytes that the codec keeps behind its pointer, for whoever accounts for memory.
     pub fn held_bytes(&self) -> usize {
-        self.more.as_deref().map_or(0, |more| {
-            size_of::<More>()
-                + match more {
-                    More::Tcrp(asked) => asked.held_bytes(),
-                    More::Gob(decoder) => decoder.held_bytes(),
-                }
-        })
+        let inside = |memory: &Memory| match memory {
+            Memory::Skipping | Memory::Typed(_) => 0,
+            Memory::Tcrp(asked) => asked.held_bytes(),
+            Memory::Gob(decoder) => decoder.held_bytes(),
+        };
+        self.0.as_deref().map_or(0, |memory| size_of::<Memory>() + inside(memory))
     }
 }

@@ -186,7 +186,7 @@ fn encode_problem(what: &str, problem: Problem<'_>, out: &mut Vec<u8>) {
         Problem::UserNotFound(_) => "User not found",
         Problem::RoomName(RoomNameError::Empty) => "Room name is empty",
         Problem::RoomName(RoomNameError::TooLong) => "Room name is too long",
-        Problem::RoomName(RoomNameError::Character) => "Room name can not contain that",
+        Problem::RoomName(RoomNameError::Character) => "Room name can not contain control characters",
         Problem::AlreadyInRoom => "Already in that room",
         Problem::TooManyRooms => "Too many rooms",
         Problem::ServerFull => "Server is full",
@@ -260,7 +260,7 @@ pub(super) fn encode_command(command: &Command<'_>, out: &mut Vec<u8>) -> Result
 pub(super) fn decode_event<'a>(codec: &mut Codec, bytes: &'a [u8]) -> Decoded<Event<'a>> {
     // The rest of a line that is being dropped starts like nothing in particular.
     let fixed: &[_] = match bytes.first() {
-        Some(b'W' | b'P' | b'A' | b'T') if !codec.skipping => &[
+        Some(b'W' | b'P' | b'A' | b'T') if !codec.is_skipping() => &[
             (GREETING, Frame::Whole(Event::Greeting)),
             (PASSWORD, Frame::Whole(Event::PasswordWanted)),
             (HELP, Frame::Whole(Event::Help)),
@@ -411,7 +411,7 @@ fn parse_problem(text: &str) -> Option<Problem<'_>> {
         "Usage: /history [n]" => Problem::Usage(Usage::History),
         "Room name is empty" => Problem::RoomName(RoomNameError::Empty),
         "Room name is too long" => Problem::RoomName(RoomNameError::TooLong),
-        "Room name can not contain that" => Problem::RoomName(RoomNameError::Character),
+        "Room name can not contain control characters" => Problem::RoomName(RoomNameError::Character),
         "Nickname can only contain letters, numbers, underscore and dash" => {
             Problem::Name(NameError::Character)
         }

@@ -29,9 +29,9 @@ impl Codec {
         T: 'a,
     {
         let end = memchr(b'\n', bytes);
-        if self.skipping {
+        if self.is_skipping() {
             // Refused when its head was dropped; its end brings the next line.
-            self.skipping = end.is_none();
+            self.skip(end.is_none());
             let consumed = end.map_or(bytes.len(), |end| end + 1);
             return Decoded { consumed, frame: Frame::Incomplete };
         }
@@ -39,7 +39,7 @@ impl Codec {
             if bytes.len() < bytes_max {
                 return Decoded { consumed: 0, frame: Frame::Incomplete };
             }
-            self.skipping = true;
+            self.skip(true);
             return Decoded { consumed: bytes.len(), frame: Frame::Refused(DecodeError::LineTooLong) };
         };
         let consumed = end + 1;

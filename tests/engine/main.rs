@@ -5,12 +5,16 @@ mod closing;
 #[path = "../support/dice.rs"]
 mod dice;
 mod fairness;
+mod framed;
 mod lag;
+mod mail;
 mod names;
 mod order;
 mod own;
+mod pace;
 mod random;
 mod rows;
+mod seats;
 mod time;
 mod together;
 mod world;

@@ -94,7 +94,7 @@ fn each_slash_command_is_answered_and_seen_in_both_dialects() {
         (b"/join games", &[("carol", "You joined #games\n"), ("dave", left)]),
         (b"/join lobby", &[("carol", "ERROR: Already in that room\n")]),
         (b"/join", &[("carol", "ERROR: Usage: /join <room_name>\n")]),
-        (b"/join a b", &[("carol", "ERROR: Room name can not contain blanks\n")]),
+        (b"/join a\x1bb", &[("carol", "ERROR: Room name can not contain control characters\n")]),
         (b"/rooms", &[("carol", "Available rooms:\n  #lobby (4 users)\n")]),
         (b"/users", &[("carol", users)]),
         (

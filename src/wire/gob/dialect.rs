@@ -83,7 +83,7 @@ pub(in crate::wire) fn encode_command(command: &Command<'_>, out: &mut Vec<u8>) 
 #[inline]
 pub(in crate::wire) fn decode_event<'a>(decoder: &mut Decoder, bytes: &'a [u8]) -> Decoded<Event<'a>> {
     let at = UnixSeconds::default();
-    let decoded = decoder.decode(bytes).map(|Message { kind, sender, content }| match kind {
+    let found = decoder.decode(bytes).map(|Message { kind, sender, content }| match kind {
         Kind::Text => match Private::strip(sender) {
             Some(sender) => Some(Event::Direct { sender, text: content, at }),
             None => Some(Event::Message { sender, text: content, at }),
@@ -92,13 +92,13 @@ pub(in crate::wire) fn decode_event<'a>(decoder: &mut Decoder, bytes: &'a [u8]) 
         Kind::Leave => Some(Event::Left { name: sender, departure: Departure::Disconnected }),
         Kind::Other(_) => None,
     });
-    let frame = match decoded.frame {
+    let frame = match found.frame {
         Frame::Whole(Some(event)) => Frame::Whole(event),
         Frame::Whole(None) => Frame::Refused(DecodeError::Unrecognized),
         Frame::Incomplete => Frame::Incomplete,
         Frame::Refused(error) => Frame::Refused(error),
     };
-    Decoded { consumed: decoded.consumed, frame }
+    Decoded { consumed: found.consumed, frame }
 }
 
 impl<'a> super::Decoded<'a> {

@@ -2,7 +2,7 @@
 
 use super::{Echo, FrameError, Refusal, Request, encode_answer};
 use crate::chat::{Command, Entrance, Event, NameError, Problem, RoomNameError};
-use crate::wire::{Codec, DecodeError, Decoded, Frame, More};
+use crate::wire::{Codec, DecodeError, Decoded, Frame, Memory};
 
 /// What was asked for, as far as the answer repeats it: the answer may come long after the request.
 #[derive(Debug, Default)]
@@ -23,7 +23,7 @@ impl Asked {
 
 /// One request a connection: what follows it is skipped.
 pub(in crate::wire) fn decode_command<'a>(codec: &mut Codec, bytes: &'a [u8]) -> Decoded<Command<'a>> {
-    if codec.more.is_some() {
+    if codec.0.is_some() {
         return Decoded { consumed: bytes.len(), frame: Frame::Incomplete };
     }
     let (asked, consumed, result) = match Request::decode(bytes) {
@@ -31,7 +31,7 @@ pub(in crate::wire) fn decode_command<'a>(codec: &mut Codec, bytes: &'a [u8]) ->
         super::Decoded::Whole { frame, consumed } => (frame.echo(), consumed, entrance(&frame)),
         super::Decoded::Refused(refused) => (refused.echo, bytes.len(), Err(refused.error)),
     };
-    codec.more = Some(Box::new(More::Tcrp(Asked::new(asked))));
+    codec.0 = Some(Box::new(Memory::Tcrp(Asked::new(asked))));
     let frame = match result {
         Ok(entrance) => Frame::Whole(Command::Enter(Box::new(entrance))),
         Err(error) => Frame::Refused(DecodeError::Tcrp(error)),
@@ -51,10 +51,10 @@ fn entrance<'a>(request: &Request<'a>) -> Result<Entrance<'a>, FrameError> {
 
 fn answer(codec: &Codec, encode: impl FnOnce(Echo<'_>)) {
     let nothing = Asked::default();
-    let asked = match codec.more.as_deref() {
-        Some(More::Tcrp(asked)) => asked,
+    let asked = match codec.0.as_deref() {
+        Some(Memory::Tcrp(asked)) => asked,
         // Answered before it asked: the server is full.
-        Some(More::Gob(_)) | None => &nothing,
+        _ => &nothing,
     };
     encode(Echo { room: &asked.room, operation: asked.operation });
 }

@@ -1,0 +1,535 @@
+//! Accounts and mailboxes, in the typed dialect and across the others.
+
+use std::collections::HashMap;
+
+use parlance::chat::{Change, Op, OpId, Secret, UnixMillis};
+use parlance::engine::{Engine, Random, Settings};
+use parlance::limits::{MAILBOX_BYTES_MAX, TEXT_BYTES_MAX};
+use parlance::wire::Dialect;
+use parlance::wire::typed::{Frame, Reply, Request, TagSet};
+
+use crate::dice::Dice;
+use crate::pace::shown;
+use crate::world::{Client, World, hash, settings};
+
+const TAGS: TagSet = TagSet::InUse;
+
+impl World {
+    pub(crate) fn asks(&mut self, client: Client, request: &Request<'_>) {
+        let mut bytes = Vec::new();
+        request.encode(TAGS, &mut bytes).expect("short");
+        self.sends(client, &bytes);
+    }
+
+    /// What came of it.
+    fn replies(&mut self, client: Client) -> Vec<String> {
+        self.settles();
+        let bytes = self.took_bytes(client);
+        let mut rest = &bytes[..];
+        let mut replies = Vec::new();
+        while !rest.is_empty() {
+            let decoded = Reply::decode(TAGS, rest);
+            let Frame::Whole(reply) = decoded.frame else { panic!("{decoded:?}") };
+            replies.push(match reply {
+                Reply::Error(reason) => format!("error: {reason}"),
+                Reply::NameKnown => "known".to_owned(),
+                Reply::NameNew => "new".to_owned(),
+                Reply::LoggedIn(names) => format!("in: {}", names.collect::<Vec<_>>().join(" ")),
+                Reply::LoginFailed => "failed".to_owned(),
+                Reply::Messages(messages) => {
+                    let shown = messages.map(|m| {
+                        format!(
+                            "{}>{}:{}{}",
+                            m.sender,
+                            m.recipient,
+                            m.content,
+                            if m.unread { "*" } else { "" }
+                        )
+                    });
+                    format!("[{}]", shown.collect::<Vec<_>>().join(", "))
+                }
+                Reply::Users(users) => {
+                    let shown = users.map(|user| format!("{}={}", user.name, user.unread));
+                    format!("{{{}}}", shown.collect::<Vec<_>>().join(", "))
+                }
+                Reply::Message(m) => format!("{}>{}:{}", m.sender, m.recipient, m.content),
+                Reply::Kept { key, id } => format!("kept {key} {}", id.len()),
+            });
+            rest = &rest[decoded.consumed..];
+        }
+        replies
+    }
+
+    fn gets(&mut self, client: Client, request: &Request<'_>) -> Vec<String> {
+        self.asks(client, request);
+        self.replies(client)
+    }
+
+    /// Somebody with an account, which is made where there is none; the password is the name.
+    pub(crate) fn mail_user(&mut self, name: &str) -> Client {
+        let client = self.connects(Dialect::Typed);
+        self.asks(client, &Request::LoginName(name));
+        self.asks(client, &Request::LoginPassword(Secret(name)));
+        let replies = self.replies(client);
+        assert!(replies[1].starts_with("in: "), "{replies:?}");
+        client
+    }
+
+    fn sends_mail(&mut self, client: Client, recipient: &str, content: &str) {
+        assert_eq!(self.gets(client, &Request::Send { recipient, content }), [""; 0]);
+    }
+}
+
+/// The ids of a conversation, oldest first.
+fn ids(world: &mut World, client: Client, with: &str) -> Vec<String> {
+    world.asks(client, &Request::ListMessages(with));
+    world.settles();
+    let bytes = world.took_bytes(client);
+    let Frame::Whole(Reply::Messages(messages)) = Reply::decode(TAGS, &bytes).frame else {
+        panic!("{bytes:?}")
+    };
+    messages.map(|message| message.id.to_owned()).collect()
+}
+
+#[test]
+fn an_account_is_made_and_proved() {
+    let mut world = World::new();
+    let alice = world.connects(Dialect::Typed);
+    assert_eq!(world.gets(alice, &Request::ListUsers), ["error: not logged in"]);
+    assert_eq!(world.gets(alice, &Request::LoginPassword(Secret("x"))), ["error: not logged in"]);
+    assert_eq!(world.gets(alice, &Request::LoginName("alice")), ["new"]);
+    assert_eq!(world.gets(alice, &Request::LoginPassword(Secret("alice"))), ["in: alice"]);
+    let other = world.connects(Dialect::Typed);
+    assert_eq!(world.gets(other, &Request::LoginName("ALICE")), ["known"]);
+    assert_eq!(world.gets(other, &Request::LoginPassword(Secret("wrong"))), ["failed"]);
+    assert_eq!(world.gets(other, &Request::ListUsers), ["error: not logged in"]);
+    assert_eq!(world.gets(other, &Request::LoginPassword(Secret("alice"))), ["in: alice"]);
+    // A bare PING names nobody, and then a password proves it.
+    let third = world.connects(Dialect::Typed);
+    assert_eq!(world.gets(third, &Request::Ping(Some("alice"))), [""; 0]);
+    assert_eq!(world.gets(third, &Request::ListUsers), ["error: not logged in"]);
+    assert_eq!(world.gets(third, &Request::LoginPassword(Secret("alice"))), ["in: alice"]);
+    assert_eq!(world.gets(third, &Request::Ping(Some("alice"))), [""; 0]);
+    assert_eq!(world.gets(third, &Request::ListUsers), ["{alice=0}"]);
+    assert_eq!(world.gets(third, &Request::Ping(None)), [""; 0]);
+    assert_eq!(world.engine.metrics().wrong_passwords, 1);
+}
+
+#[test]
+fn messages_are_kept_counted_read_and_deleted() {
+    let mut world = World::new();
+    let [alice, bob] = ["alice", "bob"].map(|name| world.mail_user(name));
+    for content in ["one", "two", ""] {
+        world.sends_mail(alice, "Bob", content);
+    }
+    world.sends_mail(bob, "alice", "three");
+    world.sends_mail(alice, "alice", "to myself");
+    let all = "[alice>bob:one*, alice>bob:two*, alice>bob:*, bob>alice:three*]";
+    assert_eq!(world.gets(alice, &Request::ListMessages("bob")), [all]);
+    assert_eq!(world.gets(bob, &Request::ListMessages("ALICE")), [all]);
+    assert_eq!(world.gets(alice, &Request::ListMessages("alice")), ["[alice>alice:to myself*]"]);
+    assert_eq!(world.gets(bob, &Request::ListUsers), ["{alice=3, bob=0}"]);
+    assert_eq!(world.gets(alice, &Request::ListUsers), ["{alice=1, bob=1}"]);
+    assert_eq!(world.gets(bob, &Request::MarkRead("alice")), [""; 0]);
+    assert_eq!(world.gets(bob, &Request::ListUsers), ["{alice=0, bob=0}"]);
+    let ids = ids(&mut world, alice, "bob");
+    let history = |before, count| Request::History { other: "bob", before, count };
+    assert_eq!(world.gets(alice, &history(None, 2)), ["[alice>bob:, bob>alice:three*]"]);
+    assert_eq!(world.gets(alice, &history(Some(&ids[2]), 1)), ["[alice>bob:two]"]);
+    assert_eq!(world.gets(alice, &history(Some("nonsense"), 1)), ["[]"]);
+    // By the sender, for both; by the recipient, for itself.
+    assert_eq!(world.gets(alice, &Request::DeleteMessage(&ids[0])), [""; 0]);
+    assert_eq!(world.gets(bob, &Request::DeleteMessage(&ids[1])), [""; 0]);
+    assert_eq!(world.gets(bob, &Request::DeleteMessage("nonsense")), [""; 0]);
+    assert_eq!(
+        world.gets(alice, &Request::ListMessages("bob")),
+        ["[alice>bob:two, alice>bob:, bob>alice:three*]"]
+    );
+    assert_eq!(world.gets(bob, &Request::ListMessages("alice")), ["[alice>bob:, bob>alice:three*]"]);
+    let carol = world.mail_user("carol");
+    assert_eq!(world.gets(carol, &Request::DeleteMessage(&ids[2])), [""; 0], "not hers");
+    assert_eq!(world.gets(bob, &Request::ListMessages("alice")), ["[alice>bob:, bob>alice:three*]"]);
+    assert_eq!(world.gets(carol, &Request::ListMessages("alice")), ["[]"]);
+}
+
+#[test]
+fn an_account_that_is_deleted_takes_its_messages_along() {
+    let mut world = World::new();
+    let [alice, bob, carol] = ["alice", "bob", "carol"].map(|name| world.mail_user(name));
+    let alice_too = world.mail_user("alice");
+    world.sends_mail(alice, "bob", "one");
+    world.sends_mail(bob, "alice", "two");
+    world.sends_mail(carol, "bob", "three");
+    let kept = ids(&mut world, alice, "bob");
+    // Deleted from her own view, and gone all the same.
+    assert_eq!(world.gets(alice, &Request::DeleteMessage(&kept[1])), [""; 0]);
+    assert_eq!(world.gets(alice, &Request::DeleteAccount), [""; 0]);
+    assert_eq!(world.gets(alice, &Request::ListUsers), ["error: not logged in"]);
+    assert_eq!(world.gets(alice_too, &Request::ListUsers), ["error: not logged in"]);
+    assert_eq!(world.gets(bob, &Request::ListUsers), ["{bob=0, carol=1}"]);
+    assert_eq!(world.gets(bob, &Request::ListMessages("alice")), ["[]"]);
+    // Somebody else may have the name, and finds nothing under it.
+    let new = world.connects(Dialect::Typed);
+    assert_eq!(world.gets(new, &Request::LoginName("alice")), ["new"]);
+    assert_eq!(world.gets(new, &Request::LoginPassword(Secret("other"))), ["in: bob carol alice"]);
+    assert_eq!(world.gets(new, &Request::ListMessages("bob")), ["[]"]);
+}
+
+#[test]
+fn what_was_sent_without_an_account_belongs_to_no_later_account_of_that_name() {
+    let mut world = World::new();
+    let alice = world.mail_user("alice");
+    let stranger = world.line("zoe");
+    world.types(stranger, "DM alice secret");
+    assert_eq!(world.hears(stranger), "");
+    assert_eq!(world.gets(alice, &Request::ListUsers), ["{alice=0, zoe=1}"], "who wrote is listed");
+    // As long as somebody has the name without an account, nobody can make one of it.
+    let thief = world.connects(Dialect::Typed);
+    assert_eq!(world.gets(thief, &Request::LoginName("zoe")), ["known"]);
+    assert_eq!(world.gets(thief, &Request::LoginPassword(Secret("zoe"))), ["failed"]);
+    world.vanishes(stranger);
+    assert_eq!(world.gets(thief, &Request::LoginPassword(Secret("zoe"))), ["in: alice zoe"]);
+    assert_eq!(world.gets(thief, &Request::ListMessages("alice")), ["[]"]);
+    assert_eq!(world.gets(alice, &Request::ListMessages("zoe")), ["[zoe>alice:secret*]"]);
+}
+
+#[test]
+fn direct_messages_are_live_and_kept_across_dialects() {
+    let mut world = World::new();
+    let mail = world.mail_user("alice");
+    world.mail_user("bob");
+    let bob = world.connects(Dialect::Line);
+    world.types(bob, "LOGIN bob bob");
+    assert_eq!(world.hears(bob), "OK\n");
+    world.sends_mail(mail, "bob", "hi\nthere");
+    assert_eq!(world.hears(bob), "DM alice hi\u{fffd}there\n");
+    assert_eq!(world.gets(mail, &Request::Subscribe(true)), [""; 0]);
+    world.types(bob, "DM alice hello");
+    assert_eq!(world.hears(bob), "");
+    assert_eq!(world.replies(mail), ["bob>alice:hello"]);
+    assert_eq!(world.gets(mail, &Request::ListMessages("bob")), ["[alice>bob:hi\nthere*, bob>alice:hello*]"]);
+    // Without an account: live, as long as somebody is there.
+    let gob = world.gob("carol");
+    world.sends_mail(mail, "carol", "hey");
+    world.settles();
+    assert_eq!(shown(&world.took_bytes(gob)), ["alice (private): hey"]);
+    assert_eq!(
+        world.gets(mail, &Request::Send { recipient: "nobody", content: "x" }),
+        ["error: there is no nobody here"]
+    );
+    let long = "x".repeat(TEXT_BYTES_MAX + 1);
+    assert_eq!(
+        world.gets(mail, &Request::Send { recipient: "bob", content: &long }),
+        ["error: the text is too long"]
+    );
+}
+
+#[test]
+fn a_message_with_a_key_is_sent_once() {
+    let mut world = World::new();
+    let [alice, bob] = ["alice", "bob"].map(|name| world.mail_user(name));
+    let kept = |content, key| Request::SendKept { recipient: "bob", content, key };
+    world.asks(alice, &kept("one", "k"));
+    world.settles();
+    let first = world.took_bytes(alice);
+    world.asks(alice, &kept("one", "k"));
+    world.settles();
+    assert_eq!(world.took_bytes(alice), first, "the same id");
+    assert_eq!(world.gets(alice, &kept("two", "l")), ["kept l 36"]);
+    // Another account's key is another key.
+    let send = Request::SendKept { recipient: "alice", content: "three", key: "k" };
+    assert_eq!(world.gets(bob, &send), ["kept k 36"]);
+    assert_eq!(
+        world.gets(bob, &Request::ListMessages("alice")),
+        ["[alice>bob:one*, alice>bob:two*, bob>alice:three*]"]
+    );
+    assert_eq!(
+        world.gets(alice, &Request::SendKept { recipient: "nobody", content: "x", key: "m" }),
+        ["error: there is no nobody here"]
+    );
+    let key = "k".repeat(129);
+    assert_eq!(world.gets(alice, &kept("x", &key)), ["error: the text is too long"]);
+}
+
+#[test]
+fn names_with_accounts_need_their_password_in_each_dialect() {
+    let mut world = World::new();
+    let mail = world.mail_user("alice");
+    let line = world.connects(Dialect::Line);
+    world.types(line, "LOGIN alice");
+    assert_eq!(world.hears(line), "ERR password-required\n");
+    world.types(line, "LOGIN alice wrong");
+    assert_eq!(world.hears(line), "ERR wrong-password\n");
+    world.types(line, "LOGIN Alice alice");
+    assert_eq!(world.hears(line), "OK\n");
+    let slash = world.connects(Dialect::Slash);
+    world.types(slash, "alice");
+    assert!(world.hears(slash).ends_with("Registration failed: Nickname already taken\n"));
+    world.vanishes(line);
+    let slash = world.connects(Dialect::Slash);
+    world.types(slash, "alice");
+    assert!(world.hears(slash).ends_with("nickname: Password: "));
+    world.types(slash, "alice");
+    assert!(world.hears(slash).starts_with("Welcome alice! You are in #lobby\n"));
+    world.types(slash, "/nick carol");
+    world.types(slash, "/nick alice");
+    assert!(
+        world.hears(slash).ends_with("ERROR: Nickname already taken\n"),
+        "a name is proved at the login only"
+    );
+    let slash = world.connects(Dialect::Slash);
+    world.types(slash, "alice");
+    world.types(slash, "wrong");
+    assert!(world.hears(slash).ends_with("Password: Registration failed: Wrong password\n"));
+    assert!(world.ended(slash).is_some());
+    let gob = world.gob("alice");
+    assert_eq!(shown(&world.took_bytes(gob)), ["server: your name here is alice~2"]);
+    assert_eq!(world.gets(mail, &Request::ListUsers), ["{alice=0}"]);
+}
+
+#[test]
+fn what_follows_a_password_waits_until_it_is_compared() {
+    let mut world = World::new();
+    world.mail_user("alice");
+    world.compares_at_once = false;
+    let line = world.connects(Dialect::Line);
+    world.types(line, "LOGIN alice alice");
+    world.types(line, "WHO");
+    world.types(line, "PING");
+    assert_eq!(world.hears(line), "");
+    world.compares_passwords();
+    assert_eq!(world.hears(line), "OK\nUSER alice\nPONG\n");
+    // What came before the end is carried out, however long that takes.
+    world.vanishes(line);
+    let line = world.connects(Dialect::Line);
+    world.types(line, "LOGIN alice alice");
+    assert!(!world.engine.wants_input(world.id(line)), "the end is not read before");
+    world.compares_passwords();
+    assert_eq!(world.hears(line), "OK\n");
+    assert!(world.engine.wants_input(world.id(line)));
+    // Who is gone by then is not logged in.
+    let other = world.connects(Dialect::Typed);
+    world.asks(other, &Request::LoginName("bob"));
+    world.asks(other, &Request::LoginPassword(Secret("bob")));
+    world.vanishes(other);
+    world.compares_passwords();
+    world.settles();
+    let bob = world.line("bob");
+    assert_eq!(world.hears(bob), "");
+}
+
+#[test]
+fn of_two_who_make_the_same_account_one_does() {
+    let mut world = World::new();
+    world.compares_at_once = false;
+    let both = [(); 2].map(|()| world.connects(Dialect::Typed));
+    for (client, password) in both.into_iter().zip(["one", "two"]) {
+        world.asks(client, &Request::LoginName("alice"));
+        world.asks(client, &Request::LoginPassword(Secret(password)));
+    }
+    world.compares_passwords();
+    assert_eq!(
+        both.map(|client| world.replies(client).pop()),
+        [Some("in: alice".into()), Some("failed".into())]
+    );
+}
+
+#[test]
+fn five_wrong_passwords_are_too_many() {
+    let mut world = World::with(Settings { login_timeout: 0, ..settings() });
+    world.mail_user("alice");
+    let thief = world.connects(Dialect::Typed);
+    world.asks(thief, &Request::LoginName("alice"));
+    world.replies(thief);
+    for _ in 0..5 {
+        assert_eq!(world.gets(thief, &Request::LoginPassword(Secret("wrong"))), ["failed"]);
+    }
+    let refused = ["error: too many wrong passwords; try again later"];
+    assert_eq!(world.gets(thief, &Request::LoginPassword(Secret("alice"))), refused);
+    world.seconds_pass(61);
+    assert_eq!(world.gets(thief, &Request::LoginPassword(Secret("alice"))), ["in: alice"]);
+}
+
+#[test]
+fn an_imported_hash_is_accepted_and_upgraded() {
+    let mut world = World::with(Settings { journal: true, ..settings() });
+    let imported = parlance::chat::PasswordHash::new("$2b$alice").expect("bcrypt by its prefix");
+    let change = Change::AccountCreated { name: "alice".into(), password: imported };
+    world.engine.restore(&Op { id: OpId::new(UnixMillis(1), 0, 0), change });
+    let alice = world.mail_user("alice");
+    let changed = world.engine.next_op().map(|op| op.change);
+    assert_eq!(changed, Some(Change::PasswordChanged { name: "alice".into(), password: hash("alice") }));
+    assert_eq!(world.gets(alice, &Request::ListUsers), ["{alice=0}"]);
+}
+
+#[test]
+fn a_bare_name_resumes_a_login_of_the_same_address_where_that_is_allowed() {
+    for allowed in [false, true] {
+        let mut world = World::with(Settings { ping_identity: allowed, ..settings() });
+        let first = world.mail_user("alice");
+        world.vanishes(first);
+        let pinged = |world: &mut World, ip: [u8; 4]| {
+            let client = world.connects_from(ip.into(), Dialect::Typed);
+            world.asks(client, &Request::Ping(Some("alice")));
+            world.gets(client, &Request::ListUsers) == ["{alice=0}"]
+        };
+        assert_eq!(pinged(&mut world, [127, 0, 0, 1]), allowed);
+        assert!(!pinged(&mut world, [127, 0, 0, 2]));
+        world.seconds_pass(601);
+        assert!(!pinged(&mut world, [127, 0, 0, 1]), "ten minutes later");
+    }
+}
+
+#[test]
+fn a_mailbox_has_a_bound_and_nothing_is_lost_silently() {
+    let mut world = World::new();
+    world.checks = false;
+    let [alice, bob] = ["alice", "bob"].map(|name| world.mail_user(name));
+    let text = "x".repeat(TEXT_BYTES_MAX);
+    let mut sent = 0;
+    let refused = loop {
+        let replies = world.gets(alice, &Request::Send { recipient: "bob", content: &text });
+        if !replies.is_empty() {
+            break replies;
+        }
+        sent += 1;
+        assert!(sent <= MAILBOX_BYTES_MAX / TEXT_BYTES_MAX);
+    };
+    assert_eq!(refused, ["error: the mailbox is full"]);
+    assert_eq!(world.gets(bob, &Request::ListUsers), [format!("{{alice={sent}, bob=0}}")]);
+    // Of so many, as many are listed as a reply holds: the newest.
+    let listed = ids(&mut world, bob, "alice");
+    assert!(listed.len() > 100 && listed.len() < sent && listed.is_sorted());
+    world.gets(bob, &Request::DeleteMessage(&listed[0]));
+    assert_eq!(
+        world.gets(alice, &Request::Send { recipient: "bob", content: "y" }),
+        ["error: the mailbox is full"],
+        "the sender's own is still full"
+    );
+    world.check();
+}
+
+/// What a plain program would keep.
+#[derive(Default)]
+struct Model {
+    /// Who has an account, oldest first.
+    accounts: Vec<usize>,
+    /// From whom, to whom, what, unread, and whether each of them sees it.
+    letters: Vec<(usize, usize, String, bool, bool, bool)>,
+}
+
+impl Model {
+    fn conversation(&self, reader: usize, with: usize) -> String {
+        let seen = self.letters.iter().filter(|(from, to, _, _, sender_sees, recipient_sees)| {
+            ((*from, *to) == (reader, with) && *sender_sees)
+                || ((*from, *to) == (with, reader) && *recipient_sees)
+        });
+        let shown = seen.map(|(from, to, text, unread, ..)| {
+            format!("{}>{}:{text}{}", NAMES[*from], NAMES[*to], if *unread { "*" } else { "" })
+        });
+        format!("[{}]", shown.collect::<Vec<_>>().join(", "))
+    }
+
+    fn users(&self, reader: usize) -> String {
+        let shown = self.accounts.iter().map(|&account| {
+            let unread = self.letters.iter().filter(|(from, to, _, unread, _, recipient_sees)| {
+                (*from, *to) == (account, reader) && *unread && *recipient_sees
+            });
+            format!("{}={}", NAMES[account], unread.count())
+        });
+        format!("{{{}}}", shown.collect::<Vec<_>>().join(", "))
+    }
+}
+
+const NAMES: [&str; 4] = ["alice", "bob", "carol", "dave"];
+
+/// Random people send, read, delete and begin anew; what they see is what a plain program would show them, and an engine
+/// that is given the ops alone shows the same.
+#[test]
+fn mailboxes_are_what_a_plain_model_says() {
+    for seed in [1, 2, 3, 5, 8, 13] {
+        let mut dice = Dice(seed);
+        let mut world = World::with(Settings { journal: true, ..settings() });
+        let mut clients: HashMap<usize, Client> = HashMap::new();
+        let mut model = Model::default();
+        for step in 0..600 {
+            let who = dice.below(NAMES.len());
+            let client = *clients.entry(who).or_insert_with(|| {
+                model.accounts.push(who);
+                world.mail_user(NAMES[who])
+            });
+            let other = dice.below(NAMES.len());
+            let known = model.accounts.contains(&other);
+            match dice.below(12) {
+                0..5 => {
+                    let content = step.to_string();
+                    let replies =
+                        world.gets(client, &Request::Send { recipient: NAMES[other], content: &content });
+                    assert_eq!(replies.is_empty(), known, "{replies:?}");
+                    if known {
+                        model.letters.push((who, other, content, true, true, true));
+                    }
+                }
+                5 | 6 => {
+                    assert_eq!(world.gets(client, &Request::MarkRead(NAMES[other])), [""; 0]);
+                    for (from, to, _, unread, _, recipient_sees) in &mut model.letters {
+                        *unread &= (*from, *to) != (other, who) || !*recipient_sees;
+                    }
+                }
+                7 | 8 => {
+                    let ids = ids(&mut world, client, NAMES[other]);
+                    if ids.is_empty() {
+                        continue;
+                    }
+                    let nth = dice.below(ids.len());
+                    assert_eq!(world.gets(client, &Request::DeleteMessage(&ids[nth])), [""; 0]);
+                    let seen =
+                        model.letters.iter_mut().filter(|(from, to, _, _, sender_sees, recipient_sees)| {
+                            ((*from, *to) == (who, other) && *sender_sees)
+                                || ((*from, *to) == (other, who) && *recipient_sees)
+                        });
+                    let (from, _, _, _, sender_sees, recipient_sees) =
+                        seen.into_iter().nth(nth).expect("as many");
+                    *recipient_sees = false;
+                    *sender_sees &= *from != who;
+                }
+                9 if dice.below(6) == 0 => {
+                    assert_eq!(world.gets(client, &Request::DeleteAccount), [""; 0]);
+                    clients.remove(&who);
+                    model.accounts.retain(|&account| account != who);
+                    model.letters.retain(|&(from, to, ..)| from != who && to != who);
+                }
+                _ => {
+                    let list = Request::ListMessages(NAMES[other]);
+                    assert_eq!(world.gets(client, &list), [model.conversation(who, other)], "seed {seed}");
+                    assert_eq!(world.gets(client, &Request::ListUsers), [model.users(who)], "seed {seed}");
+                }
+            }
+        }
+        // The ops say all of it.
+        let mut replayed = World::with(settings());
+        while let Some(op) = world.engine.next_op() {
+            replayed.engine.restore(&op);
+        }
+        replayed.engine.check_invariants();
+        for &reader in &model.accounts {
+            let client = replayed.mail_user(NAMES[reader]);
+            assert_eq!(replayed.gets(client, &Request::ListUsers), [model.users(reader)]);
+            for (with, name) in NAMES.into_iter().enumerate() {
+                let list = Request::ListMessages(name);
+                assert_eq!(replayed.gets(client, &list), [model.conversation(reader, with)]);
+            }
+        }
+    }
+}
+
+#[test]
+fn ids_go_on_rising_after_what_was_restored() {
+    let mut engine = Engine::new(Settings { journal: true, ..settings() }, Random::guessable(1));
+    let late = OpId::new(UnixMillis(u64::from(u32::MAX) << 8), 5, 0);
+    engine.restore(&Op { id: late, change: Change::RoomClosed { room: "x".into() } });
+    let mut world = World::with(Settings { journal: true, ..settings() });
+    world.engine = engine;
+    world.mail_user("alice");
+    assert!(world.engine.next_op().expect("an account").id > late);
+}

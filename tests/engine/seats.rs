@@ -1,0 +1,348 @@
+//! Seats: people who are spoken to in datagrams.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use parlance::chat::{Change, Token};
+use parlance::engine::{CloseReason, Settings};
+use parlance::limits::UCRP_UNHEARD_BYTES_MAX;
+use parlance::wire::Dialect;
+use parlance::wire::tcrp::{Content, Decoded, Operation, Refusal, Reply, encode_request};
+use parlance::wire::ucrp::{Datagram, Delivery, Message};
+
+use crate::world::{Client, HERE, World, settings};
+
+const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+
+/// What somebody who shook hands knows.
+#[derive(Clone)]
+pub(crate) struct Seat {
+    room: String,
+    token: Token,
+    address: SocketAddr,
+}
+
+fn address(port: u16) -> SocketAddr {
+    SocketAddr::new(HERE, port)
+}
+
+/// Shakes hands, and reads the answer.
+fn asks(
+    world: &mut World,
+    ip: IpAddr,
+    operation: Operation,
+    room: &str,
+    name: &str,
+) -> Result<Token, Refusal> {
+    let client = world.connects_from(ip, Dialect::Tcrp);
+    let mut request = Vec::new();
+    encode_request(room, operation, name, None, &mut request).expect("short");
+    world.sends(client, &request);
+    world.settles();
+    answer(world, client)
+}
+
+fn answer(world: &mut World, client: Client) -> Result<Token, Refusal> {
+    let bytes = world.took_bytes(client);
+    let Decoded::Whole { frame: compliance, consumed } = Reply::decode(&bytes) else { panic!("{bytes:?}") };
+    let Decoded::Whole { frame: complete, .. } = Reply::decode(&bytes[consumed..]) else {
+        panic!("{bytes:?}")
+    };
+    match (compliance.content, complete.content) {
+        (Content::Accepted, Content::Complete(Some(token))) => Ok(token),
+        (Content::Refused(Some(refusal)), Content::Complete(None)) => Err(refusal),
+        other => panic!("{other:?}"),
+    }
+}
+
+impl World {
+    pub(crate) fn seated(&mut self, operation: Operation, room: &str, name: &str, port: u16) -> Seat {
+        let token = asks(self, HERE, operation, room, name).expect("a seat");
+        let seat = Seat { room: room.to_owned(), token, address: address(port) };
+        self.seat_sends(&seat, Message::Register);
+        seat
+    }
+
+    fn host(&mut self, room: &str, name: &str, port: u16) -> Seat {
+        self.seated(Operation::Create, room, name, port)
+    }
+
+    fn guest(&mut self, room: &str, name: &str, port: u16) -> Seat {
+        self.seated(Operation::Join, room, name, port)
+    }
+
+    pub(crate) fn seat_sends(&mut self, seat: &Seat, message: Message<'_>) {
+        self.seat_sends_from(seat, seat.address, message);
+    }
+
+    fn seat_sends_from(&mut self, seat: &Seat, from: SocketAddr, message: Message<'_>) {
+        let mut bytes = Vec::new();
+        let token = seat.token.reveal();
+        Datagram { room: &seat.room, token: &token, message }.encode(&mut bytes).expect("short");
+        self.datagram(from, &bytes);
+    }
+
+    /// What came to a port.
+    fn seat_hears(&mut self, port: u16) -> Vec<String> {
+        self.settles();
+        let (its, others): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.datagrams).into_iter().partition(|(to, _)| *to == address(port));
+        self.datagrams = others;
+        let shown = |bytes: &[u8]| match Delivery::decode(bytes).expect("a server's datagram") {
+            Delivery::Relay { sender, text } => format!("{sender}: {text}"),
+            Delivery::RoomClosed => "closed".to_owned(),
+        };
+        its.iter().map(|(_, bytes)| shown(bytes)).collect()
+    }
+
+    fn refused(&self, cause: &str) -> u64 {
+        self.engine.metrics().refused_for(cause)
+    }
+}
+
+const NOTHING: [&str; 0] = [];
+
+#[test]
+fn a_room_of_seats_talks_and_closes_with_its_host() {
+    let mut world = World::new();
+    let alice = world.host("den", "alice", 1);
+    let bob = world.guest("den", "bob", 2);
+    let slash = world.slash("carol");
+    world.types(slash, "/join den");
+    world.hears(slash);
+    world.seat_sends(&alice, Message::Chat("hi"));
+    assert_eq!(world.seat_hears(2), ["alice: hi"]);
+    assert_eq!(world.seat_hears(1), NOTHING, "no echo");
+    assert_eq!(world.hears(slash), "[12:34:56] alice: hi\n");
+    world.types(slash, "hello");
+    assert_eq!(world.seat_hears(1), ["carol: hello"]);
+    assert_eq!(world.seat_hears(2), ["carol: hello"]);
+    world.seat_sends(&alice, Message::Chat("bye"));
+    world.seat_sends(&alice, Message::Leave);
+    assert_eq!(world.seat_hears(2), ["alice: bye", "closed"], "what was said before is still sent");
+    assert_eq!(world.seat_hears(1), NOTHING);
+    let heard = world.hears(slash);
+    assert!(heard.ends_with("*** den was closed by its host\nYou returned to #lobby\n"), "{heard}");
+    assert_eq!((world.engine.seat_count(), world.engine.connection_count()), (0, 1));
+    world.seat_sends(&bob, Message::Chat("anybody?"));
+    assert_eq!(world.refused("ucrp-unknown-token"), 1);
+    // The names are free, and so is the room.
+    world.host("den", "bob", 3);
+    assert_eq!(world.engine.metrics().closed_for(CloseReason::RoomClosed), 1);
+}
+
+#[test]
+fn a_member_leaves_alone_and_its_name_is_free() {
+    let mut world = World::new();
+    let alice = world.host("den", "alice", 1);
+    let bob = world.guest("den", "bob", 2);
+    world.seat_sends(&bob, Message::Leave);
+    world.seat_sends(&alice, Message::Chat("still here?"));
+    assert_eq!(world.seat_hears(1), NOTHING);
+    assert_eq!(world.seat_hears(2), NOTHING);
+    world.guest("den", "Bob", 3);
+    world.seat_sends(&alice, Message::Chat("welcome back"));
+    assert_eq!(world.seat_hears(3), ["alice: welcome back"]);
+}
+
+#[test]
+fn every_refusal_has_its_word() {
+    let mut world = World::new();
+    world.line("dave");
+    world.host("den", "alice", 1);
+    for (operation, room, name, word) in [
+        (Operation::Create, "den", "bob", Refusal::RoomExists),
+        (Operation::Create, "lobby", "bob", Refusal::RoomExists),
+        (Operation::Join, "nowhere", "bob", Refusal::NoSuchRoom),
+        (Operation::Join, "den", "DAVE", Refusal::NameTaken),
+        (Operation::Join, "den", "server", Refusal::NameTaken),
+        (Operation::Join, "den", "b ob", Refusal::BadName),
+        (Operation::Join, "den", "", Refusal::BadName),
+        (Operation::Create, "", "bob", Refusal::BadRoom),
+        (Operation::Create, "a\nb", "bob", Refusal::BadRoom),
+        (Operation::Create, "a", &"x".repeat(33), Refusal::TooLong),
+    ] {
+        assert_eq!(asks(&mut world, HERE, operation, room, name), Err(word), "{room} {name}");
+    }
+    assert_eq!(world.engine.seat_count(), 1);
+    assert_eq!(world.engine.connection_count(), 1, "each connection was closed");
+}
+
+#[test]
+fn who_joins_again_gets_its_token_at_its_own_address_only() {
+    let mut world = World::new();
+    let alice = world.host("den", "alice", 1);
+    assert_eq!(asks(&mut world, HERE, Operation::Join, "den", "ALICE"), Ok(alice.token));
+    assert_eq!(asks(&mut world, ELSEWHERE, Operation::Join, "den", "alice"), Err(Refusal::NameTaken));
+    assert_eq!(world.engine.seat_count(), 1);
+}
+
+#[test]
+fn one_person_has_seats_in_several_rooms() {
+    let mut world = World::new();
+    world.host("den", "alice", 1);
+    let second = world.host("attic", "alice", 2);
+    assert_eq!(asks(&mut world, ELSEWHERE, Operation::Create, "cellar", "alice"), Err(Refusal::NameTaken));
+    let line = world.connects(Dialect::Line);
+    world.types(line, "LOGIN alice");
+    assert_eq!(world.hears(line), "ERR username-taken\n");
+    // The first room closes; the other is still hers.
+    let first = asks(&mut world, HERE, Operation::Join, "den", "alice").expect("her own");
+    world.seat_sends(&Seat { room: "den".into(), token: first, address: address(1) }, Message::Leave);
+    let bob = world.guest("attic", "bob", 3);
+    world.seat_sends(&bob, Message::Chat("hi"));
+    assert_eq!(world.seat_hears(2), ["bob: hi"]);
+    world.seat_sends(&bob, Message::Chat("/msg alice psst"));
+    assert_eq!(world.seat_hears(2), ["bob (private): psst"]);
+    world.seat_sends(&second, Message::Leave);
+    world.types(line, "LOGIN alice");
+    assert_eq!(world.hears(line), "OK\n");
+}
+
+#[test]
+fn a_datagram_counts_with_the_room_and_the_address_of_its_token() {
+    let mut world = World::new();
+    let alice = world.host("den", "alice", 1);
+    let bob = world.guest("den", "bob", 2);
+    let stranger = SocketAddr::new(ELSEWHERE, 2);
+    world.seat_sends_from(&bob, stranger, Message::Chat("forged"));
+    world.seat_sends_from(&bob, stranger, Message::Register);
+    world.seat_sends_from(&bob, stranger, Message::Leave);
+    let other_room = Seat { room: "attic".into(), ..bob.clone() };
+    world.seat_sends(&other_room, Message::Chat("forged"));
+    world.seat_sends(&other_room, Message::Leave);
+    let guessed = Seat { token: Token::from_random([1; 16]), ..bob.clone() };
+    world.seat_sends(&guessed, Message::Leave);
+    world.datagram(address(2), b"\xff");
+    world.datagram(address(2), b"");
+    assert_eq!(world.seat_hears(1), NOTHING);
+    assert_eq!(world.refused("ucrp-other-address"), 3);
+    assert_eq!(world.refused("ucrp-other-room"), 2);
+    assert_eq!(world.refused("ucrp-unknown-token"), 1);
+    assert_eq!(world.refused("ucrp-past-end"), 2);
+    // From another port of the same address, it counts, and moves the registration.
+    world.seat_sends_from(&bob, address(5), Message::Chat("moved"));
+    assert_eq!(world.seat_hears(1), ["bob: moved"]);
+    world.seat_sends(&alice, Message::Chat("hi"));
+    assert_eq!(world.seat_hears(5), ["alice: hi"]);
+    assert!(world.datagrams.is_empty(), "nothing was answered");
+}
+
+#[test]
+fn nothing_is_sent_to_who_was_not_heard() {
+    let mut world = World::new();
+    let alice = world.host("den", "alice", 1);
+    let token = asks(&mut world, HERE, Operation::Join, "den", "bob").expect("a seat");
+    for _ in 0..100 {
+        world.seat_sends(&alice, Message::Chat(&"x".repeat(4000)));
+    }
+    world.settles();
+    assert_eq!(world.engine.held_bytes(), 0, "nothing is kept for it");
+    let bob = Seat { room: "den".into(), token, address: address(2) };
+    world.seat_sends(&bob, Message::Register);
+    assert_eq!(world.seat_hears(2), NOTHING);
+    world.seat_sends(&alice, Message::Chat("hi"));
+    assert_eq!(world.seat_hears(2), ["alice: hi"]);
+}
+
+#[test]
+fn an_address_other_than_the_handshakes_is_sent_little_until_it_is_heard_again() {
+    let mut world = World::with(Settings { seats_keep_address: false, ..settings() });
+    let alice = world.host("den", "alice", 1);
+    let bob = world.guest("den", "bob", 2);
+    let victim = SocketAddr::new(ELSEWHERE, 9);
+    world.seat_sends_from(&bob, victim, Message::Register);
+    let text = "x".repeat(4000);
+    for _ in 0..2 * UCRP_UNHEARD_BYTES_MAX / 4000 {
+        world.seat_sends(&alice, Message::Chat(&text));
+        world.settles();
+    }
+    let sent: usize = world.datagrams.drain(..).map(|(_, bytes)| bytes.len()).sum();
+    assert!(sent as u64 <= UCRP_UNHEARD_BYTES_MAX + 4096, "{sent}");
+    world.seat_sends_from(&bob, victim, Message::Register);
+    world.seat_sends(&alice, Message::Chat("hi"));
+    world.settles();
+    assert_eq!(world.datagrams.len(), 1);
+}
+
+#[test]
+fn a_full_socket_keeps_what_its_log_holds_and_drops_the_oldest() {
+    let mut world = World::new();
+    let alice = world.host("den", "alice", 1);
+    world.guest("den", "bob", 2);
+    world.engine.datagrams_full();
+    let texts: Vec<_> = (0..100).map(|index| format!("{index} {}", "x".repeat(3000))).collect();
+    for text in &texts {
+        // A turn each, so that none is dropped at once because the room is busy.
+        world.seat_sends(&alice, Message::Chat(text));
+        world.settles();
+    }
+    assert!(world.datagrams.is_empty());
+    world.engine.datagrams_writable();
+    let heard = world.seat_hears(2);
+    let dropped = world.engine.metrics().datagrams_dropped + world.refused("ucrp-room-busy");
+    assert!(dropped > 0 && !heard.is_empty(), "{dropped} dropped, {} heard", heard.len());
+    assert_eq!(heard.len() as u64 + dropped, 100, "each is heard or counted");
+    let last: Vec<_> = texts[100 - heard.len()..].iter().map(|text| format!("alice: {text}")).collect();
+    assert_eq!(heard, last, "the newest are kept, in order");
+}
+
+#[test]
+fn who_is_silent_for_a_day_leaves_and_a_hosts_room_closes() {
+    let mut world = World::new();
+    let alice = world.host("den", "alice", 1);
+    world.guest("den", "bob", 2);
+    world.seconds_pass(80_000);
+    world.seat_sends(&alice, Message::Register);
+    world.seconds_pass(7000);
+    world.turn();
+    world.settles();
+    assert_eq!(world.engine.seat_count(), 1, "bob left");
+    world.guest("den", "carol", 3);
+    world.seconds_pass(80_000);
+    world.settles();
+    assert_eq!(world.seat_hears(3), ["closed"]);
+    assert_eq!(world.engine.seat_count(), 0);
+    assert_eq!(world.engine.metrics().closed_for(CloseReason::IdleTimeout), 2);
+}
+
+#[test]
+fn rooms_and_seats_are_ops() {
+    let mut world = World::with(Settings { journal: true, ..settings() });
+    let alice = world.host("den", "alice", 1);
+    let bob = world.guest("den", "bob", 2);
+    world.guest("den", "carol", 3);
+    world.seat_sends(&bob, Message::Chat("hi"));
+    world.seat_sends(&bob, Message::Leave);
+    world.seat_sends(&alice, Message::Leave);
+    world.settles();
+    let mut changes = Vec::new();
+    let mut ids = Vec::new();
+    while let Some(op) = world.engine.next_op() {
+        ids.push(op.id);
+        changes.push(match op.change {
+            Change::RoomMade { room, host } => format!("{room} made by {}", host.name),
+            Change::SeatTaken { room, seat } => format!("{} in {room}", seat.name),
+            Change::Said { room, sender, text } => format!("{sender} in {room}: {text}"),
+            Change::SeatLeft { token } => format!("left: {}", token == bob.token),
+            Change::RoomClosed { room } => format!("{room} closed"),
+            other => format!("{other:?}"),
+        });
+    }
+    let expected =
+        ["den made by alice", "bob in den", "carol in den", "bob in den: hi", "left: true", "den closed"];
+    assert_eq!(changes, expected);
+    assert!(ids.is_sorted());
+}
+
+#[test]
+fn a_host_that_is_told_of_the_servers_end_keeps_its_room() {
+    let mut world = World::with(Settings { journal: true, ..settings() });
+    world.host("den", "alice", 1);
+    world.guest("den", "bob", 2);
+    while world.engine.next_op().is_some() {}
+    world.engine.shutdown(world.now);
+    world.settles();
+    assert!(world.engine.is_empty());
+    assert_eq!(world.engine.next_op(), None);
+    assert_eq!(world.seat_hears(2), ["server: server shutting down"]);
+}
