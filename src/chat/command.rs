@@ -50,10 +50,12 @@ pub enum Command<'a> {
     Register,
     /// Say something in the room. An empty text is ignored.
     Say(&'a str),
-    /// Take a name, and say something in the room: from dialects that write the name on each message.
+    /// Take a name, and say something: from dialects that write the name on each message.
     SayAs {
         /// The name.
         name: &'a str,
+        /// To whom alone; nobody, where it is said in the room.
+        to: Option<&'a str>,
         /// The text.
         text: &'a str,
     },

@@ -2,10 +2,19 @@
 
 use super::Engine;
 use super::ledger::AccountId;
-use crate::chat::{Change, ConnId, Event, Mail, Name, OP_ID_BYTES, OpId, Problem, Usage};
+use crate::chat::{Change, ConnId, Event, Folded, Mail, Name, OP_ID_BYTES, OpId, Problem, Usage};
 use crate::limits::{MAIL_KEY_BYTES_MAX, TEXT_BYTES_MAX};
+use crate::wire::Transport;
 
 impl Engine {
+    /// Who of those that hold a name is told something: of several seats the first that can be.
+    fn listener(&self, folded: &Folded) -> Option<ConnId> {
+        let hears = |id: &ConnId| {
+            self.conn(*id).dialect.transport() != Transport::Datagram || self.address_of(*id).is_some()
+        };
+        self.roster.all_holders(folded).find(hears).or_else(|| self.roster.holder(folded))
+    }
+
     /// A direct message from a dialect that shows it at once.
     pub(super) fn direct(&mut self, id: ConnId, to: &str, text: &str) {
         if to.is_empty() || text.is_empty() {
@@ -41,7 +50,7 @@ impl Engine {
         let unknown = Problem::UserNotFound(to);
         let Some(sender) = self.conn(id).name else { return Err(Problem::MustLogin) };
         let Ok((to_name, folded)) = Name::parse(to) else { return Err(unknown) };
-        let (account, holder) = (self.ledger.find(&folded), self.roster.holder(&folded));
+        let (account, holder) = (self.ledger.find(&folded), self.listener(&folded));
         if account.is_none() && (holder.is_none() || key.is_some()) {
             return Err(unknown);
         }

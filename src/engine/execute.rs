@@ -25,9 +25,12 @@ impl Engine {
             (Phase::Login | Phase::Password, Command::Login { name, password }) => {
                 self.login(id, name, password);
             }
-            (Phase::Login | Phase::Password, Command::SayAs { name, text }) => {
+            (Phase::Login | Phase::Password, Command::SayAs { name, to, text }) => {
                 self.login(id, name, None);
-                self.say(id, text);
+                match to {
+                    Some(to) => self.direct(id, to, text),
+                    None => self.say(id, text),
+                }
             }
             (Phase::Login | Phase::Password, Command::Enter(entrance)) => self.enter(id, &entrance),
             (Phase::Login | Phase::Password, _) => self.reply(id, &Event::Error(Problem::MustLogin)),

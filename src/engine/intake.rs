@@ -3,7 +3,8 @@
 //! A connection is *throttled* while
 //! - its own answers fill its outbox ([`OUTBOX_BYTES_HIGH`]): it must read before it may ask again;
 //! - its room's log grows faster than it is flushed: publishers wait so that readers who keep up lose nothing;
-//! - this turn has put enough into outboxes: they are flushed first.
+//! - this turn has put enough into outboxes: they are flushed first;
+//! - its password is being looked at: what follows depends on that, and its end would take the answer with it.
 //!
 //! What it sent meanwhile stays in its inbox (at most one read) and then in its socket.
 
@@ -140,7 +141,8 @@ impl Engine {
             let Some(id) = self.waiting.pop_front() else { break };
             let Some(conn) = self.find(id) else { continue };
             conn.waiting = false;
-            if !std::mem::replace(&mut conn.throttled, false) {
+            // Looked at again when its password has been.
+            if conn.proving || !std::mem::replace(&mut conn.throttled, false) {
                 continue;
             }
             self.consume_inbox(id);
@@ -191,8 +193,6 @@ impl Engine {
     fn must_wait(&mut self, id: ConnId) -> bool {
         let conn = self.conn(id);
         if conn.proving {
-            // Looked at again when that is done.
-            self.conn_mut(id).throttled = true;
             return true;
         }
         let unread_answers = conn.outbox.as_ref().is_some_and(|outbox| outbox.len() >= OUTBOX_BYTES_HIGH);

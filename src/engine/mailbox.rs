@@ -18,6 +18,8 @@ impl Engine {
 
     /// Notes whose password comes next.
     pub(super) fn identify(&mut self, id: ConnId, name: &str, answered: bool) {
+        // A password behind a name that nobody can have is not for the name before.
+        self.more_mut(id).wanted = None;
         let wanted = match Wanted::parse(name) {
             Ok(wanted) => wanted,
             // In use, for whoever asks: no password of theirs opens it.

@@ -88,9 +88,15 @@ impl Engine {
         self.now = now;
         let Some(proof) = self.take_proof(id, serial) else { return };
         let Proof { wanted, account, then } = proof;
+        let network = self.conn(id).network;
         match outcome {
+            // Many may be compared at once; of no more than those that are allowed is it said what came of them.
+            PasswordOutcome::Wrong | PasswordOutcome::Right { .. }
+                if !self.attempts.are_allowed(&wanted.folded, network, self.now.monotonic) =>
+            {
+                self.refuse_login(id, Problem::TooManyAttempts);
+            }
             PasswordOutcome::Wrong => {
-                let network = self.conn(id).network;
                 self.attempts.count(&wanted.folded, network, self.now.monotonic);
                 self.metrics.wrong_passwords += 1;
                 self.refuse_login(id, Problem::WrongPassword);

@@ -2,18 +2,24 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 
+pub mod gob;
+pub mod person;
+pub mod seat;
+pub mod typed;
+
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use parlance::client::Client;
 use parlance::config::{Config, Endpoint};
 use parlance::reactor::{Report, Server};
 use parlance::wire::Dialect;
+use parlance::wire::typed::TagSet;
 use socket2::{Domain, SockRef, Socket, Type};
 
 /// Longer than anything takes on the slowest machine; only a failing test waits so long.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn deadline() -> Instant {
     Instant::now() + PATIENCE
@@ -77,6 +83,11 @@ impl TestServer {
         client
     }
 
+    /// Has an account made, and logged out of: by a typed client, as all accounts are.
+    pub fn account(&self, name: &str, password: &str) {
+        typed::TypedPeer::connect(self, TagSet::InUse).log_in(name, password);
+    }
+
     /// Stops the server and tells what it did.
     pub fn stop(mut self) -> Report {
         let server = self.server.take().expect("it runs until it is stopped");
@@ -118,7 +129,7 @@ impl Peer {
         Self::of(socket.into())
     }
 
-    fn of(stream: TcpStream) -> Self {
+    pub fn of(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         stream.set_nodelay(true).expect("no delay");
         Self { stream, read_ahead: Vec::new(), taken: 0 }
@@ -257,8 +268,25 @@ impl Peer {
     }
 }
 
+/// A connection from one of the machine's own addresses: all of 127.0.0.0/8 are.
+pub fn connect_from(from: IpAddr, to: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::for_address(to), Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::new(from, 0).into()).expect("one of this machine's addresses");
+    socket.connect(&to.into()).expect("the server listens");
+    let stream: TcpStream = socket.into();
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream.set_nodelay(true).expect("no delay");
+    stream
+}
+
+/// The bytes that hexadecimal digits stand for, as vectors have them.
+pub fn unhex(digits: &str) -> Vec<u8> {
+    let pairs = digits.as_bytes().chunks(2);
+    pairs.map(|pair| u8::from_str_radix(str::from_utf8(pair).expect("hex"), 16).expect("hex")).collect()
+}
+
 /// A text with every `[12:34:56]` replaced.
-fn without_times(text: &str) -> String {
+pub fn without_times(text: &str) -> String {
     let is_time = |bytes: &[u8]| {
         let pattern = b"[00:00:00]";
         bytes.len() >= pattern.len()

@@ -14,7 +14,10 @@ pub(in crate::wire) fn decode_command<'a>(
 ) -> Decoded<Command<'a>> {
     decoder.decode(bytes).map(|Message { kind, sender, content }| match (kind, phase) {
         (Kind::Text, Phase::Chat) => text::said(content),
-        (Kind::Text, Phase::Login | Phase::Password) => Command::SayAs { name: sender, text: content },
+        (Kind::Text, Phase::Login | Phase::Password) => match text::said(content) {
+            Command::Direct { to, text } => Command::SayAs { name: sender, to: Some(to), text },
+            _ => Command::SayAs { name: sender, to: None, text: content },
+        },
         (Kind::Join, Phase::Login | Phase::Password) => Command::Login { name: sender, password: None },
         (Kind::Leave, _) => Command::Quit,
         (Kind::Join, Phase::Chat) | (Kind::Other(_), _) => Command::Nothing,
@@ -55,8 +58,14 @@ pub(in crate::wire) fn encode_command(command: &Command<'_>, out: &mut Vec<u8>) 
     let private;
     let (kind, sender, content) = match *command {
         Command::Login { name, password: None } => (Kind::Join, name, ""),
-        Command::SayAs { name, text } => (Kind::Text, name, text),
+        Command::SayAs { name, to: None, text } if matches!(text::said(text), Command::Say(_)) => {
+            (Kind::Text, name, text)
+        }
         Command::Say(text) if matches!(text::said(text), Command::Say(_)) => (Kind::Text, "", text),
+        Command::SayAs { name, to: Some(to), text } if text::is_word(to) => {
+            private = format!("{}{to} {text}", text::PRIVATE_COMMAND);
+            (Kind::Text, name, private.as_str())
+        }
         Command::Direct { to, text } if text::is_word(to) => {
             private = format!("{}{to} {text}", text::PRIVATE_COMMAND);
             (Kind::Text, "", private.as_str())
