@@ -7,12 +7,13 @@ use crate::limits::{MAIL_KEY_BYTES_MAX, TEXT_BYTES_MAX};
 use crate::wire::Transport;
 
 impl Engine {
-    /// Who of those that hold a name is told something: of several seats the first that can be.
+    /// Who of those that hold a name is told something: of several seats the first that can be. A seat that was never heard
+    /// has nowhere to be told anything: nobody is there.
     fn listener(&self, folded: &Folded) -> Option<ConnId> {
         let hears = |id: &ConnId| {
             self.conn(*id).dialect.transport() != Transport::Datagram || self.address_of(*id).is_some()
         };
-        self.roster.all_holders(folded).find(hears).or_else(|| self.roster.holder(folded))
+        self.roster.all_holders(folded).find(hears)
     }
 
     /// A direct message from a dialect that shows it at once.
@@ -58,7 +59,9 @@ impl Engine {
             return Err(Problem::TextTooLong);
         }
         let sender_account = self.account_of(id);
-        if let (Some(account), Some(key)) = (sender_account, key)
+        // An empty one tells nothing apart.
+        let distinct_key = key.filter(|key| !key.is_empty());
+        if let (Some(account), Some(key)) = (sender_account, distinct_key)
             && let Some(sent) = self.ledger.sent_with(account, key)
         {
             return Ok((Some(sent), to_name));
@@ -79,7 +82,7 @@ impl Engine {
                 sender_has_account: sender_account.is_some(),
                 recipient: name.as_str().into(),
                 content: text.into(),
-                key: key.map(Into::into),
+                key: distinct_key.map(Into::into),
             }));
         }
         self.metrics.directs += 1;

@@ -144,6 +144,7 @@ impl Engine {
         let (Some(account), Some(name)) = (self.account_of(id), self.conn(id).name) else { return };
         for open in self.mailboxes.get(&account).cloned().unwrap_or_default() {
             self.leave_mailbox(open);
+            self.deadlines.set(open.slot, self.now.monotonic, self.settings.login_timeout);
         }
         self.resumable.remove(&account);
         self.commit(Change::AccountDeleted { name: name.as_str().into() });

@@ -226,14 +226,6 @@ impl Dialect {
         }
     }
 
-    /// Whether the answer to a login lists the accounts.
-    pub fn lists_accounts_at_login(self) -> bool {
-        match self {
-            Self::Typed => true,
-            Self::Line | Self::Slash | Self::Tcrp | Self::Ucrp | Self::Gob => false,
-        }
-    }
-
     /// What the dialect demands of its users' names beyond what [`Name`](crate::chat::Name) does.
     pub fn check_name(self, name: &str) -> Result<(), NameError> {
         match self {

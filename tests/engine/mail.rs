@@ -247,6 +247,12 @@ fn a_message_with_a_key_is_sent_once() {
         world.gets(alice, &Request::SendKept { recipient: "nobody", content: "x", key: "m" }),
         ["error: there is no nobody here"]
     );
+    // An empty key is none: each is sent, and acknowledged.
+    assert_eq!(world.gets(alice, &kept("four", "")), ["kept  36"]);
+    assert_eq!(world.gets(alice, &kept("five", "")), ["kept  36"]);
+    assert!(
+        world.gets(bob, &Request::ListMessages("alice"))[0].ends_with("alice>bob:four*, alice>bob:five*]")
+    );
     let key = "k".repeat(129);
     assert_eq!(world.gets(alice, &kept("x", &key)), ["error: the text is too long"]);
 }

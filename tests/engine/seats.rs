@@ -232,6 +232,8 @@ fn nothing_is_sent_to_who_was_not_heard() {
     let mut world = World::new();
     let alice = world.host("den", "alice", 1);
     let token = asks(&mut world, HERE, Operation::Join, "den", "bob").expect("a seat");
+    world.seat_sends(&alice, Message::Chat("/msg bob psst"));
+    assert_eq!(world.seat_hears(1), ["server: there is no bob here"]);
     for _ in 0..100 {
         world.seat_sends(&alice, Message::Chat(&"x".repeat(4000)));
     }

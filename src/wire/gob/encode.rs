@@ -1,9 +1,9 @@
 //! The encoder: each message as a fresh encoder of Go writes it, a definition and a value, within one read of the programs
 //! in use.
 
-use super::super::Fit;
 use super::Message;
 use crate::limits::{GOB_MESSAGE_BYTES_MAX, GOB_SENDER_BYTES_MAX};
+use crate::wire::Fit;
 
 /// The definition of type 64, which is what Go numbers a program's first one since 1.21 (65 before), with its length.
 const DEFINITION: [u8; 53] = *b"\x34\x7f\x03\
