@@ -66,6 +66,9 @@ impl Engine {
         {
             return Ok((Some(sent), to_name));
         }
+        if holder.is_some_and(|holder| self.has_enough_to_pace(holder)) {
+            return Err(Problem::Busy);
+        }
         let mut kept = None;
         let mut name = holder.and_then(|holder| self.conn(holder).name).unwrap_or(to_name);
         if let Some(account) = account {

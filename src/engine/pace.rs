@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use super::Engine;
 use crate::chat::{ConnId, Now};
+use crate::limits::OUTBOX_BYTES_HIGH;
+use crate::wire::Transport;
 
 #[derive(Debug, Default)]
 pub(super) struct Pace {
@@ -41,6 +43,14 @@ impl Engine {
                 self.mark_dirty(id);
             }
         }
+    }
+
+    /// Whether so much waits for somebody who takes a frame at a time that others have to wait before they send more: it
+    /// reads all it is sent, and is not to be closed for what they do.
+    pub(super) fn has_enough_to_pace(&self, id: ConnId) -> bool {
+        let conn = self.conn(id);
+        let waiting = conn.outbox.as_ref().map_or(0, |outbox| outbox.len());
+        conn.dialect.transport() == Transport::Paced && waiting >= OUTBOX_BYTES_HIGH
     }
 
     /// When [`Engine::timeout`] has somebody to wake, on the monotonic clock, if ever: a matter of microseconds.

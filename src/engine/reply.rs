@@ -66,7 +66,7 @@ impl Engine {
         let waiting = conn.outbox.as_ref().map_or(0, |outbox| outbox.len());
         // Who has less waiting than this may ask, and an answer may be of any length; what others send never is.
         let may_be_answer = waiting < OUTBOX_BYTES_HIGH;
-        if conn.is_held() && !may_be_answer && waiting + bytes.len() > OUTBOX_BYTES_MAX {
+        if conn.blocked && !may_be_answer && waiting + bytes.len() > OUTBOX_BYTES_MAX {
             if conn.dialect.transport() == Transport::Datagram {
                 self.metrics.datagrams_dropped += 1;
                 return;

@@ -156,6 +156,27 @@ fn a_hundred_of_one_name_have_a_hundred_names() {
 }
 
 #[test]
+fn who_takes_a_frame_at_a_time_is_not_closed_for_what_others_send() {
+    const BURST: usize = 30_000;
+    let mut world = World::new();
+    world.checks = false;
+    let alice = world.gob("alice");
+    let bob = world.line("bob");
+    world.took_bytes(alice);
+    for index in 0..BURST {
+        world.types(bob, &format!("DM alice {index}"));
+        if index % 100 == 0 {
+            world.turn();
+        }
+    }
+    let mut busy = world.hears(bob).lines().inspect(|&line| assert_eq!(line, "ERR busy")).count();
+    let arrived = shown(&world.took_bytes(alice)).len();
+    busy += world.hears(bob).lines().count();
+    assert_eq!(arrived + busy, BURST, "each arrives, or its sender is told");
+    assert!(arrived > 100 && busy > 100 && world.ended(alice).is_none());
+}
+
+#[test]
 fn texts_carry_the_sessions_own_name_and_the_first_one_joins() {
     let mut world = World::new();
     let bob = world.line("bob");
