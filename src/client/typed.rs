@@ -301,6 +301,11 @@ impl MailboxSpeaker {
     pub fn request(&self, request: &Request<'_>) -> Result<(), ClientError> {
         send(&self.stream, &encoded(self.tags, request)?)
     }
+
+    /// The socket itself.
+    pub fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
 }
 
 fn encoded(tags: TagSet, request: &Request<'_>) -> Result<Vec<u8>, ClientError> {
