@@ -104,8 +104,10 @@ pub(super) enum Happened {
     Typed(String),
     /// A line that cannot be said, and why.
     Unsayable(&'static str),
-    /// The user wants to go.
+    /// The user wants to go, and said so by the end of the input.
     Left,
+    /// The user, or whoever started this program, wants to go.
+    Signalled,
     /// Something was heard.
     Heard(Sign),
     /// Nothing more will be.
@@ -124,11 +126,13 @@ pub(super) struct Conversation {
     ending: Option<String>,
     /// Something could not be said.
     has_failed: bool,
+    /// The keyboard reads a line.
+    is_reading: bool,
 }
 
 impl Conversation {
     pub(super) fn new(mouth: Box<dyn Mouth>, style: Style) -> Self {
-        Self { mouth, style, sent_at: Instant::now(), ending: None, has_failed: false }
+        Self { mouth, style, sent_at: Instant::now(), ending: None, has_failed: false, is_reading: false }
     }
 
     /// Talks until somebody leaves.
@@ -151,12 +155,12 @@ impl Conversation {
         start("signals", move || {
             for _ in signals.forever() {
                 // Nobody is told who is gone.
-                let _ = tell.send(Happened::Left);
+                let _ = tell.send(Happened::Signalled);
             }
         })?;
         let result = self.talk(&told, &prompt);
         drop(terminal);
-        if is_edited {
+        if is_edited && self.is_reading {
             // Below what was being edited.
             let _ = writeln!(io::stdout());
         }
@@ -167,7 +171,11 @@ impl Conversation {
         self.next_line(prompt);
         loop {
             let left = STAY_AFTER.saturating_sub(self.sent_at.elapsed());
-            match told.recv_timeout(left) {
+            let happened = told.recv_timeout(left);
+            if let Ok(Happened::Typed(_) | Happened::Unsayable(_) | Happened::Left) = happened {
+                self.is_reading = false;
+            }
+            match happened {
                 Ok(Happened::Typed(line)) => {
                     if self.is_over(&line, told)? {
                         return self.leave(told);
@@ -178,7 +186,7 @@ impl Conversation {
                     self.complain(problem.to_owned())?;
                     self.next_line(prompt);
                 }
-                Ok(Happened::Left) => return self.leave(told),
+                Ok(Happened::Left | Happened::Signalled) => return self.leave(told),
                 Ok(Happened::Heard(sign)) => self.note(sign),
                 Ok(Happened::Ended(error)) => return Err(self.ended(&error)),
                 Ok(Happened::Failed(error)) => return Err(error),
@@ -191,9 +199,9 @@ impl Conversation {
         }
     }
 
-    fn next_line(&self, prompt: &Sender<String>) {
+    fn next_line(&mut self, prompt: &Sender<String>) {
         // The keyboard is gone once it has told so.
-        let _ = prompt.send(self.mouth.prompt());
+        self.is_reading = prompt.send(self.mouth.prompt()).is_ok();
     }
 
     /// Does what a line wants; whether that is to leave.
@@ -283,8 +291,8 @@ impl Conversation {
                 Ok(Happened::Ended(error)) => return Err(self.ended(&error)),
                 Ok(Happened::Failed(error)) => return Err(error),
                 // Nobody is asked for a line meanwhile, and who wants to go twice wants to go now.
-                Ok(Happened::Typed(_) | Happened::Unsayable(_)) => {}
-                Ok(Happened::Left) | Err(_) => return Err(ChatError::Unconfirmed),
+                Ok(Happened::Typed(_) | Happened::Unsayable(_) | Happened::Left) => {}
+                Ok(Happened::Signalled) | Err(_) => return Err(ChatError::Unconfirmed),
             }
         }
     }

@@ -14,14 +14,13 @@ use super::door::Entered;
 use super::rooms::NO_SUCH_COMMAND;
 use super::screen::Shown;
 
-const HELP: &str = "\
-/to NAME           write to somebody, from now on
-/users             who has an account, and whose messages you have not read
-/list NAME         the messages exchanged with somebody, with their ids
-/read NAME         you have read all messages from somebody
-/delete ID         delete a message: yours for both, another's for you
-/quit              leave
-//TEXT             write a text that starts with /";
+const HELP: &str = "  /to NAME           write to somebody, from now on
+  /users             who has an account, and whose messages you have not read
+  /list NAME         the messages exchanged with somebody, with their ids
+  /read NAME         you have read all messages from somebody
+  /delete ID         delete a message: yours for both, another's for you
+  /quit              leave
+  //TEXT             write a text that starts with /";
 
 pub(super) fn enter(plan: &Plan, password: Option<&str>, deadline: Instant) -> Result<Entered, ClientError> {
     let mut mailbox = Mailbox::connect(&plan.addresses[..], deadline)?;

@@ -45,7 +45,10 @@ fn first_line(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     // With its line end, and a byte that shows it to be too long.
     File::open(path)?.take(PASSWORD_BYTES_MAX as u64 + 3).read_to_string(&mut text)?;
-    Ok(text.lines().next().unwrap_or_default().to_owned())
+    match text.lines().next() {
+        Some(line) if !line.is_empty() => Ok(line.to_owned()),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "its first line is empty")),
+    }
 }
 
 /// Asks for a password, twice for one that makes an account: nobody sees what was typed.

@@ -11,26 +11,23 @@ use super::conversation::{Ear, Farewell, Heard, Mouth, Sign, Uttered};
 use super::door::Entered;
 use super::screen::Shown;
 
-const LINE_HELP: &str = "\
-/who               who is here
-/msg NAME TEXT     say something to one person
-/quit              leave
-//TEXT             say a text that starts with /";
+const LINE_HELP: &str = "  /who               who is here
+  /msg NAME TEXT     say something to one person
+  /quit              leave
+  //TEXT             say a text that starts with /";
 
-const SLASH_HELP: &str = "\
-/users             who is in this room
-/msg NAME TEXT     say something to one person
-/rooms             which rooms there are
-/join ROOM         go to a room, making it if there is none
-/leave             go back to the lobby
-/nick NAME         take another name
-/history [N]       what was said last in this room
-/quit              leave";
+const SLASH_HELP: &str = "  /users             who is in this room
+  /msg NAME TEXT     say something to one person
+  /rooms             which rooms there are
+  /join ROOM         go to a room, making it if there is none
+  /leave             go back to the lobby
+  /nick NAME         take another name
+  /history [N]       what was said last in this room
+  /quit              leave";
 
-const GOB_HELP: &str = "\
-/msg NAME TEXT     say something to one person
-/quit              leave
-//TEXT             say a text that starts with /";
+const GOB_HELP: &str = "  /msg NAME TEXT     say something to one person
+  /quit              leave
+  //TEXT             say a text that starts with /";
 
 pub(super) const NO_SUCH_COMMAND: &str =
     "there is no such command; /help lists them, and //TEXT says a text that starts with /";

@@ -11,10 +11,9 @@ use super::conversation::{Ear, Farewell, Heard, Mouth, Sign, Uttered};
 use super::door::Entered;
 use super::rooms::{self, MSG_USAGE, NO_SUCH_COMMAND};
 
-const HELP: &str = "\
-/msg NAME TEXT     say something to one person
-/quit              leave; if you made the room, it is closed
-//TEXT             say a text that starts with /";
+const HELP: &str = "  /msg NAME TEXT     say something to one person
+  /quit              leave; if you made the room, it is closed
+  //TEXT             say a text that starts with /";
 
 pub(super) fn enter(plan: &Plan, password: Option<&str>, deadline: Instant) -> Result<Entered, ClientError> {
     let entry = Entry {
