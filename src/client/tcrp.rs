@@ -55,13 +55,12 @@ impl Seat {
         let mut connection = Connection::open(handshake, deadline)?;
         let token = shake_hands(&mut connection, entry, deadline)?;
         let server = connection.stream().peer_addr()?;
-        let to = match datagrams {
-            Some(address) => address,
-            None => {
-                let next = server.port().checked_add(1);
-                let port = next.ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))?;
-                SocketAddr::new(server.ip(), port)
-            }
+        let to = if let Some(address) = datagrams {
+            address
+        } else {
+            let next = server.port().checked_add(1);
+            let port = next.ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))?;
+            SocketAddr::new(server.ip(), port)
         };
         // The server may take datagrams from the address of the handshake only.
         let from =
