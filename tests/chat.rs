@@ -245,7 +245,7 @@ fn who_is_not_let_in_is_told_what_to_do() {
     for dialect in [Dialect::Line, Dialect::Slash, Dialect::Tcrp, Dialect::Typed] {
         let (status, _, errors) = say(&server, dialect, &["--as", "bobby"], "");
         assert_eq!(status, Some(1));
-        assert!(errors.contains("its password is wanted"), "{dialect:?}: {errors}");
+        assert!(errors.contains("a password for bobby is wanted"), "{dialect:?}: {errors}");
     }
     for dialect in [Dialect::Line, Dialect::Slash, Dialect::Tcrp, Dialect::Typed] {
         let (status, _, errors) = say(&server, dialect, &["--as", "bobby", "--password-file", &wrong], "");

@@ -57,7 +57,18 @@ pub(super) enum Farewell {
     /// Nothing does.
     None,
     /// [`Sign::Done`].
+    Done,
+    /// The end of the connection.
+    End,
+}
+
+/// What is waited for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Awaited {
+    /// [`Sign::Done`] or [`Sign::Failed`].
     Answer,
+    /// [`Sign::Done`]; what failed had been sent before.
+    Done,
     /// The end of the connection.
     End,
 }
@@ -226,7 +237,7 @@ impl Conversation {
         match uttered {
             Ok(Uttered::Asked) if self.mouth.is_careful() => {
                 self.sent_at = Instant::now();
-                self.wait(told, ANSWER_WITHIN, &Farewell::Answer)?;
+                self.wait(told, ANSWER_WITHIN, Awaited::Answer)?;
             }
             Ok(Uttered::Asked | Uttered::Sent) => self.sent_at = Instant::now(),
             Ok(Uttered::Impossible(reason)) => self.complain(reason.to_owned())?,
@@ -258,7 +269,8 @@ impl Conversation {
         let within = if is_careful { ANSWER_WITHIN } else { FAREWELL_WITHIN };
         let left = match self.mouth.leave() {
             Ok(Farewell::None) => Ok(()),
-            Ok(farewell) => self.wait(told, within, &farewell),
+            Ok(Farewell::Done) => self.wait(told, within, Awaited::Done),
+            Ok(Farewell::End) => self.wait(told, within, Awaited::End),
             Err(error) => self.sent(Err(error), told),
         };
         // Who leaves has left, whatever the server says; but what was to be handed over may not have been.
@@ -274,20 +286,23 @@ impl Conversation {
         &mut self,
         told: &Receiver<Happened>,
         within: Duration,
-        what: &Farewell,
+        awaited: Awaited,
     ) -> Result<(), ChatError> {
         let deadline = Instant::now() + within;
         loop {
             match told.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(Happened::Heard(sign)) => {
-                    let is_answer =
-                        sign == Sign::Done || (sign == Sign::Failed && matches!(what, Farewell::Answer));
+                    let is_it = match sign {
+                        Sign::Done => awaited != Awaited::End,
+                        Sign::Failed => awaited == Awaited::Answer,
+                        Sign::Ending(_) => false,
+                    };
                     self.note(sign);
-                    if is_answer && matches!(what, Farewell::Answer) {
+                    if is_it {
                         return Ok(());
                     }
                 }
-                Ok(Happened::Ended(ClientError::Closed)) if matches!(what, Farewell::End) => return Ok(()),
+                Ok(Happened::Ended(ClientError::Closed)) if awaited == Awaited::End => return Ok(()),
                 Ok(Happened::Ended(error)) => return Err(self.ended(&error)),
                 Ok(Happened::Failed(error)) => return Err(error),
                 // Nobody is asked for a line meanwhile, and who wants to go twice wants to go now.
@@ -338,11 +353,11 @@ fn listen(mut ear: Box<dyn Ear>, mut printer: Option<Printer>, style: Style, tel
             }
         };
         for shown in &shown {
-            let printed = match &mut printer {
+            let result = match &mut printer {
                 Some(printer) => printer.print(style.render(shown)).map_err(ChatError::Terminal),
                 None => style.print(shown, false).map_err(ChatError::Output),
             };
-            if let Err(error) = printed {
+            if let Err(error) = result {
                 let _ = tell.send(Happened::Failed(error));
                 return;
             }

@@ -7,7 +7,8 @@ use parlance::wire::Dialect;
 
 use super::arguments::Plan;
 use super::conversation::{Ear, Mouth};
-use super::{ChatError, mailbox, password, rooms, seat};
+use super::password::{self, PasswordSource};
+use super::{ChatError, mailbox, rooms, seat};
 
 /// How long to connect, and then to log in, may take.
 pub(super) const ENTER_WITHIN: Duration = Duration::from_secs(30);
@@ -29,7 +30,11 @@ pub(super) enum Entered {
 /// Enters. The connection on which a password turned out to be wanted is not kept while the user thinks of it: the server
 /// may have closed it by then.
 pub(super) fn enter(plan: &Plan) -> Result<Halves, ChatError> {
-    let at_hand = plan.password.at_hand(&plan.name)?;
+    let at_hand = match (&plan.password, plan.dialect) {
+        // There it is always wanted, and it is known by then whether it makes the account.
+        (PasswordSource::First, Dialect::Typed) => None,
+        (password, _) => password.at_hand(&plan.name)?,
+    };
     let is_new = match attempt(plan, at_hand.as_deref())? {
         Entered::In(halves) => return Ok(halves),
         Entered::PasswordWanted { is_new } => is_new,

@@ -21,7 +21,9 @@ pub(crate) enum ChatError {
     Connect { address: String, dialect: &'static str, cause: ClientError },
     #[error("{name} is not let in: {reason}{advice}")]
     Refused { name: String, reason: String, advice: &'static str },
-    #[error("{name} has an account, and its password is wanted: give it with --password-file FILE")]
+    #[error(
+        "a password for {name} is wanted, and there is no terminal to ask on: --password-file FILE reads it"
+    )]
     PasswordWanted { name: String },
     #[error("cannot read the password in {}: {cause}", path.display())]
     PasswordFile { path: PathBuf, cause: io::Error },

@@ -100,7 +100,7 @@ impl Mouth for RoomMouth {
 
     fn leave(&mut self) -> Result<Farewell, ClientError> {
         match self.speaker.dialect() {
-            Dialect::Line => self.speaker.send(&Command::Ping).map(|()| Farewell::Answer),
+            Dialect::Line => self.speaker.send(&Command::Ping).map(|()| Farewell::Done),
             _ => self.speaker.send(&Command::Quit).map(|()| Farewell::End),
         }
     }

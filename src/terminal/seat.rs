@@ -1,5 +1,6 @@
 //! TCRP and UCRP.
 
+use std::io::ErrorKind;
 use std::time::Instant;
 
 use parlance::chat::{Event, Secret};
@@ -92,7 +93,17 @@ impl Ear for SeatEar {
         if self.is_closed {
             return Err(ClientError::Closed);
         }
-        Ok(match self.seat.next_event(deadline)? {
+        let server = self.seat.socket().peer_addr()?;
+        let event = match self.seat.next_event(deadline) {
+            Err(ClientError::Io(cause)) if cause.kind() == ErrorKind::ConnectionRefused => {
+                self.is_closed = true;
+                let reason =
+                    format!("nobody takes datagrams at {server}; --ucrp ADDR says where the server does");
+                return Ok(Sign::Ending(reason).into());
+            }
+            event => event?,
+        };
+        Ok(match event {
             // With the room, the seat is gone.
             Event::RoomClosed(_) => {
                 self.is_closed = true;
