@@ -5,9 +5,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
+use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 use parlance::config::Sources;
+
+use crate::terminal::ChatArguments;
 
 const LONG_ABOUT: &str = "\
 Parlance is one self-hosted chat server that speaks many wire dialects into one set of names and rooms. \
@@ -30,6 +32,7 @@ Examples:
   parlance --line 0 --ready-file r.json  any free port; the file says which it became
   parlance config > parlance.toml        write the configuration down, to edit it
   parlance check-config --config p.toml  say what a file means, without serving
+  parlance chat --as bob                 talk to the one that serves
   parlance completions bash > FILE       complete the command line in bash, once FILE is sourced
 
 Exit status: 0 when told to stop, 1 when it could not start, 2 when the arguments or the configuration are wrong.";
@@ -44,7 +47,7 @@ pub(crate) struct Arguments {
     flags: Flags,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub(crate) enum Command {
     /// Serve (what happens without a subcommand, too)
     Serve,
@@ -52,6 +55,8 @@ pub(crate) enum Command {
     CheckConfig,
     /// Print the configuration in effect, as a parlance.toml
     Config,
+    /// Talk in the terminal, in any dialect, with any server
+    Chat(Box<ChatArguments>),
     /// Print a script that completes the command line in a shell
     Completions {
         /// The shell
@@ -292,7 +297,7 @@ struct Flags {
 
 impl Arguments {
     pub(crate) fn subcommand(&self) -> Command {
-        self.command.unwrap_or(Command::Serve)
+        self.command.clone().unwrap_or(Command::Serve)
     }
 
     /// This process's sources of configuration, with the flags that were given.
@@ -335,10 +340,28 @@ impl Flags {
     }
 }
 
+/// The command line of this process; ends the process where there is something wrong with it, or help is wanted.
+pub(crate) fn parse() -> Arguments {
+    let matches = definition().get_matches();
+    Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+/// The grammar, in which the help of `chat` is about chatting: the settings of a server are hidden there.
+fn definition() -> clap::Command {
+    let definition = Arguments::command();
+    let settings: Vec<Arg> =
+        definition.get_arguments().filter(|flag| flag.is_global_set()).cloned().collect();
+    definition.mut_subcommand("chat", |chat| {
+        let own: Vec<_> = chat.get_arguments().map(|flag| flag.get_id().clone()).collect();
+        let others = settings.into_iter().filter(|flag| !own.contains(flag.get_id()));
+        chat.args(others.map(|flag| flag.hide(true)))
+    })
+}
+
 /// The script that completes the command line in `shell`.
 pub(crate) fn completions(shell: Shell) -> Vec<u8> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Arguments::command(), "parlance", &mut script);
+    clap_complete::generate(shell, &mut definition(), "parlance", &mut script);
     script
 }
 
@@ -351,6 +374,7 @@ mod tests {
     #[test]
     fn the_grammar_is_sound() {
         Arguments::command().debug_assert();
+        definition().debug_assert();
     }
 
     #[test]

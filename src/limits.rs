@@ -309,3 +309,20 @@ const _: () = assert!(TYPED_REPLY_BYTES_MAX < u32::MAX as usize / 2);
 pub const GOB_GAP_MICROS_DEFAULT: u64 = 200;
 /// Microseconds of that gap, at most: a second.
 pub const GOB_GAP_MICROS_MAX: u64 = 1_000_000;
+
+// The client library.
+
+/// Seconds that a client waits for the server to take what it sends, in one write. Longer: the write fails.
+pub const CLIENT_SEND_SECONDS_MAX: u64 = 30;
+/// Bytes that a client reads at once from a stream.
+pub const CLIENT_READ_BYTES: usize = 16 << 10;
+/// Bytes that a client reads a datagram into: no datagram is longer.
+pub const CLIENT_DATAGRAM_BYTES: usize = 1 << 16;
+/// Bytes of messages that came unasked while a typed client waited for an answer, and are kept for when it asks. More: the
+/// oldest go; they are in the mailbox.
+pub const CLIENT_ARRIVED_BYTES_MAX: usize = TYPED_REPLY_BYTES_MAX;
+/// Seconds after which a UCRP client that waits says for the first time again where it is: datagrams are lost. The next
+/// wait is twice as long, and so on.
+pub const CLIENT_REGISTER_SECONDS_MIN: u64 = 1;
+/// Seconds of the longest such wait: routers forget where datagrams go after half a minute.
+pub const CLIENT_REGISTER_SECONDS_MAX: u64 = 20;

@@ -3,16 +3,17 @@
 //! Exit status: 0 when it was done, 2 when the arguments or the configuration were refused, 1 when it failed.
 
 mod cli;
+mod terminal;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
 use parlance::StartupError;
 use parlance::config::{Config, ConfigError};
 use parlance::telemetry::{self, TelemetryError};
 
-use cli::{Arguments, Command};
+use cli::Command;
+use terminal::ChatError;
 
 #[derive(Debug, thiserror::Error)]
 enum Failure {
@@ -24,6 +25,8 @@ enum Failure {
     Telemetry(#[from] TelemetryError),
     #[error(transparent)]
     Startup(#[from] StartupError),
+    #[error(transparent)]
+    Chat(#[from] ChatError),
     #[error("cannot write to standard output: {0}")]
     Output(#[from] io::Error),
 }
@@ -32,6 +35,7 @@ impl Failure {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Config(_) => ExitCode::from(2),
+            Self::Chat(error) => error.exit_code(),
             Self::Unprintable(_) | Self::Telemetry(_) | Self::Startup(_) | Self::Output(_) => {
                 ExitCode::FAILURE
             }
@@ -40,10 +44,11 @@ impl Failure {
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse()) {
+    match run(cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever reads has read enough: `parlance config | head -1`.
         Err(Failure::Output(cause)) if cause.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(Failure::Chat(error)) if error.is_wanted() => ExitCode::SUCCESS,
         Err(failure) => {
             // Where standard error is closed, the exit status has to say it all.
             let _ = writeln!(io::stderr(), "parlance: {failure}");
@@ -52,15 +57,17 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> Result<(), Failure> {
+fn run(arguments: cli::Arguments) -> Result<(), Failure> {
     let command = arguments.subcommand();
-    if let Command::Completions { shell } = command {
-        return Ok(print(&cli::completions(shell))?);
+    match command {
+        Command::Completions { shell } => return Ok(print(&cli::completions(shell))?),
+        Command::Chat(arguments) => return Ok(terminal::run(&arguments)?),
+        Command::Serve | Command::CheckConfig | Command::Config => {}
     }
 
     let config = Config::load(&arguments.sources())?;
     match command {
-        Command::Completions { .. } => {}
+        Command::Completions { .. } | Command::Chat(_) => {}
         Command::CheckConfig => print(config.to_string().as_bytes())?,
         Command::Config => print(config.to_toml()?.as_bytes())?,
         Command::Serve => {

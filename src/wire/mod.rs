@@ -14,6 +14,8 @@ pub mod ucrp;
 
 use thiserror::Error;
 
+pub use text::words;
+
 use crate::chat::{Command, Event, NameError, Phase};
 use crate::limits::{LINE_BYTES_MAX, SERVER_LINE_BYTES_MAX};
 

@@ -110,8 +110,8 @@ pub(super) fn told<'a>(event: &Event<'a>) -> Option<Cow<'a, str>> {
     })
 }
 
-/// A problem in words, for the dialects that have no word of their own for each.
-pub(super) fn words(problem: Problem<'_>) -> Cow<'_, str> {
+/// A problem in words, for the dialects that have no word of their own for each, and for people who use a client.
+pub fn words(problem: Problem<'_>) -> Cow<'_, str> {
     match problem {
         Problem::NameTaken => "the name is taken",
         Problem::Name(NameError::TooShort { .. }) => "the name is too short",

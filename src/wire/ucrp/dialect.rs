@@ -1,7 +1,7 @@
 //! Datagrams as commands and events.
 
 use super::{Delivery, Message};
-use crate::chat::{Command, Event};
+use crate::chat::{Command, Event, UnixSeconds};
 use crate::wire::Fit;
 use crate::wire::text::{self, Private, SERVER};
 
@@ -13,6 +13,21 @@ impl<'a> Message<'a> {
             Self::Register => Command::Register,
             Self::Leave => Command::Quit,
             Self::Chat(text) => text::said(text),
+        }
+    }
+}
+
+impl<'a> Delivery<'a> {
+    /// What it tells, on the client. Which room was closed is for whoever knows in which room it is.
+    #[inline]
+    pub fn event(self) -> Event<'a> {
+        let at = UnixSeconds::default();
+        match self {
+            Self::Relay { sender, text } => match Private::strip(sender) {
+                Some(sender) => Event::Direct { sender, text, at },
+                None => Event::Message { sender, text, at },
+            },
+            Self::RoomClosed => Event::RoomClosed(""),
         }
     }
 }

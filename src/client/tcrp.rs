@@ -1,0 +1,231 @@
+//! A client of TCRP and UCRP: a handshake over TCP for a token, then datagrams.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::time::{Duration, Instant};
+
+use super::ClientError;
+use super::connection::{Connection, until};
+use crate::chat::{Command, Event, Secret, Token};
+use crate::limits::{CLIENT_DATAGRAM_BYTES, CLIENT_REGISTER_SECONDS_MAX, CLIENT_REGISTER_SECONDS_MIN};
+use crate::wire::tcrp::{Content, Decoded, Operation, Refusal, Reply, encode_request};
+use crate::wire::ucrp::{Datagram, Delivery, Message};
+use crate::wire::{DecodeError, Unsayable};
+
+const REGISTER_WAIT_MIN: Duration = Duration::from_secs(CLIENT_REGISTER_SECONDS_MIN);
+const REGISTER_WAIT_MAX: Duration = Duration::from_secs(CLIENT_REGISTER_SECONDS_MAX);
+
+/// What a handshake asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Entry<'a> {
+    /// The room.
+    pub room: &'a str,
+    /// Whether to make it, and be its host.
+    pub operation: Operation,
+    /// Under which name.
+    pub name: &'a str,
+    /// Its password, where it has an account.
+    pub password: Option<Secret<'a>>,
+}
+
+/// A place in a room, spoken from and to in datagrams. They may be lost, as those of everybody may.
+///
+/// The server sends to where the last datagram came from, and never answers one: so a seat says where it is when it is
+/// taken, and again, at growing intervals, while it waits.
+#[derive(Debug)]
+pub struct Seat {
+    socket: UdpSocket,
+    room: String,
+    token: Token,
+    buffer: Vec<u8>,
+    /// When to say where it is, and how long to wait from then.
+    register_at: Instant,
+    register_wait: Duration,
+}
+
+impl Seat {
+    /// Shakes hands, and says where it is. Without an address for the datagrams, it is that of the handshake with the next
+    /// port.
+    pub fn take(
+        handshake: impl ToSocketAddrs,
+        datagrams: Option<SocketAddr>,
+        entry: &Entry<'_>,
+        deadline: Instant,
+    ) -> Result<Self, ClientError> {
+        let mut connection = Connection::open(handshake, deadline)?;
+        let token = shake_hands(&mut connection, entry, deadline)?;
+        let server = connection.stream().peer_addr()?;
+        let to = if let Some(address) = datagrams {
+            address
+        } else {
+            let next = server.port().checked_add(1);
+            let port = next.ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))?;
+            SocketAddr::new(server.ip(), port)
+        };
+        // The server may take datagrams from the address of the handshake only.
+        let from =
+            if to.ip() == server.ip() { connection.local_address()?.ip() } else { unspecified(to.ip()) };
+        let socket = UdpSocket::bind((from, 0))?;
+        socket.connect(to)?;
+        Self::open(socket, entry.room, token)
+    }
+
+    /// A seat whose token is known, on a socket that is connected to the server; says where it is.
+    pub fn open(socket: UdpSocket, room: &str, token: Token) -> Result<Self, ClientError> {
+        let mut seat = Self {
+            socket,
+            room: room.to_owned(),
+            token,
+            buffer: vec![0; CLIENT_DATAGRAM_BYTES],
+            register_at: Instant::now() + REGISTER_WAIT_MIN,
+            register_wait: REGISTER_WAIT_MIN,
+        };
+        seat.register()?;
+        Ok(seat)
+    }
+
+    /// The same seat once more, for another thread.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self {
+            socket: self.socket.try_clone()?,
+            room: self.room.clone(),
+            token: self.token,
+            buffer: vec![0; CLIENT_DATAGRAM_BYTES],
+            register_at: self.register_at,
+            register_wait: self.register_wait,
+        })
+    }
+
+    /// Says where it is.
+    pub fn register(&mut self) -> Result<(), ClientError> {
+        self.send(Message::Register)
+    }
+
+    /// Says something in the room. What would be taken for a direct message cannot be said.
+    pub fn say(&mut self, text: &str) -> Result<(), ClientError> {
+        let message = Message::Chat(text);
+        if message.command() == Command::Say(text) { self.send(message) } else { Err(Unsayable.into()) }
+    }
+
+    /// Says something to one person.
+    pub fn direct(&mut self, to: &str, text: &str) -> Result<(), ClientError> {
+        let said = format!("/msg {to} {text}");
+        let message = Message::Chat(&said);
+        if message.command() == (Command::Direct { to, text }) {
+            self.send(message)
+        } else {
+            Err(Unsayable.into())
+        }
+    }
+
+    /// Gives the seat up. Who made the room closes it with that.
+    pub fn leave(&mut self) -> Result<(), ClientError> {
+        self.send(Message::Leave)
+    }
+
+    /// Sends any datagram.
+    pub fn send(&self, message: Message<'_>) -> Result<(), ClientError> {
+        let mut bytes = Vec::new();
+        Datagram { room: &self.room, token: &self.token.reveal(), message }.encode(&mut bytes)?;
+        self.socket.send(&bytes)?;
+        Ok(())
+    }
+
+    /// What comes next, waiting for it until the deadline. A datagram that cannot be read is passed over.
+    pub fn next_delivery(&mut self, deadline: Instant) -> Result<Delivery<'_>, ClientError> {
+        let length = loop {
+            let left = until(deadline)?;
+            let quiet = self.register_at.saturating_duration_since(Instant::now());
+            if quiet.is_zero() {
+                self.register_wait = (self.register_wait * 2).min(REGISTER_WAIT_MAX);
+                self.register_at = Instant::now() + self.register_wait;
+                self.register()?;
+                continue;
+            }
+            self.socket.set_read_timeout(Some(left.min(quiet)))?;
+            match self.socket.recv(&mut self.buffer) {
+                Ok(length) if Delivery::decode(&self.buffer[..length]).is_ok() => break length,
+                Ok(_) => {}
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted => {}
+                    _ => return Err(error.into()),
+                },
+            }
+        };
+        Delivery::decode(&self.buffer[..length]).map_err(|error| DecodeError::Ucrp(error).into())
+    }
+
+    /// The same as an event.
+    pub fn next_event(&mut self, deadline: Instant) -> Result<Event<'_>, ClientError> {
+        self.next_delivery(deadline).map(Delivery::event)
+    }
+
+    /// The room that the seat is in.
+    pub fn room(&self) -> &str {
+        &self.room
+    }
+
+    /// What proves the seat.
+    pub fn token(&self) -> Token {
+        self.token
+    }
+
+    /// The socket itself.
+    pub fn socket(&self) -> &UdpSocket {
+        &self.socket
+    }
+}
+
+fn unspecified(like: IpAddr) -> IpAddr {
+    match like {
+        IpAddr::V4(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => std::net::Ipv6Addr::UNSPECIFIED.into(),
+    }
+}
+
+fn shake_hands(
+    connection: &mut Connection,
+    entry: &Entry<'_>,
+    deadline: Instant,
+) -> Result<Token, ClientError> {
+    let Entry { room, operation, name, password } = *entry;
+    let mut request = Vec::new();
+    encode_request(room, operation, name, password, &mut request)?;
+    connection.send(&request)?;
+    loop {
+        let (content, consumed) = match Reply::decode(connection.received()) {
+            Decoded::Incomplete { .. } => {
+                connection.receive(deadline)?;
+                continue;
+            }
+            Decoded::Whole { frame, consumed } => (frame.content, consumed),
+            Decoded::Refused(error) => return Err(DecodeError::Tcrp(error).into()),
+        };
+        connection.consume(consumed);
+        match content {
+            Content::Accepted => {}
+            Content::Complete(Some(token)) => return Ok(token),
+            Content::Refused(Some(Refusal::WrongPassword)) if password.is_none() => {
+                return Err(ClientError::PasswordWanted);
+            }
+            Content::Refused(refusal) => return Err(ClientError::Refused(reason(refusal).to_owned())),
+            Content::Complete(None) => return Err(ClientError::Refused(reason(None).to_owned())),
+        }
+    }
+}
+
+fn reason(refusal: Option<Refusal>) -> &'static str {
+    match refusal {
+        Some(Refusal::RoomExists) => "there is such a room already",
+        Some(Refusal::NoSuchRoom) => "there is no such room",
+        Some(Refusal::NameTaken) => "the name is taken",
+        Some(Refusal::BadName) => "the name is not one",
+        Some(Refusal::BadRoom) => "the room's name is not one",
+        Some(Refusal::BadOperation | Refusal::BadState) => "the server does not understand the request",
+        Some(Refusal::TooLong) => "a name or the password is too long",
+        Some(Refusal::WrongPassword) => "wrong password",
+        Some(Refusal::Full) => "the server is full",
+        Some(Refusal::Busy) => "the server is busy, or too many passwords were wrong; try again later",
+        None => "the server does not say why",
+    }
+}

@@ -1,0 +1,67 @@
+//! Why a chat ended otherwise than by leaving, in words that say what to do.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use parlance::client::ClientError;
+use thiserror::Error;
+
+/// Why a chat ended otherwise than by leaving.
+#[derive(Debug, Error)]
+pub(crate) enum ChatError {
+    #[error("{0}")]
+    Arguments(String),
+    #[error("no server is found under {address}: {cause}")]
+    Address { address: String, cause: io::Error },
+    #[error(
+        "cannot connect to {address}: {cause}. Is a server running there, and is that where it speaks {dialect}? \
+         (What it printed at its start says so.)"
+    )]
+    Connect { address: String, dialect: &'static str, cause: ClientError },
+    #[error("{name} is not let in: {reason}{advice}")]
+    Refused { name: String, reason: String, advice: &'static str },
+    #[error(
+        "a password for {name} is wanted, and there is no terminal to ask on: --password-file FILE reads it"
+    )]
+    PasswordWanted { name: String },
+    #[error("cannot read the password in {}: {cause}", path.display())]
+    PasswordFile { path: PathBuf, cause: io::Error },
+    #[error("the two passwords are not the same")]
+    PasswordsDiffer,
+    #[error("{0}")]
+    Ended(String),
+    #[error("the server did not confirm that it has everything")]
+    Unconfirmed,
+    #[error("not everything was said; why stands above")]
+    NotAllSaid,
+    #[error("cannot use the terminal: {0}")]
+    Terminal(#[from] rustyline::error::ReadlineError),
+    #[error("cannot read standard input: {0}")]
+    Input(io::Error),
+    #[error("cannot write to standard output: {0}")]
+    Output(io::Error),
+    #[error("cannot start a thread or watch for signals: {0}")]
+    System(io::Error),
+    /// Before anything was said. Not a failure.
+    #[error("left")]
+    Left,
+}
+
+impl ChatError {
+    /// Whether it ended because somebody wanted it to: the user, or whoever read the output and has read enough.
+    pub(crate) fn is_wanted(&self) -> bool {
+        match self {
+            Self::Left => true,
+            Self::Output(cause) => cause.kind() == io::ErrorKind::BrokenPipe,
+            _ => false,
+        }
+    }
+
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Arguments(_) => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Typed.
+
+use std::net::Shutdown;
+use std::process;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use parlance::chat::UnixSeconds;
+use parlance::client::{ClientError, Letter, Mailbox, MailboxSpeaker};
+use parlance::wire::typed::{Reply, Request};
+
+use super::arguments::Plan;
+use super::conversation::{Ear, Farewell, Heard, Mouth, Sign, Uttered};
+use super::door::Entered;
+use super::rooms::NO_SUCH_COMMAND;
+use super::screen::Shown;
+
+const HELP: &str = "  /to NAME           write to somebody, from now on
+  /users             who has an account, and whose messages you have not read
+  /list NAME         the messages exchanged with somebody, with their ids
+  /read NAME         you have read all messages from somebody
+  /delete ID         delete a message: yours for both, another's for you
+  /quit              leave
+  //TEXT             write a text that starts with /";
+
+pub(super) fn enter(plan: &Plan, password: Option<&str>, deadline: Instant) -> Result<Entered, ClientError> {
+    let mut mailbox = Mailbox::connect(&plan.addresses[..], deadline)?;
+    let is_known = mailbox.identify(&plan.name, deadline)?;
+    let Some(password) = password else { return Ok(Entered::PasswordWanted { is_new: !is_known }) };
+    mailbox.prove(password, deadline)?;
+    mailbox.subscribe(true)?;
+    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let mouth = MailboxMouth {
+        speaker: mailbox.speaker()?,
+        to: plan.to.clone(),
+        key: format!("parlance-chat-{started}-{}", process::id()),
+        sent: 0,
+        is_careful: plan.is_careful,
+    };
+    Ok(Entered::In((Box::new(mouth), Box::new(MailboxEar { mailbox }))))
+}
+
+struct MailboxMouth {
+    speaker: MailboxSpeaker,
+    to: Option<String>,
+    /// With a number behind it, what a message is called: no other chat of this account calls one so.
+    key: String,
+    sent: u64,
+    is_careful: bool,
+}
+
+impl Mouth for MailboxMouth {
+    fn say(&mut self, text: &str) -> Result<Uttered, ClientError> {
+        let Some(to) = &self.to else {
+            return Ok(Uttered::Impossible("to whom? /to NAME, or --to NAME at the start"));
+        };
+        if !self.is_careful {
+            // Without a key it reaches those as well who are here and have no account.
+            self.speaker.request(&Request::Send { recipient: to, content: text })?;
+            return Ok(Uttered::Sent);
+        }
+        self.sent += 1;
+        let key = format!("{}-{}", self.key, self.sent);
+        self.speaker.request(&Request::SendKept { recipient: to, content: text, key: &key })?;
+        Ok(Uttered::Asked)
+    }
+
+    fn command(&mut self, word: &str, rest: &str) -> Result<Uttered, ClientError> {
+        let (request, uttered) = match (word, rest) {
+            ("to" | "list" | "read", "") => return Ok(Uttered::Impossible("of whom? A name is missing")),
+            ("delete", "") => return Ok(Uttered::Impossible("which one? /list NAME shows the ids")),
+            ("to", name) => {
+                self.to = Some(name.to_owned());
+                return Ok(Uttered::Sent);
+            }
+            ("users", _) => (Request::ListUsers, Uttered::Asked),
+            ("list", name) => (Request::ListMessages(name), Uttered::Asked),
+            ("read", name) => (Request::MarkRead(name), Uttered::Sent),
+            ("delete", id) => (Request::DeleteMessage(id), Uttered::Sent),
+            _ => return Ok(Uttered::Impossible(NO_SUCH_COMMAND)),
+        };
+        self.speaker.request(&request)?;
+        Ok(uttered)
+    }
+
+    fn stay(&mut self) -> Result<(), ClientError> {
+        self.speaker.request(&Request::Ping(None))
+    }
+
+    fn leave(&mut self) -> Result<Farewell, ClientError> {
+        // There is no word for it. The server reads all that came before the end, and ends then.
+        self.speaker.stream().shutdown(Shutdown::Write)?;
+        Ok(Farewell::End)
+    }
+
+    fn help(&self) -> &'static str {
+        HELP
+    }
+
+    fn prompt(&self) -> String {
+        self.to.as_ref().map_or_else(|| "> ".to_owned(), |to| format!("to {to}> "))
+    }
+
+    fn is_careful(&self) -> bool {
+        self.is_careful
+    }
+}
+
+struct MailboxEar {
+    mailbox: Mailbox,
+}
+
+impl Ear for MailboxEar {
+    fn hear(&mut self, deadline: Instant) -> Result<Heard, ClientError> {
+        Ok(match self.mailbox.next_reply(deadline)? {
+            Reply::Message(message) => {
+                let Letter { sender, content: text, .. } = message.into();
+                Shown::Said { at: UnixSeconds(0), sender, text }.into()
+            }
+            Reply::Messages(messages) => {
+                let mut shown: Vec<_> = messages.map(|message| Shown::Listed(message.into())).collect();
+                if shown.is_empty() {
+                    shown.push(Shown::Answer("no messages".to_owned()));
+                }
+                Heard { shown, sign: Some(Sign::Done) }
+            }
+            Reply::Users(users) => {
+                let listed = |name: &str, unread| match unread {
+                    0 => Shown::Answer(format!("  {name}")),
+                    _ => Shown::Answer(format!("  {name} ({unread} unread)")),
+                };
+                Heard {
+                    shown: users.map(|user| listed(user.name, user.unread)).collect(),
+                    sign: Some(Sign::Done),
+                }
+            }
+            Reply::Error(reason) => {
+                Heard { shown: vec![Shown::Problem(reason.to_owned())], sign: Some(Sign::Failed) }
+            }
+            Reply::Kept { .. } => Sign::Done.into(),
+            Reply::NameKnown | Reply::NameNew | Reply::LoggedIn(_) | Reply::LoginFailed => Heard::default(),
+        })
+    }
+}

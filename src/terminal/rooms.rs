@@ -1,0 +1,178 @@
+//! Line, slash and gob.
+
+use std::time::Instant;
+
+use parlance::chat::{Command, Event, Problem, SERVER_NAME, UnixSeconds};
+use parlance::client::{Client, ClientError, Speaker};
+use parlance::wire::{Dialect, words};
+
+use super::arguments::Plan;
+use super::conversation::{Ear, Farewell, Heard, Mouth, Sign, Uttered};
+use super::door::Entered;
+use super::screen::Shown;
+
+const LINE_HELP: &str = "  /who               who is here
+  /msg NAME TEXT     say something to one person
+  /quit              leave
+  //TEXT             say a text that starts with /";
+
+const SLASH_HELP: &str = "  /users             who is in this room
+  /msg NAME TEXT     say something to one person
+  /rooms             which rooms there are
+  /join ROOM         go to a room, making it if there is none
+  /leave             go back to the lobby
+  /nick NAME         take another name
+  /history [N]       what was said last in this room
+  /quit              leave";
+
+const GOB_HELP: &str = "  /msg NAME TEXT     say something to one person
+  /quit              leave
+  //TEXT             say a text that starts with /";
+
+pub(super) const NO_SUCH_COMMAND: &str =
+    "there is no such command; /help lists them, and //TEXT says a text that starts with /";
+pub(super) const MSG_USAGE: &str = "it is /msg NAME TEXT";
+
+pub(super) fn enter(plan: &Plan, password: Option<&str>, deadline: Instant) -> Result<Entered, ClientError> {
+    let mut client = Client::connect(plan.dialect, &plan.addresses[..], deadline)?;
+    let login = match password {
+        Some(password) => client.login_with(&plan.name, password, deadline),
+        None => client.login(&plan.name, deadline),
+    };
+    match login {
+        Ok(()) => {}
+        Err(ClientError::PasswordWanted) => return Ok(Entered::PasswordWanted { is_new: false }),
+        Err(error) => return Err(error),
+    }
+    if let Some(room) = &plan.room {
+        join(&mut client, room, deadline)?;
+    }
+    let mouth = RoomMouth { speaker: client.speaker()?, to: plan.to.clone(), is_careful: plan.is_careful };
+    Ok(Entered::In((Box::new(mouth), Box::new(RoomEar { client }))))
+}
+
+/// Moves to a room. What is said meanwhile is said where the user does not want to be.
+fn join(client: &mut Client, room: &str, deadline: Instant) -> Result<(), ClientError> {
+    client.send(&Command::Join(room.strip_prefix('#').unwrap_or(room)))?;
+    loop {
+        match client.next_event(deadline)? {
+            Event::YouJoined(_) | Event::Error(Problem::AlreadyInRoom) => return Ok(()),
+            Event::Error(problem) => return Err(ClientError::Refused(words(problem).into_owned())),
+            _ => {}
+        }
+    }
+}
+
+struct RoomMouth {
+    speaker: Speaker,
+    /// To whom alone everything is said.
+    to: Option<String>,
+    is_careful: bool,
+}
+
+impl Mouth for RoomMouth {
+    fn say(&mut self, text: &str) -> Result<Uttered, ClientError> {
+        self.speaker.send(&match &self.to {
+            Some(to) => Command::Direct { to, text },
+            None => Command::Say(text),
+        })?;
+        Ok(Uttered::Sent)
+    }
+
+    fn command(&mut self, word: &str, rest: &str) -> Result<Uttered, ClientError> {
+        match (self.speaker.dialect(), word) {
+            // The server knows its commands.
+            (Dialect::Slash, _) => self.speaker.send_bytes(format!("/{word} {rest}\n").as_bytes())?,
+            (Dialect::Line, "who") => self.speaker.send(&Command::Users)?,
+            (_, "msg" | "pm") => match rest.split_once(char::is_whitespace) {
+                Some((to, text)) => self.speaker.send(&Command::Direct { to, text: text.trim_start() })?,
+                None => return Ok(Uttered::Impossible(MSG_USAGE)),
+            },
+            _ => return Ok(Uttered::Impossible(NO_SUCH_COMMAND)),
+        }
+        Ok(Uttered::Sent)
+    }
+
+    fn stay(&mut self) -> Result<(), ClientError> {
+        // Every dialect ignores an empty text, and counts it as a sign of life.
+        self.speaker.send(&Command::Say(""))
+    }
+
+    fn leave(&mut self) -> Result<Farewell, ClientError> {
+        match self.speaker.dialect() {
+            Dialect::Line => self.speaker.send(&Command::Ping).map(|()| Farewell::Done),
+            _ => self.speaker.send(&Command::Quit).map(|()| Farewell::End),
+        }
+    }
+
+    fn help(&self) -> &'static str {
+        match self.speaker.dialect() {
+            Dialect::Slash => SLASH_HELP,
+            Dialect::Gob => GOB_HELP,
+            _ => LINE_HELP,
+        }
+    }
+
+    fn prompt(&self) -> String {
+        self.to.as_ref().map_or_else(|| "> ".to_owned(), |to| format!("to {to}> "))
+    }
+
+    fn is_careful(&self) -> bool {
+        self.is_careful
+    }
+}
+
+struct RoomEar {
+    client: Client,
+}
+
+impl Ear for RoomEar {
+    fn hear(&mut self, deadline: Instant) -> Result<Heard, ClientError> {
+        self.client.next_event(deadline).map(|event| heard(&event))
+    }
+}
+
+/// What an event means to people.
+pub(super) fn heard(event: &Event<'_>) -> Heard {
+    let shown = match *event {
+        // Nobody else can have the name.
+        Event::Message { sender: SERVER_NAME, text, .. } => Shown::Notice(text.to_owned()),
+        Event::Message { sender, text, at } => said(sender, text, at),
+        Event::Direct { sender, text, .. } => {
+            Shown::Private { sender: sender.to_owned(), text: text.to_owned() }
+        }
+        Event::DirectSent { to, text } => Shown::Sent { to: to.to_owned(), text: text.to_owned() },
+        Event::Joined(name) => Shown::Notice(format!("{name} joined")),
+        Event::Left { name, .. } => Shown::Notice(format!("{name} left")),
+        Event::Renamed { old, new } => Shown::Notice(format!("{old} is now known as {new}")),
+        Event::YouJoined(room) => Shown::Notice(format!("you are in #{room}")),
+        Event::YouReturned(room) => Shown::Notice(format!("you are back in #{room}")),
+        Event::YouRenamed(name) => Shown::Notice(format!("you are now known as {name}")),
+        Event::UsersBegin { room, .. } => Shown::Answer(format!("in #{room}:")),
+        Event::User { name, own } => Shown::Answer(format!("  {name}{}", if own { " (you)" } else { "" })),
+        Event::RoomsBegin => Shown::Answer("rooms:".to_owned()),
+        Event::Room { name, members } => Shown::Answer(format!("  #{name} ({members})")),
+        Event::RoomsOmitted(count) => Shown::Answer(format!("  and {count} more")),
+        Event::Missed(count) => Shown::Notice(format!("{count} messages missed")),
+        Event::RoomClosed(room) => Shown::Notice(format!("{room} was closed by its host")),
+        Event::Error(problem @ (Problem::IdleTimeout | Problem::LoginTimeout | Problem::TooSlow)) => {
+            return Sign::Ending(format!("the server closed the connection: {}", words(problem))).into();
+        }
+        Event::ShuttingDown => return Sign::Ending("the server shuts down".to_owned()).into(),
+        Event::Error(problem) | Event::LoginRefused(problem) => {
+            let reason = match problem {
+                // Slash does not say who.
+                Problem::UserNotFound("") => "there is nobody of that name here".into(),
+                problem => words(problem),
+            };
+            return Heard { shown: vec![Shown::Problem(reason.into_owned())], sign: Some(Sign::Failed) };
+        }
+        Event::Pong => return Sign::Done.into(),
+        _ => return Heard::default(),
+    };
+    shown.into()
+}
+
+fn said(sender: &str, text: &str, at: UnixSeconds) -> Shown {
+    Shown::Said { at, sender: sender.to_owned(), text: text.to_owned() }
+}

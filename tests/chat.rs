@@ -1,0 +1,530 @@
+//! `parlance chat` as a program: through pipes in each dialect, and on a terminal.
+
+mod support;
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::OwnedFd;
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+
+use parlance::chat::Event;
+use parlance::client::{Client, Entry, Mailbox, Seat};
+use parlance::wire::{Dialect, tcrp};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, tcgetattr};
+use support::{TestServer, deadline};
+
+fn command(server: &TestServer, dialect: Dialect, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_parlance"));
+    command.args(["chat", "--dialect", dialect.name()]).args(arguments);
+    if dialect == Dialect::Tcrp {
+        command.args(["--ucrp", &server.address(Dialect::Ucrp).to_string()]);
+    }
+    command.arg(server.address(dialect).to_string()).env_clear().env("TERM", "xterm");
+    command
+}
+
+/// A chat through pipes, which does not outlive its test.
+struct Chat {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+}
+
+impl Chat {
+    fn start(server: &TestServer, dialect: Dialect, arguments: &[&str]) -> Self {
+        let mut command = command(server, dialect, arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
+        let input = child.stdin.take();
+        let output = BufReader::new(child.stdout.take().expect("it is piped"));
+        Self { child, input, output }
+    }
+
+    fn type_in(&mut self, text: impl AsRef<[u8]>) {
+        self.input.as_mut().expect("it is open").write_all(text.as_ref()).expect("it reads");
+    }
+
+    /// Reads lines until one fits.
+    #[track_caller]
+    fn line_where(&mut self, fits: impl Fn(&str) -> bool) -> String {
+        let mut before = String::new();
+        loop {
+            let mut line = String::new();
+            assert_ne!(self.output.read_line(&mut line).expect("UTF-8"), 0, "the end came behind {before:?}");
+            if fits(line.trim_end()) {
+                return line.trim_end().to_owned();
+            }
+            before += &line;
+        }
+    }
+
+    /// Ends the input, and waits for the end: status, standard output and standard error.
+    fn end(mut self) -> (ExitStatus, String, String) {
+        drop(self.input.take());
+        let (mut output, mut errors) = (String::new(), String::new());
+        self.output.read_to_string(&mut output).expect("UTF-8");
+        self.child.stderr.take().expect("it is piped").read_to_string(&mut errors).expect("UTF-8");
+        (self.child.wait().expect("it ends"), output, errors)
+    }
+}
+
+impl Drop for Chat {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Says something, and leaves.
+fn say(
+    server: &TestServer,
+    dialect: Dialect,
+    arguments: &[&str],
+    input: impl AsRef<[u8]>,
+) -> (Option<i32>, String, String) {
+    let mut chat = Chat::start(server, dialect, arguments);
+    // A chat that is refused may be over before it has read.
+    let _ = chat.input.as_mut().expect("it is piped").write_all(input.as_ref());
+    let (status, output, errors) = chat.end();
+    (status.code(), output, errors)
+}
+
+/// What is said in the room next.
+#[track_caller]
+fn said(client: &mut Client) -> String {
+    loop {
+        match client.next_event(deadline()).expect("an event") {
+            Event::Message { sender, text, .. } => return format!("{sender}: {text}"),
+            Event::Direct { sender, text, .. } => return format!("{sender} in private: {text}"),
+            _ => {}
+        }
+    }
+}
+
+fn mailbox(server: &TestServer, name: &str, password: &str) -> Mailbox {
+    let mut mailbox = Mailbox::connect(server.address(Dialect::Typed), deadline()).expect("it listens");
+    mailbox.login(name, password, deadline()).expect("the password is right");
+    mailbox
+}
+
+/// A file with a password, and its name.
+fn password_file(password: &str) -> (tempfile::NamedTempFile, String) {
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    writeln!(file, "{password}").expect("written");
+    let name = file.path().to_str().expect("UTF-8").to_owned();
+    (file, name)
+}
+
+const ROOM_DIALECTS: [Dialect; 4] = [Dialect::Line, Dialect::Slash, Dialect::Tcrp, Dialect::Gob];
+
+#[test]
+fn what_comes_through_a_pipe_is_said_and_ends_it() {
+    let server = TestServer::start();
+    let mut alice = server.client(Dialect::Line, "alice");
+    for dialect in ROOM_DIALECTS {
+        let (status, _, errors) = say(&server, dialect, &["--as", "bobby"], "hi\n\nthere\r\nend");
+        assert_eq!((status, errors.as_str()), (Some(0), ""), "{dialect:?}");
+        assert_eq!(said(&mut alice), "bobby: hi");
+        assert_eq!(said(&mut alice), "bobby: there");
+        assert_eq!(said(&mut alice), "bobby: end");
+        // Gone, so that the name is free.
+        while !matches!(alice.next_event(deadline()), Ok(Event::Left { name: "bobby", .. })) {}
+        let arguments = ["--as", "bobby", "--to", "alice"];
+        let (status, _, errors) = say(&server, dialect, &arguments, "psst\n");
+        assert_eq!((status, errors.as_str()), (Some(0), ""), "{dialect:?}");
+        assert_eq!(said(&mut alice), "bobby in private: psst");
+        while !matches!(alice.next_event(deadline()), Ok(Event::Left { name: "bobby", .. })) {}
+    }
+}
+
+#[test]
+fn a_thousand_lines_arrive_in_order() {
+    let server = TestServer::start();
+    let mut alice = server.client(Dialect::Slash, "alice");
+    // Datagrams are lost when many come at once.
+    for dialect in [Dialect::Line, Dialect::Slash, Dialect::Gob] {
+        let lines: String = (0..1000).map(|index| format!("{index}\n")).collect();
+        let (status, ..) = say(&server, dialect, &["--as", "bobby"], lines);
+        assert_eq!(status, Some(0), "{dialect:?}");
+        for index in 0..1000 {
+            assert_eq!(said(&mut alice), format!("bobby: {index}"));
+        }
+        while !matches!(alice.next_event(deadline()), Ok(Event::Left { name: "bobby", .. })) {}
+    }
+}
+
+#[test]
+fn what_others_say_is_printed_and_steers_nothing() {
+    let server = TestServer::start();
+    let mut gob = server.client(Dialect::Gob, "mallory");
+    for dialect in ROOM_DIALECTS {
+        let mut chat = Chat::start(&server, dialect, &["--as", "bobby"]);
+        chat.type_in("hi\n");
+        // By now it is there.
+        while said(&mut gob) != "bobby: hi" {}
+        gob.say("one\nalice: two\u{1b}[2J\u{202e}").expect("sent");
+        gob.direct("bobby", "psst").expect("sent");
+        let line = chat.line_where(|line| line.contains("one"));
+        let line = line.rsplit_once("] ").map_or(line.as_str(), |(_, line)| line);
+        assert!(line.starts_with("mallory: one") && line.ends_with("two\u{fffd}[2J\u{fffd}"), "{line:?}");
+        chat.line_where(|line| line == "[private] mallory: psst");
+        let (status, _, errors) = chat.end();
+        assert_eq!((status.code(), errors.as_str()), (Some(0), ""), "{dialect:?}");
+        while !matches!(gob.next_event(deadline()), Ok(Event::Left { name: "bobby", .. })) {}
+    }
+}
+
+#[test]
+fn commands_are_understood_and_a_second_slash_says_a_first_one() {
+    let server = TestServer::start();
+    let mut alice = server.client(Dialect::Gob, "alice");
+    let mut chat = Chat::start(&server, Dialect::Line, &["--as", "bobby"]);
+    chat.type_in("/who\n//shrug\n/msg alice psst\n");
+    chat.line_where(|line| line == "  alice");
+    assert_eq!(said(&mut alice), "bobby: /shrug");
+    assert_eq!(said(&mut alice), "bobby in private: psst");
+    chat.type_in("/quit\n");
+    let (status, ..) = chat.end();
+    assert_eq!(status.code(), Some(0));
+    let (status, output, _) = say(&server, Dialect::Slash, &["--as", "carol"], "/users\n/nick caroline\n");
+    assert_eq!(status, Some(0));
+    assert!(
+        output.contains("\n  carol (you)\n") && output.contains("*** you are now known as caroline\n"),
+        "{output}"
+    );
+    for dialect in ROOM_DIALECTS {
+        let (status, output, _) = say(&server, dialect, &["--as", "daisy"], "/help\n");
+        assert_eq!(status, Some(0));
+        assert!(output.contains("  /msg NAME TEXT"), "{output}");
+    }
+}
+
+#[test]
+fn what_cannot_be_said_is_a_failure_and_the_rest_is_said() {
+    let server = TestServer::start();
+    let mut alice = server.client(Dialect::Gob, "alice");
+    let long = "x".repeat(1 << 20);
+    for (dialect, input, complaint) in [
+        (Dialect::Line, "/dance\nhi\n".into(), "no such command"),
+        (Dialect::Line, "/msg nobody x\nhi\n".into(), "there is no nobody here"),
+        (Dialect::Slash, "/msg nobody x\nhi\n".into(), "nobody of that name"),
+        (Dialect::Slash, "//x\nhi\n".into(), "cannot say"),
+        (Dialect::Gob, format!("{long}\nhi\n").into_bytes(), "too long"),
+        (Dialect::Line, b"\xff\nhi\n".to_vec(), "not UTF-8"),
+        (Dialect::Tcrp, "/msg alone\nhi\n".into(), "/msg NAME TEXT"),
+    ] {
+        let (status, _, errors) = say(&server, dialect, &["--as", "bobby"], input);
+        assert_eq!(status, Some(1), "{errors}");
+        assert!(errors.contains(complaint) && errors.ends_with("why stands above\n"), "{errors}");
+        assert_eq!(said(&mut alice), "bobby: hi");
+        while !matches!(alice.next_event(deadline()), Ok(Event::Left { name: "bobby", .. })) {}
+    }
+}
+
+#[test]
+fn who_is_not_let_in_is_told_what_to_do() {
+    let server = TestServer::start();
+    let _alice = server.client(Dialect::Line, "alice");
+    for dialect in [Dialect::Line, Dialect::Slash, Dialect::Tcrp] {
+        let (status, output, errors) = say(&server, dialect, &["--as", "alice"], "hi\n");
+        assert_eq!((status, output.as_str()), (Some(1), ""));
+        assert_eq!(
+            errors, "parlance: alice is not let in: the name is taken. Choose another with --as\n",
+            "{dialect:?}"
+        );
+    }
+    let (status, output, _) = say(&server, Dialect::Gob, &["--as", "alice"], "hi\n");
+    assert_eq!((status, output.as_str()), (Some(0), "*** your name here is alice~2\n"));
+
+    let _bob = mailbox(&server, "bobby", "open sesame");
+    let (_file, right) = password_file("open sesame");
+    let (_file, wrong) = password_file("guess");
+    for dialect in [Dialect::Line, Dialect::Slash, Dialect::Tcrp, Dialect::Typed] {
+        let (status, _, errors) = say(&server, dialect, &["--as", "bobby"], "");
+        assert_eq!(status, Some(1));
+        assert!(errors.contains("a password for bobby is wanted"), "{dialect:?}: {errors}");
+    }
+    for dialect in [Dialect::Line, Dialect::Slash, Dialect::Tcrp, Dialect::Typed] {
+        let (status, _, errors) = say(&server, dialect, &["--as", "bobby", "--password-file", &wrong], "");
+        assert_eq!(status, Some(1));
+        assert!(errors.contains("wrong password"), "{dialect:?}: {errors}");
+    }
+    // The name's own account opens its mailbox, whoever holds the name in a room.
+    let (status, _, errors) = say(&server, Dialect::Typed, &["--as", "bobby", "--password-file", &right], "");
+    assert_eq!((status, errors.as_str()), (Some(0), ""));
+    let (status, _, errors) =
+        say(&server, Dialect::Line, &["--as", "bobby", "--password-file", &right], "hi\n");
+    assert_eq!((status, errors.as_str()), (Some(0), ""));
+
+    let (status, _, errors) =
+        say(&server, Dialect::Line, &["--as", "carol", "--password-file", "/nowhere"], "");
+    assert_eq!(status, Some(1));
+    assert!(errors.contains("/nowhere"), "{errors}");
+    let (status, _, errors) = say(&server, Dialect::Tcrp, &["--as", "carol", "--room", "den"], "");
+    assert_eq!(status, Some(1));
+    assert!(errors.ends_with("no such room. --create makes it\n"), "{errors}");
+}
+
+#[test]
+fn without_a_server_it_is_said_where_one_was_looked_for() {
+    let server = TestServer::start();
+    let mut command = command(&server, Dialect::Line, &["--as", "alice"]);
+    let address = server.address(Dialect::Line).to_string();
+    server.stop();
+    let output = command.stdin(Stdio::null()).output().expect("it runs");
+    let errors = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        errors.contains(&format!("cannot connect to {address}")) && errors.contains("Is a server running"),
+        "{errors}"
+    );
+}
+
+#[test]
+fn flags_that_do_not_fit_the_dialect_are_refused() {
+    let server = TestServer::start();
+    for (dialect, arguments, complaint) in [
+        (Dialect::Line, &["--room", "den"][..], "--room is for"),
+        (Dialect::Gob, &["--room", "den"], "--room is for"),
+        (Dialect::Typed, &["--room", "den"], "--room is for"),
+        (Dialect::Slash, &["--room", "den", "--create"], "--create is for"),
+        (Dialect::Tcrp, &["--create"], "--create needs"),
+        (Dialect::Line, &["--ucrp", "9091"], "--ucrp is for"),
+        (Dialect::Gob, &["--password"], "no passwords"),
+        (Dialect::Slash, &["--room", "den", "--to", "alice"], "cannot be used with"),
+    ] {
+        let (status, _, errors) = say(&server, dialect, &[&["--as", "bobby"], arguments].concat(), "");
+        assert_eq!(status, Some(2), "{errors}");
+        assert!(errors.contains(complaint), "{errors}");
+    }
+}
+
+#[test]
+fn rooms_are_joined_made_and_closed() {
+    let server = TestServer::start();
+    let mut alice = server.client(Dialect::Slash, "alice");
+    alice.send(&parlance::chat::Command::Join("rust")).expect("sent");
+    let (status, ..) = say(&server, Dialect::Slash, &["--as", "bobby", "--room", "#rust"], "hi\n");
+    assert_eq!(status, Some(0));
+    assert_eq!(said(&mut alice), "bobby: hi");
+
+    let mut host = Chat::start(&server, Dialect::Tcrp, &["--as", "carol", "--room", "den", "--create"]);
+    let entry = Entry { room: "den", operation: tcrp::Operation::Join, name: "dave", password: None };
+    // It is joined as soon as it is there.
+    let mut dave = loop {
+        let (handshake, datagrams) = (server.address(Dialect::Tcrp), server.address(Dialect::Ucrp));
+        match Seat::take(handshake, Some(datagrams), &entry, deadline()) {
+            Ok(seat) => break seat,
+            Err(error) => assert!(error.to_string().contains("no such room"), "{error}"),
+        }
+    };
+    // Who has said something has said where to send to.
+    host.type_in("come in\n");
+    while !matches!(dave.next_event(deadline()), Ok(Event::Message { sender: "carol", .. })) {}
+    let mut member = Chat::start(&server, Dialect::Tcrp, &["--as", "erin", "--room", "den"]);
+    member.type_in("I am here\n");
+    host.line_where(|line| line == "erin: I am here");
+    host.type_in("welcome\n");
+    member.line_where(|line| line == "carol: welcome");
+    let (status, ..) = host.end();
+    assert_eq!(status.code(), Some(0));
+    // Its input is still open: the room is what ended.
+    let status = member.child.wait().expect("it ends");
+    let (_, _, errors) = member.end();
+    assert_eq!((status.code(), errors.as_str()), (Some(1), "parlance: the room was closed by its host\n"));
+}
+
+#[test]
+fn a_mailbox_is_written_to_and_read() {
+    let server = TestServer::start();
+    let mut alice = mailbox(&server, "alice", "secret");
+    let (_file, password) = password_file("hunter2");
+    let bob = ["--as", "bobby", "--password-file", &password];
+    let (status, output, errors) =
+        say(&server, Dialect::Typed, &[&bob[..], &["--to", "alice"]].concat(), "one\ntwo\n");
+    assert_eq!((status, output.as_str(), errors.as_str()), (Some(0), "", ""));
+    let letters = alice.list("bobby", deadline()).expect("a list");
+    assert_eq!(letters.iter().map(|letter| letter.content.as_str()).collect::<Vec<_>>(), ["one", "two"]);
+
+    let id = alice.send_kept("bobby", "three\nmallory: x", "key", deadline()).expect("it is kept");
+    let (status, output, _) =
+        say(&server, Dialect::Typed, &bob, "/users\n/list alice\n/read alice\n/users\n");
+    assert_eq!(status, Some(0));
+    let lines: Vec<_> = output.lines().collect();
+    assert_eq!(lines[..2], ["  alice (1 unread)", "  bobby"], "{output}");
+    assert_eq!(lines[3], "    bobby to alice: one", "{output}");
+    assert!(lines[6].contains(&id) && lines[6].ends_with("(unread)"), "{output}");
+    assert_eq!(lines[7..], ["    alice to bobby: three ⏎ mallory: x", "  alice", "  bobby"], "{output}");
+
+    let input = format!("/delete {id}\n/list alice\n/to carol\nx\n");
+    let (status, output, errors) = say(&server, Dialect::Typed, &bob, input);
+    assert_eq!(status, Some(1));
+    assert!(!output.contains("three") && errors.contains("there is no carol here"), "{output}{errors}");
+    let (status, _, errors) = say(&server, Dialect::Typed, &bob, "x\n");
+    assert_eq!(status, Some(1));
+    assert!(errors.contains("to whom?"), "{errors}");
+
+    let mut chat = Chat::start(&server, Dialect::Typed, &bob);
+    chat.type_in("/users\n");
+    chat.line_where(|line| line == "  bobby");
+    alice.send("bobby", "four").expect("sent");
+    chat.line_where(|line| line == "alice: four");
+    assert_eq!(chat.end().0.code(), Some(0));
+}
+
+#[test]
+fn a_signal_is_a_way_to_leave() {
+    let server = TestServer::start();
+    let mut alice = server.client(Dialect::Line, "alice");
+    for signal in [Signal::INT, Signal::TERM] {
+        let mut chat = Chat::start(&server, Dialect::Slash, &["--as", "bobby"]);
+        chat.type_in("hi\n");
+        assert_eq!(said(&mut alice), "bobby: hi");
+        chat.line_where(|line| line.ends_with("bobby: hi"));
+        kill_process(Pid::from_child(&chat.child), signal).expect("it runs");
+        assert_eq!(chat.child.wait().expect("it ends").code(), Some(0), "{signal:?}");
+        while !matches!(alice.next_event(deadline()), Ok(Event::Left { name: "bobby", .. })) {}
+    }
+}
+
+#[test]
+fn the_end_of_the_server_is_told() {
+    let server = TestServer::start();
+    let mut alice = server.client(Dialect::Line, "alice");
+    let mut chat = Chat::start(&server, Dialect::Line, &["--as", "bobby"]);
+    chat.type_in("hi\n");
+    assert_eq!(said(&mut alice), "bobby: hi");
+    server.stop();
+    let status = chat.child.wait().expect("it ends");
+    let (_, _, errors) = chat.end();
+    assert_eq!((status.code(), errors.as_str()), (Some(1), "parlance: the server shuts down\n"));
+}
+
+/// A chat on a terminal.
+struct TerminalChat {
+    child: Child,
+    terminal: File,
+    modes_before: LocalModes,
+    seen: String,
+}
+
+impl TerminalChat {
+    fn start(server: &TestServer, dialect: Dialect, arguments: &[&str]) -> Self {
+        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+        grantpt(&terminal).expect("it is ours");
+        unlockpt(&terminal).expect("it is ours");
+        let name = ptsname(&terminal, Vec::new()).expect("it has a name");
+        let name = name.to_str().expect("UTF-8");
+        let open = || -> OwnedFd {
+            File::options().read(true).write(true).open(name).expect("the other side").into()
+        };
+        let modes_before = tcgetattr(&terminal).expect("a terminal").local_modes;
+        let mut command = command(server, dialect, arguments);
+        let child = command.stdin(open()).stdout(open()).stderr(open()).spawn().expect("it starts");
+        Self { child, terminal: terminal.into(), modes_before, seen: String::new() }
+    }
+
+    fn modes(&self) -> LocalModes {
+        tcgetattr(&self.terminal).expect("a terminal").local_modes
+    }
+
+    fn type_in(&mut self, keys: &str) {
+        self.terminal.write_all(keys.as_bytes()).expect("it is open");
+    }
+
+    /// Reads until a text has appeared; returns all since the last call.
+    #[track_caller]
+    fn wait_for(&mut self, text: &str) -> String {
+        let mut buffer = [0; 1024];
+        loop {
+            if let Some(at) = self.seen.find(text) {
+                let rest = self.seen.split_off(at + text.len());
+                return std::mem::replace(&mut self.seen, rest);
+            }
+            let patience = Timespec { tv_sec: 60, tv_nsec: 0 };
+            let mut waiting = [PollFd::new(&self.terminal, PollFlags::IN)];
+            let ready = poll(&mut waiting, Some(&patience)).expect("a terminal can be waited for");
+            assert_ne!(ready, 0, "nothing comes, and not {text:?}: {:?}", self.seen);
+            let length = self.terminal.read(&mut buffer).unwrap_or(0);
+            assert_ne!(length, 0, "the end came before {text:?}: {:?}", self.seen);
+            self.seen += &String::from_utf8_lossy(&buffer[..length]);
+        }
+    }
+}
+
+impl Drop for TerminalChat {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn on_a_terminal_messages_come_above_the_line_that_is_edited() {
+    let server = TestServer::start();
+    let mut alice = server.client(Dialect::Line, "alice");
+    let mut chat = TerminalChat::start(&server, Dialect::Line, &["--as", "bobby"]);
+    chat.wait_for("> ");
+    chat.type_in("half");
+    chat.wait_for("half");
+    alice.say("hello\u{1b}").expect("sent");
+    let shown = chat.wait_for("> half");
+    assert!(shown.contains("alice\u{1b}[0m: hello\u{fffd}\r\n"), "{shown:?}");
+    chat.type_in(" a line\r");
+    assert_eq!(said(&mut alice), "bobby: half a line");
+    chat.wait_for("> ");
+    // The history has it.
+    chat.type_in("\u{1b}[A\r");
+    assert_eq!(said(&mut alice), "bobby: half a line");
+    // In front of the prompt, or above it: behind it, the next key is the editor's.
+    alice.say("enough").expect("sent");
+    chat.wait_for("enough");
+    chat.wait_for("> ");
+    chat.type_in("\u{3}");
+    assert_eq!(chat.child.wait().expect("it ends").code(), Some(0));
+    while !matches!(alice.next_event(deadline()), Ok(Event::Left { name: "bobby", .. })) {}
+}
+
+#[test]
+fn on_a_terminal_a_password_is_asked_for_and_not_shown() {
+    let server = TestServer::start();
+    for (new_or_not, prompt) in
+        [(true, "A password makes the account bobby: "), (false, "Password for bobby: ")]
+    {
+        let mut chat = TerminalChat::start(&server, Dialect::Typed, &["--as", "bobby"]);
+        chat.wait_for(prompt);
+        chat.type_in("open sesame\r");
+        let mut seen = String::new();
+        if new_or_not {
+            seen += &chat.wait_for("The same once more: ");
+            chat.type_in("open sesame\r");
+        }
+        seen += &chat.wait_for("> ");
+        chat.type_in("/users\r");
+        seen += &chat.wait_for("  bobby");
+        assert!(seen.contains("***********") && !seen.contains("sesame"), "{seen:?}");
+        chat.wait_for("> ");
+        chat.type_in("\u{4}");
+        assert_eq!(chat.child.wait().expect("it ends").code(), Some(0));
+    }
+    // Who is asked can still think better of it.
+    let mut chat = TerminalChat::start(&server, Dialect::Slash, &["--as", "bobby"]);
+    chat.wait_for("Password for bobby: ");
+    chat.type_in("\u{3}");
+    assert_eq!(chat.child.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
+fn a_terminal_is_left_as_it_was() {
+    let server = TestServer::start();
+    let mut chat = TerminalChat::start(&server, Dialect::Slash, &["--as", "bobby"]);
+    chat.wait_for("> ");
+    assert_ne!(chat.modes(), chat.modes_before);
+    server.stop();
+    chat.wait_for("parlance: the server shuts down");
+    assert_eq!(chat.child.wait().expect("it ends").code(), Some(1));
+    assert_eq!(chat.modes(), chat.modes_before);
+}
