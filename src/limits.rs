@@ -176,6 +176,9 @@ pub const UDP_BATCHES_PER_TURN_MAX: usize = 8;
 /// Members of one room that are written to before the next room has its turn: about a millisecond at 4 to 5 µs a write.
 pub const ROOM_VISITS_MAX: usize = 256;
 
+/// Members of rooms that their hosts closed who move on in a turn. More: with the next ones.
+pub const ROOM_LEAVERS_PER_TURN_MAX: usize = 256;
+
 // What an operator may ask for.
 
 /// Seconds of a timeout, at most: 30 days. Whoever wants longer means "never", which is 0.

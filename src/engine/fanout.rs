@@ -1,7 +1,7 @@
 //! What goes out to a room: frames into the log of each dialect, and what becomes of members who fall behind it.
 
 use super::log::{Frame, Log, Offset};
-use super::{CloseReason, Engine, LagPolicy};
+use super::{CloseReason, Engine, LagPolicy, Membership};
 use crate::chat::{ConnId, Event, RoomId};
 use crate::limits::LOG_BYTES_LIMIT_MIN;
 use crate::wire::{Codec, Fit, Transport};
@@ -86,7 +86,11 @@ impl Engine {
                 if member.cursor < tail {
                     match self.room(room).channels[index].dialect.transport() {
                         Transport::Stream | Transport::Paced => self.lag(member.conn),
-                        Transport::Datagram => self.drop_oldest(room, index, at, tail),
+                        Transport::Datagram => {
+                            if let Some(at) = self.conn(member.conn).membership {
+                                self.drop_oldest(at, tail);
+                            }
+                        }
                     }
                 }
             }
@@ -95,13 +99,18 @@ impl Engine {
         }
     }
 
-    /// A member to whom no datagrams can be sent loses the oldest.
-    fn drop_oldest(&mut self, room: RoomId, index: usize, at: usize, tail: Offset) {
-        let channel = &mut self.rooms[room.0 as usize].channels[index];
-        let member = &mut channel.members[at];
-        let is_lost = |frame: &Frame| frame.start < tail && frame.skipped_by != Some(member.conn);
-        let lost = channel.log.frames_from(member.cursor).take_while(|frame| frame.start < tail);
-        self.metrics.datagrams_dropped += lost.filter(is_lost).count() as u64;
+    /// A member to whom no datagrams can be sent loses the oldest, up to a frame's start.
+    pub(super) fn drop_oldest(&mut self, at: Membership, tail: Offset) {
+        let channel = &mut self.rooms[at.room.0 as usize].channels[at.channel()];
+        let member = &mut channel.members[at.member as usize];
+        let log = &channel.log;
+        let mut lost = log.frame_count_from(member.cursor) - log.frame_count_from(tail);
+        if member.cursor < member.own_until {
+            let is_own = |frame: &Frame| frame.skipped_by == Some(member.conn);
+            let dropped = log.frames_from(member.cursor).take_while(|frame| frame.start < tail);
+            lost -= dropped.filter(is_own).count() as u64;
+        }
+        self.metrics.datagrams_dropped += lost;
         member.cursor = tail;
     }
 

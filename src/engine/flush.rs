@@ -25,8 +25,14 @@ enum Step {
 }
 
 impl Connection {
-    /// Calls `step` for each step ahead, in order, until it breaks.
-    fn steps(&self, channel: Option<(&Channel, Membership)>, mut step: impl FnMut(Step) -> ControlFlow<()>) {
+    /// Calls `step` for each step ahead, in order, until it breaks. Where frames go out one by one, a step is a frame: the
+    /// next one is found without looking at those behind it.
+    fn steps(
+        &self,
+        channel: Option<(&Channel, Membership)>,
+        is_framed: bool,
+        mut step: impl FnMut(Step) -> ControlFlow<()>,
+    ) {
         let mut walk = || {
             let mut reader = channel.map(|(channel, at)| {
                 let member = &channel.members[at.member as usize];
@@ -35,6 +41,9 @@ impl Connection {
             let mut read_to = |to: Option<Offset>, step: &mut dyn FnMut(Step) -> ControlFlow<()>| {
                 let Some((channel, member, at)) = &mut reader else { return ControlFlow::Continue(()) };
                 let to = to.unwrap_or(channel.log.head());
+                if is_framed {
+                    return frame_steps(channel, member.conn, at, to, step);
+                }
                 if *at < to && *at < member.own_until {
                     own_steps(channel, member.conn, at, to.min(member.own_until), step)?;
                 }
@@ -53,6 +62,28 @@ impl Connection {
         // That it was broken off is known to whoever did it.
         let _: ControlFlow<()> = walk();
     }
+}
+
+/// The steps from `at` to `to`, a frame each.
+fn frame_steps(
+    channel: &Channel,
+    conn: ConnId,
+    at: &mut Offset,
+    to: Offset,
+    step: &mut dyn FnMut(Step) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    for frame in channel.log.frames_from(*at) {
+        if frame.start >= to {
+            break;
+        }
+        if frame.skipped_by == Some(conn) {
+            step(Step::Own { to: frame.end })?;
+        } else {
+            step(Step::Log { from: *at, to: frame.end })?;
+        }
+        *at = frame.end;
+    }
+    ControlFlow::Continue(())
 }
 
 /// The steps from `at` to `to`, where frames of the member's own are among the others'.
@@ -137,12 +168,18 @@ impl Engine {
         self.conn(id).dialect.transport() != Transport::Datagram || self.is_seat_ready(id)
     }
 
+    /// Whether there are rooms whose members have not all been visited since something was said.
+    pub fn is_behind(&self) -> bool {
+        !self.dirty_rooms.is_empty()
+    }
+
     /// Whether another turn has something to do even if nothing happens until then.
     pub fn has_work(&self) -> bool {
         !(self.dirty.is_empty()
             && self.dirty_rooms.is_empty()
             && self.touched_rooms.is_empty()
             && self.vacated.is_empty()
+            && self.closing_rooms.is_empty()
             && self.waiting.is_empty())
     }
 
@@ -153,14 +190,13 @@ impl Engine {
         let channel = self.channel_at(conn);
         let mut waiting = conn.outbox.as_ref().map_or(&[][..], |outbox| outbox.bytes());
         let is_framed = self.settings.is_framed(conn.dialect);
-        conn.steps(channel, |step| {
+        conn.steps(channel, is_framed, |step| {
             match step {
                 Step::Own { .. } => return ControlFlow::Continue(()),
                 Step::Log { from, to } => {
-                    let Some((channel, _)) = channel else { return ControlFlow::Continue(()) };
-                    let frame = is_framed.then(|| channel.log.frames_from(from).next()).flatten();
-                    let to = frame.map_or(to, |frame| frame.end.min(to));
-                    if channel.log.gather(from, to, out) < to {
+                    if let Some((channel, _)) = channel
+                        && channel.log.gather(from, to, out) < to
+                    {
                         return ControlFlow::Break(());
                     }
                 }
@@ -223,7 +259,7 @@ impl Engine {
         let mut cursor = channel.map(|(channel, at)| channel.members[at.member as usize].cursor);
         let mut outbox_bytes = 0;
         let mut more = false;
-        conn.steps(channel, |step| {
+        conn.steps(channel, self.settings.is_framed(conn.dialect), |step| {
             match step {
                 Step::Own { to } => cursor = Some(to),
                 Step::Log { from, to } => {
@@ -299,6 +335,7 @@ impl Engine {
             }
         }
         self.begin_rests(now);
+        self.empty_closing_rooms();
         self.resume_waiting();
         self.end_doomed();
         self.take_vacated_out();

@@ -6,6 +6,7 @@
 //! an account of that name.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
 
 use ahash::RandomState;
 
@@ -37,7 +38,7 @@ struct Conversation {
     /// The other's name, as it was typed last.
     other: Box<str>,
     /// Oldest first.
-    letters: Vec<OpId>,
+    letters: BTreeSet<OpId>,
     unread: u32,
 }
 
@@ -150,15 +151,16 @@ impl Ledger {
         count: usize,
     ) -> impl Iterator<Item = (OpId, Mail<'_>)> {
         let conversation = self.account(reader).and_then(|account| account.conversations.get(with));
-        let letters = conversation.map_or(&[][..], |conversation| &conversation.letters);
-        let end = before.map_or(letters.len(), |before| letters.partition_point(|&id| id < before));
+        let end = before.map_or(Bound::Unbounded, Bound::Excluded);
         let mut bytes = 0;
-        let fits = |id: &&OpId| {
+        let fits = |id: &OpId| {
             bytes += self.letters.get(id).map_or(0, |letter| counted(&letter.content));
             bytes <= MAIL_LISTED_BYTES_MAX
         };
-        let start = end - letters[..end].iter().rev().take(count).take_while(fits).count();
-        letters[start..end].iter().filter_map(|&id| Some((id, self.mail(id)?)))
+        let newest =
+            conversation.into_iter().flat_map(|c| c.letters.range((Bound::Unbounded, end)).rev().copied());
+        let shown: Vec<_> = newest.take(count).take_while(fits).collect();
+        shown.into_iter().rev().filter_map(|id| Some((id, self.mail(id)?)))
     }
 
     /// A message, without the text of its id.
@@ -249,12 +251,12 @@ impl Ledger {
         let (Some(sender), Some(recipient)) = (fold(&letter.sender), fold(&letter.recipient)) else { return };
         if let Some(account) = letter.seen_by[RECIPIENT].and_then(|id| self.accounts.get_mut(&id)) {
             let conversation = account.converse(&sender, &letter.sender);
-            conversation.letters.push(id);
+            conversation.letters.insert(id);
             conversation.unread += 1;
             account.bytes += bytes;
         }
         if let Some(account) = letter.seen_by[SENDER].and_then(|id| self.accounts.get_mut(&id)) {
-            account.converse(&recipient, &letter.recipient).letters.push(id);
+            account.converse(&recipient, &letter.recipient).letters.insert(id);
             account.bytes += bytes;
         }
         if let [Some(sender), Some(recipient)] = letter.seen_by {
@@ -274,12 +276,16 @@ impl Ledger {
     fn mark_read(&mut self, reader: AccountId, sender: &str) {
         let Some(account) = self.accounts.get_mut(&reader) else { return };
         let Some(conversation) = account.conversations.get_mut(sender) else { return };
-        conversation.unread = 0;
-        for id in &conversation.letters {
+        // What is unread came since the last time: among the newest.
+        for id in conversation.letters.iter().rev() {
+            if conversation.unread == 0 {
+                break;
+            }
             if let Some(letter) = self.letters.get_mut(id)
                 && letter.seen_by[RECIPIENT] == Some(reader)
+                && std::mem::take(&mut letter.unread)
             {
-                letter.unread = false;
+                conversation.unread -= 1;
             }
         }
     }
@@ -306,9 +312,7 @@ impl Ledger {
             if let Some(folded) = fold(other)
                 && let Some(conversation) = account.conversations.get_mut(&*folded)
             {
-                if let Ok(at) = conversation.letters.binary_search(&id) {
-                    conversation.letters.remove(at);
-                }
+                conversation.letters.remove(&id);
                 conversation.unread -= u32::from(letter.unread && whose == RECIPIENT);
                 if conversation.letters.is_empty() {
                     account.conversations.remove(&*folded);
@@ -353,7 +357,6 @@ impl Ledger {
             let mut bytes = 0;
             for (folded, conversation) in &account.conversations {
                 assert!(!conversation.letters.is_empty(), "a conversation has messages");
-                assert!(conversation.letters.is_sorted());
                 assert_eq!(fold(&conversation.other).as_deref(), Some(&**folded));
                 let mut unread = 0;
                 for letter in &conversation.letters {

@@ -51,9 +51,8 @@ impl Engine {
         self.enter_mailbox(id, wanted);
         self.reply_with(id, |engine, answer| {
             answer(&Event::LoggedIn { name: wanted.name.as_str(), room: "" });
-            for name in engine.ledger.names() {
-                answer(&Event::Account { name, unread: 0 });
-            }
+            // Where one has no space, no other has.
+            let _all = engine.ledger.names().all(|name| answer(&Event::Account { name, unread: 0 }));
         });
     }
 
@@ -133,16 +132,15 @@ impl Engine {
     pub(super) fn list_accounts(&mut self, id: ConnId) {
         self.reply_with(id, |engine, answer| {
             answer(&Event::AccountsBegin);
-            for (name, unread) in engine.ledger.listed_by(engine.account_of(id)) {
-                answer(&Event::Account { name, unread });
-            }
+            let mut listed = engine.ledger.listed_by(engine.account_of(id));
+            let _all = listed.all(|(name, unread)| answer(&Event::Account { name, unread }));
         });
     }
 
     /// Deletes the account, and logs out whoever has its mailbox open. Who holds the name in a room keeps it.
     pub(super) fn delete_account(&mut self, id: ConnId) {
         let (Some(account), Some(name)) = (self.account_of(id), self.conn(id).name) else { return };
-        for open in self.mailboxes.get(&account).cloned().unwrap_or_default() {
+        for open in self.mailboxes.remove(&account).unwrap_or_default() {
             self.leave_mailbox(open);
             self.deadlines.set(open.slot, self.now.monotonic, self.settings.login_timeout);
         }

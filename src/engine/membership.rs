@@ -8,6 +8,7 @@ use super::room::Room;
 use super::{Engine, Membership};
 use crate::chat::{ConnId, RoomId, RoomName};
 use crate::limits::{OUTBOX_BYTES_MAX, OWED_BYTES_BLOCKED_MAX};
+use crate::wire::Transport;
 
 /// What becomes of what a member has not read when it leaves.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,15 +28,22 @@ impl Engine {
 
     /// Rooms other than the lobby vanish with their last member.
     pub(super) fn drop_room_if_empty(&mut self, id: RoomId) {
-        if id == RoomId::LOBBY || self.room(id).count() > 0 {
+        let room = self.room(id);
+        // One that is closing is looked after until it is empty.
+        if id == RoomId::LOBBY || room.count() > 0 || room.closing {
             return;
         }
+        self.rooms_by_name.remove(&self.rooms[id.0 as usize].name);
+        self.remove_room(id);
+    }
+
+    /// Takes an empty room out whose name is nobody's any more.
+    pub(super) fn remove_room(&mut self, id: RoomId) {
+        // Where it waits in a list it is passed over there, or another that has its slot by then is visited once more.
         let mut room = self.rooms.remove(id.0 as usize);
         for channel in &mut room.channels {
             channel.trim(&mut self.pool);
         }
-        // Where it waits in a list it is passed over there, or another that has its slot by then is visited once more.
-        self.rooms_by_name.remove(&room.name);
     }
 
     /// Makes a connection, which is in no room, a member: it gets what is published from now on.
@@ -49,7 +57,10 @@ impl Engine {
     }
 
     /// Ends a connection's membership. Returns the room that it was in.
-    pub(super) fn leave_room(&mut self, id: ConnId, owed: Owed) -> Option<RoomId> {
+    pub(super) fn leave_room(&mut self, id: ConnId, mut owed: Owed) -> Option<RoomId> {
+        if self.conn(id).dialect.transport() == Transport::Datagram && owed == Owed::Sent {
+            owed = self.reduce_owed(id);
+        }
         let conn = self.conn(id);
         let at = conn.membership?;
         let channel = &self.room(at.room).channels[at.channel()];
@@ -78,6 +89,24 @@ impl Engine {
         }
         self.shed();
         Some(at.room)
+    }
+
+    /// What a seat is owed when it leaves is the newest, and nothing if there is nowhere to send it.
+    fn reduce_owed(&mut self, id: ConnId) -> Owed {
+        if self.address_of(id).is_none() {
+            self.forget_outbox(id);
+            return Owed::Forgotten;
+        }
+        if let Some(at) = self.conn(id).membership {
+            let channel = &self.room(at.room).channels[at.channel()];
+            let head = channel.log.head();
+            let from = Offset(head.0.saturating_sub(OWED_BYTES_BLOCKED_MAX as u64));
+            if channel.members[at.member as usize].cursor < from {
+                let kept = channel.log.frames_from(from).find(|frame| frame.start >= from);
+                self.drop_oldest(at, kept.map_or(head, |frame| frame.start));
+            }
+        }
+        Owed::Sent
     }
 
     /// Moves what a member is owed of its log to its outbox, in the places where it belongs, and its cursor to the head.

@@ -54,6 +54,7 @@
 
 mod attempts;
 mod close;
+mod close_room;
 mod direct;
 mod execute;
 mod fanout;
@@ -71,6 +72,7 @@ mod outbox;
 mod pace;
 mod pool;
 mod proof;
+mod random;
 mod reply;
 mod room;
 mod roster;
@@ -86,9 +88,9 @@ use ahash::RandomState;
 use slab::Slab;
 
 pub use close::Close;
-pub use journal::Random;
 pub use log::Gather;
 pub use metrics::{CloseReason, Metrics};
+pub use random::Random;
 
 use crate::chat::{ConnId, Name, Now, PasswordTask, Phase, RoomId, RoomName, Token};
 use crate::limits::{GOB_GAP_MICROS_DEFAULT, LOG_TOTAL_BYTES_MAX};
@@ -314,6 +316,8 @@ pub struct Engine {
     pace: Pace,
     rooms: Slab<Room>,
     rooms_by_name: HashMap<RoomName, RoomId, RandomState>,
+    /// Rooms that their hosts closed, until their members have moved on.
+    closing_rooms: VecDeque<RoomId>,
     pool: BlockPool,
     #[expect(clippy::vec_box, reason = "they move between here and connections, which hold them by pointer")]
     outbox_pool: Vec<Box<Outbox>>,
@@ -381,6 +385,7 @@ impl Engine {
             pace: Pace::default(),
             rooms,
             rooms_by_name,
+            closing_rooms: VecDeque::new(),
             pool: BlockPool::default(),
             outbox_pool: Vec::new(),
             outbox_total_bytes: 0,
@@ -519,9 +524,10 @@ impl Engine {
         assert_eq!(names, self.roster.len());
         assert_eq!(seats, self.seats.len());
         self.ledger.check_invariants();
-        assert_eq!(self.rooms.len(), self.rooms_by_name.len());
+        assert_eq!(self.rooms.len(), self.rooms_by_name.len() + self.closing_rooms.len());
         for (key, room) in &self.rooms {
-            assert!(key == RoomId::LOBBY.0 as usize || room.count() > 0, "empty rooms vanish");
+            let stays = key == RoomId::LOBBY.0 as usize || room.closing;
+            assert!(stays || room.count() > 0, "empty rooms vanish");
             for channel in &room.channels {
                 assert!(channel.log.held() <= self.settings.log_bytes_limit);
             }

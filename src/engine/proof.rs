@@ -56,7 +56,11 @@ impl Engine {
         let against = account.and_then(|account| self.ledger.account(account)).map(|a| a.password.clone());
         let network = self.conn(id).network;
         let unusable = password.len() > PASSWORD_BYTES_MAX || (against.is_none() && password.is_empty());
-        let problem = if unusable {
+        // Accounts are made where that is asked for, and nowhere else: this one was deleted meanwhile.
+        let is_gone = against.is_none() && !matches!(then, Then::OpenMailbox);
+        let problem = if is_gone {
+            Some(Problem::WrongPassword)
+        } else if unusable {
             Some(Problem::PasswordUnusable)
         } else if !self.attempts.are_allowed(&wanted.folded, network, self.now.monotonic) {
             Some(Problem::TooManyAttempts)

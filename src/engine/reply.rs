@@ -13,11 +13,17 @@ use crate::wire::{Fit, Transport};
 impl Engine {
     /// Tells one connection something, behind everything that it was told or that its room saw before.
     pub(super) fn reply(&mut self, id: ConnId, event: &Event<'_>) {
-        self.reply_with(id, |_, answer| answer(event));
+        self.reply_with(id, |_, answer| {
+            answer(event);
+        });
     }
 
-    /// The same for any number of events that borrow the engine's own state.
-    pub(super) fn reply_with(&mut self, id: ConnId, events: impl FnOnce(&Self, &mut dyn FnMut(&Event<'_>))) {
+    /// The same for any number of events that borrow the engine's own state. Each is told whether it fitted.
+    pub(super) fn reply_with(
+        &mut self,
+        id: ConnId,
+        events: impl FnOnce(&Self, &mut dyn FnMut(&Event<'_>) -> bool),
+    ) {
         let mut frames = std::mem::take(&mut self.scratch);
         frames.clear();
         let mut cut = 0;
@@ -31,6 +37,7 @@ impl Engine {
             if is_framed {
                 ends.push(frames.len());
             }
+            fit == Fit::Whole
         });
         self.metrics.cut += cut;
         if is_framed {
@@ -66,11 +73,12 @@ impl Engine {
         let waiting = conn.outbox.as_ref().map_or(0, |outbox| outbox.len());
         // Who has less waiting than this may ask, and an answer may be of any length; what others send never is.
         let may_be_answer = waiting < OUTBOX_BYTES_HIGH;
-        if conn.blocked && !may_be_answer && waiting + bytes.len() > OUTBOX_BYTES_MAX {
-            if conn.dialect.transport() == Transport::Datagram {
+        if conn.dialect.transport() == Transport::Datagram {
+            if waiting + bytes.len() > OUTBOX_BYTES_MAX {
                 self.metrics.datagrams_dropped += 1;
                 return;
             }
+        } else if conn.blocked && !may_be_answer && waiting + bytes.len() > OUTBOX_BYTES_MAX {
             return self.give_up(id, CloseReason::TooSlow);
         }
         let after = self.head_for(conn);

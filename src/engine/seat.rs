@@ -5,16 +5,18 @@
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::intake::NewConnection;
-use super::membership::Owed;
 use super::proof::{Then, Wanted};
 use super::{CloseReason, Engine};
 use crate::chat;
 use crate::chat::{
-    Change, Command, ConnId, Entrance, Event, Folded, Name, Now, Phase, Problem, RoomId, RoomName, Token,
+    Change, Command, ConnId, Entrance, Event, Folded, Now, Phase, Problem, RoomId, RoomName, Token,
 };
-use crate::limits::{LOG_BACKLOG_DIVISOR, ROOMS_MAX, SEATS_MAX, SEATS_OF_NAME_MAX, UCRP_UNHEARD_BYTES_MAX};
+use crate::limits::{
+    LOG_BACKLOG_DIVISOR, OUTBOX_BYTES_HIGH, OUTBOX_TURN_BYTES_MAX, ROOMS_MAX, SEATS_MAX, SEATS_OF_NAME_MAX,
+    UCRP_UNHEARD_BYTES_MAX,
+};
 use crate::wire::ucrp::Datagram;
-use crate::wire::{DecodeError, Dialect, Transport};
+use crate::wire::{DecodeError, Dialect};
 
 /// What a seat has beyond any other connection.
 #[derive(Clone, Debug)]
@@ -33,6 +35,7 @@ const UNKNOWN_TOKEN: &str = "ucrp-unknown-token";
 const OTHER_ROOM: &str = "ucrp-other-room";
 const OTHER_ADDRESS: &str = "ucrp-other-address";
 const ROOM_BUSY: &str = "ucrp-room-busy";
+const PEOPLE_BUSY: &str = "ucrp-people-busy";
 
 impl Engine {
     /// A handshake asks for a seat.
@@ -155,7 +158,11 @@ impl Engine {
         let datagram = Datagram::decode(bytes).map_err(|error| DecodeError::Ucrp(error).cause())?;
         let token = Token::parse(datagram.token).ok_or(UNKNOWN_TOKEN)?;
         let id = self.seats.get(&token).copied().ok_or(UNKNOWN_TOKEN)?;
-        let room = self.conn(id).membership.map(|at| self.room(at.room)).ok_or(UNKNOWN_TOKEN)?;
+        let conn = self.conn(id);
+        // A seat that ends is nobody's any more.
+        let membership = conn.membership.filter(|_| conn.closing.is_none());
+        let room =
+            membership.map(|at| self.room(at.room)).filter(|room| !room.closing).ok_or(UNKNOWN_TOKEN)?;
         if room.name.as_str() != datagram.room {
             return Err(OTHER_ROOM);
         }
@@ -168,6 +175,11 @@ impl Engine {
         let is_busy = room.backlog() >= self.log_bytes_limit() / LOG_BACKLOG_DIVISOR;
         if is_busy && matches!(command, Command::Say(_)) {
             return Err(ROOM_BUSY);
+        }
+        let unread_answers = conn.outbox.as_ref().is_some_and(|outbox| outbox.len() >= OUTBOX_BYTES_HIGH);
+        let are_busy = unread_answers || self.outbox_turn_bytes >= OUTBOX_TURN_BYTES_MAX;
+        if are_busy && matches!(command, Command::Direct { .. }) {
+            return Err(PEOPLE_BUSY);
         }
         if let Some(seat) = self.seat_mut(id) {
             seat.address = Some(from);
@@ -257,33 +269,6 @@ impl Engine {
         }
         self.commit(Change::SeatLeft { token });
         false
-    }
-
-    /// The host has left: everybody is told, and has left too.
-    fn close_room(&mut self, id: RoomId) {
-        let room = self.room_mut(id);
-        room.host = None;
-        room.closing = true;
-        let name = room.name.clone();
-        self.commit(Change::RoomClosed { room: name.as_str().into() });
-        self.publish(id, &Event::RoomClosed(name.as_str()), None);
-        let members: Vec<_> = self.room(id).members().map(|member| member.conn).collect();
-        for member in members {
-            if self.conn(member).dialect.transport() == Transport::Datagram {
-                self.close(member, CloseReason::RoomClosed);
-            } else {
-                self.leave_room(member, Owed::Sent);
-                self.arrive_in_lobby(member);
-            }
-        }
-        self.drop_room_if_empty(id);
-    }
-
-    fn arrive_in_lobby(&mut self, id: ConnId) {
-        let Some(name) = self.conn(id).name else { return };
-        self.publish(RoomId::LOBBY, &Event::Joined(Name::as_str(&name)), None);
-        self.enter_room(id, RoomId::LOBBY);
-        self.reply(id, &Event::YouReturned(super::LOBBY));
     }
 
     /// Seats at present.

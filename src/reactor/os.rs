@@ -1,7 +1,8 @@
 //! What the loop asks of the operating system apart from sockets: open files, cores, priorities. Linux is the target;
 //! elsewhere pinning is refused, and threads keep the priority that they have.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -19,12 +20,24 @@ pub(super) fn raise_open_files_limit() -> u64 {
 
 /// Fills a slice from the operating system's randomness.
 pub(super) fn random(bytes: &mut [u8]) {
+    use rustix::io::Errno;
     use rustix::rand::{GetRandomFlags, getrandom};
     let mut filled = 0;
     while filled < bytes.len() {
-        // It fails only before the system has gathered any, for which it waits, or when a signal comes.
-        if let Ok(count) = getrandom(&mut bytes[filled..], GetRandomFlags::empty()) {
-            filled += count;
+        match getrandom(&mut bytes[filled..], GetRandomFlags::empty()) {
+            Ok(count) => filled += count,
+            Err(Errno::INTR) => {}
+            // A sandbox that forbids the call leaves the device.
+            Err(error) => {
+                let device =
+                    File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes[filled..]));
+                if device.is_err() {
+                    // A token that somebody could guess is worse than no server.
+                    tracing::error!(%error, "the system gives no random bytes");
+                    std::process::abort();
+                }
+                return;
+            }
         }
     }
 }

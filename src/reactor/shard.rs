@@ -250,7 +250,11 @@ impl Shard {
     }
 
     fn is_done(&self) -> bool {
-        self.drain_until.is_some_and(|until| self.engine.is_empty() || self.now.monotonic >= until)
+        let nothing_waits = || {
+            let sent = self.datagrams.as_ref().is_none_or(|datagrams| datagrams.socket.is_empty());
+            sent && self.engine.is_empty()
+        };
+        self.drain_until.is_some_and(|until| nothing_waits() || self.now.monotonic >= until)
     }
 
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
@@ -478,7 +482,9 @@ impl Shard {
     /// Reads datagrams, up to a budget.
     fn read_datagrams(&mut self, buffers: &mut ReceiveBuffers) {
         let Some(Datagrams { socket, readable, .. }) = &mut self.datagrams else { return };
-        for _ in 0..UDP_BATCHES_PER_TURN_MAX {
+        // While what came before is still being sent, what comes next waits in the kernel.
+        let batches = if self.engine.is_behind() { 1 } else { UDP_BATCHES_PER_TURN_MAX };
+        for _ in 0..batches {
             if !*readable {
                 break;
             }
