@@ -22,7 +22,7 @@ impl World {
     }
 
     /// What came of it.
-    fn replies(&mut self, client: Client) -> Vec<String> {
+    pub(crate) fn replies(&mut self, client: Client) -> Vec<String> {
         self.settles();
         let bytes = self.took_bytes(client);
         let mut rest = &bytes[..];
@@ -60,7 +60,7 @@ impl World {
         replies
     }
 
-    fn gets(&mut self, client: Client, request: &Request<'_>) -> Vec<String> {
+    pub(crate) fn gets(&mut self, client: Client, request: &Request<'_>) -> Vec<String> {
         self.asks(client, request);
         self.replies(client)
     }

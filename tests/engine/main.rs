@@ -1,5 +1,6 @@
 //! The engine, driven through fake sockets: what everybody sees, in which order, and what happens to who is slow.
 
+mod abuse;
 mod bounds;
 mod closing;
 #[path = "../support/dice.rs"]

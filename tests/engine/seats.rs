@@ -16,9 +16,9 @@ const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 /// What somebody who shook hands knows.
 #[derive(Clone)]
 pub(crate) struct Seat {
-    room: String,
-    token: Token,
-    address: SocketAddr,
+    pub(crate) room: String,
+    pub(crate) token: Token,
+    pub(crate) address: SocketAddr,
 }
 
 fn address(port: u16) -> SocketAddr {
@@ -26,7 +26,7 @@ fn address(port: u16) -> SocketAddr {
 }
 
 /// Shakes hands, and reads the answer.
-fn asks(
+pub(crate) fn asks(
     world: &mut World,
     ip: IpAddr,
     operation: Operation,
@@ -62,11 +62,11 @@ impl World {
         seat
     }
 
-    fn host(&mut self, room: &str, name: &str, port: u16) -> Seat {
+    pub(crate) fn host(&mut self, room: &str, name: &str, port: u16) -> Seat {
         self.seated(Operation::Create, room, name, port)
     }
 
-    fn guest(&mut self, room: &str, name: &str, port: u16) -> Seat {
+    pub(crate) fn guest(&mut self, room: &str, name: &str, port: u16) -> Seat {
         self.seated(Operation::Join, room, name, port)
     }
 
@@ -82,7 +82,7 @@ impl World {
     }
 
     /// What came to a port.
-    fn seat_hears(&mut self, port: u16) -> Vec<String> {
+    pub(crate) fn seat_hears(&mut self, port: u16) -> Vec<String> {
         self.settles();
         let (its, others): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.datagrams).into_iter().partition(|(to, _)| *to == address(port));
@@ -94,7 +94,7 @@ impl World {
         its.iter().map(|(_, bytes)| shown(bytes)).collect()
     }
 
-    fn refused(&self, cause: &str) -> u64 {
+    pub(crate) fn refused(&self, cause: &str) -> u64 {
         self.engine.metrics().refused_for(cause)
     }
 }
