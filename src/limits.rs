@@ -146,7 +146,7 @@ pub const NAME_NUMBER_MAX: u32 = 1 << 16;
 /// Bytes waiting for one connection beyond which it is not read from: whoever asks must read the answers.
 pub const OUTBOX_BYTES_HIGH: usize = 64 << 10;
 /// Bytes waiting for one connection, at most, apart from one answer to its own command. More (direct messages to
-/// somebody who does not read): the connection is closed as too slow.
+/// somebody who does not read): the connection is closed as too slow; a seat misses what is more.
 pub const OUTBOX_BYTES_MAX: usize = 1 << 20;
 /// Bytes put into outboxes in one turn. More: whoever sends waits until they are flushed, so that nobody who reads is
 /// taken for one who does not.

@@ -27,7 +27,7 @@ pub enum Event<'a> {
     },
     /// The name has an account: its password, please.
     PasswordWanted,
-    /// The name has an account.
+    /// The name is not free: it has an account, or somebody holds it.
     NameKnown,
     /// The name has none; a password makes one.
     NameFree,

@@ -130,7 +130,7 @@ impl Engine {
             let Some(conn) = self.find(id) else { continue };
             conn.queued = false;
             // Its room may have been visited meanwhile.
-            if !conn.is_held() && !self.is_flushed(id) && self.is_ready(id) {
+            if !conn.is_held() && !self.is_flushed(id) && self.prepare(id) {
                 return Some(id);
             }
         }
@@ -148,7 +148,7 @@ impl Engine {
             let room = self.rooms.get_mut(id.0 as usize);
             if let Some(member) = room.and_then(Room::next_behind) {
                 self.visits_left -= 1;
-                if !self.conn(member).is_held() && self.is_ready(member) {
+                if !self.conn(member).is_held() && self.prepare(member) {
                     return Some(member);
                 }
             } else {
@@ -164,8 +164,8 @@ impl Engine {
         None
     }
 
-    fn is_ready(&mut self, id: ConnId) -> bool {
-        self.conn(id).dialect.transport() != Transport::Datagram || self.is_seat_ready(id)
+    fn prepare(&mut self, id: ConnId) -> bool {
+        self.conn(id).dialect.transport() != Transport::Datagram || self.prepare_seat(id)
     }
 
     /// Whether there are rooms whose members have not all been visited since something was said.

@@ -2,7 +2,8 @@
 //!
 //! A connection is *throttled* while
 //! - its own answers fill its outbox ([`OUTBOX_BYTES_HIGH`]): it must read before it may ask again;
-//! - its room's log grows faster than it is flushed: publishers wait so that readers who keep up lose nothing;
+//! - its room's log grows faster than it is flushed: publishers wait so that readers who keep up lose nothing (those
+//!   who rest between two frames are not waited for);
 //! - this turn has put enough into outboxes: they are flushed first;
 //! - its password is being looked at: what follows depends on that, and its end would take the answer with it.
 //!

@@ -73,7 +73,7 @@ pub struct Metrics {
     pub refused: BTreeMap<&'static str, u64>,
     /// Datagrams that came in, refused ones included.
     pub datagrams: u64,
-    /// Datagrams that were handed to the socket.
+    /// Datagrams that were made for seats; those that the kernel refused are among them.
     pub datagrams_sent: u64,
     /// Messages that a member who is spoken to in datagrams did not get, oldest first, because the socket was full.
     pub datagrams_dropped: u64,

@@ -223,9 +223,9 @@ impl Engine {
         }
     }
 
-    /// Whether a seat is to be written to now. One without an address has nothing kept for it; while the socket is full,
+    /// Looks whether a seat is to be written to now. One without an address has nothing kept for it; while the socket is full,
     /// it waits.
-    pub(super) fn is_seat_ready(&mut self, id: ConnId) -> bool {
+    pub(super) fn prepare_seat(&mut self, id: ConnId) -> bool {
         if self.address_of(id).is_none() {
             self.pass_over(id);
             return false;
