@@ -300,8 +300,9 @@ fn said(line: &str) -> Option<Event<'_>> {
         let (to, text) = split_word(rest);
         return Some(Event::DirectSent { to: to.strip_suffix("]:")?, text });
     }
-    let (time, rest) = line.strip_prefix('[')?.split_once("] ")?;
-    let at = parse_clock(time)?;
+    // A time always takes as many bytes: no need to look for its end.
+    let (time, rest) = line.strip_prefix('[')?.split_at_checked("12:34:56".len())?;
+    let (at, rest) = (parse_clock(time)?, rest.strip_prefix("] ")?);
     if let Some(rest) = rest.strip_prefix("[Private from ") {
         let (sender, text) = split_word(rest);
         return Some(Event::Direct { sender: sender.strip_suffix("]:")?, text, at });
