@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use parlance::wire::typed::{Decoder, Frame, Message, Reply, Request, TagSet, UnixMillis};
+use parlance::wire::typed::{Decoder, Frame, Message, MessagesFrame, Reply, Request, TagSet, UnixMillis};
 
 const TEXT_BYTES: [usize; 4] = [16, 64, 512, 4096];
 const TAG_SETS: [(TagSet, &str); 2] = [(TagSet::Document, "document"), (TagSet::InUse, "in-use")];
@@ -15,15 +15,15 @@ fn request(content: &str) -> Request<'_> {
     Request::Send { recipient: "alice", content }
 }
 
-fn reply(content: &str) -> Reply<'_> {
-    Reply::Message(Message {
+fn message(content: &str) -> Message<'_> {
+    Message {
         id: "3f2504e0-4f89-41d3-9a0c-0305e82c3301",
         at: UnixMillis(1_700_000_000_250),
         sender: "alice",
         recipient: "bob",
         content,
         unread: true,
-    })
+    }
 }
 
 fn requests(criterion: &mut Criterion) {
@@ -63,7 +63,7 @@ fn replies(criterion: &mut Criterion) {
     for (tags, name) in TAG_SETS {
         for bytes in TEXT_BYTES {
             let content = "x".repeat(bytes);
-            let reply = reply(&content);
+            let reply = Reply::Message(message(&content));
             let mut frame = Vec::new();
             reply.encode(tags, &mut frame).expect("it fits");
             assert_eq!(Reply::decode(tags, &frame).frame, Frame::Whole(reply.clone()));
@@ -91,6 +91,40 @@ fn replies(criterion: &mut Criterion) {
     }
 }
 
+/// A conversation of one message: decoded, which checks it, and gone through, which hands it out.
+fn lists(criterion: &mut Criterion) {
+    for (tags, name) in TAG_SETS {
+        for bytes in TEXT_BYTES {
+            let content = "x".repeat(bytes);
+            let mut frame = Vec::new();
+            MessagesFrame::begin(tags, &mut frame).push(&message(&content)).expect("it fits");
+            let Frame::Whole(Reply::Messages(messages)) = Reply::decode(tags, &frame).frame else {
+                panic!("messages");
+            };
+            assert!(messages.clone().eq([message(&content)]));
+            let throughput = Throughput::Bytes(frame.len() as u64);
+
+            let mut group = criterion.benchmark_group("decode_list");
+            group.throughput(throughput.clone());
+            group.bench_function(BenchmarkId::new(name, bytes), |bencher| {
+                bencher.iter(|| black_box(Reply::decode(tags, black_box(&frame))));
+            });
+            group.finish();
+
+            let mut group = criterion.benchmark_group("go_through_list");
+            group.throughput(throughput);
+            group.bench_function(BenchmarkId::new(name, bytes), |bencher| {
+                bencher.iter(|| {
+                    black_box(&messages).clone().for_each(|message| {
+                        black_box(message);
+                    });
+                });
+            });
+            group.finish();
+        }
+    }
+}
+
 /// What takes nanoseconds settles soon; with the defaults of five and three seconds all cases would take minutes.
 fn short() -> Criterion {
     Criterion::default().warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2))
@@ -99,6 +133,6 @@ fn short() -> Criterion {
 criterion_group! {
     name = codec_typed;
     config = short();
-    targets = requests, replies
+    targets = requests, replies, lists
 }
 criterion_main!(codec_typed);

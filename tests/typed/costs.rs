@@ -8,7 +8,7 @@ use crate::shapes::frame;
 use crate::trips::{TAG_SETS, all_requests, message, reply_frame, request_frame, single_replies};
 
 /// How many allocations something takes.
-fn allocations(something: impl FnOnce()) -> u64 {
+pub(crate) fn allocations(something: impl FnOnce()) -> u64 {
     let before = crate::allocations::allocations();
     something();
     crate::allocations::allocations() - before

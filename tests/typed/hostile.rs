@@ -150,7 +150,8 @@ impl Dice {
         }
     }
 
-    fn mutate(&mut self, bytes: &mut Vec<u8>) {
+    /// Up to three bytes are inserted, removed or changed, or all from one on.
+    pub(crate) fn mutate(&mut self, bytes: &mut Vec<u8>) {
         for _ in 0..self.below(4) {
             let at = self.below(bytes.len().max(1));
             match self.below(4) {

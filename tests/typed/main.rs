@@ -7,5 +7,6 @@ mod costs;
 mod dice;
 mod feed;
 mod hostile;
+mod layout;
 mod shapes;
 mod trips;

@@ -1,11 +1,9 @@
-//! A chat message: a dict of six keys, in the order in which older programs write them.
+//! A chat message: a dict of six keys.
 //!
 //! Never makes up what is missing: an id or a time that is not there is an error.
 
-use super::DecodeError;
-use super::object::{
-    CHAT_MESSAGE, COUNTED_BYTES, Cursor, FLOAT, INT, NUMBER_BYTES, TagSet, Token, string_bytes,
-};
+use super::object::{COUNTED_BYTES, Cursor, NUMBER_BYTES, TagSet, Token, string_bytes};
+use super::{DecodeError, layout};
 
 /// Milliseconds since 1970-01-01T00:00:00Z, without leap seconds.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -28,18 +26,16 @@ pub struct Message<'a> {
     pub unread: bool,
 }
 
-const ID: &str = "id";
-const TIMESTAMP: &str = "timestamp";
-const SENDER: &str = "sender";
-const RECIPIENT: &str = "recipient";
-const CONTENT: &str = "content";
-const STATUS: &str = "status";
-/// What the dict must have, in the order in which it is written.
+pub(super) const ID: &str = "id";
+pub(super) const TIMESTAMP: &str = "timestamp";
+pub(super) const SENDER: &str = "sender";
+pub(super) const RECIPIENT: &str = "recipient";
+pub(super) const CONTENT: &str = "content";
+pub(super) const STATUS: &str = "status";
+/// What the dict must have, in the order in which older programs write it, and so do we.
 pub(super) const MESSAGE_KEYS: [&str; 6] = [ID, TIMESTAMP, SENDER, RECIPIENT, CONTENT, STATUS];
-const UNREAD: &str = "unread";
-const READ: &str = "read";
-/// Pairs of the dict.
-const PAIRS: u32 = MESSAGE_KEYS.len() as u32;
+pub(super) const UNREAD: &str = "unread";
+pub(super) const READ: &str = "read";
 /// Bytes of the six keys.
 const KEYS_BYTES: usize = {
     let (mut bytes, mut index) = (0, 0);
@@ -69,43 +65,6 @@ impl<'a> Message<'a> {
             + string_bytes(self.status())
     }
 
-    /// Appends the message as an object.
-    #[inline]
-    pub(super) fn push(&self, tags: TagSet, out: &mut Vec<u8>) {
-        match tags {
-            TagSet::Document => {
-                const STRING: u8 = TagSet::Document.string();
-                let [c0, c1, c2, c3] = PAIRS.to_be_bytes();
-                out.extend_from_slice(&[TagSet::Document.dict(), c0, c1, c2, c3]);
-                let millis = i64::try_from(self.at.0).unwrap_or(i64::MAX);
-                self.push_pairs::<STRING, INT>(millis.to_be_bytes(), out);
-            }
-            TagSet::InUse => {
-                const STRING: u8 = TagSet::InUse.string();
-                let [c0, c1, c2, c3] = PAIRS.to_be_bytes();
-                out.extend_from_slice(&[CHAT_MESSAGE, TagSet::InUse.dict(), c0, c1, c2, c3]);
-                self.push_pairs::<STRING, FLOAT>(self.at.seconds().to_be_bytes(), out);
-            }
-        }
-    }
-
-    /// Appends keys and values. Each key comes with its value's tag as one constant: that is what makes it fast.
-    #[inline]
-    fn push_pairs<const STRING: u8, const NUMBER: u8>(&self, timestamp: [u8; 8], out: &mut Vec<u8>) {
-        out.extend_from_slice(const { &key::<{ ID.len() + 6 }>(STRING, ID, STRING) });
-        push_text(self.id, out);
-        out.extend_from_slice(const { &key::<{ TIMESTAMP.len() + 6 }>(STRING, TIMESTAMP, NUMBER) });
-        out.extend_from_slice(&timestamp);
-        out.extend_from_slice(const { &key::<{ SENDER.len() + 6 }>(STRING, SENDER, STRING) });
-        push_text(self.sender, out);
-        out.extend_from_slice(const { &key::<{ RECIPIENT.len() + 6 }>(STRING, RECIPIENT, STRING) });
-        push_text(self.recipient, out);
-        out.extend_from_slice(const { &key::<{ CONTENT.len() + 6 }>(STRING, CONTENT, STRING) });
-        push_text(self.content, out);
-        out.extend_from_slice(const { &key::<{ STATUS.len() + 6 }>(STRING, STATUS, STRING) });
-        push_text(self.status(), out);
-    }
-
     #[inline]
     fn status(&self) -> &'static str {
         if self.unread { UNREAD } else { READ }
@@ -115,6 +74,15 @@ impl<'a> Message<'a> {
     /// around it.
     #[inline]
     pub(super) fn read(cursor: &mut Cursor<'a>, around: usize) -> Result<Self, DecodeError> {
+        match layout::read(cursor) {
+            Some(message) => Ok(message),
+            None => Self::read_otherwise(cursor, around),
+        }
+    }
+
+    /// Reads a message that is laid out otherwise than in `layout.rs`, or not as it should be.
+    #[cold]
+    pub(super) fn read_otherwise(cursor: &mut Cursor<'a>, around: usize) -> Result<Self, DecodeError> {
         let start = (cursor.tags(), cursor.token()?);
         let ((TagSet::InUse, Token::ChatMessage(pairs)) | (TagSet::Document, Token::Dict(pairs))) = start
         else {
@@ -149,49 +117,43 @@ impl<'a> Message<'a> {
 }
 
 impl UnixMillis {
+    /// As [`TagSet::Document`] has it.
+    #[inline]
+    pub(super) fn millis(self) -> i64 {
+        i64::try_from(self.0).unwrap_or(i64::MAX)
+    }
+
     /// As [`TagSet::InUse`] has it.
     #[inline]
-    fn seconds(self) -> f64 {
+    pub(super) fn seconds(self) -> f64 {
         self.0 as f64 / 1000.0
     }
 
+    /// What is before 1970 becomes 0.
+    #[inline]
+    pub(super) fn from_millis(millis: i64) -> Self {
+        Self(u64::try_from(millis).unwrap_or(0))
+    }
+
     /// To the nearest millisecond. What is before 1970, or no number, becomes 0.
+    #[inline]
     #[expect(clippy::cast_sign_loss, reason = "the cast saturates")]
-    fn from_seconds(seconds: f64) -> Self {
-        Self((seconds * 1000.0).round() as u64)
+    pub(super) fn from_seconds(seconds: f64) -> Self {
+        let millis = seconds * 1000.0;
+        let whole = millis as u64;
+        // As `round` does, which is a call where the target has no instruction for it.
+        Self(whole.saturating_add(u64::from(millis - whole as f64 >= 0.5)))
     }
 
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, DecodeError> {
-        let whole = |number: i64| u64::try_from(number).unwrap_or(0);
         match (cursor.tags(), cursor.token()?) {
-            (TagSet::Document, Token::Int(millis)) => Ok(Self(whole(millis))),
+            (TagSet::Document, Token::Int(millis)) => Ok(Self::from_millis(millis)),
             (TagSet::InUse, Token::Float(seconds)) => Ok(Self::from_seconds(seconds)),
             // Programs in use write what they were given, and that may be a whole number of seconds.
-            (TagSet::InUse, Token::Int(seconds)) => Ok(Self(whole(seconds).saturating_mul(1000))),
+            (TagSet::InUse, Token::Int(seconds)) => {
+                Ok(Self(Self::from_millis(seconds).0.saturating_mul(1000)))
+            }
             _ => Err(DecodeError::WrongKind),
         }
     }
-}
-
-/// A key and the tag of its value.
-const fn key<const BYTES: usize>(string: u8, key: &str, value_tag: u8) -> [u8; BYTES] {
-    assert!(BYTES == COUNTED_BYTES + key.len() + 1);
-    let mut bytes = [0; BYTES];
-    bytes[0] = string;
-    // Keys are shorter than 256 bytes, so the last byte of the count holds it.
-    bytes[COUNTED_BYTES - 1] = key.len() as u8;
-    let mut index = 0;
-    while index < key.len() {
-        bytes[COUNTED_BYTES + index] = key.as_bytes()[index];
-        index += 1;
-    }
-    bytes[BYTES - 1] = value_tag;
-    bytes
-}
-
-/// Appends a string whose tag is there.
-#[inline]
-fn push_text(text: &str, out: &mut Vec<u8>) {
-    out.extend_from_slice(&(text.len() as u32).to_be_bytes());
-    out.extend_from_slice(text.as_bytes());
 }

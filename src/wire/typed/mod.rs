@@ -22,6 +22,7 @@
 
 mod dialect;
 mod frame;
+mod layout;
 mod message;
 mod object;
 mod reply;

@@ -93,6 +93,18 @@ impl<'a> Cursor<'a> {
         self.tags
     }
 
+    /// The bytes that are not read yet.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// Takes these bytes, if they stand here.
+    #[inline]
+    pub(super) fn constant<const BYTES: usize>(&mut self, constant: &[u8; BYTES]) -> Option<()> {
+        let (bytes, rest) = self.rest.split_first_chunk()?;
+        (bytes == constant).then(|| self.rest = rest)
+    }
+
     /// Reads a string.
     #[inline]
     pub(super) fn string(&mut self) -> Result<&'a str, DecodeError> {
@@ -169,7 +181,7 @@ impl<'a> Cursor<'a> {
     }
 
     #[inline]
-    fn chunk<const BYTES: usize>(&mut self) -> Result<&'a [u8; BYTES], DecodeError> {
+    pub(super) fn chunk<const BYTES: usize>(&mut self) -> Result<&'a [u8; BYTES], DecodeError> {
         let (chunk, rest) = self.rest.split_first_chunk().ok_or(DecodeError::CutShort)?;
         self.rest = rest;
         Ok(chunk)
@@ -185,13 +197,19 @@ impl<'a> Cursor<'a> {
         Ok(count)
     }
 
-    /// Takes the body of a string.
+    /// Takes the bytes of a string whose tag was taken.
     #[inline]
-    fn text(&mut self) -> Result<&'a str, DecodeError> {
+    pub(super) fn body(&mut self) -> Result<&'a [u8], DecodeError> {
         let bytes = u32::from_be_bytes(*self.chunk()?) as usize;
-        let (text, rest) = self.rest.split_at_checked(bytes).ok_or(DecodeError::StringCutShort)?;
+        let (body, rest) = self.rest.split_at_checked(bytes).ok_or(DecodeError::StringCutShort)?;
         self.rest = rest;
-        std::str::from_utf8(text).map_err(|_| DecodeError::InvalidUtf8)
+        Ok(body)
+    }
+
+    /// Takes the text of a string whose tag was taken.
+    #[inline]
+    pub(super) fn text(&mut self) -> Result<&'a str, DecodeError> {
+        std::str::from_utf8(self.body()?).map_err(|_| DecodeError::InvalidUtf8)
     }
 }
 

@@ -9,7 +9,7 @@ use super::object::{
     COUNTED_BYTES, Cursor, NUMBER_BYTES, Reader, TagSet, Token, push_counted, push_int, push_string,
     string_bytes,
 };
-use super::{DecodeError, Decoded, Frame, TooLong};
+use super::{DecodeError, Decoded, Frame, TooLong, layout};
 use crate::limits::TYPED_REPLY_BYTES_MAX;
 
 const ERROR: u64 = 100;
@@ -89,7 +89,7 @@ impl<'a> Reply<'a> {
             }
             Self::Message(message) => {
                 begin(MESSAGE, message.bytes(tags), out)?;
-                message.push(tags, out);
+                layout::push(message, tags, out);
                 Ok(())
             }
             Self::Kept { key, id } => {
@@ -110,6 +110,18 @@ impl<'a> Reply<'a> {
             Ok(None) => return Decoded { consumed: 0, frame: Frame::Incomplete },
             Ok(Some(Framed { message_type, payload })) => {
                 let consumed = HEADER_BYTES + payload.len();
+                // Nearly all messages are made here, in their place: to move one takes longer than to read it. Those that
+                // are laid out otherwise, or are none, are for `read`.
+                if message_type == MESSAGE
+                    && let Some(message) = layout::read_whole(tags, payload)
+                {
+                    return Decoded { consumed, frame: Frame::Whole(Self::Message(message)) };
+                }
+                if message_type == MESSAGES
+                    && let Some(messages) = Messages::laid_out(tags, payload)
+                {
+                    return Decoded { consumed, frame: Frame::Whole(Self::Messages(messages)) };
+                }
                 match Self::read(message_type, tags, payload) {
                     Ok(Some(reply)) => return Decoded { consumed, frame: Frame::Whole(reply) },
                     Ok(None) => return Decoded { consumed, frame: Frame::Ignored(message_type) },
@@ -141,7 +153,7 @@ impl<'a> Reply<'a> {
                 let Token::Dict(left) = cursor.token()? else { return Err(DecodeError::WrongKind) };
                 Self::Users(Users(Entries::checked(&mut cursor, left, User::read)?))
             }
-            MESSAGE => Self::Message(Message::read(&mut cursor, 0)?),
+            MESSAGE => Self::Message(Message::read_otherwise(&mut cursor, 0)?),
             KEPT => {
                 cursor.list_of(2)?;
                 Self::Kept { key: cursor.string()?, id: cursor.string()? }
@@ -154,6 +166,7 @@ impl<'a> Reply<'a> {
 }
 
 /// Reads a message that is an entry of a list.
+#[inline]
 fn read_listed<'a>(cursor: &mut Cursor<'a>) -> Result<Message<'a>, DecodeError> {
     Message::read(cursor, 1)
 }
@@ -192,6 +205,7 @@ impl<'a> Entries<'a> {
         Ok(entries)
     }
 
+    #[inline]
     fn next<T>(&mut self, read: impl Fn(&mut Cursor<'a>) -> Result<T, DecodeError>) -> Option<T> {
         self.left = self.left.checked_sub(1)?;
         read(&mut self.cursor).ok()
@@ -223,6 +237,22 @@ impl<'a> Iterator for Names<'a> {
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         self.0.size_hint()
+    }
+}
+
+impl<'a> Messages<'a> {
+    /// Reads the list that is the whole payload, if each of its messages is laid out as in `layout.rs`.
+    #[expect(clippy::inline_always, reason = "it is made in its place, as are messages")]
+    #[inline(always)]
+    fn laid_out(tags: TagSet, payload: &'a [u8]) -> Option<Self> {
+        let mut cursor = Cursor::new(tags, payload);
+        let left = cursor.list().ok()?;
+        let entries = Entries { cursor, left };
+        for _ in 0..left {
+            layout::read(&mut cursor)?;
+        }
+        cursor.end().ok()?;
+        Some(Self(entries))
     }
 }
 
@@ -362,7 +392,7 @@ impl<'o> MessagesFrame<'o> {
 
     /// Adds a message to the frame, unless it would be too long.
     pub fn push(&mut self, message: &Message<'_>) -> Result<(), TooLong> {
-        self.0.push(message.bytes(self.0.tags), |tags, out| message.push(tags, out))
+        self.0.push(message.bytes(self.0.tags), |tags, out| layout::push(message, tags, out))
     }
 }
 
