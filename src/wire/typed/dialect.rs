@@ -1,11 +1,9 @@
 //! Requests as commands, events as replies.
 
 use super::reply::EntriesKind;
-use super::{
-    Decoder, Frame as TypedFrame, Message, MessagesFrame, NamesFrame, Reply, Request, TagSet, TooLong,
-};
+use super::{Decoder, Frame as TypedFrame, MessagesFrame, NamesFrame, Reply, Request, TagSet, TooLong};
 use super::{User, UsersFrame};
-use crate::chat::{Command, Event, Mail, Problem};
+use crate::chat::{Command, Event, Problem};
 use crate::wire::{DecodeError, Decoded, Fit, Frame, text};
 
 /// Decodes the first command in `bytes`, on the server. A type that no client sends is a sign of life.
@@ -45,7 +43,7 @@ fn command(request: Request<'_>) -> Command<'_> {
 #[inline]
 pub(in crate::wire) fn encode_event(tags: TagSet, event: &Event<'_>, out: &mut Vec<u8>) -> Fit {
     let done = match *event {
-        Event::MailArrived(mail) => Reply::Message(mail.into()).encode(tags, out),
+        Event::MailArrived(mail) => Reply::Message(mail).encode(tags, out),
         Event::Kept { key, id } => Reply::Kept { key, id }.encode(tags, out),
         Event::NameKnown => Reply::NameKnown.encode(tags, out),
         Event::NameFree => Reply::NameNew.encode(tags, out),
@@ -77,7 +75,7 @@ pub(in crate::wire) fn encode_event(tags: TagSet, event: &Event<'_>, out: &mut V
             Some(EntriesKind::Users) => UsersFrame::resume(tags, out).push(User { name, unread }),
             Some(EntriesKind::Messages) | None => Ok(()),
         },
-        Event::Mail(mail) => MessagesFrame::resume(tags, out).push(&mail.into()),
+        Event::Mail(mail) => MessagesFrame::resume(tags, out).push(&mail),
         _ => Ok(()),
     };
     match done {
@@ -91,10 +89,4 @@ pub(in crate::wire) fn encode_refusal(tags: TagSet, error: DecodeError, out: &mu
     let reason = error.to_string();
     // The reasons are short.
     let _: Result<(), TooLong> = Reply::Error(&reason).encode(tags, out);
-}
-
-impl<'a> From<Mail<'a>> for Message<'a> {
-    fn from(Mail { id, at, sender, recipient, content, unread }: Mail<'a>) -> Self {
-        Self { id, at: super::UnixMillis(at.0), sender, recipient, content, unread }
-    }
 }

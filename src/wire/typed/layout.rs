@@ -11,10 +11,9 @@
 
 use std::ops::Range;
 
-use super::message::{
-    CONTENT, ID, MESSAGE_KEYS, Message, READ, RECIPIENT, SENDER, STATUS, TIMESTAMP, UNREAD, UnixMillis,
-};
+use super::message::{CONTENT, ID, MESSAGE_KEYS, READ, RECIPIENT, SENDER, STATUS, TIMESTAMP, UNREAD};
 use super::object::{CHAT_MESSAGE, COUNTED_BYTES, Cursor, FLOAT, INT, TagSet};
+use crate::chat::{Mail as Message, UnixMillis};
 
 const DOCUMENT_STRING: u8 = TagSet::Document.string();
 const IN_USE_STRING: u8 = TagSet::InUse.string();
@@ -79,7 +78,7 @@ pub(super) fn push(message: &Message<'_>, tags: TagSet, out: &mut Vec<u8>) {
         }
         TagSet::InUse => {
             out.extend_from_slice(&IN_USE_START);
-            push_pairs::<IN_USE_STRING, FLOAT>(message, message.at.seconds().to_be_bytes(), out);
+            push_pairs::<IN_USE_STRING, FLOAT>(message, message.at.float_seconds().to_be_bytes(), out);
         }
     }
 }

@@ -4,27 +4,7 @@
 
 use super::object::{COUNTED_BYTES, Cursor, NUMBER_BYTES, TagSet, Token, string_bytes};
 use super::{DecodeError, layout};
-
-/// Milliseconds since 1970-01-01T00:00:00Z, without leap seconds.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub struct UnixMillis(pub u64);
-
-/// A message as it lies in a mailbox.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Message<'a> {
-    /// The text of a UUID, wherever one looks; nothing depends on that.
-    pub id: &'a str,
-    /// When it was sent: seconds as a float in [`TagSet::InUse`], milliseconds as an int in [`TagSet::Document`].
-    pub at: UnixMillis,
-    /// Who wrote it.
-    pub sender: &'a str,
-    /// To whom.
-    pub recipient: &'a str,
-    /// What.
-    pub content: &'a str,
-    /// Whether the recipient has yet to read it.
-    pub unread: bool,
-}
+use crate::chat::{Mail as Message, UnixMillis};
 
 pub(super) const ID: &str = "id";
 pub(super) const TIMESTAMP: &str = "timestamp";
@@ -119,13 +99,13 @@ impl<'a> Message<'a> {
 impl UnixMillis {
     /// As [`TagSet::Document`] has it.
     #[inline]
-    pub(super) fn millis(self) -> i64 {
+    pub(in crate::wire) fn millis(self) -> i64 {
         i64::try_from(self.0).unwrap_or(i64::MAX)
     }
 
     /// As [`TagSet::InUse`] has it.
     #[inline]
-    pub(super) fn seconds(self) -> f64 {
+    pub(in crate::wire) fn float_seconds(self) -> f64 {
         self.0 as f64 / 1000.0
     }
 

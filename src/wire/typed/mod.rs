@@ -30,9 +30,9 @@ mod request;
 
 use thiserror::Error;
 
+pub use crate::chat::{Mail as Message, UnixMillis};
 pub(super) use dialect::{decode_command, encode_event, encode_refusal};
 pub use frame::HEADER_BYTES;
-pub use message::{Message, UnixMillis};
 pub use object::{Reader, TagSet, Token};
 pub use reply::{Messages, MessagesFrame, Names, NamesFrame, Reply, User, Users, UsersFrame};
 pub use request::{Decoder, Request};

@@ -4,12 +4,12 @@
 //! is no moment at which the frame is not whole, and nothing to forget at its end.
 
 use super::frame::{self, Framed, HEADER_BYTES};
-use super::message::Message;
 use super::object::{
     COUNTED_BYTES, Cursor, NUMBER_BYTES, Reader, TagSet, Token, push_counted, push_int, push_string,
     string_bytes,
 };
 use super::{DecodeError, Decoded, Frame, TooLong, layout};
+use crate::chat::Mail as Message;
 use crate::limits::TYPED_REPLY_BYTES_MAX;
 
 const ERROR: u64 = 100;
