@@ -123,6 +123,8 @@ pub const MAIL_BYTES_AROUND: usize = 256;
 pub const MAILBOX_BYTES_MAX: usize = 16 << 20;
 /// Bytes of all messages in all mailboxes. More: as for [`MAILBOX_BYTES_MAX`].
 pub const MAIL_TOTAL_BYTES_MAX: usize = 512 << 20;
+/// Messages that one op marks as read, so that a line of a log or a transaction stays small. More: with further ops.
+pub const MAIL_READ_MAX: usize = 1000;
 /// Bytes of the messages in an answer to a list of them, counted as in the mailbox, so that a reply holds them. More: the
 /// newest ones are listed.
 pub const MAIL_LISTED_BYTES_MAX: usize = TYPED_REPLY_BYTES_MAX / 2;

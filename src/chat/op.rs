@@ -52,12 +52,12 @@ pub enum Change {
         /// What the sender calls it, so that it is not sent twice.
         key: Option<Box<str>>,
     },
-    /// An account has read all that somebody sent to it.
+    /// An account has read messages that were sent to it.
     MailRead {
         /// The account.
         reader: Box<str>,
-        /// From whom.
-        sender: Box<str>,
+        /// Which: at most [`MAIL_READ_MAX`](crate::limits::MAIL_READ_MAX).
+        messages: Box<[OpId]>,
     },
     /// An account deleted a message: the sender for both, the recipient for itself.
     MailDeleted {
@@ -94,7 +94,8 @@ pub enum Change {
         /// Of which seat.
         token: Token,
     },
-    /// A room's host closed it: all its seats are gone.
+    /// A room's host closed it: all its seats are gone, and so is what was said in it. Whoever makes a room of that name
+    /// later is somebody else.
     RoomClosed {
         /// The room.
         room: Box<str>,

@@ -1,9 +1,9 @@
 //! Direct messages: live to whoever is here, and into the mailbox of whoever has an account.
 
 use super::Engine;
-use super::ledger::AccountId;
 use crate::chat::{Change, ConnId, Event, Folded, Mail, Name, OP_ID_BYTES, OpId, Problem, Usage};
 use crate::limits::{MAIL_KEY_BYTES_MAX, TEXT_BYTES_MAX};
+use crate::state::AccountId;
 use crate::wire::Transport;
 
 impl Engine {

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::Engine;
-use super::ledger::AccountId;
 use super::proof::Wanted;
 use crate::chat::{Change, ConnId, Event, Mail, Name, OP_ID_BYTES, OpId, Phase, Problem};
-use crate::limits::RESUME_SECONDS_MAX;
+use crate::limits::{MAIL_READ_MAX, RESUME_SECONDS_MAX};
+use crate::state::AccountId;
 
 impl Engine {
     /// The account that a connection speaks for. Whoever holds the name of an account has proved it.
@@ -113,10 +113,9 @@ impl Engine {
 
     pub(super) fn mark_read(&mut self, id: ConnId, sender: &str) {
         let (Some(reader), Ok((_, folded))) = (self.account_of(id), Name::parse(sender)) else { return };
-        if self.ledger.unread(reader, &folded) > 0
-            && let Some(name) = self.conn(id).name
-        {
-            self.commit(Change::MailRead { reader: name.as_str().into(), sender: sender.into() });
+        let Some(name) = self.conn(id).name else { return };
+        for messages in self.ledger.unread_from(reader, &folded).chunks(MAIL_READ_MAX) {
+            self.commit(Change::MailRead { reader: name.as_str().into(), messages: messages.into() });
         }
     }
 

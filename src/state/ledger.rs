@@ -1,5 +1,5 @@
 //! What is kept of people: accounts and their mailboxes. It changes by [`Change`]s only, so that the same changes in the
-//! same order give the same ledger. (Rooms and seats change by them too; they are where their members are.)
+//! same order give the same ledger.
 //!
 //! A message is stored once. Each of its two people who has an account sees it in the conversation with the other: the
 //! recipient always, the sender if it was sent from an account. Whoever had no account then does not find it later under
@@ -10,22 +10,22 @@ use std::ops::Bound;
 
 use ahash::RandomState;
 
-use crate::chat::{Change, Folded, Mail, Name, Op, OpId, PasswordHash};
+use crate::chat::{self, Change, Folded, Kept, Mail, Name, Op, OpId, PasswordHash};
 use crate::limits::{
     ACCOUNTS_MAX, MAIL_BYTES_AROUND, MAIL_LISTED_BYTES_MAX, MAIL_TOTAL_BYTES_MAX, MAILBOX_BYTES_MAX,
 };
 
 /// An account, never used again after it. Later ones are higher.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub(super) struct AccountId(u32);
+pub(crate) struct AccountId(u32);
 
 #[derive(Debug)]
-pub(super) struct Account {
-    pub(super) name: Box<str>,
+pub(crate) struct Account {
+    pub(crate) name: Box<str>,
     folded: Folded,
     /// With whom it has, or once had, messages: where to look for them when it is deleted.
     correspondents: BTreeSet<AccountId>,
-    pub(super) password: PasswordHash,
+    pub(crate) password: PasswordHash,
     /// By the folded name of the other.
     conversations: HashMap<Box<str>, Conversation, RandomState>,
     /// What its messages are counted for.
@@ -58,7 +58,7 @@ const SENDER: usize = 0;
 const RECIPIENT: usize = 1;
 
 #[derive(Debug)]
-pub(super) struct Ledger {
+pub(crate) struct Ledger {
     accounts: BTreeMap<AccountId, Account>,
     by_name: HashMap<Box<str>, AccountId, RandomState>,
     letters: HashMap<OpId, Letter, RandomState>,
@@ -79,7 +79,7 @@ fn counted(content: &str) -> usize {
 }
 
 impl Ledger {
-    pub(super) fn new(hasher: &RandomState) -> Self {
+    pub(crate) fn new(hasher: &RandomState) -> Self {
         Self {
             accounts: BTreeMap::new(),
             by_name: HashMap::with_hasher(hasher.clone()),
@@ -92,22 +92,22 @@ impl Ledger {
     }
 
     /// The account of a folded name.
-    pub(super) fn find(&self, folded: &str) -> Option<AccountId> {
+    pub(crate) fn find(&self, folded: &str) -> Option<AccountId> {
         self.by_name.get(folded).copied()
     }
 
     /// An account by its id, unless it is gone.
-    pub(super) fn account(&self, id: AccountId) -> Option<&Account> {
+    pub(crate) fn account(&self, id: AccountId) -> Option<&Account> {
         self.accounts.get(&id)
     }
 
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.accounts.len() >= ACCOUNTS_MAX
     }
 
     /// Everybody whom an account can list, with how many messages of theirs it has not read: the accounts, oldest first,
     /// then those who wrote to it without one.
-    pub(super) fn listed_by(&self, reader: Option<AccountId>) -> impl Iterator<Item = (&str, u32)> {
+    pub(crate) fn listed_by(&self, reader: Option<AccountId>) -> impl Iterator<Item = (&str, u32)> {
         let reader = reader.and_then(|id| self.account(id));
         let accounts = self.accounts.values().map(move |account| {
             let conversation = reader.and_then(|reader| reader.conversations.get(account.folded.as_str()));
@@ -125,17 +125,17 @@ impl Ledger {
     }
 
     /// The names of all accounts, oldest first.
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.accounts.values().map(|account| &*account.name)
     }
 
     /// What was sent by an account with a key of its own.
-    pub(super) fn sent_with(&self, sender: AccountId, key: &str) -> Option<OpId> {
+    pub(crate) fn sent_with(&self, sender: AccountId, key: &str) -> Option<OpId> {
         self.by_key.get(&(sender, key.into())).copied()
     }
 
     /// Whether a message has space in the mailboxes that it would be in.
-    pub(super) fn has_space(&self, sender: Option<AccountId>, recipient: AccountId, content: &str) -> bool {
+    pub(crate) fn has_space(&self, sender: Option<AccountId>, recipient: AccountId, content: &str) -> bool {
         let bytes = counted(content);
         let fits = |id| self.account(id).is_none_or(|account| account.bytes + bytes <= MAILBOX_BYTES_MAX);
         self.bytes + bytes <= MAIL_TOTAL_BYTES_MAX && fits(recipient) && sender.is_none_or(fits)
@@ -143,7 +143,7 @@ impl Ledger {
 
     /// What an account sees of a conversation before a message, oldest first: so many of the newest, and no more than an
     /// answer holds. Each comes with its id.
-    pub(super) fn conversation(
+    pub(crate) fn conversation(
         &self,
         reader: AccountId,
         with: &str,
@@ -164,24 +164,81 @@ impl Ledger {
     }
 
     /// A message, without the text of its id.
-    pub(super) fn mail(&self, id: OpId) -> Option<Mail<'_>> {
+    pub(crate) fn mail(&self, id: OpId) -> Option<Mail<'_>> {
         let Letter { sender, recipient, content, unread, .. } = self.letters.get(&id)?;
         Some(Mail { id: "", at: id.at(), sender, recipient, content, unread: *unread })
     }
 
     /// Whether an account can delete a message: it sees it.
-    pub(super) fn sees(&self, account: AccountId, id: OpId) -> bool {
+    pub(crate) fn sees(&self, account: AccountId, id: OpId) -> bool {
         self.letters.get(&id).is_some_and(|letter| letter.seen_by.contains(&Some(account)))
     }
 
-    /// How many messages of somebody's an account has not read.
-    pub(super) fn unread(&self, reader: AccountId, sender: &str) -> u32 {
+    /// The messages of somebody's that an account has not read, newest first.
+    pub(crate) fn unread_from(&self, reader: AccountId, sender: &str) -> Vec<OpId> {
         let conversation = self.account(reader).and_then(|account| account.conversations.get(sender));
-        conversation.map_or(0, |conversation| conversation.unread)
+        let is_unread = |id: &OpId| {
+            self.letters
+                .get(id)
+                .is_some_and(|letter| letter.unread && letter.seen_by[RECIPIENT] == Some(reader))
+        };
+        let Some(conversation) = conversation else { return Vec::new() };
+        // What is unread came since the last time: among the newest.
+        let newest = conversation.letters.iter().rev().copied();
+        newest.filter(is_unread).take(conversation.unread as usize).collect()
+    }
+
+    /// Takes in what was kept, as far as it is about accounts and mailboxes. A letter whose recipient or sender has no
+    /// account is not seen by that one.
+    pub(crate) fn restore(&mut self, kept: &Kept) {
+        match kept {
+            Kept::Account { name, password } => self.create(name, password),
+            Kept::Letter(kept) => {
+                let chat::Letter { id, sender, recipient, content, key, sender_sees, recipient_sees, unread } =
+                    kept;
+                let (sender_id, recipient_id) = (self.id_of(sender), self.id_of(recipient));
+                let seen_by = [sender_id.filter(|_| *sender_sees), recipient_id.filter(|_| *recipient_sees)];
+                if seen_by == [None, None] {
+                    return;
+                }
+                let letter = Letter {
+                    sender: sender.clone(),
+                    recipient: recipient.clone(),
+                    content: content.clone(),
+                    seen_by,
+                    key: sender_id.zip(key.clone()),
+                    unread: *unread,
+                };
+                self.send(*id, letter);
+            }
+            Kept::Seat { .. } => {}
+        }
+    }
+
+    /// Hands out all of it, in the order in which [`Ledger::restore`] takes it in.
+    pub(crate) fn visit(&self, visit: &mut dyn FnMut(Kept)) {
+        for account in self.accounts.values() {
+            visit(Kept::Account { name: account.name.clone(), password: account.password.clone() });
+        }
+        let mut ids: Vec<_> = self.letters.keys().copied().collect();
+        ids.sort_unstable();
+        for id in ids {
+            let letter = &self.letters[&id];
+            visit(Kept::Letter(chat::Letter {
+                id,
+                sender: letter.sender.clone(),
+                recipient: letter.recipient.clone(),
+                content: letter.content.clone(),
+                key: letter.key.as_ref().map(|(_, key)| key.clone()),
+                sender_sees: letter.seen_by[SENDER].is_some(),
+                recipient_sees: letter.seen_by[RECIPIENT].is_some(),
+                unread: letter.unread,
+            }));
+        }
     }
 
     /// Carries out an op, as far as it is about accounts and mailboxes.
-    pub(super) fn apply(&mut self, op: &Op) {
+    pub(crate) fn apply(&mut self, op: &Op) {
         match &op.change {
             Change::AccountCreated { name, password } => self.create(name, password),
             Change::PasswordChanged { name, password } => {
@@ -193,20 +250,21 @@ impl Ledger {
             Change::MailSent { sender, sender_has_account, recipient, content, key } => {
                 let sender_id = if *sender_has_account { self.id_of(sender) } else { None };
                 let Some(recipient_id) = self.id_of(recipient) else { return };
-                let key = sender_id.zip(key.clone());
                 let letter = Letter {
                     sender: sender.clone(),
                     recipient: recipient.clone(),
                     content: content.clone(),
                     seen_by: [sender_id.filter(|&sender| sender != recipient_id), Some(recipient_id)],
-                    key,
+                    key: sender_id.zip(key.clone()),
                     unread: true,
                 };
                 self.send(op.id, letter);
             }
-            Change::MailRead { reader, sender } => {
-                if let (Some(reader), Some(sender)) = (self.id_of(reader), fold(sender)) {
-                    self.mark_read(reader, &sender);
+            Change::MailRead { reader, messages } => {
+                if let Some(reader) = self.id_of(reader) {
+                    for &message in messages {
+                        self.mark_read(reader, message);
+                    }
                 }
             }
             Change::MailDeleted { by, message } => {
@@ -252,7 +310,7 @@ impl Ledger {
         if let Some(account) = letter.seen_by[RECIPIENT].and_then(|id| self.accounts.get_mut(&id)) {
             let conversation = account.converse(&sender, &letter.sender);
             conversation.letters.insert(id);
-            conversation.unread += 1;
+            conversation.unread += u32::from(letter.unread);
             account.bytes += bytes;
         }
         if let Some(account) = letter.seen_by[SENDER].and_then(|id| self.accounts.get_mut(&id)) {
@@ -273,20 +331,15 @@ impl Ledger {
         self.letters.insert(id, letter);
     }
 
-    fn mark_read(&mut self, reader: AccountId, sender: &str) {
-        let Some(account) = self.accounts.get_mut(&reader) else { return };
-        let Some(conversation) = account.conversations.get_mut(sender) else { return };
-        // What is unread came since the last time: among the newest.
-        for id in conversation.letters.iter().rev() {
-            if conversation.unread == 0 {
-                break;
-            }
-            if let Some(letter) = self.letters.get_mut(id)
-                && letter.seen_by[RECIPIENT] == Some(reader)
-                && std::mem::take(&mut letter.unread)
-            {
-                conversation.unread -= 1;
-            }
+    fn mark_read(&mut self, reader: AccountId, id: OpId) {
+        if let Some(letter) = self.letters.get_mut(&id)
+            && letter.seen_by[RECIPIENT] == Some(reader)
+            && std::mem::take(&mut letter.unread)
+            && let Some(sender) = fold(&letter.sender)
+            && let Some(account) = self.accounts.get_mut(&reader)
+            && let Some(conversation) = account.conversations.get_mut(&*sender)
+        {
+            conversation.unread -= 1;
         }
     }
 
@@ -350,7 +403,7 @@ impl Ledger {
     }
 
     /// Walks everything and panics where an invariant does not hold. For tests.
-    pub(super) fn check_invariants(&self) {
+    pub(crate) fn check_invariants(&self) {
         assert_eq!(self.accounts.len(), self.by_name.len());
         let mut views = 0;
         for (&id, account) in &self.accounts {

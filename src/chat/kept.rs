@@ -1,0 +1,73 @@
+//! What is kept, as state: what a store hands back at the start, and what of a room's past it shows.
+
+use super::{OpId, PasswordHash, Seat};
+
+/// A part of what is kept. All parts together, in the order in which a store hands them out, are the state: accounts
+/// (oldest first), then letters (oldest first), then seats (in the order of joining, a room's host before its guests).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Kept {
+    /// An account.
+    Account {
+        /// Its name, as typed.
+        name: Box<str>,
+        /// What proves it.
+        password: PasswordHash,
+    },
+    /// A message in a mailbox.
+    Letter(Letter),
+    /// A seat in a room.
+    Seat {
+        /// The room.
+        room: Box<str>,
+        /// The seat.
+        seat: Seat,
+        /// Whether it is the host's.
+        is_host: bool,
+    },
+}
+
+/// A message in a mailbox, with who sees it. At least one of the two does.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Letter {
+    /// The op that sent it.
+    pub id: OpId,
+    /// Who wrote it.
+    pub sender: Box<str>,
+    /// To whom.
+    pub recipient: Box<str>,
+    /// What.
+    pub content: Box<str>,
+    /// What the sender's account calls it. Only what was sent from an account has one.
+    pub key: Option<Box<str>>,
+    /// The sender's account sees it. (A message to oneself is seen by its recipient alone.)
+    pub sender_sees: bool,
+    /// The recipient's account sees it.
+    pub recipient_sees: bool,
+    /// The recipient has yet to read it.
+    pub unread: bool,
+}
+
+/// A message that was said in a room.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RoomMessage {
+    /// The op that said it.
+    pub id: OpId,
+    /// Its number among the messages that were kept of the room: 1 for the first, without holes. Those that are too many
+    /// or too old go, oldest first, and the numbers of the others stay. A room that has none left begins anew.
+    pub sequence: u64,
+    /// Who.
+    pub sender: Box<str>,
+    /// What.
+    pub text: Box<str>,
+}
+
+/// A room of which messages are kept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RoomSummary {
+    /// Its name.
+    pub room: Box<str>,
+    /// The sequence number of the oldest message that is there.
+    pub first: u64,
+    /// That of the newest.
+    pub last: u64,
+}

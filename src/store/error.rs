@@ -1,0 +1,81 @@
+//! Why a store did not do what it was asked to.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a store did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The system refused something.
+    #[error("{}: {cause}{}", path.display(), remedy(cause))]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// Somebody else has it open.
+    #[error("{}: a server has it open; stop that one, or give this one another directory with --data", path.display())]
+    Locked {
+        /// The directory that is locked.
+        path: PathBuf,
+    },
+    /// Something in it makes no sense, and it does not mend that by itself.
+    #[error("{}: {what}; {remedy}", place(path, *line))]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1, where there are lines.
+        line: Option<u64>,
+        /// What is wrong.
+        what: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A newer version has written it.
+    #[error("{}: it has version {found}, and this program knows up to {known}: use a newer parlance", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u64,
+        /// The newest that is known here.
+        known: u64,
+    },
+    /// The database refused something.
+    #[error("{}: {cause}", path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// What it said.
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// This store cannot do that.
+    #[error("{0}")]
+    Unsupported(&'static str),
+}
+
+fn place(path: &std::path::Path, line: Option<u64>) -> String {
+    match line {
+        Some(line) => format!("{}:{line}", path.display()),
+        None => path.display().to_string(),
+    }
+}
+
+fn remedy(cause: &io::Error) -> &'static str {
+    match cause.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; make space on that disk",
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "; give the user that runs parlance the right to write there"
+        }
+        _ => "",
+    }
+}
+
+impl StoreError {
+    /// For `map_err`: an error of the system, about a path.
+    pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |cause| Self::Io { path, cause }
+    }
+}

@@ -1,0 +1,169 @@
+//! A store that is gone with its process: for tests, and for servers that are to keep nothing on disk.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
+
+use super::words::Words;
+use super::{Reader, Sizes, Store, StoreError};
+use crate::chat::{Change, HistoryRules, Kept, Op, OpId, RoomMessage, RoomSummary, UnixMillis};
+use crate::state::State;
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct MemoryStore {
+    state: State,
+    /// None is empty.
+    rooms: BTreeMap<Box<str>, VecDeque<RoomMessage>>,
+    /// Bytes of names and texts in rooms.
+    bytes: u64,
+}
+
+/// Messages forgotten in one step.
+const FORGOTTEN_PER_STEP_MAX: usize = 10_000;
+
+impl MemoryStore {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self { state: State::new(0), rooms: BTreeMap::new(), bytes: 0 }
+    }
+
+    fn say(&mut self, id: OpId, room: &str, sender: &str, text: &str) {
+        let message = RoomMessage { id, sequence: 1, sender: sender.into(), text: text.into() };
+        self.bytes += size(&message);
+        match self.rooms.get_mut(room) {
+            Some(messages) => {
+                let sequence = messages.back().map_or(1, |last| last.sequence + 1);
+                messages.push_back(RoomMessage { sequence, ..message });
+            }
+            None => {
+                self.rooms.insert(room.into(), VecDeque::from([message]));
+            }
+        }
+    }
+
+    fn forget(&mut self, room: &str) {
+        for message in self.rooms.remove(room).unwrap_or_default() {
+            self.bytes -= size(&message);
+        }
+    }
+}
+
+fn size(message: &RoomMessage) -> u64 {
+    (size_of::<RoomMessage>() + message.sender.len() + message.text.len()) as u64
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Reader for MemoryStore {
+    fn load(&mut self, visit: &mut dyn FnMut(Kept)) -> Result<Option<OpId>, StoreError> {
+        self.state.visit(visit);
+        Ok(self.state.last)
+    }
+
+    fn rooms(&mut self, visit: &mut dyn FnMut(RoomSummary)) -> Result<(), StoreError> {
+        for (room, messages) in &self.rooms {
+            if let (Some(first), Some(last)) = (messages.front(), messages.back()) {
+                visit(RoomSummary { room: room.clone(), first: first.sequence, last: last.sequence });
+            }
+        }
+        Ok(())
+    }
+
+    fn history(
+        &mut self,
+        room: &str,
+        before: Option<OpId>,
+        count: usize,
+    ) -> Result<Vec<RoomMessage>, StoreError> {
+        let Some(messages) = self.rooms.get(room) else { return Ok(Vec::new()) };
+        let end = match before {
+            None => messages.len(),
+            Some(before) => messages.iter().position(|message| message.id == before).unwrap_or(0),
+        };
+        Ok(messages.range(end.saturating_sub(count)..end).cloned().collect())
+    }
+
+    fn search(&mut self, text: &str, count: usize) -> Result<Vec<(Box<str>, RoomMessage)>, StoreError> {
+        let words = Words::of(text);
+        let mut found = Vec::new();
+        for (room, messages) in &self.rooms {
+            let matching = messages.iter().rev().filter(|message| words.are_in(&message.text));
+            found.extend(matching.take(count).map(|message| (room.clone(), message.clone())));
+        }
+        found.sort_unstable_by_key(|(_, message)| std::cmp::Reverse(message.id));
+        found.truncate(count);
+        Ok(found)
+    }
+
+    fn check(&mut self) -> Result<Vec<String>, StoreError> {
+        self.state.ledger.check_invariants();
+        Ok(Vec::new())
+    }
+
+    fn sizes(&mut self) -> Result<Sizes, StoreError> {
+        let mut sizes = Sizes { bytes: self.bytes, ..Sizes::default() };
+        self.state.visit(&mut |kept| match kept {
+            Kept::Account { .. } => sizes.accounts += 1,
+            Kept::Letter(letter) => {
+                sizes.letters += 1;
+                sizes.bytes += letter.content.len() as u64;
+            }
+            Kept::Seat { .. } => sizes.seats += 1,
+        });
+        sizes.room_messages = self.rooms.values().map(|messages| messages.len() as u64).sum();
+        Ok(sizes)
+    }
+
+    fn backup(&mut self, _to: &Path) -> Result<(), StoreError> {
+        Err(StoreError::Unsupported("a store in memory has no copy on disk"))
+    }
+}
+
+impl Store for MemoryStore {
+    fn commit(&mut self, ops: &[Op]) -> Result<(), StoreError> {
+        for op in ops {
+            self.state.apply(op);
+            match &op.change {
+                Change::Said { room, sender, text } => self.say(op.id, room, sender, text),
+                Change::RoomClosed { room } => self.forget(room),
+                Change::AccountCreated { .. }
+                | Change::PasswordChanged { .. }
+                | Change::AccountDeleted { .. }
+                | Change::MailSent { .. }
+                | Change::MailRead { .. }
+                | Change::MailDeleted { .. }
+                | Change::RoomMade { .. }
+                | Change::SeatTaken { .. }
+                | Change::SeatLeft { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn tidy(&mut self, rules: &HistoryRules, now: UnixMillis) -> Result<bool, StoreError> {
+        let mut budget = FORGOTTEN_PER_STEP_MAX;
+        let Self { rooms, bytes, .. } = self;
+        rooms.retain(|room, messages| {
+            let rule = rules.of(room);
+            let oldest = rule.oldest_kept(now);
+            while budget > 0
+                && messages.front().is_some_and(|message| {
+                    messages.len() as u64 > rule.keep_messages || message.id.at() < oldest
+                })
+            {
+                budget -= 1;
+                *bytes -= messages.pop_front().map_or(0, |message| size(&message));
+            }
+            !messages.is_empty()
+        });
+        Ok(budget == 0)
+    }
+
+    fn compact(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}

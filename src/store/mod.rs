@@ -1,0 +1,138 @@
+//! Stores: what is kept, kept.
+//!
+//! A [`Store`] commits [`Op`]s, in the order in which they come, a group at a time: all of a group or nothing. What it has
+//! committed it hands back as [`Kept`] state when the server starts, and what was said in rooms as pages. A [`Reader`] is the
+//! part of that which changes nothing, for commands that look at a store, also at one that a server has open.
+//!
+//! - [`memory`]: gone with the process.
+//! - [`jsonl`]: a log that people can read, a line an op.
+//! - [`sqlite`]: one database file; the default.
+//!
+//! All three pass the same tests, `tests/store`. Nothing here runs a thread: that is the reactor's `writer.rs`.
+
+mod error;
+pub mod jsonl;
+mod lock;
+pub mod memory;
+mod spec;
+pub mod sqlite;
+mod words;
+
+use std::path::Path;
+
+pub use error::StoreError;
+pub use lock::Lock;
+pub use spec::{Durability, StoreSpec};
+
+use crate::chat::{HistoryRules, Kept, Op, OpId, RoomMessage, RoomSummary, UnixMillis};
+
+/// What a store shows, without changing it.
+pub trait Reader: Send {
+    /// Hands out all that is kept but what was said in rooms, in the order that [`Kept`] documents. Returns the highest
+    /// id of an op that was ever committed, as far as it is known: ids given out later are above it.
+    fn load(&mut self, visit: &mut dyn FnMut(Kept)) -> Result<Option<OpId>, StoreError>;
+
+    /// Hands out the rooms of which messages are kept, by name.
+    fn rooms(&mut self, visit: &mut dyn FnMut(RoomSummary)) -> Result<(), StoreError>;
+
+    /// The newest `count` messages of a room, or of those before one: oldest first. None before a message that is not
+    /// there.
+    fn history(
+        &mut self,
+        room: &str,
+        before: Option<OpId>,
+        count: usize,
+    ) -> Result<Vec<RoomMessage>, StoreError>;
+
+    /// The newest `count` messages said in rooms that have all the words of `text` (runs of letters and digits, without
+    /// regard to case and accents), newest first, each with its room. All words, as whole ones; an empty text finds nothing.
+    fn search(&mut self, text: &str, count: usize) -> Result<Vec<(Box<str>, RoomMessage)>, StoreError>;
+
+    /// Looks at everything, and says what is wrong, a line each: references into nothing, sequences with holes, counts
+    /// that do not add up, lines or pages that cannot be read. Empty: all is well.
+    fn check(&mut self) -> Result<Vec<String>, StoreError>;
+
+    /// How large it is.
+    fn sizes(&mut self) -> Result<Sizes, StoreError>;
+
+    /// Makes a consistent copy, as one file that does not exist yet: of what was committed when it began, or a little
+    /// later.
+    fn backup(&mut self, to: &Path) -> Result<(), StoreError>;
+}
+
+/// A store that is open to be written to. There is one at a time: it holds a [`Lock`].
+pub trait Store: Reader {
+    /// Commits a group of ops, all or nothing; as durable as the store was opened for when it returns. Ops that change
+    /// nothing (an account that is there already, a message that is not) are no errors.
+    ///
+    /// # Errors
+    ///
+    /// Nothing of the group is kept, and the same group can be committed later. The store mends itself if it can.
+    fn commit(&mut self, ops: &[Op]) -> Result<(), StoreError>;
+
+    /// Takes one bounded step (some ms) of what can wait: forgetting messages that are too many or too old, indexing new
+    /// ones, compacting a log that is mostly dead. Returns whether there is more to do at once.
+    fn tidy(&mut self, rules: &HistoryRules, now: UnixMillis) -> Result<bool, StoreError>;
+
+    /// Makes it as small as it can be. Takes its time.
+    fn compact(&mut self) -> Result<(), StoreError>;
+}
+
+/// How large a store is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Sizes {
+    /// Bytes on disk, or in memory where it has no disk.
+    pub bytes: u64,
+    /// Those of them that a compaction would free, as far as it is known.
+    pub dead_bytes: u64,
+    /// Accounts.
+    pub accounts: u64,
+    /// Messages in mailboxes.
+    pub letters: u64,
+    /// Seats in rooms.
+    pub seats: u64,
+    /// Messages that were said in rooms.
+    pub room_messages: u64,
+}
+
+/// How a store is opened.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Options {
+    /// What committed means.
+    pub durability: Durability,
+    /// Whether an index for [`Reader::search`] is kept. Without one it looks at every message.
+    pub search: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { durability: Durability::Full, search: true }
+    }
+}
+
+/// Opens a store to be written to, and makes it if it is not there.
+///
+/// # Errors
+///
+/// When somebody else has it open, when it cannot be read or written, when it is damaged in a way that it does not mend by
+/// itself, or was written by a newer version. The error says what to do.
+pub fn open(spec: &StoreSpec, options: &Options) -> Result<Box<dyn Store>, StoreError> {
+    match spec {
+        StoreSpec::Memory => Ok(Box::new(memory::MemoryStore::new())),
+        StoreSpec::Sqlite(file) => sqlite::open(file, options),
+        StoreSpec::Jsonl(directory) => jsonl::open(directory, options),
+    }
+}
+
+/// Opens a store to be looked at, also while a server has it open.
+///
+/// # Errors
+///
+/// When it is not there, or cannot be read.
+pub fn open_reader(spec: &StoreSpec) -> Result<Box<dyn Reader>, StoreError> {
+    match spec {
+        StoreSpec::Memory => Err(StoreError::Unsupported("a store in memory is its server's alone")),
+        StoreSpec::Sqlite(file) => sqlite::open_reader(file),
+        StoreSpec::Jsonl(directory) => jsonl::open_reader(directory),
+    }
+}

@@ -1,0 +1,66 @@
+//! Which store, and what committed means: as an operator writes it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Which store: `sqlite:FILE`, `jsonl:DIR` or `memory`. Paths that do not start with `/` are below the data directory.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum StoreSpec {
+    /// One database file.
+    Sqlite(PathBuf),
+    /// A directory with a log that people can read.
+    Jsonl(PathBuf),
+    /// Nothing on disk: what is kept is gone with the process.
+    Memory,
+}
+
+impl StoreSpec {
+    /// The same store with its path below a directory, unless that is absolute.
+    #[must_use]
+    pub fn below(self, directory: &Path) -> Self {
+        match self {
+            Self::Sqlite(path) => Self::Sqlite(directory.join(path)),
+            Self::Jsonl(path) => Self::Jsonl(directory.join(path)),
+            Self::Memory => Self::Memory,
+        }
+    }
+}
+
+impl FromStr for StoreSpec {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once(':') {
+            Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
+            Some(("jsonl", path)) if !path.is_empty() => Ok(Self::Jsonl(path.into())),
+            None if text == "memory" => Ok(Self::Memory),
+            Some(_) | None => Err(()),
+        }
+    }
+}
+
+impl fmt::Display for StoreSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Jsonl(path) => write!(f, "jsonl:{}", path.display()),
+            Self::Memory => f.write_str("memory"),
+        }
+    }
+}
+
+/// What is true of something when its sender is told that it is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Durability {
+    /// It is on disk: it survives the loss of power.
+    #[default]
+    Full,
+    /// The operating system has it: it survives the end of the process, not that of the machine.
+    Normal,
+    /// It is on its way: whoever asks is answered at once.
+    None,
+}
