@@ -129,6 +129,44 @@ pub const MAIL_READ_MAX: usize = 1000;
 /// newest ones are listed.
 pub const MAIL_LISTED_BYTES_MAX: usize = TYPED_REPLY_BYTES_MAX / 2;
 
+// The store.
+
+/// Ops that wait for the store: what the fastest of them commits in a second. More: whoever asks for something that is to
+/// be kept is told that the server is busy.
+pub const STORE_QUEUE_OPS_MAX: usize = 1 << 17;
+/// Bytes of the ops that wait for the store. More: as for [`STORE_QUEUE_OPS_MAX`].
+pub const STORE_QUEUE_BYTES_MAX: usize = 64 << 20;
+/// The part of that queue which what was said in rooms may fill; the rest is for what somebody waits to hear of. More: it
+/// is not kept, and counted.
+pub const STORE_RESERVE_DIVISOR: usize = 2;
+/// Seconds in which the store commits nothing of what waits, after which it is taken to fail.
+pub const STORE_PATIENCE_SECONDS: u64 = 10;
+/// Ops that the store commits in one group. More: with the next group. It bounds what a group takes when the disk is fast.
+pub const STORE_GROUP_OPS_MAX: usize = 8192;
+/// Milliseconds that what was said in rooms waits for more of it, so that a quiet server does not sync for each message.
+/// What somebody waits to hear of is committed at once, and takes along what waits.
+pub const STORE_LINGER_MILLIS: u64 = 20;
+/// Milliseconds between two attempts of a store that fails: the first is short, the later ones longer.
+pub const STORE_RETRY_MILLIS_MIN: u64 = 50;
+/// Those of the longest.
+pub const STORE_RETRY_MILLIS_MAX: u64 = 1000;
+/// Milliseconds between two looks of the store at what can wait, when nothing else happens; and, when always something
+/// does, the longest that it goes without.
+pub const STORE_TIDY_MILLIS: u64 = 1000;
+/// Bytes of answers that wait for the store, for all connections together. More: those who have some waiting are not read
+/// from.
+pub const HELD_TOTAL_BYTES_MAX: usize = 64 << 20;
+/// Messages that are kept of a room, unless the operator says otherwise: some megabyte.
+pub const HISTORY_KEEP_MESSAGES_DEFAULT: u64 = 10_000;
+/// Messages of a room's history in one answer, at most. More are asked for: the newest so many are shown.
+pub const HISTORY_COUNT_MAX: usize = 1000;
+/// Bytes of the texts in such an answer. More: the newest ones are shown.
+pub const HISTORY_ANSWER_BYTES_MAX: usize = OUTBOX_BYTES_MAX / 2;
+/// Connections that wait for a page of history at once. More: told that the server is busy.
+pub const HISTORY_TASKS_MAX: usize = 256;
+/// Messages that may be shown to whoever joins a room.
+pub const HISTORY_ON_JOIN_MAX: u32 = 100;
+
 // Seats.
 
 /// Seats at once, with or without an address: what 10,000 rooms of ten take. More: whoever wants one is told that the

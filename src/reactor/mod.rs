@@ -188,6 +188,7 @@ fn settings(config: &Config, open_files: u64) -> Result<Settings, StartupError> 
         ping_identity: config.typed_ping_identity == PingIdentity::SameIp,
         // Nobody stores anything yet.
         journal: false,
+        promises_wait: false,
         drain_timeout: config.drain_timeout.as_secs(),
         lag: config.lag,
         log_bytes_limit: config.log_bytes,

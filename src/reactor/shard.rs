@@ -28,7 +28,7 @@ use super::listener::{Accepted, Listener, Spare, is_of_peer};
 use super::os;
 use super::passwords::Pool;
 use super::timer::Timer;
-use crate::chat::{ConnId, Now, PasswordOutcome, UnixMillis};
+use crate::chat::{ConnId, HistoryRules, Now, PasswordOutcome, UnixMillis};
 use crate::engine::{Close, CloseReason, Engine, Gather, Metrics, Random, Settings};
 use crate::limits::{
     ACCEPT_PAUSE_MILLIS, ACCEPTS_PER_TURN_MAX, EVENTS_PER_TURN_MAX, LOG_REPEAT_SECONDS,
@@ -189,7 +189,7 @@ impl Shard {
         });
         let clock = Clock { start: Instant::now() };
         let mut shard = Self {
-            engine: Engine::new(settings, Random::new(os::random)),
+            engine: Engine::new(settings, HistoryRules::default(), Random::new(os::random)),
             poll,
             listeners,
             datagrams: datagrams.map(|socket| Datagrams { socket, readable: false, full: false }),
