@@ -428,29 +428,6 @@ fn a_refused_value_is_told_with_its_origin_and_the_remedy() {
                 .to_owned(),
         ),
         (
-            given().flag("data", ""),
-            "`data` cannot be `` (flag --data): use the path of a directory, which is made if it is not there"
-                .to_owned(),
-        ),
-        (
-            given().variable("PARLANCE_STORE", "postgres:x"),
-            "`store` cannot be `postgres:x` (environment variable PARLANCE_STORE): \
-             use sqlite:FILE, jsonl:DIRECTORY or memory"
-                .to_owned(),
-        ),
-        (
-            given().flag("store", "sqlite:"),
-            "`store` cannot be `sqlite:` (flag --store): use sqlite:FILE, jsonl:DIRECTORY or memory".to_owned(),
-        ),
-        (
-            given().file("durability = \"off\""),
-            "`durability` cannot be `off` (parlance.toml): use full, normal or none".to_owned(),
-        ),
-        (
-            given().file("search = true"),
-            "`search` cannot be `true` (parlance.toml): use on or off".to_owned(),
-        ),
-        (
             given().flag("ready-file", "there/"),
             "`ready-file` cannot be `there/` (flag --ready-file): use the path of a file to write, \
              in a directory that exists"
@@ -473,6 +450,38 @@ fn a_store_is_below_the_data_directory_unless_it_says_otherwise() {
     assert_eq!(spec("jsonl:log"), StoreSpec::Jsonl("/srv/chat/log".into()));
     assert_eq!(spec("sqlite:/elsewhere/x.db"), StoreSpec::Sqlite("/elsewhere/x.db".into()));
     assert_eq!(spec("memory"), StoreSpec::Memory);
+}
+
+#[test]
+fn a_refused_value_of_what_is_kept_is_told_with_the_remedy() {
+    let rows = [
+        (
+            given().flag("data", ""),
+            "`data` cannot be `` (flag --data): use the path of a directory, which is made if it is not there"
+                .to_owned(),
+        ),
+        (
+            given().variable("PARLANCE_STORE", "postgres:x"),
+            "`store` cannot be `postgres:x` (environment variable PARLANCE_STORE): \
+             use sqlite:FILE, jsonl:DIRECTORY or memory"
+                .to_owned(),
+        ),
+        (
+            given().flag("store", "sqlite:"),
+            "`store` cannot be `sqlite:` (flag --store): use sqlite:FILE, jsonl:DIRECTORY or memory".to_owned(),
+        ),
+        (
+            given().file("durability = \"off\""),
+            "`durability` cannot be `off` (parlance.toml): use full, normal or none".to_owned(),
+        ),
+        (
+            given().file("search = true"),
+            "`search` cannot be `true` (parlance.toml): use on or off".to_owned(),
+        ),
+    ];
+    for (given, expected) in rows {
+        assert_eq!(given.refusal(), expected);
+    }
 }
 
 #[test]

@@ -195,15 +195,13 @@ fn unknown_remedy(suggestion: Option<&str>, origin: &Origin) -> String {
         Origin::Environment(_) => variable(key),
         Origin::Flag => format!("--{key}"),
     };
-    match suggestion {
-        Some(key) => format!("did you mean `{}`?", spell(key)),
-        None => {
-            let of_files: &[&str] = match origin {
-                Origin::Default | Origin::File(_) => &Config::FILE_KEYS,
-                Origin::Environment(_) | Origin::Flag => &[],
-            };
-            let all: Vec<_> = Config::KEYS.iter().chain(of_files).map(|key| spell(key)).collect();
-            format!("remove it, or use one of {}", all.join(", "))
-        }
+    if let Some(key) = suggestion {
+        return format!("did you mean `{}`?", spell(key));
     }
+    let of_files: &[&str] = match origin {
+        Origin::Default | Origin::File(_) => &Config::FILE_KEYS,
+        Origin::Environment(_) | Origin::Flag => &[],
+    };
+    let all: Vec<_> = Config::KEYS.iter().chain(of_files).map(|key| spell(key)).collect();
+    format!("remove it, or use one of {}", all.join(", "))
 }
