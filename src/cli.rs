@@ -250,6 +250,61 @@ struct Flags {
     )]
     log_bytes: Option<String>,
 
+    /// The directory in which everything is kept; made if it is not there [default: parlance-data]
+    #[arg(long, global = true, value_name = "DIRECTORY", value_hint = ValueHint::DirPath,
+          help_heading = "What is kept")]
+    data: Option<String>,
+
+    /// Where it is kept: in a database (sqlite:FILE), in a log that people can read (jsonl:DIRECTORY), or not on disk
+    /// (memory); a path that does not start with / is below the data directory [default: sqlite:parlance.db]
+    #[arg(long, global = true, value_name = "STORE", help_heading = "What is kept")]
+    store: Option<String>,
+
+    /// What is true of something when its sender is told that it is kept: it is on disk (full), the operating system has
+    /// it (normal), or it is on its way (none) [default: full]
+    #[arg(long, global = true, value_name = "WHEN", value_parser = ["full", "normal", "none"],
+          hide_possible_values = true, help_heading = "What is kept")]
+    durability: Option<String>,
+
+    /// Whether an index of what was said is kept: with one (on), a search does not read everything [default: on]
+    #[arg(long, global = true, value_name = "on|off", value_parser = ["on", "off"], hide_possible_values = true,
+          help_heading = "What is kept")]
+    search: Option<String>,
+
+    /// How many messages of a room are kept, the newest; 0 for none [default: 10000]
+    #[arg(
+        long,
+        global = true,
+        value_name = "COUNT",
+        allow_negative_numbers = true,
+        help_heading = "What is kept"
+    )]
+    history_keep_messages: Option<String>,
+
+    /// For how many days they are kept; 0 for ever [default: 0]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DAYS",
+        allow_negative_numbers = true,
+        help_heading = "What is kept"
+    )]
+    history_keep_days: Option<String>,
+
+    /// How many of them are shown to whoever joins the room [default: 0]
+    #[arg(
+        long,
+        global = true,
+        value_name = "COUNT",
+        allow_negative_numbers = true,
+        help_heading = "What is kept"
+    )]
+    history_on_join: Option<String>,
+
+    // Known here so that the configuration can say where it belongs.
+    #[arg(long, global = true, hide = true, allow_hyphen_values = true)]
+    history_rooms: Option<String>,
+
     /// At shutdown, how long clients have to receive what they are owed [default: 3]
     #[arg(
         long,
@@ -329,6 +384,14 @@ impl Flags {
             ("max-clients", &self.max_clients),
             ("lag", &self.lag),
             ("log-bytes", &self.log_bytes),
+            ("data", &self.data),
+            ("store", &self.store),
+            ("durability", &self.durability),
+            ("search", &self.search),
+            ("history-keep-messages", &self.history_keep_messages),
+            ("history-keep-days", &self.history_keep_days),
+            ("history-on-join", &self.history_on_join),
+            ("history-rooms", &self.history_rooms),
             ("drain-timeout", &self.drain_timeout),
             ("pin", &self.pin),
             ("log", &self.log),

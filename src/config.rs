@@ -12,6 +12,7 @@
 mod endpoint;
 mod error;
 mod field;
+mod history;
 mod sources;
 mod summary;
 
@@ -21,13 +22,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::chat::{HistoryRule, HistoryRules};
 use crate::engine::LagPolicy;
-use crate::limits::GOB_GAP_MICROS_DEFAULT;
+use crate::limits::{GOB_GAP_MICROS_DEFAULT, HISTORY_KEEP_MESSAGES_DEFAULT};
+use crate::store::{Durability, StoreSpec};
 use crate::wire::{Dialect, Transport};
 
 pub use endpoint::Endpoint;
 pub use error::{ConfigError, Origin};
 pub use field::{LogFormat, MaxClients, PingIdentity, UcrpSender};
+pub use history::HistoryRoom;
 pub use sources::Sources;
 
 /// Everything that can be set. `Serialize` writes what [`Config::load`] reads back as the same value.
@@ -103,6 +107,34 @@ pub struct Config {
     #[serde(deserialize_with = "field::log_bytes")]
     pub log_bytes: usize,
 
+    /// The directory in which everything is kept.
+    #[serde(deserialize_with = "field::directory")]
+    pub data: PathBuf,
+
+    /// Which store, its path as it was written; see [`Config::store_spec`].
+    #[serde(with = "field::store")]
+    pub store: StoreSpec,
+
+    /// What is true of something when its sender is told that it is kept.
+    #[serde(deserialize_with = "field::durability")]
+    pub durability: Durability,
+
+    /// Whether an index of what was said in rooms is kept, for searching.
+    #[serde(with = "field::switch")]
+    pub search: bool,
+
+    /// How many messages of a room are kept, the newest; 0 for none.
+    #[serde(deserialize_with = "field::keep_messages")]
+    pub history_keep_messages: u64,
+
+    /// For how many days they are kept; 0 for ever.
+    #[serde(deserialize_with = "field::keep_days")]
+    pub history_keep_days: u32,
+
+    /// How many of them are shown to whoever joins.
+    #[serde(deserialize_with = "field::on_join")]
+    pub history_on_join: u32,
+
     /// How long clients have at shutdown to receive what they are owed.
     #[serde(with = "field::drain")]
     pub drain_timeout: Duration,
@@ -125,11 +157,16 @@ pub struct Config {
     /// The file that is written, as JSON, once everything listens.
     #[serde(deserialize_with = "field::ready_file", skip_serializing_if = "Option::is_none")]
     pub ready_file: Option<PathBuf>,
+
+    /// What holds for rooms of some names in place of `history-…`: the first that matches counts. In the file only.
+    // Last, as TOML has its tables behind its values.
+    #[serde(deserialize_with = "history::rooms", skip_serializing_if = "Vec::is_empty")]
+    pub history_rooms: Vec<HistoryRoom>,
 }
 
 impl Config {
-    /// The name of every setting, as the file has it, in the order of the fields.
-    pub const KEYS: [&str; 25] = [
+    /// The name of every setting that can come from anywhere, as the file has it, in the order of the fields.
+    pub const KEYS: [&str; 32] = [
         "bind",
         "line",
         "slash",
@@ -149,6 +186,13 @@ impl Config {
         "max-clients",
         "lag",
         "log-bytes",
+        "data",
+        "store",
+        "durability",
+        "search",
+        "history-keep-messages",
+        "history-keep-days",
+        "history-on-join",
         "drain-timeout",
         "pin",
         "log",
@@ -156,6 +200,9 @@ impl Config {
         "ready-fd",
         "ready-file",
     ];
+
+    /// The name of every setting that is more than one value, and can come from the file only.
+    pub const FILE_KEYS: [&str; 1] = ["history-rooms"];
 
     /// Merges `sources` over the defaults. The only thing that it touches is the configuration file.
     ///
@@ -219,11 +266,27 @@ impl Config {
         Dialect::ALL.into_iter().filter_map(resolve).collect()
     }
 
+    /// Which store, and where: a path that does not start with `/` is below the directory `data`.
+    pub fn store_spec(&self) -> StoreSpec {
+        self.store.clone().below(&self.data)
+    }
+
+    /// How much is kept of which room.
+    pub fn history_rules(&self) -> HistoryRules {
+        let default = HistoryRule {
+            keep_messages: self.history_keep_messages,
+            keep_days: self.history_keep_days,
+            on_join: self.history_on_join,
+        };
+        let own = |room: &HistoryRoom| (room.pattern.clone(), room.rule(default));
+        HistoryRules { default, rooms: self.history_rooms.iter().map(own).collect() }
+    }
+
     /// The configuration as the text of a `parlance.toml`.
     ///
     /// # Errors
     ///
-    /// Only when [`Config::ready_file`] is not UTF-8, which no source can make it.
+    /// Only when a path in it is not UTF-8, which no source can make it.
     pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
         toml::to_string(self)
     }
@@ -251,12 +314,20 @@ impl Default for Config {
             max_clients: MaxClients::Auto,
             lag: LagPolicy::Skip,
             log_bytes: 1024 * 1024,
+            data: PathBuf::from("parlance-data"),
+            store: StoreSpec::Sqlite(PathBuf::from("parlance.db")),
+            durability: Durability::Full,
+            search: true,
+            history_keep_messages: HISTORY_KEEP_MESSAGES_DEFAULT,
+            history_keep_days: 0,
+            history_on_join: 0,
             drain_timeout: Duration::from_secs(3),
             pin: Vec::new(),
             log: "info".to_owned(),
             log_format: LogFormat::Text,
             ready_fd: None,
             ready_file: None,
+            history_rooms: Vec::new(),
         }
     }
 }

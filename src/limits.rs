@@ -181,6 +181,23 @@ pub const UCRP_UNHEARD_BYTES_MAX: u64 = 256 << 10;
 /// login is refused.
 pub const NAME_NUMBER_MAX: u32 = 1 << 16;
 
+// The store.
+
+/// Messages that a room keeps, unless the operator says otherwise: weeks of a lively room, and some MB.
+pub const HISTORY_KEEP_MESSAGES_DEFAULT: u64 = 10_000;
+/// Messages that an operator may have a room keep, at most: some GB. Whoever wants more keeps an archive, by `export`.
+pub const HISTORY_KEEP_MESSAGES_MAX: u64 = 10_000_000;
+/// Days for which an operator may have them kept, at most: a hundred years. Whoever wants longer means "for ever", which
+/// is 0.
+pub const HISTORY_KEEP_DAYS_MAX: u32 = 36_500;
+/// Messages that an operator may have shown to whoever joins a room, at most: more than a screen, and far less than what
+/// may wait for a connection. All members may come back at once.
+pub const HISTORY_ON_JOIN_MAX: u32 = 100;
+/// Tables that say what is kept of rooms of some names. More: refused. They are looked through in order.
+pub const HISTORY_ROOMS_MAX: usize = 100;
+
+const _: () = assert!(HISTORY_KEEP_MESSAGES_DEFAULT <= HISTORY_KEEP_MESSAGES_MAX);
+
 // Connections.
 
 /// Bytes waiting for one connection beyond which it is not read from: whoever asks must read the answers.

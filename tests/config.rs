@@ -8,10 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use parlance::chat::{HistoryRule, RoomPattern};
 use parlance::config::{
-    Config, ConfigError, Endpoint, LogFormat, MaxClients, Origin, PingIdentity, Sources, UcrpSender,
+    Config, ConfigError, Endpoint, HistoryRoom, LogFormat, MaxClients, Origin, PingIdentity, Sources,
+    UcrpSender,
 };
 use parlance::engine::LagPolicy;
+use parlance::store::{Durability, StoreSpec};
 use parlance::wire::Dialect;
 use tempfile::TempDir;
 
@@ -57,7 +60,7 @@ impl Given {
     }
 }
 
-/// A configuration in which nothing has its default.
+/// A configuration in which nothing has its default, but for what only the file has.
 fn all_changed() -> Config {
     Config {
         bind: "::1".parse().expect("a literal"),
@@ -79,13 +82,34 @@ fn all_changed() -> Config {
         max_clients: MaxClients::Limit(1_000_000),
         lag: LagPolicy::Close,
         log_bytes: 65536,
+        data: PathBuf::from("/var/lib/parlance"),
+        store: StoreSpec::Jsonl(PathBuf::from("a log")),
+        durability: Durability::Normal,
+        search: false,
+        history_keep_messages: 7,
+        history_keep_days: 30,
+        history_on_join: 20,
         drain_timeout: Duration::ZERO,
         pin: vec![1],
         log: "warn,parlance::reactor=debug".to_owned(),
         log_format: LogFormat::Json,
         ready_fd: Some(3),
         ready_file: Some(PathBuf::from("a \"quoted\" name.json")),
+        history_rooms: Vec::new(),
     }
+}
+
+/// The same, with that too.
+fn all_changed_in_the_file() -> Config {
+    let pattern = |text: &str| RoomPattern::from(text.to_owned());
+    let some = HistoryRoom {
+        pattern: pattern("event-*"),
+        keep_messages: Some(0),
+        keep_days: Some(36_500),
+        on_join: Some(100),
+    };
+    let none = HistoryRoom { pattern: pattern("a ? b"), keep_messages: None, keep_days: None, on_join: None };
+    Config { history_rooms: vec![some, none], ..all_changed() }
 }
 
 // Which source wins.
@@ -159,8 +183,8 @@ fn variables_that_are_empty_or_of_others_do_not_count() {
 
 #[test]
 fn every_setting_can_come_from_the_file() {
-    let text = all_changed().to_toml().expect("TOML");
-    assert_eq!(given().file(&text).config(), all_changed());
+    let text = all_changed_in_the_file().to_toml().expect("TOML");
+    assert_eq!(given().file(&text).config(), all_changed_in_the_file());
 }
 
 #[test]
@@ -185,9 +209,9 @@ fn every_setting_can_come_from_the_environment_and_from_flags_as_text() {
 
 #[test]
 fn the_list_of_keys_is_that_of_the_settings() {
-    let table = toml::Table::try_from(all_changed()).expect("a table");
+    let table = toml::Table::try_from(all_changed_in_the_file()).expect("a table");
     let mut printed: Vec<_> = table.keys().map(String::as_str).collect();
-    let mut keys = Config::KEYS.to_vec();
+    let mut keys = [&Config::KEYS[..], &Config::FILE_KEYS[..]].concat();
     printed.sort_unstable();
     keys.sort_unstable();
     assert_eq!(printed, keys);
@@ -195,7 +219,7 @@ fn the_list_of_keys_is_that_of_the_settings() {
 
 #[test]
 fn what_is_printed_gives_the_same_configuration_when_it_is_read() {
-    for config in [Config::default(), all_changed()] {
+    for config in [Config::default(), all_changed(), all_changed_in_the_file()] {
         let text = config.to_toml().expect("TOML");
         assert_eq!(given().file(&text).config(), config, "{text}");
     }
@@ -209,6 +233,15 @@ fn the_example_is_the_defaults_and_shows_every_key() {
         let shown = |line: &str| line.trim_start_matches("# ").starts_with(&format!("{key} = "));
         assert!(text.lines().any(shown), "{key} is not shown");
     }
+    // The table at the end, without the signs that make it a comment.
+    let at = text.find("# [[history-rooms]]").expect("it is shown");
+    let uncommented = format!("{}{}", &text[..at], text[at..].replace("# ", ""));
+    let pattern = RoomPattern::from("event-*".to_owned());
+    let room = HistoryRoom { pattern, keep_messages: Some(100), keep_days: Some(7), on_join: Some(20) };
+    assert_eq!(
+        given().file(&uncommented).config(),
+        Config { history_rooms: vec![room], ..Config::default() }
+    );
 }
 
 // The values of each setting.
@@ -232,6 +265,15 @@ fn every_form_of_a_value_is_read() {
     assert_eq!(gap("0"), Duration::ZERO);
     assert_eq!(gap("1"), Duration::from_micros(1));
     assert_eq!(gap("\"1\""), Duration::from_micros(1));
+
+    let store = |text: &str| given().flag("store", text).config().store;
+    assert_eq!(store("memory"), StoreSpec::Memory);
+    assert_eq!(store("sqlite:a:b"), StoreSpec::Sqlite("a:b".into()));
+    assert_eq!(store("jsonl:/x"), StoreSpec::Jsonl("/x".into()));
+    let durability = |text: &str| given().flag("durability", text).config().durability;
+    assert_eq!(durability("full"), Durability::Full);
+    assert_eq!(durability("none"), Durability::None);
+    assert!(given().flag("search", "on").config().search);
 
     let sender = |text: &str| given().flag("ucrp-sender", text).config().ucrp_sender;
     assert_eq!(sender("same-ip"), UcrpSender::SameIp);
@@ -259,6 +301,9 @@ fn bounds_are_allowed_and_what_lies_beyond_them_is_refused() {
         ("gob-gap", "0", "1000000", ["-1", "1000001"]),
         ("max-clients", "1", "1000000", ["0", "1000001"]),
         ("log-bytes", "65536", "1073741824", ["65535", "1073741825"]),
+        ("history-keep-messages", "0", "10000000", ["-1", "10000001"]),
+        ("history-keep-days", "0", "36500", ["-1", "36501"]),
+        ("history-on-join", "0", "100", ["-1", "101"]),
         ("drain-timeout", "0", "60", ["-1", "61"]),
         ("pin", "0", "1023", ["-1", "1024"]),
         ("ready-fd", "1", "2147483647", ["0", "2147483648"]),
@@ -392,6 +437,124 @@ fn a_refused_value_is_told_with_its_origin_and_the_remedy() {
     for (given, expected) in rows {
         assert_eq!(given.refusal(), expected);
     }
+}
+
+// What is kept.
+
+#[test]
+fn a_store_is_below_the_data_directory_unless_it_says_otherwise() {
+    assert_eq!(given().config().store_spec(), StoreSpec::Sqlite("parlance-data/parlance.db".into()));
+    let data = || given().flag("data", "/srv/chat");
+    assert_eq!(data().config().store_spec(), StoreSpec::Sqlite("/srv/chat/parlance.db".into()));
+    let spec = |store: &str| data().flag("store", store).config().store_spec();
+    assert_eq!(spec("jsonl:log"), StoreSpec::Jsonl("/srv/chat/log".into()));
+    assert_eq!(spec("sqlite:/elsewhere/x.db"), StoreSpec::Sqlite("/elsewhere/x.db".into()));
+    assert_eq!(spec("memory"), StoreSpec::Memory);
+}
+
+#[test]
+fn a_refused_value_of_what_is_kept_is_told_with_the_remedy() {
+    let rows = [
+        (
+            given().flag("data", ""),
+            "`data` cannot be `` (flag --data): use the path of a directory, which is made if it is not there"
+                .to_owned(),
+        ),
+        (
+            given().variable("PARLANCE_STORE", "postgres:x"),
+            "`store` cannot be `postgres:x` (environment variable PARLANCE_STORE): \
+             use sqlite:FILE, jsonl:DIRECTORY or memory"
+                .to_owned(),
+        ),
+        (
+            given().flag("store", "sqlite:"),
+            "`store` cannot be `sqlite:` (flag --store): use sqlite:FILE, jsonl:DIRECTORY or memory".to_owned(),
+        ),
+        (
+            given().file("durability = \"off\""),
+            "`durability` cannot be `off` (parlance.toml): use full, normal or none".to_owned(),
+        ),
+        (
+            given().file("search = true"),
+            "`search` cannot be `true` (parlance.toml): use on or off".to_owned(),
+        ),
+    ];
+    for (given, expected) in rows {
+        assert_eq!(given.refusal(), expected);
+    }
+}
+
+#[test]
+fn rules_for_rooms_take_what_they_leave_out_from_the_general_one() {
+    let text = "history-keep-messages = 5\nhistory-keep-days = 6\n\
+                [[history-rooms]]\nmatch = \"event-*\"\nkeep-messages = 1\n\
+                [[history-rooms]]\nmatch = \"event-?\"\non-join = 2\nkeep-days = \"0\"\n";
+    let rules = given().file(text).flag("history-on-join", "7").config().history_rules();
+    let rule = |keep_messages, keep_days, on_join| HistoryRule { keep_messages, keep_days, on_join };
+    assert_eq!(rules.default, rule(5, 6, 7));
+    assert_eq!(rules.of("lobby"), rule(5, 6, 7));
+    assert_eq!(rules.of("event-1"), rule(1, 6, 7), "the first that matches");
+    assert_eq!(rules.rooms[1].1, rule(5, 0, 2));
+}
+
+#[test]
+fn a_rule_for_rooms_that_makes_no_sense_is_refused_with_its_place() {
+    let table =
+        |rest: &str| given().file(&format!("[[history-rooms]]\nmatch = \"a\"\n[[history-rooms]]\n{rest}\n"));
+    let rows = [
+        (
+            "match = \"b\"\nkeep-messages = -1",
+            "`history-rooms[1].keep-messages` cannot be `-1` (parlance.toml): \
+             use a number of messages, from 0 (keep nothing) to 10000000",
+        ),
+        (
+            "match = \"b\"\non-join = 101",
+            "`history-rooms[1].on-join` cannot be `101` (parlance.toml): \
+             use a number of messages, from 0 (none) to 100",
+        ),
+        (
+            "match = \"b\"\nkeep-days = \"x\"",
+            "`history-rooms[1].keep-days` cannot be `x` (parlance.toml): use whole days, from 0 (for ever) to 36500",
+        ),
+        (
+            "match = \"\"",
+            "`history-rooms[1].match` cannot be `` (parlance.toml): use a room's name, or a pattern such as \
+             event-*, in which * stands for any characters and ? for one",
+        ),
+        ("keep-days = 1", "`history-rooms[1]` cannot be a table (parlance.toml): give it `match`"),
+        (
+            "match = \"b\"\nkeep = 1",
+            "`history-rooms[1]` cannot be a table (parlance.toml): there is no `keep` in it: \
+             use match, keep-messages, keep-days, on-join",
+        ),
+    ];
+    for (rest, expected) in rows {
+        assert_eq!(table(rest).refusal(), expected);
+    }
+    let many = "[[history-rooms]]\nmatch = \"a\"\n".repeat(101);
+    let refusal = given().file(&many).refusal();
+    assert!(
+        refusal.ends_with(": use at most 100 tables: `*` in `match` stands for any characters"),
+        "{refusal}"
+    );
+    let refusal = given().file("history-rooms = \"a\"").refusal();
+    assert!(refusal.starts_with("`history-rooms` cannot be `a` (parlance.toml): "), "{refusal}");
+}
+
+#[test]
+fn rules_for_rooms_come_from_the_file_only() {
+    assert_eq!(
+        given().variable("PARLANCE_HISTORY_ROOMS", "event-*").refusal(),
+        "`history-rooms` cannot be set by environment variable PARLANCE_HISTORY_ROOMS: \
+         write it into the configuration file, as [[history-rooms]] tables"
+    );
+    let output = parlance(&given(), &["check-config", "--history-rooms", "event-*"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert_eq!(
+        text(&output.stderr),
+        "parlance: `history-rooms` cannot be set by flag --history-rooms: \
+         write it into the configuration file, as [[history-rooms]] tables\n"
+    );
 }
 
 #[test]
@@ -653,6 +816,9 @@ fn the_command_check_config_says_it_in_words() {
          As many clients are served at once as the limit on open files allows.\n\
          A room keeps its latest 1048576 bytes for slow members, for each dialect.\n\
          A member that falls further behind skips to the latest message and is told how many it missed.\n\
+         Accounts, messages and rooms are kept in the database `parlance-data/parlance.db`.\n\
+         What is to be kept is acknowledged once it is on disk.\n\
+         Of each room, the latest 10000 messages are kept, and none is shown to who joins.\n\
          At shutdown, clients have up to 3 seconds to receive what they are owed.\n\
          The kernel chooses the core.\n\
          The log goes to standard error as text, filtered by `info`.\n"
@@ -686,6 +852,24 @@ fn the_command_check_config_tells_the_dialects_apart() {
             "A gob client is sent one message at a time, and the next after 1 microsecond.",
         ),
         (&["--gob-gap", "0"], "A gob client is sent as many messages at once as there are."),
+        (
+            &["--store", "memory"],
+            "Nothing is kept on disk: accounts, messages and rooms are gone when the server stops.",
+        ),
+        (
+            &["--data", "/srv", "--store", "jsonl:log"],
+            "Accounts, messages and rooms are kept in a log that people can read, in `/srv/log`.",
+        ),
+        (
+            &["--durability", "normal"],
+            "What is to be kept is acknowledged once the operating system has it: a loss of power may lose it.",
+        ),
+        (&["--search", "off"], "There is no index for searching: a search reads everything."),
+        (&["--history-keep-messages", "0"], "Of each room, nothing that is said is kept."),
+        (
+            &["--history-keep-days", "1", "--history-on-join", "20"],
+            "Of each room, the latest 10000 messages are kept for 1 day, and the last 20 shown to who joins.",
+        ),
     ];
     for (flags, expected) in rows {
         let words = words(flags);

@@ -33,6 +33,7 @@ impl Program {
         };
         let directory = tempfile::tempdir().expect("a directory without a configuration");
         let mut child = command
+            .args(["--store", "memory"])
             .args(arguments)
             .env_clear()
             .current_dir(directory.path())

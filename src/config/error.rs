@@ -65,6 +65,18 @@ pub enum ConfigError {
         suggestion: Option<&'static str>,
     },
 
+    /// A setting of which only the file can say what is to be said.
+    #[error(
+        "`{key}` cannot be set by {}: write it into the configuration file, as [[{key}]] tables",
+        setting_origin(key, origin)
+    )]
+    FileOnly {
+        /// The setting.
+        key: &'static str,
+        /// What set it.
+        origin: Origin,
+    },
+
     /// An environment variable of ours is not text.
     #[error("environment variable {variable} is not valid UTF-8: set it to plain text, or unset it")]
     NotText {
@@ -183,8 +195,13 @@ fn unknown_remedy(suggestion: Option<&str>, origin: &Origin) -> String {
         Origin::Environment(_) => variable(key),
         Origin::Flag => format!("--{key}"),
     };
-    match suggestion {
-        Some(key) => format!("did you mean `{}`?", spell(key)),
-        None => format!("remove it, or use one of {}", Config::KEYS.map(spell).join(", ")),
+    if let Some(key) = suggestion {
+        return format!("did you mean `{}`?", spell(key));
     }
+    let of_files: &[&str] = match origin {
+        Origin::Default | Origin::File(_) => &Config::FILE_KEYS,
+        Origin::Environment(_) | Origin::Flag => &[],
+    };
+    let all: Vec<_> = Config::KEYS.iter().chain(of_files).map(|key| spell(key)).collect();
+    format!("remove it, or use one of {}", all.join(", "))
 }

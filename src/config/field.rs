@@ -17,8 +17,13 @@ use serde::{Serialize, Serializer};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::chat::RoomPattern;
 use crate::engine::LagPolicy;
-use crate::limits::{CLIENTS_MAX, CORE_MAX, CORES_MAX, LOG_BYTES_LIMIT_MAX, LOG_BYTES_LIMIT_MIN};
+use crate::limits::{
+    CLIENTS_MAX, CORE_MAX, CORES_MAX, HISTORY_KEEP_DAYS_MAX, HISTORY_KEEP_MESSAGES_MAX, HISTORY_ON_JOIN_MAX,
+    LOG_BYTES_LIMIT_MAX, LOG_BYTES_LIMIT_MIN, ROOM_NAME_BYTES_MAX,
+};
+use crate::store::Durability;
 
 /// How many clients may be connected at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,6 +138,44 @@ pub(super) fn ping_identity<'de, D: Deserializer<'de>>(deserializer: D) -> Resul
     })
 }
 
+pub(super) fn directory<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+    let remedy = "use the path of a directory, which is made if it is not there";
+    scalar(deserializer, remedy, |text| (!text.is_empty()).then(|| PathBuf::from(text)))
+}
+
+pub(super) fn durability<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Durability, D::Error> {
+    scalar(deserializer, "use full, normal or none", |text| match text {
+        "full" => Some(Durability::Full),
+        "normal" => Some(Durability::Normal),
+        "none" => Some(Durability::None),
+        _ => None,
+    })
+}
+
+pub(super) fn keep_messages<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let remedy = format!("use a number of messages, from 0 (keep nothing) to {HISTORY_KEEP_MESSAGES_MAX}");
+    scalar(deserializer, &remedy, |text| within(text, 0, HISTORY_KEEP_MESSAGES_MAX))
+}
+
+pub(super) fn keep_days<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let remedy = format!("use whole days, from 0 (for ever) to {HISTORY_KEEP_DAYS_MAX}");
+    scalar(deserializer, &remedy, |text| within(text, 0, HISTORY_KEEP_DAYS_MAX))
+}
+
+pub(super) fn on_join<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let remedy = format!("use a number of messages, from 0 (none) to {HISTORY_ON_JOIN_MAX}");
+    scalar(deserializer, &remedy, |text| within(text, 0, HISTORY_ON_JOIN_MAX))
+}
+
+pub(super) fn pattern<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RoomPattern, D::Error> {
+    let remedy =
+        "use a room's name, or a pattern such as event-*, in which * stands for any characters and ? for one";
+    scalar(deserializer, remedy, |text| {
+        let fits = !text.is_empty() && text.len() <= ROOM_NAME_BYTES_MAX;
+        fits.then(|| RoomPattern::from(text.to_owned()))
+    })
+}
+
 pub(super) fn ready_fd<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
     let max = i32::MAX.unsigned_abs();
     let remedy = "use the number of an open descriptor, 1 or higher";
@@ -220,6 +263,49 @@ impl<'de> Visitor<'de> for CoresVisitor {
 impl<'de> Deserialize<'de> for Cores {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(CoresVisitor)
+    }
+}
+
+/// Which store, as [`StoreSpec`](crate::store::StoreSpec) spells it.
+pub(super) mod store {
+    use serde::{Deserializer, Serializer};
+
+    use crate::store::StoreSpec;
+
+    pub(in crate::config) fn serialize<S: Serializer>(
+        store: &StoreSpec,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(store)
+    }
+
+    pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<StoreSpec, D::Error> {
+        super::scalar(deserializer, "use sqlite:FILE, jsonl:DIRECTORY or memory", |text| text.parse().ok())
+    }
+}
+
+/// `on` or `off`.
+pub(super) mod switch {
+    use serde::{Deserializer, Serializer};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+    pub(in crate::config) fn serialize<S: Serializer>(
+        is_on: &bool,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(if *is_on { "on" } else { "off" })
+    }
+
+    pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<bool, D::Error> {
+        super::scalar(deserializer, "use on or off", |text| match text {
+            "on" => Some(true),
+            "off" => Some(false),
+            _ => None,
+        })
     }
 }
 

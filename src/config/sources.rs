@@ -18,8 +18,16 @@ const FILE_VARIABLE: &str = "PARLANCE_CONFIG";
 const CUSTOMARY: [(&str, &str); 2] = [("RUST_LOG", "log"), ("PORT", "line")];
 
 /// What people write who know the setting by another name; for suggestions only.
-const SYNONYMS: [(&str, &str); 5] =
-    [("port", "line"), ("host", "bind"), ("address", "bind"), ("log-level", "log"), ("cpu", "pin")];
+const SYNONYMS: [(&str, &str); 8] = [
+    ("port", "line"),
+    ("host", "bind"),
+    ("address", "bind"),
+    ("log-level", "log"),
+    ("cpu", "pin"),
+    ("data-dir", "data"),
+    ("database", "store"),
+    ("sync", "durability"),
+];
 
 /// Everything that a configuration is made from, besides the defaults.
 #[derive(Debug, Clone, Default)]
@@ -119,13 +127,21 @@ impl Layer {
         Self { origin, settings }
     }
 
-    /// Refuses a key that is no setting, and a variable that is one but for its letters (`PARLANCE_Line`).
+    /// Refuses a key that is no setting, or none for this origin, and a variable that is one but for its letters
+    /// (`PARLANCE_Line`).
     fn check_keys(&self) -> Result<(), ConfigError> {
+        let of_files = Config::FILE_KEYS.into_iter().find(|key| self.settings.contains_key(*key));
+        let is_file = matches!(self.origin, Origin::File(_));
+        if let Some(key) = of_files.filter(|_| !is_file) {
+            return Err(ConfigError::FileOnly { key, origin: self.origin.clone() });
+        }
         let misspelt = |key: &&String| match &self.origin {
             Origin::Environment(name) if name.starts_with(VARIABLE_PREFIX) => *name != variable(key),
             Origin::Default | Origin::File(_) | Origin::Environment(_) | Origin::Flag => false,
         };
-        let unknown = |key: &&String| !Config::KEYS.contains(&key.as_str());
+        let unknown = |key: &&String| {
+            !Config::KEYS.contains(&key.as_str()) && !Config::FILE_KEYS.contains(&key.as_str())
+        };
         match self.settings.keys().find(|key| unknown(key) || misspelt(key)) {
             None => Ok(()),
             Some(name) => Err(ConfigError::UnknownKey {
@@ -169,16 +185,28 @@ impl Layers {
     fn refusal(&self, error: &figment::Error) -> ConfigError {
         let key = error.path.first().cloned().unwrap_or_default();
         let value = self.topmost(&key).and_then(|layer| layer.settings.get(&key));
-        ConfigError::InvalidValue {
-            value: value.map_or_else(String::new, quoted),
-            origin: self.origin(&key),
-            remedy: match &error.kind {
-                // Both hold a remedy that `field` wrote: the second where the value had the wrong type.
-                Kind::Message(remedy) | Kind::InvalidType(_, remedy) => remedy.clone(),
-                other => other.to_string(),
-            },
-            key,
-        }
+        let origin = self.origin(&key);
+        let remedy = match &error.kind {
+            // Both hold a remedy that `field` wrote: the second where the value had the wrong type.
+            Kind::Message(remedy) | Kind::InvalidType(_, remedy) => remedy.clone(),
+            Kind::UnknownField(field, known) => {
+                format!("there is no `{field}` in it: use {}", known.join(", "))
+            }
+            Kind::MissingField(field) => format!("give it `{field}`"),
+            other => other.to_string(),
+        };
+        // A setting that is in tables: which of them, and what in it.
+        let (key, value) = match (value, &error.path[..]) {
+            (Some(Value::Array(_, tables)), [_, index, rest @ ..]) if key == "history-rooms" => {
+                let table = index.parse().ok().and_then(|index: usize| tables.get(index));
+                let field = rest.first().filter(|_| !matches!(error.kind, Kind::UnknownField(..)));
+                let part = table.and_then(Value::as_dict).zip(field).and_then(|(table, key)| table.get(key));
+                let name = field.filter(|_| part.is_some()).map_or_else(String::new, |key| format!(".{key}"));
+                (format!("{key}[{index}]{name}"), part.or(table))
+            }
+            (value, _) => (key, value),
+        };
+        ConfigError::InvalidValue { value: value.map_or_else(String::new, quoted), origin, remedy, key }
     }
 }
 
@@ -203,8 +231,9 @@ fn nearest(name: &str) -> Option<&'static str> {
     let name = name.to_ascii_lowercase().replace('_', "-");
     let synonym = SYNONYMS.iter().find(|(other, _)| *other == name);
     let closest = Config::KEYS
-        .map(|key| (strsim::damerau_levenshtein(&name, key), key))
         .into_iter()
+        .chain(Config::FILE_KEYS)
+        .map(|key| (strsim::damerau_levenshtein(&name, key), key))
         .min()
         .filter(|(distance, key)| *distance <= (key.len() / 3).max(1));
     synonym.map(|(_, key)| *key).or(closest.map(|(_, key)| key))

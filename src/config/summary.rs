@@ -4,8 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{Config, Endpoint, LogFormat, MaxClients, PingIdentity, UcrpSender};
+use crate::chat::HistoryRule;
 use crate::engine::LagPolicy;
 use crate::limits::RESUME_SECONDS_MAX;
+use crate::store::{Durability, StoreSpec};
 use crate::wire::{Dialect, Transport};
 
 impl fmt::Display for Config {
@@ -14,6 +16,7 @@ impl fmt::Display for Config {
         self.write_timeouts(out)?;
         self.write_particulars(out)?;
         self.write_bounds(out)?;
+        self.write_kept(out)?;
         self.write_process(out)
     }
 }
@@ -127,6 +130,42 @@ impl Config {
         }
     }
 
+    fn write_kept(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.store_spec() {
+            StoreSpec::Memory => {
+                writeln!(
+                    out,
+                    "Nothing is kept on disk: accounts, messages and rooms are gone when the server stops."
+                )?;
+            }
+            StoreSpec::Sqlite(file) => {
+                writeln!(out, "Accounts, messages and rooms are kept in the database `{}`.", file.display())?;
+            }
+            StoreSpec::Jsonl(directory) => writeln!(
+                out,
+                "Accounts, messages and rooms are kept in a log that people can read, in `{}`.",
+                directory.display()
+            )?,
+        }
+        if self.store != StoreSpec::Memory {
+            let when = match self.durability {
+                Durability::Full => "once it is on disk",
+                Durability::Normal => "once the operating system has it: a loss of power may lose it",
+                Durability::None => "before it is written: the end of the server may lose it",
+            };
+            writeln!(out, "What is to be kept is acknowledged {when}.")?;
+            if !self.search {
+                writeln!(out, "There is no index for searching: a search reads everything.")?;
+            }
+        }
+        let rules = self.history_rules();
+        for (pattern, rule) in &rules.rooms {
+            writeln!(out, "Of rooms called `{}`, {}.", String::from(pattern.clone()), History(*rule))?;
+        }
+        let others = if rules.rooms.is_empty() { "each room" } else { "each other room" };
+        writeln!(out, "Of {others}, {}.", History(rules.default))
+    }
+
     fn write_process(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             out,
@@ -149,6 +188,26 @@ impl Config {
             writeln!(out, "Once everything listens, `{}` is written.", path.display())?;
         }
         Ok(())
+    }
+}
+
+struct History(HistoryRule);
+
+impl fmt::Display for History {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let HistoryRule { keep_messages, keep_days, on_join } = self.0;
+        if keep_messages == 0 {
+            return out.write_str("nothing that is said is kept");
+        }
+        write!(out, "the latest {} are kept", Counted(keep_messages.into(), "message"))?;
+        match keep_days {
+            0 => {}
+            days => write!(out, " for {}", Counted(days.into(), "day"))?,
+        }
+        match on_join {
+            0 => out.write_str(", and none is shown to who joins"),
+            count => write!(out, ", and the last {count} shown to who joins"),
+        }
     }
 }
 

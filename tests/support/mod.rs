@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use parlance::client::Client;
 use parlance::config::{Config, Endpoint};
 use parlance::reactor::{Report, Server};
+use parlance::store::StoreSpec;
 use parlance::wire::Dialect;
 use parlance::wire::typed::TagSet;
 use socket2::{Domain, SockRef, Socket, Type};
@@ -37,8 +38,16 @@ impl TestServer {
 
     pub fn with(change: impl FnOnce(&mut Config)) -> Self {
         let any = Endpoint::Port(0);
-        let mut config =
-            Config { line: any, slash: any, tcrp: any, ucrp: any, typed: any, gob: any, ..Config::default() };
+        let mut config = Config {
+            line: any,
+            slash: any,
+            tcrp: any,
+            ucrp: any,
+            typed: any,
+            gob: any,
+            store: StoreSpec::Memory,
+            ..Config::default()
+        };
         change(&mut config);
         Self { server: Some(Server::start(&config, || {}).expect("a server on free ports")) }
     }
