@@ -153,19 +153,17 @@ pub const STORE_RETRY_MILLIS_MAX: u64 = 1000;
 /// Milliseconds between two looks of the store at what can wait, when nothing else happens; and, when always something
 /// does, the longest that it goes without.
 pub const STORE_TIDY_MILLIS: u64 = 1000;
+/// Seconds between two such looks, and between two at how large the store is, when nothing changes.
+pub const STORE_IDLE_SECONDS: u64 = 60;
 /// Bytes of answers that wait for the store, for all connections together. More: those who have some waiting are not read
 /// from.
 pub const HELD_TOTAL_BYTES_MAX: usize = 64 << 20;
-/// Messages that are kept of a room, unless the operator says otherwise: some megabyte.
-pub const HISTORY_KEEP_MESSAGES_DEFAULT: u64 = 10_000;
 /// Messages of a room's history in one answer, at most. More are asked for: the newest so many are shown.
 pub const HISTORY_COUNT_MAX: usize = 1000;
 /// Bytes of the texts in such an answer. More: the newest ones are shown.
 pub const HISTORY_ANSWER_BYTES_MAX: usize = OUTBOX_BYTES_MAX / 2;
 /// Connections that wait for a page of history at once. More: told that the server is busy.
 pub const HISTORY_TASKS_MAX: usize = 256;
-/// Messages that may be shown to whoever joins a room.
-pub const HISTORY_ON_JOIN_MAX: u32 = 100;
 
 // Seats.
 

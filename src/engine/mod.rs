@@ -576,4 +576,4 @@ impl Engine {
 }
 
 /// Everybody's first room.
-const LOBBY: &str = "lobby";
+pub const LOBBY: &str = "lobby";
