@@ -41,7 +41,7 @@ pub(crate) fn asks(
     answer(world, client)
 }
 
-fn answer(world: &mut World, client: Client) -> Result<Token, Refusal> {
+pub(crate) fn answer(world: &mut World, client: Client) -> Result<Token, Refusal> {
     let bytes = world.took_bytes(client);
     let Decoded::Whole { frame: compliance, consumed } = Reply::decode(&bytes) else { panic!("{bytes:?}") };
     let Decoded::Whole { frame: complete, .. } = Reply::decode(&bytes[consumed..]) else {
