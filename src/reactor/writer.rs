@@ -70,6 +70,7 @@ impl Writer {
             tasks,
             tell,
             group: Vec::new(),
+            is_waited_for: false,
             linger_until: now,
             pasts: Vec::new(),
             retry: None,
@@ -116,6 +117,8 @@ struct Work<T> {
     tell: T,
     /// To be committed.
     group: Vec<Op>,
+    /// Somebody waits to hear of something in it.
+    is_waited_for: bool,
     /// Until then a group that nobody waits for grows.
     linger_until: Instant,
     /// To be looked up once the group is committed.
@@ -139,6 +142,7 @@ impl<T: Fn(Outcome)> Work<T> {
             if self.group.is_empty() || self.retry.is_some() {
                 self.look_up();
             }
+            self.is_waited_for &= !self.group.is_empty();
             self.tidy(now);
         }
         if !self.group.is_empty() {
@@ -178,22 +182,26 @@ impl<T: Fn(Outcome)> Work<T> {
 
     fn take(&mut self, task: Task) {
         match task {
-            Task::Ops(mut ops) if self.group.is_empty() => {
-                self.linger_until = Instant::now() + Duration::from_millis(STORE_LINGER_MILLIS);
-                std::mem::swap(&mut self.group, &mut ops);
+            Task::Ops(mut ops) => {
+                if self.group.is_empty() {
+                    self.linger_until = Instant::now() + Duration::from_millis(STORE_LINGER_MILLIS);
+                }
+                self.is_waited_for |= ops.iter().any(Op::is_promised);
+                self.group.append(&mut ops);
             }
-            Task::Ops(mut ops) => self.group.append(&mut ops),
-            Task::Past(past) => self.pasts.push(past),
+            Task::Past(past) => {
+                self.is_waited_for = true;
+                self.pasts.push(past);
+            }
         }
     }
 
     fn is_due(&self, now: Instant) -> bool {
-        if let Some(retry) = self.retry {
-            return !self.group.is_empty() && now >= retry.at;
-        }
-        let is_waited_for = || !self.pasts.is_empty() || self.group.iter().any(Op::is_promised);
-        let is_full = self.group.len() >= STORE_GROUP_OPS_MAX;
-        !self.group.is_empty() && (is_full || now >= self.linger_until || is_waited_for())
+        let is_due = match self.retry {
+            Some(retry) => now >= retry.at,
+            None => self.is_waited_for || self.group.len() >= STORE_GROUP_OPS_MAX || now >= self.linger_until,
+        };
+        is_due && !self.group.is_empty()
     }
 
     fn commit(&mut self, now: Instant) {
