@@ -196,6 +196,33 @@ pub const HISTORY_ROOMS_MAX: usize = 100;
 
 const _: () = assert!(HISTORY_KEEP_MESSAGES_DEFAULT <= HISTORY_KEEP_MESSAGES_MAX);
 
+/// Rooms that the database remembers beside its file, so that what is said in them costs no look-up. More: all are
+/// forgotten at the end of a group, and looked up again as they are needed.
+pub const STORE_ROOMS_CACHED_MAX: usize = 1 << 14;
+/// Messages of a room between two marks, from which a page of its past or the oldest of it is found: as many as are read in
+/// vain at most. Not to be changed without a migration.
+pub const STORE_MARK_MESSAGES: u64 = 64;
+/// Messages of rooms that are forgotten in one step of tidying: about 5 ms. More: with the next one.
+pub const STORE_FORGOTTEN_PER_STEP_MAX: usize = 1000;
+/// Messages that are indexed in one step of tidying: about 10 ms. More: with the next one.
+pub const STORE_INDEXED_PER_STEP_MAX: usize = 1000;
+/// Rooms that are looked at in one step of tidying, for whether they have messages that are too many or too old. More: with
+/// the next one.
+pub const STORE_ROOMS_PER_STEP_MAX: usize = 500;
+/// Letters that are looked at in one step of tidying after an account was deleted. More: with the next one.
+pub const STORE_LETTERS_PER_STEP_MAX: usize = 5000;
+/// Milliseconds between two looks at all rooms for messages that have become too old: what is to go after days may stay a
+/// minute longer.
+pub const STORE_AGE_SWEEP_MILLIS: u64 = 60_000;
+/// Milliseconds that a step of the store waits for another program that writes to the database. Longer: it is refused, and
+/// tried again as after any other error.
+pub const STORE_BUSY_MILLIS_MAX: u64 = 2000;
+/// KiB of pages that a writer keeps in memory: the ends of all rooms, and those of the index.
+pub const STORE_CACHE_KIB: u32 = 64 << 10;
+/// Pages of the write-ahead log beyond which a commit moves them into the database: 16 MiB, so that a page that changes often
+/// is moved once for many changes.
+pub const STORE_WAL_PAGES_MAX: u32 = 4096;
+
 // Connections.
 
 /// Bytes waiting for one connection beyond which it is not read from: whoever asks must read the answers.
