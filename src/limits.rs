@@ -203,7 +203,7 @@ pub const STORE_ROOMS_CACHED_MAX: usize = 1 << 14;
 /// vain at most. Not to be changed without a migration.
 pub const STORE_MARK_MESSAGES: u64 = 64;
 /// Messages of rooms that are forgotten in one step of tidying: about 5 ms. More: with the next one.
-pub const STORE_FORGOTTEN_PER_STEP_MAX: usize = 1000;
+pub const STORE_FORGOTTEN_PER_STEP_MAX: usize = 250;
 /// Messages that are indexed in one step of tidying: about 10 ms. More: with the next one.
 pub const STORE_INDEXED_PER_STEP_MAX: usize = 1000;
 /// Rooms that are looked at in one step of tidying, for whether they have messages that are too many or too old. More: with
@@ -221,7 +221,7 @@ pub const STORE_BUSY_MILLIS_MAX: u64 = 2000;
 pub const STORE_CACHE_KIB: u32 = 64 << 10;
 /// Pages of the write-ahead log beyond which a commit moves them into the database: 16 MiB, so that a page that changes often
 /// is moved once for many changes.
-pub const STORE_WAL_PAGES_MAX: u32 = 4096;
+pub const STORE_WAL_PAGES_MAX: u32 = 1000;
 
 // Connections.
 
