@@ -212,6 +212,10 @@ impl Ledger {
                     unread: *unread,
                 };
                 self.send(*id, letter);
+                // Also where one of the two sees it no more: it goes with their account.
+                if let (Some(sender), Some(recipient), true) = (sender_id, recipient_id, *sender_sees) {
+                    self.acquaint(sender, recipient);
+                }
             }
             Kept::Seat { .. } => {}
         }
@@ -307,7 +311,11 @@ impl Ledger {
         self.accounts.insert(id, account);
     }
 
+    /// A second message of the same id is none: a group of ops that was committed may come again.
     fn send(&mut self, id: OpId, letter: Letter) {
+        if self.letters.contains_key(&id) {
+            return;
+        }
         let bytes = counted(&letter.content);
         let (Some(sender), Some(recipient)) = (fold(&letter.sender), fold(&letter.recipient)) else { return };
         if let Some(account) = letter.seen_by[RECIPIENT].and_then(|id| self.accounts.get_mut(&id)) {
@@ -321,17 +329,22 @@ impl Ledger {
             account.bytes += bytes;
         }
         if let [Some(sender), Some(recipient)] = letter.seen_by {
-            for (one, other) in [(sender, recipient), (recipient, sender)] {
-                if let Some(account) = self.accounts.get_mut(&one) {
-                    account.correspondents.insert(other);
-                }
-            }
+            self.acquaint(sender, recipient);
         }
         if let Some(key) = &letter.key {
             self.by_key.insert(key.clone(), id);
         }
         self.bytes += bytes;
         self.letters.insert(id, letter);
+    }
+
+    /// Each finds messages with the other when its account is deleted.
+    fn acquaint(&mut self, one: AccountId, other: AccountId) {
+        for (one, other) in [(one, other), (other, one)] {
+            if let Some(account) = self.accounts.get_mut(&one) {
+                account.correspondents.insert(other);
+            }
+        }
     }
 
     fn mark_read(&mut self, reader: AccountId, id: OpId) {
