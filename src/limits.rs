@@ -154,12 +154,12 @@ pub const STORE_MARK_MESSAGES: u64 = 64;
 /// Messages of rooms that are forgotten in one step of tidying: about 5 ms. More: with the next one.
 pub const STORE_FORGOTTEN_PER_STEP_MAX: usize = 250;
 /// Messages that are indexed in one step of tidying: about 10 ms. More: with the next one.
-pub const STORE_INDEXED_PER_STEP_MAX: usize = 1000;
+pub const STORE_INDEXED_PER_STEP_MAX: u32 = 1000;
 /// Rooms that are looked at in one step of tidying, for whether they have messages that are too many or too old. More: with
 /// the next one.
 pub const STORE_ROOMS_PER_STEP_MAX: usize = 500;
 /// Letters that are looked at in one step of tidying after an account was deleted. More: with the next one.
-pub const STORE_LETTERS_PER_STEP_MAX: usize = 5000;
+pub const STORE_LETTERS_PER_STEP_MAX: u32 = 5000;
 /// Milliseconds between two looks at all rooms for messages that have become too old: what is to go after days may stay a
 /// minute longer.
 pub const STORE_AGE_SWEEP_MILLIS: u64 = 60_000;

@@ -279,7 +279,9 @@ fn ids_that_share_a_time_and_come_out_of_order_are_told_apart() {
     let ids: Vec<_> = [5, 3, 9, 1].iter().map(|&random| OpId::new(UnixMillis(START), 7, random)).collect();
     let next = OpId::new(UnixMillis(START), 8, 4);
     let mut state = State::new(0);
-    accounts.iter().for_each(|op| state.apply(op));
+    for op in &accounts {
+        state.apply(op);
+    }
     for &id in ids.iter().chain([&next]) {
         let mail = case.sent("alice", "bob", &id.to_string());
         let said = case.said("lobby", &format!("word {id}"));
@@ -321,7 +323,9 @@ fn letters_of_an_account_that_is_gone_are_gone_at_once_and_then_deleted() {
     ops.push(case.account("bob"));
     ops.push(case.sent("carol", "bob", "who are you?"));
     let mut state = State::new(0);
-    ops.iter().for_each(|op| state.apply(op));
+    for op in &ops {
+        state.apply(op);
+    }
     let mut expected = Vec::new();
     state.visit(&mut |kept| expected.push(kept));
     store.commit(&ops).expect("it is committed");
@@ -526,4 +530,41 @@ fn show(kept: &Kept) -> String {
             format!("{room}: {} {} {} {is_host}", seat.name, seat.ip, seat.token.reveal())
         }
     }
+}
+
+#[test]
+fn a_reader_leaves_nothing_behind() {
+    let mut case = Case::new();
+    let mut store = case.open();
+    store.commit(&[case.said("lobby", "hi")]).expect("it is committed");
+    let backup = case.path().with_file_name("backup.db");
+    store.backup(&backup).expect("it is copied");
+    drop(store);
+    for path in [case.path(), backup] {
+        let mut reader = open_reader(&path).expect("it opens");
+        assert_eq!(texts(&mut *reader, "lobby"), ["hi"]);
+    }
+    let directory = case.path().with_file_name("");
+    let mut names: Vec<_> = std::fs::read_dir(directory)
+        .expect("it is read")
+        .map(|entry| entry.expect("an entry").file_name())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["backup.db", "parlance.db"]);
+}
+
+#[test]
+fn a_connection_that_broke_is_replaced() {
+    let mut case = Case::new();
+    let mut store = case.open();
+    store.commit(&[case.account("alice")]).expect("it is committed");
+    // As after an error of the disk in the middle of a transaction.
+    store.reader.connection.execute_batch("BEGIN; DELETE FROM accounts").expect("it is begun");
+    (store.mirror, store.is_broken) = (None, true);
+    store.commit(&[case.account("bob")]).expect("it is committed");
+    assert_eq!(loaded(&mut store).len(), 2);
+    tidy(&mut store, &keep(100, 0), START);
+    let synchronous: i64 =
+        store.reader.connection.pragma_query_value(None, "synchronous", |row| row.get(0)).expect("a value");
+    assert_eq!(synchronous, 0, "as it was asked for");
 }

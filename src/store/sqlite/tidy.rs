@@ -82,7 +82,7 @@ impl Step<'_> {
     fn forget_letters(&mut self) -> rusqlite::Result<()> {
         let Some(from) = self.mirror.chores.letters_from else { return Ok(()) };
         let sql = "SELECT n FROM letters WHERE n > ?1 ORDER BY n LIMIT 1 OFFSET ?2";
-        let limit = STORE_LETTERS_PER_STEP_MAX as i64 - 1;
+        let limit = i64::from(STORE_LETTERS_PER_STEP_MAX) - 1;
         let to =
             self.connection.prepare_cached(sql)?.query_row((from, limit), |row| row.get(0)).optional()?;
         let sql = "DELETE FROM letters WHERE n > ?1 AND n <= ?2 AND (
@@ -137,7 +137,7 @@ impl Step<'_> {
         let HistoryRule { keep_messages, .. } = rule;
         let last = room.last;
         let is_doomed = move |said: &Said| {
-            (last as u64).saturating_sub(said.message.sequence) >= keep_messages
+            (last.cast_unsigned()).saturating_sub(said.message.sequence) >= keep_messages
                 || said.message.id.at() < oldest_kept
         };
         let oldest = Said::find(self.connection, room.oldest)?;
@@ -174,7 +174,9 @@ impl Step<'_> {
     fn delete(&self, said: &Said) -> rusqlite::Result<()> {
         self.connection.prepare_cached("DELETE FROM room_messages WHERE n = ?1")?.execute([said.n])?;
         match self.mirror.indexed_to {
-            Some(indexed_to) if said.n <= indexed_to => search::unindex(self.connection, said.n),
+            Some(indexed_to) if said.n <= indexed_to => {
+                search::unindex(self.connection, said.n, &said.message.text)
+            }
             Some(_) | None => Ok(()),
         }
     }
@@ -185,8 +187,8 @@ impl Step<'_> {
         };
         let sql = "SELECT n, text FROM room_messages WHERE n > ?1 ORDER BY n LIMIT ?2";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let mut rows = statement.query((from, STORE_INDEXED_PER_STEP_MAX as i64))?;
-        let (mut to, mut count) = (from, 0);
+        let mut rows = statement.query((from, STORE_INDEXED_PER_STEP_MAX))?;
+        let (mut to, mut count) = (from, 0_u32);
         while let Some(row) = rows.next()? {
             to = row.get(0)?;
             let text = row
