@@ -202,8 +202,12 @@ impl Store for SqliteStore {
             tidy::step(connection, mirror, rules, now)?;
             Ok(mirror.chores.are_there())
         });
-        self.set_synchronous(durability)?;
-        stepped
+        let restored = self.set_synchronous(durability);
+        if restored.is_err() {
+            // A new connection is as durable as it should be.
+            (self.mirror, self.is_broken) = (None, true);
+        }
+        stepped.and_then(|more| restored.map(|()| more))
     }
 
     fn compact(&mut self) -> Result<(), StoreError> {

@@ -87,7 +87,7 @@ fn run(seed: u64) {
     ));
     let mut ids = Vec::new();
     for _ in 0..60 {
-        let group: Vec<_> = (0..1 + numbers.below(120))
+        let group: Vec<_> = (0..=numbers.below(120))
             .map(|_| {
                 let change = change(&mut numbers, &ids);
                 let op = case.op(change);
