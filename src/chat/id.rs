@@ -35,6 +35,11 @@ impl OpId {
         self.0.hyphenated().encode_lower(buffer)
     }
 
+    /// Whether it is of the kind that [`OpId::new`] makes; [`OpId::parse`] reads others, too.
+    pub fn is_ours(self) -> bool {
+        self.0.get_version_num() == 7 && self.0.get_variant() == uuid::Variant::RFC4122
+    }
+
     /// When it was made.
     pub fn at(self) -> UnixMillis {
         UnixMillis((self.0.as_u128() >> 80) as u64)
@@ -108,5 +113,7 @@ mod tests {
             assert_eq!(OpId::parse(id.text(&mut buffer)), Some(id));
         }
         assert_eq!(OpId::parse("nonsense"), None);
+        let of_version_4 = OpId::parse("f47ac10b-58cc-4372-a567-0e02b2c3d479").expect("a UUID");
+        assert!(ids[0].is_ours() && !of_version_4.is_ours());
     }
 }
