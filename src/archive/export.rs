@@ -3,11 +3,12 @@
 
 use std::cell::RefCell;
 use std::io::{self, Write};
+use std::net::IpAddr;
 
 use serde::ser::{Error as _, SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 
-use crate::chat::{Kept, Letter, Name, OpId, PasswordHash, RoomMessage, Seat, Token, UnixMillis};
+use crate::chat::{Kept, Letter, OpId, PasswordHash, RoomMessage, Seat, Token, UnixMillis};
 use crate::limits::ARCHIVE_PAGE_MESSAGES;
 use crate::store::{Reader, StoreError};
 
@@ -43,18 +44,30 @@ struct MessageLine<'a> {
     status: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<&'a str>,
-    /// Where it is not what it would be by itself: the sender sees it if it has an account, and the recipient does.
+    /// Who still sees it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    sender_sees: Option<bool>,
+    seen_by: Option<&'static str>,
+    /// Its number, where it is not one more than that of the message before it, or 1.
     #[serde(skip_serializing_if = "Option::is_none")]
-    recipient_sees: Option<bool>,
+    sequence: Option<u64>,
 }
 
+/// All else, as a store in a log has it when it was written anew.
 #[derive(Serialize)]
 #[serde(tag = "operation", rename_all = "kebab-case")]
 enum OperationLine<'a> {
-    Account { name: &'a str, password: &'a PasswordHash },
-    Seat { room: &'a str, name: &'a str, token: Token, ip: std::net::IpAddr, is_host: bool },
+    Format { version: u64 },
+    AccountCreated { name: &'a str, password: &'a PasswordHash },
+    RoomMade(SeatLine<'a>),
+    SeatTaken(SeatLine<'a>),
+}
+
+#[derive(Serialize)]
+struct SeatLine<'a> {
+    room: &'a str,
+    name: &'a str,
+    token: Token,
+    ip: IpAddr,
 }
 
 /// Seconds since 1970, as logs have them. Milliseconds stay exact.
@@ -64,8 +77,6 @@ fn seconds(at: UnixMillis) -> f64 {
 
 impl<'a> MessageLine<'a> {
     fn of_letter(letter: &'a Letter) -> Self {
-        let folded = |name: &str| Name::parse(name).ok().map(|(_, folded)| folded);
-        let is_to_oneself = folded(&letter.sender) == folded(&letter.recipient);
         Self {
             id: letter.id,
             timestamp: seconds(letter.id.at()),
@@ -75,12 +86,16 @@ impl<'a> MessageLine<'a> {
             content: &letter.content,
             status: Some(if letter.unread { "unread" } else { "read" }),
             key: letter.key.as_deref(),
-            sender_sees: (!letter.sender_sees && !is_to_oneself).then_some(false),
-            recipient_sees: (!letter.recipient_sees).then_some(false),
+            seen_by: Some(match (letter.sender_sees, letter.recipient_sees) {
+                (true, true) => "both",
+                (true, false) => "sender",
+                (false, _) => "recipient",
+            }),
+            sequence: None,
         }
     }
 
-    fn of_room(room: &'a str, message: &'a RoomMessage) -> Self {
+    fn of_room(room: &'a str, message: &'a RoomMessage, is_next: bool) -> Self {
         Self {
             id: message.id,
             timestamp: seconds(message.id.at()),
@@ -90,34 +105,39 @@ impl<'a> MessageLine<'a> {
             content: &message.text,
             status: None,
             key: None,
-            sender_sees: None,
-            recipient_sees: None,
+            seen_by: None,
+            sequence: (!is_next).then_some(message.sequence),
         }
     }
 }
 
-/// Writes a log: a line for each account, message and seat. Imported into an empty store, it gives the same again, but
+/// Writes a log: a line for each account, message and seat, as a store in a log has it when it was written anew. Imported into an empty store, it gives the same again, but
 /// for the numbers of messages in rooms, which begin with 1.
 ///
 /// # Errors
 ///
 /// Those of the store and of the writer.
 pub fn export_jsonl(store: &mut dyn Reader, out: &mut dyn Write) -> Result<(), ExportError> {
-    let mut result = Ok(());
+    let mut result = line(out, &OperationLine::Format { version: 1 });
     store.load(&mut |kept| {
         if result.is_ok() {
             result = match &kept {
-                Kept::Account { name, password } => line(out, &OperationLine::Account { name, password }),
+                Kept::Account { name, password } => {
+                    line(out, &OperationLine::AccountCreated { name, password })
+                }
                 Kept::Letter(letter) => line(out, &MessageLine::of_letter(letter)),
                 Kept::Seat { room, seat: Seat { name, token, ip }, is_host } => {
-                    let (token, ip, is_host) = (*token, *ip, *is_host);
-                    line(out, &OperationLine::Seat { room, name, token, ip, is_host })
+                    let seat = SeatLine { room, name, token: *token, ip: *ip };
+                    let made = OperationLine::RoomMade;
+                    line(out, &if *is_host { made(seat) } else { OperationLine::SeatTaken(seat) })
                 }
             };
         }
     })?;
     result?;
-    each_room_message(store, &mut |room, message| line(out, &MessageLine::of_room(room, message)))?;
+    each_room_message(store, &mut |room, message, is_next| {
+        line(out, &MessageLine::of_room(room, message, is_next))
+    })?;
     Ok(out.flush()?)
 }
 
@@ -126,9 +146,10 @@ fn line(out: &mut dyn Write, value: &impl Serialize) -> Result<(), ExportError> 
     Ok(out.write_all(b"\n")?)
 }
 
-type Visit<'a> = dyn FnMut(&str, &RoomMessage) -> Result<(), ExportError> + 'a;
+type Visit<'a> = dyn FnMut(&str, &RoomMessage, bool) -> Result<(), ExportError> + 'a;
 
-/// Hands out what was said in rooms, a room after the other, oldest first.
+/// Hands out what was said in rooms, a room after the other, oldest first, with whether its number is the one to be
+/// expected.
 fn each_room_message(store: &mut dyn Reader, visit: &mut Visit<'_>) -> Result<(), ExportError> {
     let mut rooms = Vec::new();
     store.rooms(&mut |summary| rooms.push(summary.room))?;
@@ -141,14 +162,18 @@ fn each_room_message(store: &mut dyn Reader, visit: &mut Visit<'_>) -> Result<()
             ends.push(end);
             first = store.history(&room, Some(end), ARCHIVE_PAGE_MESSAGES)?.first().map(|message| message.id);
         }
+        let mut next = 1;
+        let mut visit_page = |page: Vec<RoomMessage>| {
+            page.iter().try_for_each(|message| {
+                let is_next = message.sequence == next;
+                next = message.sequence + 1;
+                visit(&room, message, is_next)
+            })
+        };
         for end in ends.into_iter().rev() {
-            for message in store.history(&room, Some(end), ARCHIVE_PAGE_MESSAGES)? {
-                visit(&room, &message)?;
-            }
+            visit_page(store.history(&room, Some(end), ARCHIVE_PAGE_MESSAGES)?)?;
         }
-        for message in newest {
-            visit(&room, &message)?;
-        }
+        visit_page(newest)?;
     }
     Ok(())
 }
@@ -208,7 +233,7 @@ struct Entry<'a> {
     username: String,
     room: &'a str,
     is_host: bool,
-    address: (std::net::IpAddr, u16),
+    address: (IpAddr, u16),
 }
 
 impl Serialize for Archive<'_> {
@@ -260,8 +285,8 @@ impl Serialize for Messages<'_> {
         result?;
         let mut unwritten = None;
         let said = loaded.map_err(ExportError::from).and_then(|_| {
-            each_room_message(&mut **store, &mut |room, message| {
-                list.serialize_element(&MessageLine::of_room(room, message)).map_err(|error| {
+            each_room_message(&mut **store, &mut |room, message, is_next| {
+                list.serialize_element(&MessageLine::of_room(room, message, is_next)).map_err(|error| {
                     unwritten = Some(error);
                     ExportError::Output(io::ErrorKind::Other.into())
                 })

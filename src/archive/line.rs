@@ -33,8 +33,11 @@ pub(super) struct Line<'a> {
     pub(super) status: Option<Text<'a>>,
     #[serde(borrow)]
     pub(super) key: Option<Text<'a>>,
-    pub(super) sender_sees: Option<bool>,
-    pub(super) recipient_sees: Option<bool>,
+    /// Whether the sender had an account. None: if there is one.
+    pub(super) sender_has_account: Option<bool>,
+    /// Who still sees it: `sender`, `recipient` or `both`.
+    #[serde(borrow)]
+    pub(super) seen_by: Option<Text<'a>>,
 
     // `read` and `delete`: of which messages, and by whom they were deleted.
     #[serde(borrow)]
@@ -42,7 +45,7 @@ pub(super) struct Line<'a> {
     #[serde(borrow)]
     pub(super) by: Option<Text<'a>>,
 
-    // `account` and `seat`.
+    // Accounts and seats.
     #[serde(borrow)]
     pub(super) name: Option<Text<'a>>,
     #[serde(borrow)]
@@ -51,7 +54,8 @@ pub(super) struct Line<'a> {
     pub(super) token: Option<Text<'a>>,
     #[serde(borrow)]
     pub(super) ip: Option<Text<'a>>,
-    pub(super) is_host: bool,
+    /// Of the format.
+    pub(super) version: Option<u64>,
 }
 
 impl<'a> Line<'a> {

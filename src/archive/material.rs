@@ -93,6 +93,9 @@ pub(super) struct Place {
     line: u64,
 }
 
+/// The newest version of a log that is understood: that of the store in a log.
+const LOG_VERSION_MAX: u64 = 1;
+
 /// To whom, or where.
 #[derive(Debug)]
 pub(super) enum To {
@@ -122,6 +125,8 @@ pub(super) struct Account {
     pub(super) place: Place,
     pub(super) name: Box<str>,
     pub(super) hash: Box<str>,
+    /// It was deleted later in the file.
+    pub(super) is_gone: bool,
 }
 
 #[derive(Debug)]
@@ -132,6 +137,8 @@ pub(super) struct Seat {
     pub(super) token: Box<str>,
     pub(super) ip: Box<str>,
     pub(super) is_host: bool,
+    /// It was given up later in the file.
+    pub(super) is_gone: bool,
     /// This program wrote it, so that the name was proved where it has an account.
     pub(super) is_proved: bool,
 }
@@ -166,8 +173,21 @@ pub struct Material {
     bytes: u64,
 }
 
-/// Messages of the file that is being read, by their ids there.
-type Index = HashMap<Box<str>, usize, ahash::RandomState>;
+/// Where what the file that is being read has said so far is in the lists.
+#[derive(Default)]
+struct Index {
+    /// By their ids there.
+    messages: HashMap<Box<str>, usize, ahash::RandomState>,
+    accounts: HashMap<Box<str>, usize, ahash::RandomState>,
+    tokens: HashMap<Box<str>, usize, ahash::RandomState>,
+    rooms: HashMap<Box<str>, InRoom, ahash::RandomState>,
+}
+
+#[derive(Default)]
+struct InRoom {
+    seats: Vec<usize>,
+    messages: Vec<usize>,
+}
 
 impl Material {
     /// Nothing yet.
@@ -235,7 +255,7 @@ impl Material {
         let Object { accounts, rooms, tokens, messages } = object;
         let is_own = accounts.is_some();
         self.take_accounts(place, accounts.unwrap_or_default());
-        rooms::take(self, place, rooms, tokens, is_own);
+        rooms::take(self, place, rooms, &tokens, is_own);
         let mut index = Index::default();
         for message in messages {
             self.take_line(place, message, &mut index);
@@ -246,7 +266,12 @@ impl Material {
         for (name, hash) in accounts {
             match hash {
                 serde_json::Value::String(hash) => {
-                    self.accounts.push(Account { place, name: name.into(), hash: hash.into() });
+                    self.accounts.push(Account {
+                        place,
+                        name: name.into(),
+                        hash: hash.into(),
+                        is_gone: false,
+                    });
                 }
                 _ => self.leave("a password's hash that is no text", place, &name),
             }
@@ -294,34 +319,84 @@ impl Material {
     }
 
     fn take_line(&mut self, place: Place, line: Line<'_>, index: &mut Index) {
-        let operation = line.operation.as_ref().map(|text| &*text.0);
-        match operation {
+        let operation = line.operation.as_ref().map(|text| text.0.clone());
+        match operation.as_deref() {
             None | Some("new" | "message" | "send") => self.take_message(place, line, index),
             Some("read") => self.take_marks(place, &line, &MarkKind::Read, index),
             Some("delete") => {
                 let by = line.by.as_ref().map(|name| Box::from(&*name.0));
                 self.take_marks(place, &line, &MarkKind::Deleted(by), index);
             }
-            Some("account") => match (line.name, line.password) {
-                (Some(name), Some(hash)) => {
-                    self.accounts.push(Account { place, name: boxed(name), hash: boxed(hash) });
+            Some("account-created" | "password-changed" | "account-deleted") => {
+                let is_deleted = line.operation.is_some_and(|text| text.0 == "account-deleted");
+                match (line.name.map(boxed), line.password.map(boxed)) {
+                    (Some(name), _) if is_deleted => self.drop_account(place, &name, index),
+                    (Some(name), Some(hash)) => match index.accounts.get(&name) {
+                        Some(&at) => self.accounts[at].hash = hash,
+                        None => {
+                            index.accounts.insert(name.clone(), self.accounts.len());
+                            self.accounts.push(Account { place, name, hash, is_gone: false });
+                        }
+                    },
+                    _ => self.leave("an account without a name or a password's hash", place, ""),
                 }
-                _ => self.leave("an account without a name or a password's hash", place, ""),
-            },
-            Some("seat") => match (line.room, line.name, line.token, line.ip) {
-                (Some(room), Some(name), Some(token), Some(ip)) => self.seats.push(Seat {
-                    place,
-                    room: boxed(room),
-                    name: boxed(name),
-                    token: boxed(token),
-                    ip: boxed(ip),
-                    is_host: line.is_host,
-                    is_proved: true,
-                }),
-                _ => self.leave("a seat without a room, a name, a token or an address", place, ""),
-            },
+            }
+            Some(operation @ ("room-made" | "seat-taken")) => {
+                match (line.room, line.name, line.token, line.ip) {
+                    (Some(room), Some(name), Some(token), Some(ip)) => self.take_seat(
+                        Seat {
+                            place,
+                            room: boxed(room),
+                            name: boxed(name),
+                            token: boxed(token),
+                            ip: boxed(ip),
+                            is_host: operation == "room-made",
+                            is_gone: false,
+                            is_proved: true,
+                        },
+                        index,
+                    ),
+                    _ => self.leave("a seat without a room, a name, a token or an address", place, ""),
+                }
+            }
+            Some("seat-left") => {
+                if let Some(at) = line.token.and_then(|token| index.tokens.remove(&*token.0)) {
+                    self.seats[at].is_gone = true;
+                }
+            }
+            Some("room-closed") => self.drop_room(line.room.as_ref().map_or("", |text| &text.0), index),
+            Some("format") if line.version > Some(LOG_VERSION_MAX) => {
+                self.leave("a log of a newer version: what is new in it is not known", place, "");
+            }
+            // What was forgotten is what a room had too many of: whoever keeps it now decides that anew.
+            Some("format" | "forget" | "nothing") => {}
             Some(other) => self.leave("an operation that is not known", place, other),
         }
+    }
+
+    fn take_seat(&mut self, seat: Seat, index: &mut Index) {
+        index.tokens.insert(seat.token.clone(), self.seats.len());
+        index.rooms.entry(seat.room.clone()).or_default().seats.push(self.seats.len());
+        self.seats.push(seat);
+    }
+
+    /// An account is gone, with all messages from and to it. That is rare enough to look at all of them.
+    fn drop_account(&mut self, place: Place, name: &str, index: &mut Index) {
+        if let Some(at) = index.accounts.remove(name) {
+            self.accounts[at].is_gone = true;
+        }
+        for message in self.messages.iter_mut().filter(|message| message.place.file == place.file) {
+            if let To::Recipient(recipient) = &message.to {
+                message.is_deleted |= **recipient == *name || *message.sender == *name;
+            }
+        }
+    }
+
+    /// A room is gone, with its seats and what was said in it.
+    fn drop_room(&mut self, room: &str, index: &mut Index) {
+        let InRoom { seats, messages } = index.rooms.remove(room).unwrap_or_default();
+        seats.into_iter().for_each(|at| self.seats[at].is_gone = true);
+        messages.into_iter().for_each(|at| self.messages[at].is_deleted = true);
     }
 
     fn take_message(&mut self, place: Place, line: Line<'_>, index: &mut Index) {
@@ -338,6 +413,7 @@ impl Material {
             return self.leave("a message without a time that can be understood", place, &id.0);
         };
         let status = status.as_ref().map(|text| &*text.0);
+        let seen_by = line.seen_by.map(|text| text.0);
         let message = Message {
             place,
             id: boxed(id),
@@ -348,12 +424,25 @@ impl Material {
             is_read: status == Some("read"),
             is_deleted: status == Some("deleted"),
             key: line.key.map(boxed),
-            sender_sees: line.sender_sees,
-            recipient_sees: line.recipient_sees.unwrap_or(true),
+            sender_sees: match seen_by.as_deref() {
+                Some("recipient") => Some(false),
+                Some(_) => Some(true),
+                None => line.sender_has_account,
+            },
+            recipient_sees: seen_by.as_deref() != Some("sender"),
         };
-        match index.get(&message.id).map(|&at| &mut self.messages[at]) {
+        match index.messages.get(&message.id).map(|&at| &mut self.messages[at]) {
             None => {
-                index.insert(message.id.clone(), self.messages.len());
+                index.messages.insert(message.id.clone(), self.messages.len());
+                if let To::Room(room) = &message.to {
+                    match index.rooms.get_mut(room) {
+                        Some(room) => room.messages.push(self.messages.len()),
+                        None => {
+                            let messages = vec![self.messages.len()];
+                            index.rooms.insert(room.clone(), InRoom { seats: Vec::new(), messages });
+                        }
+                    }
+                }
                 self.messages.push(message);
             }
             // The same once more, as logs have it in which a change of the status is a line of its own.
@@ -368,7 +457,7 @@ impl Material {
 
     fn take_marks(&mut self, place: Place, line: &Line<'_>, kind: &MarkKind, index: &Index) {
         for Text(id) in &line.ids {
-            let Some(message) = index.get(&**id).map(|&at| &mut self.messages[at]) else {
+            let Some(message) = index.messages.get(&**id).map(|&at| &mut self.messages[at]) else {
                 self.marks.push(Mark { place, id: (&**id).into(), kind: kind.clone() });
                 continue;
             };

@@ -28,6 +28,8 @@ pub struct Plan {
     pub report: Report,
 }
 
+const ROOM_DELETION: &str = "a deletion in a room, whose messages go by number and age only";
+
 /// The room that is always there, and has no host.
 const LOBBY: &str = "lobby";
 
@@ -44,10 +46,10 @@ impl Material {
         random: &mut dyn FnMut() -> u64,
     ) -> Result<Plan, StoreError> {
         let mut planner = Planner::of(store, now, random)?;
-        for account in std::mem::take(&mut self.accounts) {
+        for account in std::mem::take(&mut self.accounts).into_iter().filter(|account| !account.is_gone) {
             planner.account(&mut self, account);
         }
-        for seat in std::mem::take(&mut self.seats) {
+        for seat in std::mem::take(&mut self.seats).into_iter().filter(|seat| !seat.is_gone) {
             planner.seat(&mut self, seat);
         }
         let mut messages: Vec<_> = std::mem::take(&mut self.messages)
@@ -168,7 +170,7 @@ impl<'a> Planner<'a> {
     }
 
     fn account(&mut self, material: &mut Material, account: Account) {
-        let Account { place, name, hash } = account;
+        let Account { place, name, hash, is_gone: _ } = account;
         let leave = |material: &mut Material, reason: &str| material.leave(reason, place, &name);
         let Some(folded) = folded(&name) else { return leave(material, "a name that names cannot be") };
         let password = match PasswordHash::new(&hash) {
@@ -192,7 +194,7 @@ impl<'a> Planner<'a> {
     }
 
     fn seat(&mut self, material: &mut Material, seat: Seat) {
-        let Seat { place, room, name, token, ip, is_host, is_proved } = seat;
+        let Seat { place, room, name, token, ip, is_host, is_proved, is_gone: _ } = seat;
         let reason = match (RoomName::parse(&room), folded(&name), Token::parse(&token), ip.parse::<IpAddr>())
         {
             (Err(_), ..) => "a room's name that names of rooms cannot be",
@@ -204,21 +206,20 @@ impl<'a> Planner<'a> {
                     self.report.there.seats += 1;
                     return;
                 }
-                match self.why_no_seat(material, &room, &folded, token, is_host, is_proved) {
-                    Some(reason) => reason,
-                    None => {
-                        self.note_seat(&room, token, folded, is_host);
-                        let seat = chat::Seat { name, token, ip };
-                        let id = self.ids.next();
-                        let change = if is_host {
-                            Change::RoomMade { room, host: seat }
-                        } else {
-                            Change::SeatTaken { room, seat }
-                        };
-                        self.push(id, change);
-                        self.report.taken.seats += 1;
-                        return;
-                    }
+                if let Some(reason) = self.why_no_seat(material, &room, &folded, token, is_host, is_proved) {
+                    reason
+                } else {
+                    self.note_seat(&room, token, folded, is_host);
+                    let seat = chat::Seat { name, token, ip };
+                    let change = if is_host {
+                        Change::RoomMade { room, host: seat }
+                    } else {
+                        Change::SeatTaken { room, seat }
+                    };
+                    let id = self.ids.next();
+                    self.push(id, change);
+                    self.report.taken.seats += 1;
+                    return;
                 }
             }
         };
@@ -311,7 +312,7 @@ impl<'a> Planner<'a> {
             (true, true) => self.report.gone += 1,
             (false, false) => self.report.there.room_messages += 1,
             (false, true) => {
-                material.leave("a deletion in a room, of which messages go by age only", place, &foreign)
+                material.leave(ROOM_DELETION, place, &foreign);
             }
         }
         Ok(())
@@ -337,7 +338,10 @@ impl<'a> Planner<'a> {
             }
             let sender_folded = folded(&sender);
             let sender_account = sender_folded.and_then(|folded| ledger.find(&folded));
-            let sender_account = sender_account.filter(|_| message.sender_sees != Some(false));
+            // A message to oneself is seen by its recipient alone, and was sent by the account all the same.
+            let is_to_oneself = sender_folded == folded(&recipient);
+            let sender_account =
+                sender_account.filter(|_| is_to_oneself || message.sender_sees != Some(false));
             let key = message.key.filter(|key| !key.is_empty());
             let account = folded(&recipient).and_then(|folded| ledger.find(&folded));
             let Some(account) = account else {

@@ -27,11 +27,11 @@ pub(super) fn take(
     material: &mut Material,
     place: Place,
     rooms: Pairs<Value>,
-    tokens: Pairs<Value>,
+    Pairs(tokens): &Pairs<Value>,
     is_proved: bool,
 ) {
     let entries: HashMap<&str, &Value> =
-        tokens.0.iter().map(|(token, entry)| (token.as_str(), entry)).collect();
+        tokens.iter().map(|(token, entry)| (token.as_str(), entry)).collect();
     let mut seen: HashSet<String> = HashSet::new();
     for (room, value) in rooms.0 {
         let Value::Object(object) = value else {
@@ -50,19 +50,18 @@ pub(super) fn take(
                 continue;
             }
             let is_host = host == Some(token);
-            let is_taken = match entries.get(token) {
-                Some(entry) => take_seat(material, place, &room, token, entry, is_host, is_proved),
-                None => {
-                    material.leave("a member of a room whose token has no entry", place, &room);
-                    false
-                }
-            };
+            let is_taken = entries
+                .get(token)
+                .is_some_and(|entry| take_seat(material, place, &room, token, entry, is_host, is_proved));
+            if !entries.contains_key(token) {
+                material.leave("a member of a room whose token has no entry", place, &room);
+            }
             if is_host && !is_taken {
                 material.without_host.insert(room.as_str().into());
             }
         }
     }
-    for (token, entry) in &tokens.0 {
+    for (token, entry) in tokens {
         if !seen.contains(token) {
             match entry.as_object().and_then(|object| first(object, &ROOM)).and_then(Value::as_str) {
                 Some(room) => {
@@ -102,7 +101,7 @@ fn take_seat(
         (_, Some(ip)) => {
             let (room, token) = (room.into(), token.into());
             let (name, ip) = (name.into(), ip.as_str().into());
-            material.seats.push(Seat { place, room, name, token, ip, is_host, is_proved });
+            material.seats.push(Seat { place, room, name, token, ip, is_host, is_gone: false, is_proved });
             return true;
         }
     };
