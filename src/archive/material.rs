@@ -331,13 +331,15 @@ impl Material {
                 let is_deleted = line.operation.is_some_and(|text| text.0 == "account-deleted");
                 match (line.name.map(boxed), line.password.map(boxed)) {
                     (Some(name), _) if is_deleted => self.drop_account(place, &name, index),
-                    (Some(name), Some(hash)) => match index.accounts.get(&name) {
-                        Some(&at) => self.accounts[at].hash = hash,
-                        None => {
+                    (Some(name), Some(hash)) => {
+                        let at = index.accounts.get(&name).copied();
+                        if let Some(account) = at.and_then(|at| self.accounts.get_mut(at)) {
+                            account.hash = hash;
+                        } else {
                             index.accounts.insert(name.clone(), self.accounts.len());
                             self.accounts.push(Account { place, name, hash, is_gone: false });
                         }
-                    },
+                    }
                     _ => self.leave("an account without a name or a password's hash", place, ""),
                 }
             }
@@ -395,8 +397,12 @@ impl Material {
     /// A room is gone, with its seats and what was said in it.
     fn drop_room(&mut self, room: &str, index: &mut Index) {
         let InRoom { seats, messages } = index.rooms.remove(room).unwrap_or_default();
-        seats.into_iter().for_each(|at| self.seats[at].is_gone = true);
-        messages.into_iter().for_each(|at| self.messages[at].is_deleted = true);
+        for at in seats {
+            self.seats[at].is_gone = true;
+        }
+        for at in messages {
+            self.messages[at].is_deleted = true;
+        }
     }
 
     fn take_message(&mut self, place: Place, line: Line<'_>, index: &mut Index) {
@@ -435,13 +441,7 @@ impl Material {
             None => {
                 index.messages.insert(message.id.clone(), self.messages.len());
                 if let To::Room(room) = &message.to {
-                    match index.rooms.get_mut(room) {
-                        Some(room) => room.messages.push(self.messages.len()),
-                        None => {
-                            let messages = vec![self.messages.len()];
-                            index.rooms.insert(room.clone(), InRoom { seats: Vec::new(), messages });
-                        }
-                    }
+                    index.rooms.entry(room.clone()).or_default().messages.push(self.messages.len());
                 }
                 self.messages.push(message);
             }
