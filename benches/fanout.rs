@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use parlance::chat::{Command, ConnId, Event, Now, UnixMillis, UnixSeconds};
+use parlance::chat::{Command, ConnId, Event, HistoryRules, Now, UnixMillis, UnixSeconds};
 use parlance::engine::{Engine, Gather, Random, Settings};
 use parlance::wire::{Codec, Dialect};
 
@@ -41,7 +41,7 @@ struct Room {
 impl Room {
     fn new(members: usize) -> Self {
         let now = Now { monotonic: Duration::from_secs(1), unix: UnixMillis(1_700_000_000_000) };
-        let mut engine = Engine::new(settings(members + 1), Random::guessable(1));
+        let mut engine = Engine::new(settings(members + 1), HistoryRules::default(), Random::guessable(1));
         let publisher = engine.connected(DIALECT, HERE, now).expect("the engine is empty");
         let mut room = Self { engine, publisher, now, sink: Sink::default() };
         room.log_in(publisher, PUBLISHER);

@@ -129,6 +129,42 @@ pub const MAIL_READ_MAX: usize = 1000;
 /// newest ones are listed.
 pub const MAIL_LISTED_BYTES_MAX: usize = TYPED_REPLY_BYTES_MAX / 2;
 
+// The store.
+
+/// Ops that wait for the store: what the fastest of them commits in a second. More: whoever asks for something that is to
+/// be kept is told that the server is busy.
+pub const STORE_QUEUE_OPS_MAX: usize = 1 << 17;
+/// Bytes of the ops that wait for the store. More: as for [`STORE_QUEUE_OPS_MAX`].
+pub const STORE_QUEUE_BYTES_MAX: usize = 64 << 20;
+/// The part of that queue which what was said in rooms may fill; the rest is for what somebody waits to hear of. More: it
+/// is not kept, and counted.
+pub const STORE_RESERVE_DIVISOR: usize = 2;
+/// Seconds in which the store commits nothing of what waits, after which it is taken to fail.
+pub const STORE_PATIENCE_SECONDS: u64 = 10;
+/// Ops that the store commits in one group. More: with the next group. It bounds what a group takes when the disk is fast.
+pub const STORE_GROUP_OPS_MAX: usize = 8192;
+/// Milliseconds that what was said in rooms waits for more of it, so that a quiet server does not sync for each message.
+/// What somebody waits to hear of is committed at once, and takes along what waits.
+pub const STORE_LINGER_MILLIS: u64 = 20;
+/// Milliseconds between two attempts of a store that fails: the first is short, the later ones longer.
+pub const STORE_RETRY_MILLIS_MIN: u64 = 50;
+/// Those of the longest.
+pub const STORE_RETRY_MILLIS_MAX: u64 = 1000;
+/// Milliseconds between two looks of the store at what can wait, when nothing else happens; and, when always something
+/// does, the longest that it goes without.
+pub const STORE_TIDY_MILLIS: u64 = 1000;
+/// Seconds between two such looks, and between two at how large the store is, when nothing changes.
+pub const STORE_IDLE_SECONDS: u64 = 60;
+/// Bytes of answers that wait for the store, for all connections together. More: those who have some waiting are not read
+/// from.
+pub const HELD_TOTAL_BYTES_MAX: usize = 64 << 20;
+/// Messages of a room's history in one answer, at most. More are asked for: the newest so many are shown.
+pub const HISTORY_COUNT_MAX: usize = 1000;
+/// Bytes of the texts in such an answer. More: the newest ones are shown.
+pub const HISTORY_ANSWER_BYTES_MAX: usize = OUTBOX_BYTES_MAX / 2;
+/// Connections that wait for a page of history at once. More: told that the server is busy.
+pub const HISTORY_TASKS_MAX: usize = 256;
+
 // Seats.
 
 /// Seats at once, with or without an address: what 10,000 rooms of ten take. More: whoever wants one is told that the
@@ -181,6 +217,33 @@ pub const ARCHIVE_PAGE_MESSAGES: usize = 1000;
 
 const _: () = assert!(6 * TEXT_BYTES_MAX < IMPORT_LINE_BYTES_MAX as usize / 8);
 const _: () = assert!(HISTORY_KEEP_MESSAGES_DEFAULT <= HISTORY_KEEP_MESSAGES_MAX);
+
+/// Rooms that the database remembers beside its file, so that what is said in them costs no look-up. More: all are
+/// forgotten at the end of a group, and looked up again as they are needed.
+pub const STORE_ROOMS_CACHED_MAX: usize = 1 << 14;
+/// Messages of a room between two marks, from which a page of its past or the oldest of it is found: as many as are read in
+/// vain at most. Not to be changed without a migration.
+pub const STORE_MARK_MESSAGES: u64 = 64;
+/// Messages of rooms that are forgotten in one step of tidying: about 5 ms. More: with the next one.
+pub const STORE_FORGOTTEN_PER_STEP_MAX: usize = 250;
+/// Messages that are indexed in one step of tidying: about 10 ms. More: with the next one.
+pub const STORE_INDEXED_PER_STEP_MAX: usize = 1000;
+/// Rooms that are looked at in one step of tidying, for whether they have messages that are too many or too old. More: with
+/// the next one.
+pub const STORE_ROOMS_PER_STEP_MAX: usize = 500;
+/// Letters that are looked at in one step of tidying after an account was deleted. More: with the next one.
+pub const STORE_LETTERS_PER_STEP_MAX: usize = 5000;
+/// Milliseconds between two looks at all rooms for messages that have become too old: what is to go after days may stay a
+/// minute longer.
+pub const STORE_AGE_SWEEP_MILLIS: u64 = 60_000;
+/// Milliseconds that a step of the store waits for another program that writes to the database. Longer: it is refused, and
+/// tried again as after any other error.
+pub const STORE_BUSY_MILLIS_MAX: u64 = 2000;
+/// KiB of pages that a writer keeps in memory: the ends of all rooms, and those of the index.
+pub const STORE_CACHE_KIB: u32 = 64 << 10;
+/// Pages of the write-ahead log beyond which a commit moves them into the database: 16 MiB, so that a page that changes often
+/// is moved once for many changes.
+pub const STORE_WAL_PAGES_MAX: u32 = 1000;
 
 // Connections.
 

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use allocations::allocations;
 use parlance::chat::Token;
-use parlance::chat::{ConnId, Now, Secret};
+use parlance::chat::{ConnId, HistoryRules, Now, Secret};
 use parlance::engine::{Engine, Gather, Random, Settings};
 use parlance::limits::LOG_BYTES_LIMIT_MIN;
 use parlance::wire::Dialect;
@@ -44,7 +44,7 @@ impl Room {
             seed: 7,
             ..Settings::default()
         };
-        let mut engine = Engine::new(settings, Random::guessable(7));
+        let mut engine = Engine::new(settings, HistoryRules::default(), Random::guessable(7));
         let members = dialects.enumerate().map(|(index, dialect)| {
             let id = engine
                 .connected(dialect, IpAddr::from([127, 0, 0, 1]), Now::default())

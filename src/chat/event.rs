@@ -169,8 +169,10 @@ pub enum Problem<'a> {
     WrongPassword,
     /// Too many passwords were wrong lately, for this name or from this address.
     TooManyAttempts,
-    /// Passwords wait to be looked at, as many as may.
+    /// So many wait already, for a password to be looked at or for the store, as may.
     Busy,
+    /// The store keeps nothing at present: what was asked for is refused, and is not there.
+    NotKept,
     /// There are as many accounts as may be.
     TooManyAccounts,
     /// The account needs a password, and this can not be one.

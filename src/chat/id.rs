@@ -40,6 +40,16 @@ impl OpId {
         self.0.get_version_num() == 7 && self.0.get_variant() == uuid::Variant::RFC4122
     }
 
+    /// Its 16 bytes, which sort as it does.
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0.into_bytes()
+    }
+
+    /// The inverse of [`OpId::to_bytes`].
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+
     /// When it was made.
     pub fn at(self) -> UnixMillis {
         UnixMillis((self.0.as_u128() >> 80) as u64)

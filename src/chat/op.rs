@@ -17,6 +17,35 @@ pub struct Op {
     pub change: Change,
 }
 
+impl Op {
+    /// About how many bytes it takes in memory: its texts, and itself.
+    pub fn bytes(&self) -> usize {
+        let texts = match &self.change {
+            Change::AccountCreated { name, password } | Change::PasswordChanged { name, password } => {
+                name.len() + password.as_str().len()
+            }
+            Change::AccountDeleted { name } => name.len(),
+            Change::MailSent { sender, recipient, content, key, .. } => {
+                sender.len() + recipient.len() + content.len() + key.as_ref().map_or(0, |key| key.len())
+            }
+            Change::MailRead { reader, messages } => reader.len() + size_of_val(&**messages),
+            Change::MailDeleted { by, .. } => by.len(),
+            Change::Said { room, sender, text } => room.len() + sender.len() + text.len(),
+            Change::RoomMade { room, host: seat } | Change::SeatTaken { room, seat } => {
+                room.len() + seat.name.len()
+            }
+            Change::SeatLeft { .. } => 0,
+            Change::RoomClosed { room } => room.len(),
+        };
+        size_of::<Self>() + texts
+    }
+
+    /// Whether somebody waits to hear that it is kept. What was said in rooms is kept without a promise.
+    pub fn is_promised(&self) -> bool {
+        !matches!(self.change, Change::Said { .. })
+    }
+}
+
 /// What an [`Op`] changes. Names are as typed, and were checked.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Change {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use wildmatch::WildMatch;
 
 use super::UnixMillis;
+use crate::limits::HISTORY_KEEP_MESSAGES_DEFAULT;
 
 /// What holds for one room.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,7 +18,7 @@ pub struct HistoryRule {
 }
 
 /// The rules of all rooms.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct HistoryRules {
     /// For rooms that no other rule is for.
     pub default: HistoryRule,
@@ -38,6 +39,12 @@ impl HistoryRule {
             0 => UnixMillis(0),
             days => UnixMillis(now.0.saturating_sub(u64::from(days) * DAY_MILLIS)),
         }
+    }
+}
+
+impl Default for HistoryRule {
+    fn default() -> Self {
+        Self { keep_messages: HISTORY_KEEP_MESSAGES_DEFAULT, keep_days: 0, on_join: 0 }
     }
 }
 

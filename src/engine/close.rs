@@ -35,6 +35,7 @@ impl Engine {
         self.now = now;
         let Some(conn) = self.connection(id) else { return reason };
         let reason = conn.closing.map_or(reason, |closing| closing.reason);
+        self.forget_promises(id);
         self.end_session(id, Owed::Forgotten);
         let conn = self.connections.remove(id.slot as usize);
         self.seat_connections -= usize::from(conn.dialect.transport() == Transport::Datagram);
@@ -69,6 +70,7 @@ impl Engine {
 
     /// Ends a connection to which nothing more can be said.
     pub(super) fn drop_now(&mut self, id: ConnId, reason: CloseReason) {
+        self.forget_promises(id);
         self.end_session(id, Owed::Forgotten);
         let conn = self.conn_mut(id);
         let reason = conn.closing.map_or(reason, |closing| closing.reason);
@@ -105,6 +107,7 @@ impl Engine {
     pub(super) fn is_flushed(&self, id: ConnId) -> bool {
         let conn = self.conn(id);
         conn.outbox.is_none()
+            && !self.holds(id)
             && conn.membership.is_none_or(|at| {
                 let channel = &self.room(at.room).channels[at.channel()];
                 channel.members[at.member as usize].cursor == channel.log.head()

@@ -1,10 +1,21 @@
 //! Direct messages: live to whoever is here, and into the mailbox of whoever has an account.
 
 use super::Engine;
+use super::promise::Promise;
 use crate::chat::{Change, ConnId, Event, Folded, Mail, Name, OP_ID_BYTES, OpId, Problem, Usage};
 use crate::limits::{MAIL_KEY_BYTES_MAX, TEXT_BYTES_MAX};
 use crate::state::AccountId;
 use crate::wire::Transport;
+
+/// What became of a message.
+struct Delivered {
+    /// Its id in the recipient's mailbox, if it is in one.
+    kept: Option<OpId>,
+    /// It was there already.
+    is_old: bool,
+    /// The recipient's name.
+    to: Name,
+}
 
 impl Engine {
     /// Who of those that hold a name is told something: of several seats the first that can be. A seat that was never heard
@@ -22,7 +33,7 @@ impl Engine {
             return self.reply(id, &Event::Error(Problem::Usage(Usage::Direct)));
         }
         match self.deliver(id, to, text, None) {
-            Ok((_, to)) => self.reply(id, &Event::DirectSent { to: to.as_str(), text }),
+            Ok(Delivered { to, .. }) => self.reply(id, &Event::DirectSent { to: to.as_str(), text }),
             Err(problem) => self.reply(id, &Event::Error(problem)),
         }
     }
@@ -30,24 +41,33 @@ impl Engine {
     /// A message from a dialect of mailboxes; only one with a key is acknowledged.
     pub(super) fn send(&mut self, id: ConnId, to: &str, text: &str, key: Option<&str>) {
         match (self.deliver(id, to, text, key), key) {
-            (Ok((Some(mail), _)), Some(key)) => {
-                self.reply(id, &Event::Kept { key, id: mail.text(&mut [0; OP_ID_BYTES]) });
+            (Ok(Delivered { kept: Some(mail), is_old, .. }), Some(key)) => {
+                let promise = Promise::Mail((!is_old).then_some(mail));
+                self.promise(id, Some(mail), promise, |_, answer| {
+                    answer(&Event::Kept { key, id: mail.text(&mut [0; OP_ID_BYTES]) });
+                });
+            }
+            (Ok(Delivered { kept: Some(mail), .. }), None) => {
+                self.promise(id, Some(mail), Promise::Mail(Some(mail)), |_, _| {});
             }
             // Live only: nothing is kept, and nothing promised.
-            (Ok((None, _)), Some(_)) => self.reply(id, &Event::Error(Problem::UserNotFound(to))),
-            (Ok(_), None) => {}
+            (Ok(Delivered { kept: None, .. }), Some(_)) => {
+                self.reply(id, &Event::Error(Problem::UserNotFound(to)))
+            }
+            (Ok(Delivered { kept: None, .. }), None) => {}
             (Err(problem), _) => self.reply(id, &Event::Error(problem)),
         }
     }
 
-    /// Delivers a message, and returns its id in the mailbox, if it is in one, and the recipient's name.
+    /// Delivers a message: into the mailbox of whoever has an account, and live. While nothing can be kept, live only; and
+    /// not at all, if it has to be kept or nobody is there.
     fn deliver<'a>(
         &mut self,
         id: ConnId,
         to: &'a str,
         text: &str,
         key: Option<&str>,
-    ) -> Result<(Option<OpId>, Name), Problem<'a>> {
+    ) -> Result<Delivered, Problem<'a>> {
         let unknown = Problem::UserNotFound(to);
         let Some(sender) = self.conn(id).name else { return Err(Problem::MustLogin) };
         let Ok((to_name, folded)) = Name::parse(to) else { return Err(unknown) };
@@ -64,14 +84,18 @@ impl Engine {
         if let (Some(account), Some(key)) = (sender_account, distinct_key)
             && let Some(sent) = self.ledger.sent_with(account, key)
         {
-            return Ok((Some(sent), to_name));
+            return Ok(Delivered { kept: Some(sent), is_old: true, to: to_name });
         }
         if holder.is_some_and(|holder| self.has_enough_to_pace(holder)) {
             return Err(Problem::Busy);
         }
         let mut kept = None;
         let mut name = holder.and_then(|holder| self.conn(holder).name).unwrap_or(to_name);
-        if let Some(account) = account {
+        let keeps = self.can_keep();
+        if account.is_some() && !keeps && (holder.is_none() || self.conn(id).dialect.answers_when_kept()) {
+            return Err(self.unkept_problem());
+        }
+        if let Some(account) = account.filter(|_| keeps) {
             if !self.ledger.has_space(sender_account, account, text) {
                 return Err(Problem::MailboxFull);
             }
@@ -96,14 +120,14 @@ impl Engine {
             let at = self.now.unix.seconds();
             self.reply(holder, &Event::Direct { sender: sender.as_str(), text, at });
         }
-        Ok((kept, name))
+        Ok(Delivered { kept, is_old: false, to: name })
     }
 
     fn tell_subscribers(&mut self, account: AccountId, id: OpId) {
         let open = self.mailboxes.get(&account).cloned().unwrap_or_default();
         for conn in open {
             if self.conn(conn).more.as_ref().is_some_and(|more| more.subscribed) {
-                self.reply_with(conn, |engine, answer| {
+                self.tell_with(conn, |engine, answer| {
                     if let Some(mail) = engine.ledger.mail(id) {
                         answer(&Event::MailArrived(Mail { id: id.text(&mut [0; OP_ID_BYTES]), ..mail }));
                     }

@@ -1,12 +1,13 @@
 //! Carries out commands: one function a command, each saying what happened as events.
 
 use super::membership::Owed;
+use super::past::Past;
 use super::proof::{Then, Wanted};
 use super::{CloseReason, Engine, history};
 use crate::chat::{
-    Change, Command, ConnId, Departure, Event, Name, Phase, Problem, RoomId, RoomName, Secret, Usage,
+    Command, ConnId, Departure, Event, Name, Phase, Problem, RoomId, RoomMessage, RoomName, Secret, Usage,
 };
-use crate::limits::{HISTORY_COUNT_DEFAULT, NAME_NUMBER_MAX, ROOMS_LISTED_MAX, ROOMS_MAX};
+use crate::limits::{NAME_NUMBER_MAX, ROOMS_LISTED_MAX, ROOMS_MAX};
 
 impl Engine {
     pub(super) fn execute(&mut self, id: ConnId, command: Command<'_>) {
@@ -154,6 +155,7 @@ impl Engine {
         if asked.is_some_and(|asked| asked != name.as_str()) {
             self.reply(id, &Event::YouRenamed(name.as_str()));
         }
+        self.show_arrival(id, RoomId::LOBBY);
         self.publish(RoomId::LOBBY, &Event::Joined(name.as_str()), skipped_by);
     }
 
@@ -171,11 +173,10 @@ impl Engine {
         let at = self.now.unix.seconds();
         let sender = name.as_str();
         self.metrics.messages += 1;
-        if self.settings.journal {
-            let room = self.room(room).name.as_str().into();
-            self.commit(Change::Said { room, sender: sender.into(), text: text.into() });
+        if self.room(room).rule.keep_messages > 0 {
+            let id = self.keep_said(room, sender, text);
+            self.room_mut(room).history.push(history::Entry { id, sender, text });
         }
-        self.room_mut(room).history.push(history::Entry { at, sender, text });
         let skipped_by = (!self.conn(id).dialect.echoes()).then_some(id);
         self.publish(room, &Event::Message { sender, text, at }, skipped_by);
     }
@@ -216,9 +217,29 @@ impl Engine {
         if there.is_none() && self.rooms.len() >= ROOMS_MAX {
             return self.reply(id, &Event::Error(Problem::TooManyRooms));
         }
+        match self.must_look_up(&name) {
+            Some(count) => {
+                let past = Past::Join(name.clone());
+                self.look_up(id, &name, count, past);
+            }
+            None => self.enter_named(id, name, &[]),
+        }
+    }
+
+    /// Enters a room, of which some of the past may have been looked up meanwhile.
+    pub(super) fn enter_named(&mut self, id: ConnId, name: RoomName, past: &[RoomMessage]) {
+        let there = self.rooms_by_name.get(&name).copied();
+        if there.is_none() && self.rooms.len() >= ROOMS_MAX {
+            return self.reply(id, &Event::Error(Problem::TooManyRooms));
+        }
+        let text = name.as_str().to_owned();
         let to = there.unwrap_or_else(|| self.make_room(name));
+        if !past.is_empty() {
+            self.room_mut(to).history.fill(past);
+        }
         self.move_to(id, to);
-        self.reply(id, &Event::YouJoined(text));
+        self.reply(id, &Event::YouJoined(&text));
+        self.show_arrival(id, to);
     }
 
     fn return_to_lobby(&mut self, id: ConnId) {
@@ -227,6 +248,7 @@ impl Engine {
         }
         self.move_to(id, RoomId::LOBBY);
         self.reply(id, &Event::YouReturned(super::LOBBY));
+        self.show_arrival(id, RoomId::LOBBY);
     }
 
     /// Leaves the room and enters another; tells the others in both, and not the connection itself.
@@ -263,19 +285,6 @@ impl Engine {
                 if let Some(name) = &engine.conn(member.conn).name {
                     answer(&Event::User { name: name.as_str(), own: member.conn == id });
                 }
-            }
-        });
-    }
-
-    fn show_history(&mut self, id: ConnId, count: &str) {
-        let count = if count.is_empty() { Ok(HISTORY_COUNT_DEFAULT) } else { count.parse() };
-        let Ok(count) = count else {
-            return self.reply(id, &Event::Error(Problem::Usage(Usage::History)));
-        };
-        self.reply_with(id, |engine, answer| {
-            let Some((_, room)) = engine.place(id) else { return };
-            for history::Entry { at, sender, text } in engine.room(room).history.last(count) {
-                answer(&Event::Message { sender, text, at });
             }
         });
     }

@@ -5,7 +5,9 @@
 //! - its room's log grows faster than it is flushed: publishers wait so that readers who keep up lose nothing (those
 //!   who rest between two frames are not waited for);
 //! - this turn has put enough into outboxes: they are flushed first;
-//! - its password is being looked at: what follows depends on that, and its end would take the answer with it.
+//! - something is done for it elsewhere, as its password being looked at: what follows depends on that, and its end would
+//!   take the answer with it;
+//! - its answers wait for the store, and are many.
 //!
 //! What it sent meanwhile stays in its inbox (at most one read) and then in its socket.
 
@@ -14,9 +16,11 @@ use core::net::IpAddr;
 use super::attempts::Network;
 use super::close::{Close, Closing};
 use super::inbox::Inbox;
-use super::{CloseReason, Connection, Engine};
+use super::{Awaited, CloseReason, Connection, Engine};
 use crate::chat::{ConnId, Event, Name, Now, Phase, Problem};
-use crate::limits::{LOG_BACKLOG_DIVISOR, OUTBOX_BYTES_HIGH, OUTBOX_TURN_BYTES_MAX, REFUSED_MAX};
+use crate::limits::{
+    HELD_TOTAL_BYTES_MAX, LOG_BACKLOG_DIVISOR, OUTBOX_BYTES_HIGH, OUTBOX_TURN_BYTES_MAX, REFUSED_MAX,
+};
 use crate::wire::{Codec, DecodeError, Dialect, Frame, Transport};
 
 /// What a connection begins with.
@@ -68,7 +72,7 @@ impl Engine {
             membership: None,
             blocked: false,
             resting: false,
-            proving: false,
+            awaiting: false,
             queued: false,
             throttled: false,
             waiting: false,
@@ -142,8 +146,8 @@ impl Engine {
             let Some(id) = self.waiting.pop_front() else { break };
             let Some(conn) = self.find(id) else { continue };
             conn.waiting = false;
-            // Looked at again when its password has been.
-            if conn.proving || !std::mem::replace(&mut conn.throttled, false) {
+            // Looked at again when what it waits for is done.
+            if conn.awaiting || !std::mem::replace(&mut conn.throttled, false) {
                 continue;
             }
             self.consume_inbox(id);
@@ -193,7 +197,13 @@ impl Engine {
     /// Whether the connection has to wait; if so, it is throttled.
     fn must_wait(&mut self, id: ConnId) -> bool {
         let conn = self.conn(id);
-        if conn.proving {
+        if conn.awaiting {
+            return true;
+        }
+        let held = conn.more.as_ref().and_then(|more| more.held.as_ref()).map_or(0, |held| held.len());
+        if held >= OUTBOX_BYTES_HIGH || (held > 0 && self.held_total_bytes >= HELD_TOTAL_BYTES_MAX) {
+            // Looked at again when the store has kept some of it.
+            self.conn_mut(id).throttled = true;
             return true;
         }
         let unread_answers = conn.outbox.as_ref().is_some_and(|outbox| outbox.len() >= OUTBOX_BYTES_HIGH);
@@ -215,6 +225,38 @@ impl Engine {
         if !std::mem::replace(&mut self.conn_mut(id).waiting, true) {
             self.waiting.push_back(id);
         }
+    }
+
+    /// Has a connection wait for something that is done elsewhere. Returns the number of the task.
+    pub(super) fn await_something(&mut self, id: ConnId, awaited: Awaited) -> u32 {
+        self.task_serial = self.task_serial.wrapping_add(1);
+        let serial = self.task_serial;
+        self.more_mut(id).awaited = Some((serial, awaited));
+        let conn = self.conn_mut(id);
+        // Even the end of what it sends is looked at only afterwards.
+        (conn.awaiting, conn.throttled) = (true, true);
+        serial
+    }
+
+    /// Ends the wait for a task, if it is this one that is waited for.
+    pub(super) fn take_awaited(&mut self, id: ConnId, serial: u32) -> Option<Awaited> {
+        let waiting = self.find(id)?.more.as_ref()?.awaited.as_ref()?.0;
+        if waiting != serial {
+            return None;
+        }
+        let awaited = self.stop_awaiting(id)?;
+        self.conn(id).closing.is_none().then_some(awaited)
+    }
+
+    /// Ends whatever wait there is.
+    pub(super) fn stop_awaiting(&mut self, id: ConnId) -> Option<Awaited> {
+        let conn = self.conn_mut(id);
+        let (_, awaited) = conn.more.as_mut()?.awaited.take()?;
+        conn.awaiting = false;
+        if conn.throttled {
+            self.let_wait(id);
+        }
+        Some(awaited)
     }
 
     /// A frame came: the connection lives.
@@ -243,6 +285,7 @@ impl Engine {
     pub fn timeout(&mut self, now: Now) {
         self.now = now;
         self.end_rests();
+        self.lose_patience();
         let mut expired = std::mem::take(&mut self.expired);
         self.deadlines.sweep(now.monotonic, &mut expired);
         for slot in expired.drain(..) {
@@ -265,6 +308,6 @@ impl Engine {
 
     /// When [`Engine::timeout`] has something to do, on the monotonic clock, if ever.
     pub fn next_deadline(&self) -> Option<std::time::Duration> {
-        self.deadlines.next()
+        self.deadlines.next().into_iter().chain(self.journal.patience_until()).min()
     }
 }

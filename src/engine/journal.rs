@@ -1,16 +1,37 @@
 //! What is kept, on its way out: each durable change gets its id, is applied, and waits for whoever stores it.
+//!
+//! ```text
+//!   commit ─▶ [ ops ] ─ take_ops ─▶ (the driver stores them) ─▶ committed
+//!             └────────────── waiting: bounded ──────────────┘
+//! ```
+//!
+//! While the store fails, or commits nothing for too long, nothing new is promised: see `promise.rs`. What was applied
+//! before stays applied, and is stored when the store is well again.
 
-use std::collections::VecDeque;
+use std::time::Duration;
 
 use super::Engine;
-use crate::chat::{Change, Op, OpId, UnixMillis};
+use crate::chat::{Change, Kept, Now, Op, OpId, Problem, RoomId, RoomMessage, UnixMillis};
+use crate::limits::{
+    STORE_PATIENCE_SECONDS, STORE_QUEUE_BYTES_MAX, STORE_QUEUE_OPS_MAX, STORE_RESERVE_DIVISOR,
+};
 
 /// The ops that wait, and what the ids of the next ones depend on.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
-    ops: VecDeque<Op>,
+    /// Not taken yet.
+    ops: Vec<Op>,
     last_at: UnixMillis,
     sequence: u16,
+    /// Everything up to it is committed.
+    pub(super) committed: Option<OpId>,
+    /// Ops that are not committed, taken or not, and what they are counted for.
+    waiting_ops: usize,
+    waiting_bytes: usize,
+    /// When something was last committed, or began to wait.
+    progress_at: Duration,
+    /// The store said so, or said nothing for too long.
+    pub(super) is_failing: bool,
 }
 
 /// 12 bits are there for it.
@@ -28,6 +49,27 @@ impl Journal {
         }
         OpId::new(self.last_at, self.sequence, random)
     }
+
+    fn push(&mut self, op: Op, now: Duration) {
+        if self.waiting_ops == 0 {
+            self.progress_at = now;
+        }
+        self.waiting_ops += 1;
+        self.waiting_bytes += op.bytes();
+        self.ops.push(op);
+    }
+
+    /// Whether so large a part of the queue is free.
+    fn has_space(&self, divisor: usize) -> bool {
+        let fills = |waiting: usize, max: usize| waiting >= max / divisor;
+        !fills(self.waiting_ops, STORE_QUEUE_OPS_MAX) && !fills(self.waiting_bytes, STORE_QUEUE_BYTES_MAX)
+    }
+
+    /// When the store is given up, unless it commits something before.
+    pub(super) fn patience_until(&self) -> Option<Duration> {
+        let is_waited_for = self.waiting_ops > 0 && !self.is_failing;
+        is_waited_for.then(|| self.progress_at + Duration::from_secs(STORE_PATIENCE_SECONDS))
+    }
 }
 
 impl Engine {
@@ -38,22 +80,103 @@ impl Engine {
         let op = Op { id, change };
         self.ledger.apply(&op);
         if self.settings.journal {
-            self.journal.ops.push_back(op);
+            self.journal.push(op, self.now.monotonic);
         }
         id
     }
 
-    /// The next op to be stored, where [`Settings::journal`](super::Settings::journal) says that somebody does.
-    pub fn next_op(&mut self) -> Option<Op> {
-        self.journal.ops.pop_front()
+    /// Has what was said in a room stored, if that is possible: nobody is promised it. Returns its id.
+    pub(super) fn keep_said(&mut self, room: RoomId, sender: &str, text: &str) -> OpId {
+        if self.settings.journal && self.can_keep_history() {
+            let room = self.room(room).name.as_str().into();
+            return self.commit(Change::Said { room, sender: sender.into(), text: text.into() });
+        }
+        self.metrics.history_unkept += u64::from(self.settings.journal);
+        // Nobody sees it; it is for the order and the time.
+        self.journal.next_id(self.now.unix, 0)
     }
 
-    /// Takes in an op that was stored before: accounts and mailboxes become what they were. Before anybody connects.
-    pub fn restore(&mut self, op: &Op) {
-        self.ledger.apply(op);
-        self.journal.last_at = self.journal.last_at.max(op.id.at());
+    /// Whether what somebody asks for can be kept: the store works, and not too much waits for it. (What follows from
+    /// something else, as the end of a seat does, is stored in any case; there is no more of it than there are seats.)
+    pub(super) fn can_keep(&self) -> bool {
+        !self.settings.journal || (!self.journal.is_failing && self.journal.has_space(1))
+    }
+
+    /// What whoever asks is told when it cannot.
+    pub(super) fn unkept_problem(&self) -> Problem<'static> {
+        if self.journal.is_failing { Problem::NotKept } else { Problem::Busy }
+    }
+
+    /// The same for what nobody is promised: it leaves space for what somebody is.
+    pub(super) fn can_keep_history(&self) -> bool {
+        !self.journal.is_failing && self.journal.has_space(STORE_RESERVE_DIVISOR)
+    }
+
+    /// Whether an op is as durable as its answer says.
+    pub(super) fn is_committed(&self, id: OpId) -> bool {
+        !self.settings.promises_wait || self.journal.committed.is_some_and(|committed| id <= committed)
+    }
+
+    /// The ops to be stored, in this order, behind all that were taken before. Where
+    /// [`Settings::journal`](super::Settings::journal) says that somebody does.
+    pub fn take_ops(&mut self) -> Vec<Op> {
+        std::mem::take(&mut self.journal.ops)
+    }
+
+    /// Ops that are not committed, and their bytes.
+    pub fn waiting_ops(&self) -> (usize, usize) {
+        (self.journal.waiting_ops, self.journal.waiting_bytes)
+    }
+
+    /// So many ops, of so many [bytes](Op::bytes), up to one with an id, are committed: what was promised with them is told.
+    pub fn committed(&mut self, up_to: OpId, ops: usize, bytes: usize, now: Now) {
+        self.now = now;
+        let journal = &mut self.journal;
+        journal.committed = journal.committed.max(Some(up_to));
+        journal.waiting_ops = journal.waiting_ops.saturating_sub(ops);
+        journal.waiting_bytes = journal.waiting_bytes.saturating_sub(bytes);
+        journal.progress_at = now.monotonic;
+        journal.is_failing = false;
+        self.metrics.ops_committed += ops as u64;
+        self.keep_promises();
+    }
+
+    /// The store cannot commit, and tries again: what waits to be told is refused, and so is what comes until
+    /// [`Engine::committed`].
+    pub fn store_failed(&mut self, now: Now) {
+        self.now = now;
+        if !std::mem::replace(&mut self.journal.is_failing, true) {
+            self.metrics.store_failures += 1;
+            self.break_promises();
+        }
+    }
+
+    pub(super) fn lose_patience(&mut self) {
+        if self.journal.patience_until().is_some_and(|until| self.now.monotonic >= until) {
+            self.store_failed(self.now);
+        }
+    }
+
+    /// Takes in a part of what was kept, in the order that [`Kept`] documents. Before anybody connects.
+    pub fn restore(&mut self, kept: &Kept, now: Now) {
+        self.now = now;
+        self.ledger.restore(kept);
+        if let Kept::Seat { room, seat, is_host } = kept {
+            self.restore_seat(room, seat, *is_host);
+        }
+    }
+
+    /// The highest id that was given out before: the next ones are above it.
+    pub fn restore_last(&mut self, last: OpId) {
+        self.journal.last_at = self.journal.last_at.max(last.at());
+        self.journal.committed = self.journal.committed.max(Some(last));
         // The next id is above whatever sequence that moment had.
         self.journal.sequence = SEQUENCE_MAX;
+    }
+
+    /// The newest messages of the lobby, oldest first: whoever comes in may be shown some.
+    pub fn restore_lobby(&mut self, messages: &[RoomMessage]) {
+        self.room_mut(RoomId::LOBBY).history.fill(messages);
     }
 }
 

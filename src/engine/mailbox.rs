@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Engine;
+use super::promise::Promise;
 use super::proof::Wanted;
 use crate::chat::{Change, ConnId, Event, Mail, Name, OP_ID_BYTES, OpId, Phase, Problem};
 use crate::limits::{MAIL_READ_MAX, RESUME_SECONDS_MAX};
@@ -47,9 +48,13 @@ impl Engine {
         })
     }
 
-    pub(super) fn open_mailbox(&mut self, id: ConnId, wanted: Wanted) {
+    /// `is_made`: its account was made for it, a moment ago.
+    pub(super) fn open_mailbox(&mut self, id: ConnId, wanted: Wanted, is_made: bool) {
         self.enter_mailbox(id, wanted);
-        self.reply_with(id, |engine, answer| {
+        let account = self.ledger.find(&wanted.folded).and_then(|account| self.ledger.account(account));
+        let made_by = account.and_then(|account| account.made_by);
+        let promise = Promise::Account(is_made.then(|| Box::new(wanted)));
+        self.promise(id, made_by, promise, |engine, answer| {
             answer(&Event::LoggedIn { name: wanted.name.as_str(), room: "" });
             // Where one has no space, no other has.
             let _all = engine.ledger.names().all(|name| answer(&Event::Account { name, unread: 0 }));
@@ -114,8 +119,14 @@ impl Engine {
     pub(super) fn mark_read(&mut self, id: ConnId, sender: &str) {
         let (Some(reader), Ok((_, folded))) = (self.account_of(id), Name::parse(sender)) else { return };
         let Some(name) = self.conn(id).name else { return };
-        for messages in self.ledger.unread_from(reader, &folded).chunks(MAIL_READ_MAX) {
-            self.commit(Change::MailRead { reader: name.as_str().into(), messages: messages.into() });
+        let unread = self.ledger.unread_from(reader, &folded);
+        if !unread.is_empty() && !self.can_keep() {
+            return self.reply(id, &Event::Error(self.unkept_problem()));
+        }
+        for messages in unread.chunks(MAIL_READ_MAX) {
+            let read =
+                self.commit(Change::MailRead { reader: name.as_str().into(), messages: messages.into() });
+            self.promise_change(id, read);
         }
     }
 
@@ -124,7 +135,11 @@ impl Engine {
         if self.ledger.sees(account, message)
             && let Some(name) = self.conn(id).name
         {
-            self.commit(Change::MailDeleted { by: name.as_str().into(), message });
+            if !self.can_keep() {
+                return self.reply(id, &Event::Error(self.unkept_problem()));
+            }
+            let deleted = self.commit(Change::MailDeleted { by: name.as_str().into(), message });
+            self.promise_change(id, deleted);
         }
     }
 
@@ -139,12 +154,20 @@ impl Engine {
     /// Deletes the account, and logs out whoever has its mailbox open. Who holds the name in a room keeps it.
     pub(super) fn delete_account(&mut self, id: ConnId) {
         let (Some(account), Some(name)) = (self.account_of(id), self.conn(id).name) else { return };
+        if !self.can_keep() {
+            return self.reply(id, &Event::Error(self.unkept_problem()));
+        }
+        let deleted = self.end_account(account, name);
+        self.promise_change(id, deleted);
+    }
+
+    pub(super) fn end_account(&mut self, account: AccountId, name: Name) -> OpId {
         for open in self.mailboxes.remove(&account).unwrap_or_default() {
             self.leave_mailbox(open);
             self.deadlines.set(open.slot, self.now.monotonic, self.settings.login_timeout);
         }
         self.resumable.remove(&account);
-        self.commit(Change::AccountDeleted { name: name.as_str().into() });
+        self.commit(Change::AccountDeleted { name: name.as_str().into() })
     }
 
     pub(super) fn subscribe(&mut self, id: ConnId, on: bool) {

@@ -21,7 +21,8 @@ pub(super) enum Owed {
 
 impl Engine {
     pub(super) fn make_room(&mut self, name: RoomName) -> RoomId {
-        let id = RoomId(self.rooms.insert(Room::new(name.clone())) as u32);
+        let rule = self.history_rules.of(name.as_str());
+        let id = RoomId(self.rooms.insert(Room::new(name.clone(), rule)) as u32);
         self.rooms_by_name.insert(name, id);
         id
     }

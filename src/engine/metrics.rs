@@ -31,6 +31,8 @@ pub enum CloseReason {
     Served,
     /// Its room was closed by its host.
     RoomClosed,
+    /// A seat that the store could not keep.
+    NotKept,
     /// The server stopped.
     Shutdown,
 }
@@ -55,6 +57,7 @@ impl CloseReason {
             Self::Malformed => "malformed",
             Self::Served => "served",
             Self::RoomClosed => "room-closed",
+            Self::NotKept => "not-kept",
             Self::Shutdown => "shutdown",
         }
     }
@@ -91,6 +94,14 @@ pub struct Metrics {
     pub lagged: u64,
     /// Messages that such members missed.
     pub missed: u64,
+    /// Changes that the store has committed.
+    pub ops_committed: u64,
+    /// Times that the store began to fail.
+    pub store_failures: u64,
+    /// Promises that were refused when it did.
+    pub promises_broken: u64,
+    /// Messages in rooms that were not kept, because the store failed or was behind.
+    pub history_unkept: u64,
     /// Calls with the id of a connection that is gone.
     pub stale_ids: u64,
 }

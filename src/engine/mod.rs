@@ -15,8 +15,9 @@
 //!  │                   ▼                          ▼                     ▼                               │
 //!  │               the ledger                 its outbox     the log of each dialect                    │
 //!  └───────────────────┬──────────────────────────┬─────────────────────┬───────────────────────────────┘
-//!     next_op ◀────────┘           next_to_flush ─┴─▶ gather ─▶ (the driver writes) ─▶ wrote
+//!     take_ops ◀───────┘           next_to_flush ─┴─▶ gather ─▶ (the driver writes) ─▶ wrote
 //!     next_password_task                              address_of: it is a datagram
+//!     next_past_task
 //!     next_close, next_resumed                        writable, datagrams_full, datagrams_writable
 //!     next_deadline, next_wake                        end_turn
 //! ```
@@ -24,7 +25,8 @@
 //! A connection has a socket, or is a *seat*: spoken to in datagrams, which show its token, and given out by a handshake.
 //! Seats have slots, cursors and deadlines like all others. Passwords are compared elsewhere: a task is handed out, and the
 //! connection waits until [`Engine::password_compared`]. What outlives connections changes by [`Op`](crate::chat::Op)s,
-//! which are handed out to be stored, and taken back by [`Engine::restore`].
+//! which are handed out to be stored; answers that promise something wait until they are [committed](Engine::committed)
+//! (`promise.rs`). What was kept is taken back by [`Engine::restore`].
 //!
 //! # The log and the cursors
 //!
@@ -69,7 +71,9 @@ mod membership;
 mod metrics;
 mod outbox;
 mod pace;
+mod past;
 mod pool;
+mod promise;
 mod proof;
 mod random;
 mod reply;
@@ -91,7 +95,7 @@ pub use log::Gather;
 pub use metrics::{CloseReason, Metrics};
 pub use random::Random;
 
-use crate::chat::{ConnId, Name, Now, PasswordTask, Phase, RoomId, RoomName, Token};
+use crate::chat::{ConnId, HistoryRules, Name, Now, OpId, PasswordTask, Phase, RoomId, RoomName, Token};
 use crate::limits::{GOB_GAP_MICROS_DEFAULT, LOG_TOTAL_BYTES_MAX};
 use crate::state::{AccountId, Ledger};
 use crate::wire::{Codec, Dialect, Transport};
@@ -101,7 +105,10 @@ use journal::Journal;
 use log::Offset;
 use outbox::Outbox;
 use pace::Pace;
+use past::Past;
+pub use past::PastTask;
 use pool::BlockPool;
+use promise::Held;
 use proof::{Proof, Wanted};
 use room::Room;
 use roster::Roster;
@@ -142,8 +149,10 @@ pub struct Settings {
     pub seats_keep_address: bool,
     /// A bare name resumes a login that was made from the same IP address a short time ago.
     pub ping_identity: bool,
-    /// Somebody takes the ops: see [`Engine::next_op`].
+    /// Somebody takes the ops: see [`Engine::take_ops`].
     pub journal: bool,
+    /// Answers that promise something wait for [`Engine::committed`].
+    pub promises_wait: bool,
     /// Seconds that connections have to read what they are owed when the server stops.
     pub drain_timeout: u64,
     /// What happens with a member that fell behind.
@@ -172,6 +181,7 @@ impl Default for Settings {
             seats_keep_address: true,
             ping_identity: false,
             journal: false,
+            promises_wait: false,
             drain_timeout: 3,
             lag: LagPolicy::Skip,
             log_bytes_limit: 1 << 20,
@@ -236,8 +246,8 @@ struct Connection {
     blocked: bool,
     /// It was written to a moment ago, and its dialect wants a pause: see `pace.rs`.
     resting: bool,
-    /// Its password is being looked at; it is not read from until that is done.
-    proving: bool,
+    /// Something is done for it elsewhere; it is not read from until that is done.
+    awaiting: bool,
     /// It waits in the list of connections to be flushed.
     queued: bool,
     /// It is not read from until something else has happened: see `intake.rs`.
@@ -256,8 +266,10 @@ struct Connection {
 struct More {
     /// Whose password comes next.
     wanted: Option<Wanted>,
-    /// The password that is being looked at, and the number of the task.
-    proof: Option<(u32, Proof)>,
+    /// What is done for it elsewhere, and the number of the task.
+    awaited: Option<(u32, Awaited)>,
+    /// Answers that wait for the store.
+    held: Option<Box<Held>>,
     /// The mailbox that it has open.
     account: Option<AccountId>,
     /// It is told of each new message there.
@@ -267,13 +279,24 @@ struct More {
     seat: Option<Seat>,
 }
 
+/// What a connection waits for, and is not read from meanwhile.
+#[derive(Clone, Debug)]
+enum Awaited {
+    /// Its password is being looked at.
+    Proof(Proof),
+    /// What was said in a room is being looked up.
+    Past(Past),
+    /// Its seat is being kept.
+    Seat,
+}
+
 impl Connection {
     /// Nothing more of what the peer sent, or asked for, is looked at.
     fn stop_listening(&mut self) {
         self.throttled = false;
-        self.proving = false;
+        self.awaiting = false;
         if let Some(more) = &mut self.more {
-            more.proof = None;
+            more.awaited = None;
         }
         self.inbox = Inbox::default();
     }
@@ -299,7 +322,16 @@ pub struct Engine {
     attempts: Attempts,
     /// Passwords to be looked at, off the loop.
     password_tasks: VecDeque<PasswordTask>,
-    proof_serial: u32,
+    /// Rooms whose past is to be looked up, off the loop.
+    past_tasks: VecDeque<PastTask>,
+    /// Those that were handed out and not answered.
+    past_tasks_out: usize,
+    history_rules: HistoryRules,
+    /// Who is told something when an op is committed. Mostly in the order of the ops.
+    promised: VecDeque<(OpId, ConnId)>,
+    /// What all held answers are counted for.
+    held_total_bytes: usize,
+    task_serial: u32,
     /// Who has a mailbox open.
     mailboxes: HashMap<AccountId, Vec<ConnId>, RandomState>,
     /// Where an account was last logged in from, and when, where a bare name may resume that.
@@ -352,14 +384,15 @@ pub struct Engine {
 
 impl Engine {
     /// An engine with nobody in it and no room but the lobby.
-    pub fn new(settings: Settings, random: Random) -> Self {
+    pub fn new(settings: Settings, history_rules: HistoryRules, random: Random) -> Self {
         let seed = settings.seed;
         let hasher = |salt: u64| RandomState::with_seeds(seed, seed ^ salt, !seed, salt);
         let mut rooms = Slab::new();
         let mut rooms_by_name = HashMap::with_hasher(hasher(1));
         let lobby = RoomName::parse(LOBBY).expect("a constant that is a room name");
         rooms_by_name.insert(lobby.clone(), RoomId::LOBBY);
-        let key = rooms.insert(Room::new(lobby));
+        let rule = history_rules.of(LOBBY);
+        let key = rooms.insert(Room::new(lobby, rule));
         assert_eq!(key, RoomId::LOBBY.0 as usize, "the lobby is the first room");
         Self {
             settings,
@@ -373,7 +406,12 @@ impl Engine {
             random,
             attempts: Attempts::new(hasher(4)),
             password_tasks: VecDeque::new(),
-            proof_serial: 0,
+            past_tasks: VecDeque::new(),
+            past_tasks_out: 0,
+            history_rules,
+            promised: VecDeque::new(),
+            held_total_bytes: 0,
+            task_serial: 0,
             mailboxes: HashMap::with_hasher(hasher(5)),
             resumable: HashMap::with_hasher(hasher(6)),
             seats: HashMap::with_hasher(hasher(7)),
@@ -425,12 +463,12 @@ impl Engine {
         self.connections.iter().map(|(slot, conn)| ConnId { slot: slot as u32, generation: conn.generation })
     }
 
-    /// Bytes held for peers: logs, outboxes and unfinished frames. Bounded by [`limits`](crate::limits).
+    /// Bytes held for peers: logs, outboxes, answers that wait for the store, and unfinished frames. Bounded by [`limits`](crate::limits).
     pub fn held_bytes(&self) -> usize {
         let logs: usize = self.rooms.iter().flat_map(|(_, room)| &room.channels).map(|c| c.log.held()).sum();
         let kept = |(_, conn): (usize, &Connection)| conn.inbox.capacity() + conn.codec.held_bytes();
         let inboxes: usize = self.connections.iter().map(kept).sum();
-        logs + inboxes + self.outbox_total_bytes
+        logs + inboxes + self.outbox_total_bytes + self.held_total_bytes
     }
 
     /// The connection with an id that the driver gave, unless it is stale.
@@ -485,11 +523,13 @@ impl Engine {
         let mut members = 0;
         let mut names = 0;
         let mut seats = 0;
+        let mut held_bytes = 0;
         for id in self.connections() {
             let conn = self.conn(id);
             names += usize::from(conn.name.is_some() && conn.dialect.has_rooms());
             let more = conn.more.as_deref();
-            assert_eq!(conn.proving, more.is_some_and(|more| more.proof.is_some()));
+            assert_eq!(conn.awaiting, more.is_some_and(|more| more.awaited.is_some()));
+            held_bytes += more.and_then(|more| more.held.as_ref()).map_or(0, |held| held.len());
             if let Some(account) = more.and_then(|more| more.account) {
                 assert!(self.mailboxes[&account].contains(&id), "a mailbox knows who has it open");
             }
@@ -519,6 +559,7 @@ impl Engine {
             }
         }
         assert_eq!(outbox_bytes, self.outbox_total_bytes);
+        assert_eq!(held_bytes, self.held_total_bytes);
         assert_eq!(members, self.rooms.iter().map(|(_, room)| room.count()).sum::<usize>());
         assert_eq!(names, self.roster.len());
         assert_eq!(seats, self.seats.len());
@@ -535,4 +576,4 @@ impl Engine {
 }
 
 /// Everybody's first room.
-const LOBBY: &str = "lobby";
+pub const LOBBY: &str = "lobby";

@@ -1,7 +1,7 @@
 //! Proving a name: which password is looked at for whom, and what happens then. Passwords are compared off the loop; the
 //! connection waits meanwhile, and whatever it sent stays where it is.
 
-use super::{CloseReason, Engine};
+use super::{Awaited, CloseReason, Engine};
 use crate::chat::{
     Change, ConnId, Event, Folded, Name, Now, PasswordHash, PasswordOutcome, PasswordTask, Phase, Problem,
     RoomName, SERVER_NAME,
@@ -66,18 +66,15 @@ impl Engine {
             Some(Problem::TooManyAttempts)
         } else if against.is_none() && self.ledger.is_full() {
             Some(Problem::TooManyAccounts)
+        } else if against.is_none() && !self.can_keep() {
+            Some(self.unkept_problem())
         } else {
             None
         };
         if let Some(problem) = problem {
             return self.refuse_login(id, problem);
         }
-        self.proof_serial = self.proof_serial.wrapping_add(1);
-        let serial = self.proof_serial;
-        self.more_mut(id).proof = Some((serial, Proof { wanted, account, then }));
-        let conn = self.conn_mut(id);
-        // Even the end of what it sends is looked at only afterwards.
-        (conn.proving, conn.throttled) = (true, true);
+        let serial = self.await_something(id, Awaited::Proof(Proof { wanted, account, then }));
         self.password_tasks.push_back(PasswordTask { conn: id, serial, password: password.into(), against });
     }
 
@@ -90,7 +87,7 @@ impl Engine {
     /// What came of a [`PasswordTask`]. Who asked may be gone.
     pub fn password_compared(&mut self, id: ConnId, serial: u32, outcome: PasswordOutcome, now: Now) {
         self.now = now;
-        let Some(proof) = self.take_proof(id, serial) else { return };
+        let Some(Awaited::Proof(proof)) = self.take_awaited(id, serial) else { return };
         let Proof { wanted, account, then } = proof;
         let network = self.conn(id).network;
         match outcome {
@@ -111,10 +108,10 @@ impl Engine {
                 self.refuse_login(id, Problem::WrongPassword);
             }
             PasswordOutcome::Right { upgraded } => {
-                if let Some(password) = upgraded {
+                if let Some(password) = upgraded.filter(|_| self.can_keep()) {
                     self.commit(Change::PasswordChanged { name: wanted.name.as_str().into(), password });
                 }
-                self.proved(id, wanted, then);
+                self.proved(id, wanted, then, false);
             }
             PasswordOutcome::Hashed(hash) => self.make_account(id, wanted, hash, then),
         }
@@ -122,21 +119,9 @@ impl Engine {
 
     /// A [`PasswordTask`] was not taken.
     pub fn password_refused(&mut self, task: &PasswordTask) {
-        if self.take_proof(task.conn, task.serial).is_some() {
+        if self.take_awaited(task.conn, task.serial).is_some() {
             self.refuse_login(task.conn, Problem::Busy);
         }
-    }
-
-    /// Ends the wait for a password, if it is this one that is waited for.
-    fn take_proof(&mut self, id: ConnId, serial: u32) -> Option<Proof> {
-        let conn = self.find(id)?;
-        let more = conn.more.as_mut()?;
-        let (_, proof) = more.proof.take_if(|(waiting, _)| *waiting == serial)?;
-        conn.proving = false;
-        if conn.throttled {
-            self.let_wait(id);
-        }
-        self.conn(id).closing.is_none().then_some(proof)
     }
 
     fn make_account(&mut self, id: ConnId, wanted: Wanted, password: PasswordHash, then: Then) {
@@ -147,14 +132,17 @@ impl Engine {
         if self.ledger.is_full() {
             return self.refuse_login(id, Problem::TooManyAccounts);
         }
+        if !self.can_keep() {
+            return self.refuse_login(id, self.unkept_problem());
+        }
         self.commit(Change::AccountCreated { name: wanted.name.as_str().into(), password });
-        self.proved(id, wanted, then);
+        self.proved(id, wanted, then, true);
     }
 
-    fn proved(&mut self, id: ConnId, wanted: Wanted, then: Then) {
+    fn proved(&mut self, id: ConnId, wanted: Wanted, then: Then, is_made: bool) {
         match then {
             Then::LogIn => self.log_in(id, wanted, None),
-            Then::OpenMailbox => self.open_mailbox(id, wanted),
+            Then::OpenMailbox => self.open_mailbox(id, wanted, is_made),
             Then::Enter { room, making } => self.take_seat(id, room, making, wanted),
         }
     }

@@ -24,11 +24,39 @@ impl Engine {
         id: ConnId,
         events: impl FnOnce(&Self, &mut dyn FnMut(&Event<'_>) -> bool),
     ) {
+        let mut ends = Vec::new();
+        let frames = self.encode_events(id, &mut ends, events);
+        if self.holds(id) {
+            self.hold_behind(id, &frames);
+        } else {
+            self.push_frames(id, &frames, &ends);
+        }
+        self.scratch = frames;
+    }
+
+    /// Tells a connection what it has not asked for: that does not wait for the store, as its answers may.
+    pub(super) fn tell_with(
+        &mut self,
+        id: ConnId,
+        events: impl FnOnce(&Self, &mut dyn FnMut(&Event<'_>) -> bool),
+    ) {
+        let mut ends = Vec::new();
+        let frames = self.encode_events(id, &mut ends, events);
+        self.push_frames(id, &frames, &ends);
+        self.scratch = frames;
+    }
+
+    /// Encodes events for a connection into the scratch buffer, which is to be put back; and, where each frame is sent alone,
+    /// where each ends.
+    pub(super) fn encode_events(
+        &mut self,
+        id: ConnId,
+        ends: &mut Vec<usize>,
+        events: impl FnOnce(&Self, &mut dyn FnMut(&Event<'_>) -> bool),
+    ) -> Vec<u8> {
         let mut frames = std::mem::take(&mut self.scratch);
         frames.clear();
         let mut cut = 0;
-        // Where each frame is sent alone: where each ends.
-        let mut ends = Vec::new();
         let conn = self.conn(id);
         let is_framed = self.settings.is_framed(conn.dialect);
         events(self, &mut |event| {
@@ -40,16 +68,18 @@ impl Engine {
             fit == Fit::Whole
         });
         self.metrics.cut += cut;
-        if is_framed {
-            let mut start = 0;
-            for end in ends {
-                self.push_outbox(id, &frames[start..end]);
-                start = end;
-            }
-        } else {
-            self.push_outbox(id, &frames);
+        frames
+    }
+
+    fn push_frames(&mut self, id: ConnId, frames: &[u8], ends: &[usize]) {
+        if !self.settings.is_framed(self.conn(id).dialect) {
+            return self.push_outbox(id, frames);
         }
-        self.scratch = frames;
+        let mut start = 0;
+        for &end in ends {
+            self.push_outbox(id, &frames[start..end]);
+            start = end;
+        }
     }
 
     /// Tells a connection how many messages it missed.

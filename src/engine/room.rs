@@ -3,7 +3,7 @@
 use super::history::History;
 use super::log::{Log, Offset};
 use super::pool::BlockPool;
-use crate::chat::{ConnId, RoomName};
+use crate::chat::{ConnId, HistoryRule, RoomName};
 use crate::limits::LOG_BYTES_LIMIT_MIN;
 use crate::wire::Dialect;
 
@@ -131,6 +131,8 @@ pub(super) struct Room {
     /// Whose member was visited last: channels take turns, so that a large one does not keep a small one waiting.
     last_visited: usize,
     pub(super) history: History,
+    /// What is kept of what is said.
+    pub(super) rule: HistoryRule,
     /// The seat with whose end the room closes.
     pub(super) host: Option<ConnId>,
     /// Its host has left, and its members are leaving.
@@ -142,12 +144,13 @@ pub(super) struct Room {
 }
 
 impl Room {
-    pub(super) fn new(name: RoomName) -> Self {
+    pub(super) fn new(name: RoomName, rule: HistoryRule) -> Self {
         Self {
             name,
             channels: Vec::new(),
             last_visited: 0,
             history: History::default(),
+            rule,
             host: None,
             closing: false,
             dirty: false,

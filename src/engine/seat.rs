@@ -4,12 +4,14 @@
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use super::Engine;
+use super::attempts::Network;
 use super::intake::NewConnection;
+use super::promise::Promise;
 use super::proof::{Then, Wanted};
-use super::{CloseReason, Engine};
 use crate::chat;
 use crate::chat::{
-    Change, Command, ConnId, Entrance, Event, Folded, Now, Phase, Problem, RoomId, RoomName, Token,
+    Change, Command, ConnId, Entrance, Event, Folded, Now, OpId, Phase, Problem, RoomId, RoomName, Token,
 };
 use crate::limits::{
     LOG_BACKLOG_DIVISOR, OUTBOX_BYTES_HIGH, OUTBOX_TURN_BYTES_MAX, ROOMS_MAX, SEATS_MAX, SEATS_OF_NAME_MAX,
@@ -28,6 +30,8 @@ pub(super) struct Seat {
     address: Option<SocketAddr>,
     /// Bytes sent there since.
     unheard_bytes: u64,
+    /// The op that made it, unless that was before the start.
+    made_by: Option<OpId>,
 }
 
 /// Why a datagram that could be read is dropped. The causes as metrics and logs name them.
@@ -103,38 +107,70 @@ impl Engine {
         // Once more: a password may have been compared meanwhile.
         let own = match self.check_entrance(id, &room, making, &wanted.folded) {
             Err(problem) => return self.refuse_login(id, problem),
-            Ok(own) => own.and_then(|own| self.seat(own)).map(|seat| seat.token),
+            Ok(own) => own,
         };
-        let token = own.unwrap_or_else(|| self.make_seat(id, room, making, wanted));
-        self.reply(id, &Event::Seated(&token));
-        self.close(id, CloseReason::Served);
+        if own.is_none() && !self.can_keep() {
+            return self.refuse_login(id, self.unkept_problem());
+        }
+        let seat = own.unwrap_or_else(|| self.make_seat(id, room, making, wanted));
+        let Some(&Seat { token, made_by, .. }) = self.seat(seat) else { return };
+        self.promise(id, made_by, Promise::Seat(own.is_none().then_some(seat)), |_, answer| {
+            answer(&Event::Seated(&token));
+        });
     }
 
-    fn make_seat(&mut self, handshake: ConnId, room: RoomName, making: bool, wanted: Wanted) -> Token {
+    fn make_seat(&mut self, handshake: ConnId, room: RoomName, making: bool, wanted: Wanted) -> ConnId {
         let token = Token::from_random(self.random.bytes());
         // Every handshake has its address.
         let ip = self.more_mut(handshake).ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let network = self.conn(handshake).network;
-        let seat =
-            NewConnection { dialect: Dialect::Ucrp, network, phase: Phase::Chat, name: Some(wanted.name) };
-        let id = self.insert(seat);
-        self.more_mut(id).seat = Some(Seat { token, ip, address: None, unheard_bytes: 0 });
-        self.seats.insert(token, id);
-        self.roster.hold(&wanted.folded, id);
         let kept = chat::Seat { name: wanted.name.as_str().into(), token, ip };
         let room_text: Box<str> = room.as_str().into();
+        let (id, room_id) = self.insert_seat(wanted, network, &kept, room, making);
+        let made_by = self.commit(if making {
+            Change::RoomMade { room: room_text, host: kept }
+        } else {
+            Change::SeatTaken { room: room_text, seat: kept }
+        });
+        if let Some(seat) = self.seat_mut(id) {
+            seat.made_by = Some(made_by);
+        }
+        self.publish(room_id, &Event::Joined(wanted.name.as_str()), Some(id));
+        id
+    }
+
+    fn insert_seat(
+        &mut self,
+        wanted: Wanted,
+        network: Network,
+        kept: &chat::Seat,
+        room: RoomName,
+        is_host: bool,
+    ) -> (ConnId, RoomId) {
+        let &chat::Seat { token, ip, .. } = kept;
+        let connection =
+            NewConnection { dialect: Dialect::Ucrp, network, phase: Phase::Chat, name: Some(wanted.name) };
+        let id = self.insert(connection);
+        self.more_mut(id).seat = Some(Seat { token, ip, address: None, unheard_bytes: 0, made_by: None });
+        self.seats.insert(token, id);
+        self.roster.hold(&wanted.folded, id);
         let there = self.rooms_by_name.get(&room).copied();
         let room_id = there.unwrap_or_else(|| self.make_room(room));
-        if making {
+        if is_host {
             self.room_mut(room_id).host = Some(id);
-            self.commit(Change::RoomMade { room: room_text, host: kept });
-        } else {
-            self.commit(Change::SeatTaken { room: room_text, seat: kept });
         }
         self.enter_room(id, room_id);
-        self.publish(room_id, &Event::Joined(wanted.name.as_str()), Some(id));
         self.heard(id);
-        token
+        (id, room_id)
+    }
+
+    /// A seat that was kept is there again: silent until its first datagram.
+    pub(super) fn restore_seat(&mut self, room: &str, seat: &chat::Seat, is_host: bool) {
+        // What was kept was checked before it was.
+        let (Ok(room), Ok(wanted)) = (RoomName::parse(room), Wanted::parse(&seat.name)) else { return };
+        if !self.seats.contains_key(&seat.token) {
+            self.insert_seat(wanted, Network::of(seat.ip), seat, room, is_host);
+        }
     }
 
     fn seat(&self, id: ConnId) -> Option<&Seat> {

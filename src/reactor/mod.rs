@@ -1,7 +1,8 @@
 //! The sockets, and the loop that drives the engine with them.
 //!
 //! A shard is one thread with one loop (`shard.rs`). The main thread starts it, waits for signals, and tells it to stop.
-//! Passwords are hashed on threads of their own (`passwords.rs`), which leave the outcome as a message for the shard.
+//! Passwords are hashed on threads of their own (`passwords.rs`), and the store has one (`writer.rs`): they leave the outcome
+//! as a message for the shard.
 
 mod datagrams;
 mod listener;
@@ -9,6 +10,7 @@ mod os;
 mod passwords;
 mod shard;
 mod timer;
+mod writer;
 
 use std::hash::{BuildHasher, Hasher};
 use std::io;
@@ -19,15 +21,18 @@ use std::thread::{self, JoinHandle};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::chat::Kept;
 use crate::config::{Config, MaxClients, PingIdentity, UcrpSender};
-use crate::engine::Settings;
-use crate::limits::{DESCRIPTORS_RESERVED, LOG_TOTAL_BYTES_MAX, REFUSED_MAX};
+use crate::engine::{Engine, LOBBY, Random, Settings};
+use crate::limits::{DESCRIPTORS_RESERVED, HISTORY_ON_JOIN_MAX, LOG_TOTAL_BYTES_MAX, REFUSED_MAX};
 use crate::ready::{self, Listening, ReadyError};
+use crate::store::{self, Durability, Options, Store, StoreError};
 use crate::wire::Transport;
 use datagrams::DatagramSocket;
 use listener::Listener;
-use shard::Shard;
-pub use shard::{Report, SystemCalls};
+use shard::{Clock, Shard};
+pub use shard::{Report, StoreReport, SystemCalls};
+use writer::Writer;
 
 /// Why the server did not start, or did not stay.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +63,9 @@ pub enum StartupError {
         /// The limit.
         limit: u64,
     },
+    /// The store could not be opened, or read.
+    #[error("cannot open the store: {0}")]
+    Store(#[from] StoreError),
     /// The system refused something that every program needs.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),
@@ -89,7 +97,21 @@ pub struct Server {
 impl Server {
     /// Binds the listeners and starts the loop. `ended` is called when the loop has ended, however that came.
     pub fn start(config: &Config, ended: impl FnOnce() + Send + 'static) -> Result<Self, StartupError> {
+        let options = Options { durability: config.durability, search: config.search };
+        let store = store::open(&config.store_spec(), &options)?;
+        Self::start_with_store(config, store, ended)
+    }
+
+    /// The same with a store of the caller's: for tests.
+    pub fn start_with_store(
+        config: &Config,
+        mut store: Box<dyn Store>,
+        ended: impl FnOnce() + Send + 'static,
+    ) -> Result<Self, StartupError> {
         let settings = settings(config, os::raise_open_files_limit())?;
+        let clock = Clock::new();
+        let mut engine = Engine::new(settings, config.history_rules(), Random::new(os::random));
+        restore(&mut engine, store.as_mut(), &clock)?;
         let mut listeners = Vec::new();
         let mut datagrams = None;
         let mut listening = Vec::new();
@@ -108,7 +130,13 @@ impl Server {
             };
             listening.push(Listening { dialect: dialect.name(), address });
         }
-        let (shard, stop) = Shard::new(settings, listeners, datagrams)?;
+        // It has a core of its own, where there is one.
+        let cores = os::Cores::allowed().ok().map(|cores| cores.without(&config.pin));
+        let rules = config.history_rules();
+        let (shard, stop) =
+            Shard::new(engine, clock, config.drain_timeout, listeners, datagrams, move |tell| {
+                Writer::start(store, rules, cores, tell)
+            })?;
 
         let core = config.pin.first().copied();
         let (pinned, is_pinned) = mpsc::channel();
@@ -156,6 +184,27 @@ impl<F: FnOnce()> Drop for CallOnDrop<F> {
     }
 }
 
+/// Has an engine know all that a store kept.
+fn restore(engine: &mut Engine, store: &mut dyn Store, clock: &Clock) -> Result<(), StoreError> {
+    let now = clock.now();
+    let (mut accounts, mut letters, mut seats) = (0_u64, 0_u64, 0_u64);
+    let last = store.load(&mut |kept| {
+        match &kept {
+            Kept::Account { .. } => accounts += 1,
+            Kept::Letter(_) => letters += 1,
+            Kept::Seat { .. } => seats += 1,
+        }
+        engine.restore(&kept, now);
+    })?;
+    if let Some(last) = last {
+        engine.restore_last(last);
+    }
+    engine.restore_lobby(&store.history(LOBBY, None, HISTORY_ON_JOIN_MAX as usize)?);
+    let millis = (clock.now().monotonic - now.monotonic).as_millis() as u64;
+    tracing::info!(accounts, letters, seats, millis, "what was kept is back");
+    Ok(())
+}
+
 fn settings(config: &Config, open_files: u64) -> Result<Settings, StartupError> {
     let reserved = DESCRIPTORS_RESERVED + REFUSED_MAX as u64;
     let allowed = usize::try_from(open_files.saturating_sub(reserved)).unwrap_or(usize::MAX);
@@ -187,7 +236,8 @@ fn settings(config: &Config, open_files: u64) -> Result<Settings, StartupError> 
         seats_keep_address: config.ucrp_sender == UcrpSender::SameIp,
         ping_identity: config.typed_ping_identity == PingIdentity::SameIp,
         // Nobody stores anything yet.
-        journal: false,
+        journal: true,
+        promises_wait: config.durability != Durability::None,
         drain_timeout: config.drain_timeout.as_secs(),
         lag: config.lag,
         log_bytes_limit: config.log_bytes,
@@ -224,6 +274,9 @@ pub fn serve(config: &Config) -> Result<(), StartupError> {
         refused = ?report.metrics.refused,
         datagrams_dropped = report.metrics.datagrams_dropped,
         cut = report.metrics.cut,
+        kept = report.metrics.ops_committed,
+        history_unkept = report.metrics.history_unkept,
+        promises_broken = report.metrics.promises_broken,
         "stopped"
     );
     Ok(())

@@ -68,6 +68,15 @@ impl Cores {
         Ok(Self(rustix::thread::sched_getaffinity(None)?))
     }
 
+    /// The same without some, unless none were left.
+    pub(super) fn without(mut self, cores: &[usize]) -> Self {
+        let all = self;
+        for &core in cores {
+            self.0.unset(core);
+        }
+        if self.0.count() == 0 { all } else { self }
+    }
+
     /// Lets the calling thread run on them, whatever it inherited.
     pub(super) fn take(self) -> io::Result<()> {
         Ok(rustix::thread::sched_setaffinity(None, &self.0)?)
@@ -79,6 +88,11 @@ impl Cores {
     /// All: no thread is pinned.
     pub(super) fn allowed() -> io::Result<Self> {
         Ok(Self())
+    }
+
+    /// The same.
+    pub(super) fn without(self, _cores: &[usize]) -> Self {
+        self
     }
 
     /// Nothing to do.

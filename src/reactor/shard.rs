@@ -1,9 +1,9 @@
 //! One shard: one thread, one loop, one order of things.
 //!
 //! ```text
-//! wait ─▶ messages ─▶ accept ─▶ datagrams, reads ─▶ timers ─▶ flush ─▶ end of turn ─▶ passwords ─▶ reap ─┐
-//!   ▲                                   (each under a budget)                                            │
-//!   └────────────────────────────────────────────────────────────────────────────────────────────────────┘
+//! wait ─▶ messages ─▶ accept ─▶ datagrams, reads ─▶ timers ─▶ ops ─▶ flush ─▶ end of turn ─▶ passwords, ops ─▶ reap ─┐
+//!   ▲                                   (each under a budget)                                                        │
+//!   └────────────────────────────────────────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
 //! Readiness is edge-triggered and registered once, when a connection is accepted. So what the kernel has told is kept
@@ -25,16 +25,17 @@ use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::datagrams::{DatagramSocket, ReceiveBuffers};
 use super::listener::{Accepted, Listener, Spare, is_of_peer};
-use super::os;
 use super::passwords::Pool;
 use super::timer::Timer;
-use crate::chat::{ConnId, Now, PasswordOutcome, UnixMillis};
-use crate::engine::{Close, CloseReason, Engine, Gather, Metrics, Random, Settings};
+use super::writer::{Outcome, Task, Writer};
+use crate::chat::{ConnId, Now, PasswordOutcome, RoomMessage, UnixMillis};
+use crate::engine::{Close, CloseReason, Engine, Gather, Metrics};
 use crate::limits::{
     ACCEPT_PAUSE_MILLIS, ACCEPTS_PER_TURN_MAX, EVENTS_PER_TURN_MAX, LOG_REPEAT_SECONDS,
     READ_BYTES_PER_TURN_MAX, READS_PER_TURN_MAX, RECEIVE_BUFFER_BYTES, UDP_BATCH_MAX,
     UDP_BATCHES_PER_TURN_MAX, WRITES_PER_TURN_MAX,
 };
+use crate::store::Sizes;
 use crate::telemetry::Every;
 use crate::wire::Dialect;
 
@@ -53,6 +54,7 @@ fn listener_token(index: usize) -> Token {
 enum Message {
     Stop,
     PasswordCompared(ConnId, u32, PasswordOutcome),
+    Stored(Outcome),
 }
 
 /// For other threads: leaves messages for a shard and wakes it.
@@ -103,6 +105,23 @@ pub struct Report {
     pub metrics: Metrics,
     /// The loop's counts.
     pub system_calls: SystemCalls,
+    /// What the store had, and what waited for it.
+    pub store: StoreReport,
+}
+
+/// The store, as the shard last heard of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct StoreReport {
+    /// Its sizes.
+    pub sizes: Sizes,
+    /// Groups that it committed.
+    pub groups: u64,
+    /// Ops that wait for it.
+    pub queue_ops: usize,
+    /// Their bytes.
+    pub queue_bytes: usize,
+    /// The most ops that ever waited.
+    pub queue_ops_high: usize,
 }
 
 #[derive(Debug)]
@@ -131,12 +150,34 @@ struct Datagrams {
 
 /// The monotonic and the wall clock.
 #[derive(Debug)]
-struct Clock {
+pub(super) struct Clock {
     start: Instant,
 }
 
+impl StoreReport {
+    fn note(&mut self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Committed { ops, bytes, .. } => {
+                self.groups += 1;
+                self.queue_ops = self.queue_ops.saturating_sub(*ops);
+                self.queue_bytes = self.queue_bytes.saturating_sub(*bytes);
+            }
+            Outcome::Sizes(sizes) => self.sizes = *sizes,
+            Outcome::Failed | Outcome::Past { .. } => {}
+        }
+    }
+}
+
+/// Tells a shard what became of its tasks.
+pub(super) type TellShard = Box<dyn Fn(Outcome) + Send>;
+
 impl Clock {
-    fn now(&self) -> Now {
+    /// One that starts now.
+    pub(super) fn new() -> Self {
+        Self { start: Instant::now() }
+    }
+
+    pub(super) fn now(&self) -> Now {
         let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Now { monotonic: self.start.elapsed(), unix: UnixMillis(unix.as_millis() as u64) }
     }
@@ -150,6 +191,8 @@ pub(super) struct Shard {
     listeners: Vec<Listener>,
     datagrams: Option<Datagrams>,
     passwords: Pool,
+    writer: Writer,
+    store: StoreReport,
     /// Made when somebody is to be paced.
     timer: Option<Timer>,
     /// By the engine's slots.
@@ -174,10 +217,14 @@ pub(super) struct Shard {
 }
 
 impl Shard {
+    /// `start_writer` is given the function that tells the shard what became of its tasks.
     pub(super) fn new(
-        settings: Settings,
+        engine: Engine,
+        clock: Clock,
+        drain_timeout: Duration,
         listeners: Vec<Listener>,
         datagrams: Option<DatagramSocket>,
+        start_writer: impl FnOnce(TellShard) -> io::Result<Writer>,
     ) -> io::Result<(Self, Handle)> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
@@ -187,13 +234,16 @@ impl Shard {
         let passwords = Pool::new(move |id, serial, outcome| {
             compared.send(Message::PasswordCompared(id, serial, outcome));
         });
-        let clock = Clock { start: Instant::now() };
+        let stored = handle.clone();
+        let writer = start_writer(Box::new(move |outcome| stored.send(Message::Stored(outcome))))?;
         let mut shard = Self {
-            engine: Engine::new(settings, Random::new(os::random)),
+            engine,
             poll,
             listeners,
             datagrams: datagrams.map(|socket| Datagrams { socket, readable: false, full: false }),
             passwords,
+            writer,
+            store: StoreReport::default(),
             timer: None,
             sockets: Vec::new(),
             unread: VecDeque::new(),
@@ -206,7 +256,7 @@ impl Shard {
             now: clock.now(),
             clock,
             drain_until: None,
-            drain_timeout: Duration::from_secs(settings.drain_timeout),
+            drain_timeout,
             system_calls: SystemCalls::default(),
         };
         for (index, listener) in shard.listeners.iter_mut().enumerate() {
@@ -240,13 +290,24 @@ impl Shard {
             }
             self.read(&mut buffer);
             self.engine.timeout(self.now);
+            // The store works while this thread writes.
+            self.hand_out_ops();
             self.flush();
             // Pauses begin after the writes: the clock is read once more.
             self.engine.end_turn(self.clock.now());
             self.hand_out_passwords();
+            self.hand_out_ops();
             self.reap();
         }
-        Ok(Report { metrics: self.engine.metrics().clone(), system_calls: self.system_calls })
+        self.hand_out_ops();
+        let Self { engine, writer, messages, mut store, system_calls, .. } = self;
+        writer.finish();
+        for message in messages.try_iter() {
+            if let Message::Stored(outcome) = message {
+                store.note(&outcome);
+            }
+        }
+        Ok(Report { metrics: engine.metrics().clone(), system_calls, store })
     }
 
     fn is_done(&self) -> bool {
@@ -376,12 +437,45 @@ impl Shard {
                 Message::PasswordCompared(id, serial, outcome) => {
                     self.engine.password_compared(id, serial, outcome, self.now);
                 }
+                Message::Stored(outcome) => self.take_outcome(outcome),
                 Message::Stop if self.drain_until.is_some() => {}
                 Message::Stop => {
                     self.listeners.clear();
                     self.engine.shutdown(self.now);
                     self.drain_until = Some(self.now.monotonic + self.drain_timeout);
                 }
+            }
+        }
+    }
+
+    fn take_outcome(&mut self, outcome: Outcome) {
+        self.store.note(&outcome);
+        match outcome {
+            Outcome::Committed { up_to, ops, bytes } => self.engine.committed(up_to, ops, bytes, self.now),
+            Outcome::Failed => self.engine.store_failed(self.now),
+            Outcome::Past { conn, serial, messages } => {
+                self.engine.past_read(conn, serial, messages.as_deref(), self.now);
+            }
+            Outcome::Sizes(_) => {}
+        }
+    }
+
+    /// Sends the store what is to be kept, and then what is to be looked up behind it.
+    fn hand_out_ops(&mut self) {
+        let ops = self.engine.take_ops();
+        if !ops.is_empty() {
+            let (waiting_ops, waiting_bytes) = self.engine.waiting_ops();
+            (self.store.queue_ops, self.store.queue_bytes) = (waiting_ops, waiting_bytes);
+            self.store.queue_ops_high = self.store.queue_ops_high.max(waiting_ops);
+            if !self.writer.send(Task::Ops(ops)) {
+                // Its thread is gone, and has said why.
+                self.engine.store_failed(self.now);
+            }
+        }
+        while let Some(task) = self.engine.next_past_task() {
+            let (conn, serial) = (task.conn, task.serial);
+            if !self.writer.send(Task::Past(task)) {
+                self.engine.past_read(conn, serial, None::<&[RoomMessage]>, self.now);
             }
         }
     }

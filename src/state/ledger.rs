@@ -26,6 +26,8 @@ pub(crate) struct Account {
     /// With whom it has, or once had, messages: where to look for them when it is deleted.
     correspondents: BTreeSet<AccountId>,
     pub(crate) password: PasswordHash,
+    /// The op that made it, unless that was before the start.
+    pub(crate) made_by: Option<OpId>,
     /// By the folded name of the other.
     conversations: HashMap<Box<str>, Conversation, RandomState>,
     /// What its messages are counted for.
@@ -192,7 +194,7 @@ impl Ledger {
     /// account is not seen by that one.
     pub(crate) fn restore(&mut self, kept: &Kept) {
         match kept {
-            Kept::Account { name, password } => self.create(name, password),
+            Kept::Account { name, password } => self.create(name, password, None),
             Kept::Letter(kept) => {
                 let chat::Letter { id, sender, recipient, content, key, sender_sees, recipient_sees, unread } =
                     kept;
@@ -240,7 +242,7 @@ impl Ledger {
     /// Carries out an op, as far as it is about accounts and mailboxes.
     pub(crate) fn apply(&mut self, op: &Op) {
         match &op.change {
-            Change::AccountCreated { name, password } => self.create(name, password),
+            Change::AccountCreated { name, password } => self.create(name, password, Some(op.id)),
             Change::PasswordChanged { name, password } => {
                 if let Some(account) = self.id_of(name).and_then(|id| self.accounts.get_mut(&id)) {
                     account.password = password.clone();
@@ -284,7 +286,7 @@ impl Ledger {
         self.find(&fold(name)?)
     }
 
-    fn create(&mut self, name: &str, password: &PasswordHash) {
+    fn create(&mut self, name: &str, password: &PasswordHash, made_by: Option<OpId>) {
         let Some(folded) = fold(name) else { return };
         if self.by_name.contains_key(&*folded) {
             return;
@@ -298,6 +300,7 @@ impl Ledger {
             folded,
             correspondents: BTreeSet::new(),
             password: password.clone(),
+            made_by,
             conversations,
             bytes: 0,
         };

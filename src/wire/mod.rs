@@ -204,6 +204,14 @@ impl Dialect {
         }
     }
 
+    /// Whether an answer says that what was asked for is kept, and so waits until it is.
+    pub fn answers_when_kept(self) -> bool {
+        match self {
+            Self::Tcrp | Self::Typed => true,
+            Self::Line | Self::Slash | Self::Ucrp | Self::Gob => false,
+        }
+    }
+
     /// Whether a refused login ends the connection.
     pub fn closes_on_refused_login(self) -> bool {
         match self {

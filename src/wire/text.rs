@@ -120,6 +120,7 @@ pub fn words(problem: Problem<'_>) -> Cow<'_, str> {
         Problem::WrongPassword => "wrong password",
         Problem::TooManyAttempts => "too many wrong passwords; try again later",
         Problem::Busy => "busy; try again later",
+        Problem::NotKept => "nothing can be kept at the moment; try again later",
         Problem::TooManyAccounts => "there are too many accounts",
         Problem::PasswordUnusable => "this can not be a password",
         Problem::AlreadyLoggedIn => "already logged in",

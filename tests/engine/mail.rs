@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
-use parlance::chat::{Change, Op, OpId, Secret, UnixMillis};
+use parlance::chat::{Change, HistoryRules, Kept, OpId, Secret, UnixMillis};
 use parlance::engine::{Engine, Random, Settings};
 use parlance::limits::{MAILBOX_BYTES_MAX, TEXT_BYTES_MAX};
+use parlance::store::memory::MemoryStore;
+use parlance::store::{Reader, Store};
 use parlance::wire::Dialect;
 use parlance::wire::typed::{Frame, Reply, Request, TagSet};
 
@@ -360,11 +362,11 @@ fn five_wrong_passwords_are_too_many() {
 fn an_imported_hash_is_accepted_and_upgraded() {
     let mut world = World::with(Settings { journal: true, ..settings() });
     let imported = parlance::chat::PasswordHash::new("$2b$alice").expect("bcrypt by its prefix");
-    let change = Change::AccountCreated { name: "alice".into(), password: imported };
-    world.engine.restore(&Op { id: OpId::new(UnixMillis(1), 0, 0), change });
+    let kept = Kept::Account { name: "alice".into(), password: imported };
+    world.engine.restore(&kept, world.now);
     let alice = world.mail_user("alice");
-    let changed = world.engine.next_op().map(|op| op.change);
-    assert_eq!(changed, Some(Change::PasswordChanged { name: "alice".into(), password: hash("alice") }));
+    let changed: Vec<_> = world.engine.take_ops().into_iter().map(|op| op.change).collect();
+    assert_eq!(changed, [Change::PasswordChanged { name: "alice".into(), password: hash("alice") }]);
     assert_eq!(world.gets(alice, &Request::ListUsers), ["{alice=0}"]);
 }
 
@@ -512,11 +514,12 @@ fn mailboxes_are_what_a_plain_model_says() {
                 }
             }
         }
-        // The ops say all of it.
+        // The ops say all of it, and so does what a store makes of them.
+        let mut store = MemoryStore::new();
+        store.commit(&world.engine.take_ops()).expect("memory");
         let mut replayed = World::with(settings());
-        while let Some(op) = world.engine.next_op() {
-            replayed.engine.restore(&op);
-        }
+        let now = replayed.now;
+        store.load(&mut |kept| replayed.engine.restore(&kept, now)).expect("memory");
         replayed.engine.check_invariants();
         for &reader in &model.accounts {
             let client = replayed.mail_user(NAMES[reader]);
@@ -531,11 +534,12 @@ fn mailboxes_are_what_a_plain_model_says() {
 
 #[test]
 fn ids_go_on_rising_after_what_was_restored() {
-    let mut engine = Engine::new(Settings { journal: true, ..settings() }, Random::guessable(1));
+    let mut engine =
+        Engine::new(Settings { journal: true, ..settings() }, HistoryRules::default(), Random::guessable(1));
     let late = OpId::new(UnixMillis(u64::from(u32::MAX) << 8), 5, 0);
-    engine.restore(&Op { id: late, change: Change::RoomClosed { room: "x".into() } });
+    engine.restore_last(late);
     let mut world = World::with(Settings { journal: true, ..settings() });
     world.engine = engine;
     world.mail_user("alice");
-    assert!(world.engine.next_op().expect("an account").id > late);
+    assert!(world.engine.take_ops()[0].id > late);
 }

@@ -7,6 +7,7 @@ mod closing;
 mod dice;
 mod fairness;
 mod framed;
+mod kept;
 mod lag;
 mod mail;
 mod names;

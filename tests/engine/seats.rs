@@ -41,7 +41,7 @@ pub(crate) fn asks(
     answer(world, client)
 }
 
-fn answer(world: &mut World, client: Client) -> Result<Token, Refusal> {
+pub(crate) fn answer(world: &mut World, client: Client) -> Result<Token, Refusal> {
     let bytes = world.took_bytes(client);
     let Decoded::Whole { frame: compliance, consumed } = Reply::decode(&bytes) else { panic!("{bytes:?}") };
     let Decoded::Whole { frame: complete, .. } = Reply::decode(&bytes[consumed..]) else {
@@ -319,7 +319,7 @@ fn rooms_and_seats_are_ops() {
     world.settles();
     let mut changes = Vec::new();
     let mut ids = Vec::new();
-    while let Some(op) = world.engine.next_op() {
+    for op in world.engine.take_ops() {
         ids.push(op.id);
         changes.push(match op.change {
             Change::RoomMade { room, host } => format!("{room} made by {}", host.name),
@@ -341,10 +341,10 @@ fn a_host_that_is_told_of_the_servers_end_keeps_its_room() {
     let mut world = World::with(Settings { journal: true, ..settings() });
     world.host("den", "alice", 1);
     world.guest("den", "bob", 2);
-    while world.engine.next_op().is_some() {}
+    world.engine.take_ops();
     world.engine.shutdown(world.now);
     world.settles();
     assert!(world.engine.is_empty());
-    assert_eq!(world.engine.next_op(), None);
+    assert_eq!(world.engine.take_ops(), []);
     assert_eq!(world.seat_hears(2), ["server: server shutting down"]);
 }

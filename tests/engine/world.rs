@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use parlance::chat::{ConnId, Now, PasswordHash, PasswordOutcome, PasswordTask, UnixMillis};
+use parlance::chat::{ConnId, HistoryRules, Now, PasswordHash, PasswordOutcome, PasswordTask, UnixMillis};
 use parlance::engine::{Close, CloseReason, Engine, Gather, Random, Settings};
 use parlance::limits::LOG_BYTES_LIMIT_MIN;
 use parlance::wire::Dialect;
@@ -76,7 +76,7 @@ impl World {
     pub(crate) fn with(settings: Settings) -> Self {
         let now = Now { monotonic: Duration::from_millis(1500), unix: START };
         Self {
-            engine: Engine::new(settings, Random::guessable(7)),
+            engine: Engine::new(settings, HistoryRules::default(), Random::guessable(7)),
             now,
             sockets: Vec::new(),
             by_slot: Vec::new(),

@@ -1,15 +1,229 @@
-//! A store in one database file.
+//! A store in one database file, with what SQLite's write-ahead log needs beside it.
+//!
+//! One connection writes, and holds the lock of the directory; others only read, each transaction what was committed when it
+//! began. `docs/storage.md` says what the tables are, for whoever looks at them with `sqlite3`.
 
-use std::path::Path;
+mod chain;
+mod check;
+mod failure;
+mod file;
+mod mirror;
+mod read;
+mod row;
+mod schema;
+mod search;
+#[cfg(test)]
+mod tests;
+mod tidy;
+mod write;
 
-use super::{Options, Reader, Store, StoreError};
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use super::{Lock, Options, Reader, Sizes, Store, StoreError};
+use crate::chat::{HistoryRules, Kept, Op, OpId, RoomMessage, RoomSummary, UnixMillis};
+use mirror::Mirror;
+use tidy::Swept;
+
+/// A connection that looks at the file.
+#[derive(Debug)]
+struct SqliteReader {
+    path: PathBuf,
+    connection: Connection,
+    may_write: bool,
+}
+
+/// The connection that writes.
+#[derive(Debug)]
+struct SqliteStore {
+    reader: SqliteReader,
+    options: Options,
+    /// None after an error, until the file was read again.
+    mirror: Option<Mirror>,
+    /// The connection is not to be used any more.
+    is_broken: bool,
+    swept: Swept,
+    _lock: Lock,
+}
 
 pub(super) fn open(path: &Path, options: &Options) -> Result<Box<dyn Store>, StoreError> {
-    let _ = (path, options);
-    Err(StoreError::Unsupported("not there yet"))
+    Ok(Box::new(SqliteStore::open(path, options)?))
 }
 
 pub(super) fn open_reader(path: &Path) -> Result<Box<dyn Reader>, StoreError> {
-    let _ = path;
-    Err(StoreError::Unsupported("not there yet"))
+    Ok(Box::new(SqliteReader { path: path.into(), connection: file::look_at(path)?, may_write: false }))
+}
+
+impl SqliteReader {
+    /// Asks the file something, all of which sees the same state.
+    fn ask<T>(&self, ask: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        let ask = || {
+            let transaction = self.connection.unchecked_transaction()?;
+            ask(&transaction)
+        };
+        ask().map_err(failure::of(&self.path))
+    }
+}
+
+impl Reader for SqliteReader {
+    fn load(&mut self, visit: &mut dyn FnMut(Kept)) -> Result<Option<OpId>, StoreError> {
+        self.ask(|connection| {
+            read::load(connection, visit)?;
+            mirror::last_op(connection)
+        })
+    }
+
+    fn rooms(&mut self, visit: &mut dyn FnMut(RoomSummary)) -> Result<(), StoreError> {
+        self.ask(|connection| read::rooms(connection, visit))
+    }
+
+    fn history(
+        &mut self,
+        room: &str,
+        before: Option<OpId>,
+        count: usize,
+    ) -> Result<Vec<RoomMessage>, StoreError> {
+        self.ask(|connection| chain::history(connection, room, before, count))
+    }
+
+    fn search(&mut self, text: &str, count: usize) -> Result<Vec<(Box<str>, RoomMessage)>, StoreError> {
+        self.ask(|connection| search::search(connection, text, count))
+    }
+
+    fn check(&mut self) -> Result<Vec<String>, StoreError> {
+        check::check(&self.connection, self.may_write).map_err(failure::of(&self.path))
+    }
+
+    fn sizes(&mut self) -> Result<Sizes, StoreError> {
+        let sizes = self.ask(read::sizes)?;
+        Ok(Sizes { bytes: file::bytes(&self.path), ..sizes })
+    }
+
+    fn backup(&mut self, to: &Path) -> Result<(), StoreError> {
+        file::copy(&self.connection, &self.path, to)
+    }
+}
+
+impl SqliteStore {
+    fn open(path: &Path, options: &Options) -> Result<Self, StoreError> {
+        let lock = file::make(path)?;
+        let connection = file::write_to(path, options)?;
+        let mut store = Self {
+            reader: SqliteReader { path: path.into(), connection, may_write: true },
+            options: options.clone(),
+            mirror: None,
+            is_broken: false,
+            swept: Swept::default(),
+            _lock: lock,
+        };
+        store.mend()?;
+        Ok(store)
+    }
+
+    /// Brings the connection and the mirror back to what the file says, if they are not there.
+    fn mend(&mut self) -> Result<(), StoreError> {
+        let SqliteReader { path, connection, .. } = &mut self.reader;
+        if self.mirror.is_some() {
+            return Ok(());
+        }
+        if !connection.is_autocommit() && connection.execute_batch("ROLLBACK").is_err() {
+            self.is_broken = true;
+        }
+        if self.is_broken {
+            *connection = file::write_to(path, &self.options)?;
+            self.is_broken = false;
+        }
+        self.mirror = Some(Mirror::read(connection).map_err(failure::of(path))?);
+        Ok(())
+    }
+
+    /// Changes the file and the mirror: both, or neither.
+    fn change<T>(
+        &mut self,
+        change: impl FnOnce(&Connection, &mut Mirror) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        self.mend()?;
+        let SqliteReader { path, connection, .. } = &self.reader;
+        // Taken, so that whatever ends this early leaves none.
+        let mut mirror = self.mirror.take();
+        let mut run = || {
+            // `mend` has left one.
+            let mirror = mirror.as_mut().ok_or(rusqlite::Error::InvalidQuery)?;
+            connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+            let changed = change(connection, mirror)?;
+            connection.prepare_cached("COMMIT")?.execute([])?;
+            Ok(changed)
+        };
+        match run() {
+            Ok(changed) => {
+                self.mirror = mirror;
+                Ok(changed)
+            }
+            Err(error) => {
+                self.is_broken = !failure::leaves_connection_well(&error);
+                let error = failure::of(path)(error);
+                // What cannot be mended now is tried again before the next change.
+                if let Err(error) = self.mend() {
+                    tracing::debug!(%error, "the store is not well yet");
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Store for SqliteStore {
+    fn commit(&mut self, ops: &[Op]) -> Result<(), StoreError> {
+        if ops.is_empty() {
+            return Ok(());
+        }
+        self.change(|connection, mirror| write::write(connection, mirror, ops))
+    }
+
+    fn tidy(&mut self, rules: &HistoryRules, now: UnixMillis) -> Result<bool, StoreError> {
+        self.mend()?;
+        if let Some(mirror) = &mut self.mirror {
+            self.swept.note(rules, now, mirror);
+            if !mirror.chores.are_there() {
+                return Ok(false);
+            }
+        }
+        // What is lost of a step is done again: it need not be waited for.
+        file::set_synchronous(&self.reader.connection, super::Durability::Normal)
+            .map_err(failure::of(&self.reader.path))?;
+        let stepped = self.change(|connection, mirror| {
+            tidy::step(connection, mirror, rules, now)?;
+            Ok(mirror.chores.are_there())
+        });
+        file::set_synchronous(&self.reader.connection, self.options.durability)
+            .map_err(failure::of(&self.reader.path))?;
+        stepped
+    }
+
+    fn compact(&mut self) -> Result<(), StoreError> {
+        self.mend()?;
+        file::compact(&self.reader.connection).map_err(failure::of(&self.reader.path))
+    }
+}
+
+macro_rules! delegate {
+    ($($name:ident($($argument:ident: $kind:ty),*) -> $returned:ty;)*) => {
+        impl Reader for SqliteStore {
+            $(fn $name(&mut self, $($argument: $kind),*) -> Result<$returned, StoreError> {
+                self.mend()?;
+                self.reader.$name($($argument),*)
+            })*
+        }
+    };
+}
+
+delegate! {
+    load(visit: &mut dyn FnMut(Kept)) -> Option<OpId>;
+    rooms(visit: &mut dyn FnMut(RoomSummary)) -> ();
+    history(room: &str, before: Option<OpId>, count: usize) -> Vec<RoomMessage>;
+    search(text: &str, count: usize) -> Vec<(Box<str>, RoomMessage)>;
+    check() -> Vec<String>;
+    sizes() -> Sizes;
+    backup(to: &Path) -> ();
 }

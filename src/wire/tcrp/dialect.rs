@@ -92,6 +92,7 @@ fn refusal(problem: Problem<'_>) -> Refusal {
         }
         Problem::TooManyAttempts
         | Problem::Busy
+        | Problem::NotKept
         | Problem::AlreadyLoggedIn
         | Problem::MustLogin
         | Problem::UserNotFound(_)

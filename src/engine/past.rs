@@ -1,0 +1,145 @@
+//! The past of a room: the newest of what was said there is in memory ([`History`](super::history::History)), the rest in
+//! the store. Looking it up there is a task for somebody else, and whoever asked waits meanwhile.
+//!
+//! A task is done behind all ops that were taken before it, so that it finds what was said until it was handed out.
+
+use super::history::Entry;
+use super::room::Room;
+use super::{Awaited, Engine};
+use crate::chat::{ConnId, Event, Now, Problem, RoomId, RoomMessage, RoomName, Usage};
+use crate::limits::{
+    HISTORY_ANSWER_BYTES_MAX, HISTORY_COUNT_DEFAULT, HISTORY_COUNT_MAX, HISTORY_ON_JOIN_MAX,
+    HISTORY_TASKS_MAX,
+};
+
+/// Why a connection has a room's past looked up.
+#[derive(Clone, Debug)]
+pub(super) enum Past {
+    /// To be shown it.
+    Show,
+    /// To enter the room, and be shown the last of it.
+    Join(RoomName),
+}
+
+/// The newest messages of a room, to be looked up off the loop; answer with [`Engine::past_read`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PastTask {
+    /// Who waits.
+    pub conn: ConnId,
+    /// Which of the connection's tasks it is.
+    pub serial: u32,
+    /// The room.
+    pub room: Box<str>,
+    /// How many.
+    pub count: usize,
+}
+
+impl Engine {
+    pub(super) fn show_history(&mut self, id: ConnId, count: &str) {
+        let count = if count.is_empty() { Ok(HISTORY_COUNT_DEFAULT) } else { count.parse() };
+        let Ok(count) = count else {
+            return self.reply(id, &Event::Error(Problem::Usage(Usage::History)));
+        };
+        let Some(at) = self.conn(id).membership else { return };
+        let room = self.room(at.room);
+        let kept = usize::try_from(room.rule.keep_messages).unwrap_or(usize::MAX);
+        let count = count.min(HISTORY_COUNT_MAX).min(kept);
+        if self.has_past(room, count) {
+            return self.show_past(id, at.room, count);
+        }
+        let name = room.name.clone();
+        self.look_up(id, &name, count, Past::Show);
+    }
+
+    /// Whether so many messages are in memory, or as many as there are.
+    fn has_past(&self, room: &Room, count: usize) -> bool {
+        !self.settings.journal || room.history.len() >= count
+    }
+
+    /// Shows a connection the newest messages of a room that are in memory.
+    pub(super) fn show_past(&mut self, id: ConnId, room: RoomId, count: usize) {
+        self.reply_with(id, |engine, answer| {
+            let room = engine.room(room);
+            let oldest = room.rule.oldest_kept(engine.now.unix);
+            for Entry { id, sender, text } in room.history.last(count) {
+                if id.at() >= oldest {
+                    answer(&Event::Message { sender, text, at: id.at().seconds() });
+                }
+            }
+        });
+    }
+
+    /// Shows somebody who came into a room the last of what was said there.
+    pub(super) fn show_arrival(&mut self, id: ConnId, room: RoomId) {
+        let count = self.room(room).rule.on_join;
+        if count > 0 {
+            self.show_past(id, room, count as usize);
+        }
+    }
+
+    /// Whether somebody who enters a room has to wait until its past has been looked up.
+    pub(super) fn must_look_up(&self, name: &RoomName) -> Option<usize> {
+        let count = self.history_rules.of(name.as_str()).on_join as usize;
+        let there = self.rooms_by_name.get(name).map(|&id| self.room(id));
+        let has = there.is_some_and(|room| room.history.is_filled || self.has_past(room, count));
+        (self.settings.journal && count > 0 && !has).then_some(HISTORY_ON_JOIN_MAX as usize)
+    }
+
+    /// Has messages looked up; whoever asked waits.
+    pub(super) fn look_up(&mut self, id: ConnId, room: &RoomName, count: usize, past: Past) {
+        if self.past_tasks.len() + self.past_tasks_out >= HISTORY_TASKS_MAX {
+            return self.reply(id, &Event::Error(Problem::Busy));
+        }
+        let serial = self.await_something(id, Awaited::Past(past));
+        self.past_tasks.push_back(PastTask { conn: id, serial, room: room.as_str().into(), count });
+    }
+
+    /// The next messages to be looked up, behind the ops that were [taken](Engine::take_ops) before.
+    pub fn next_past_task(&mut self) -> Option<PastTask> {
+        let task = self.past_tasks.pop_front()?;
+        self.past_tasks_out += 1;
+        Some(task)
+    }
+
+    /// What came of a [`PastTask`]: the messages, oldest first, or nothing if the store could not say. Who asked may be gone.
+    pub fn past_read(&mut self, id: ConnId, serial: u32, messages: Option<&[RoomMessage]>, now: Now) {
+        self.now = now;
+        self.past_tasks_out = self.past_tasks_out.saturating_sub(1);
+        let Some(Awaited::Past(past)) = self.take_awaited(id, serial) else { return };
+        match (past, messages) {
+            (Past::Show, Some(messages)) => self.show_messages(id, messages),
+            (Past::Show, None) => self.reply(id, &Event::Error(Problem::NotKept)),
+            // A room can be entered without its past.
+            (Past::Join(room), messages) => self.enter_named(id, room, messages.unwrap_or_default()),
+        }
+    }
+
+    fn show_messages(&mut self, id: ConnId, messages: &[RoomMessage]) {
+        let mut bytes = 0;
+        let fits = |message: &&RoomMessage| {
+            bytes += message.sender.len() + message.text.len();
+            bytes <= HISTORY_ANSWER_BYTES_MAX
+        };
+        let shown = messages.iter().rev().take_while(fits).count();
+        self.reply_with(id, |_, answer| {
+            for RoomMessage { id, sender, text, .. } in &messages[messages.len() - shown..] {
+                answer(&Event::Message { sender, text, at: id.at().seconds() });
+            }
+        });
+    }
+
+    /// Tells whoever waits for a room's past that it cannot be looked up.
+    pub(super) fn refuse_pasts(&mut self) {
+        self.past_tasks.clear();
+        let waits = |id: ConnId| {
+            let (serial, awaited) = self.conn(id).more.as_ref()?.awaited.as_ref()?;
+            matches!(awaited, Awaited::Past(_)).then_some((id, *serial))
+        };
+        let waiting: Vec<_> = self.connections().filter_map(waits).collect();
+        for (id, serial) in waiting {
+            // Should it be looked up all the same, it comes too late.
+            self.past_tasks_out += 1;
+            self.past_read(id, serial, None, self.now);
+        }
+    }
+}

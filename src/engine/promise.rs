@@ -1,0 +1,240 @@
+//! Promises: answers that say that something is kept, and so wait until it is.
+//!
+//! An answer that promises something is *held* at its connection until its op is committed. Where answers come in the order
+//! of their requests, all that the connection is answered meanwhile is held behind it; and a request that has no answer of
+//! its own is held as an empty one, so that any later answer says of it too that it is kept.
+//!
+//! ```text
+//!   held of one connection    │ 111 until op 7 │ until op 8 (no answer) │ 106 …        ─▶ outbox
+//! ```
+//!
+//! When the store fails, what is held is told all the same, each promise as a refusal; and what was refused is undone, by
+//! further ops, so that it is not there when the store is well again.
+
+use std::collections::VecDeque;
+
+use super::proof::Wanted;
+use super::{Awaited, CloseReason, Engine};
+use crate::chat::{Change, ConnId, Event, OpId, Problem};
+
+/// What an answer promises.
+#[derive(Debug)]
+pub(super) enum Promise {
+    /// Nothing; it stands behind one that does.
+    Nothing,
+    /// That there is an account: the one that was made for it, if it was.
+    Account(Option<Box<Wanted>>),
+    /// That a message is in a mailbox: the one that was sent, unless it was there before.
+    Mail(Option<OpId>),
+    /// That messages are read or deleted. There is no answer.
+    Change,
+    /// That there is a seat: the one that was made, unless it was there before.
+    Seat(Option<ConnId>),
+}
+
+#[derive(Debug)]
+struct Answer {
+    until: OpId,
+    /// Bytes of the answer.
+    bytes: usize,
+    promise: Promise,
+}
+
+/// The answers that are held of one connection, oldest first. Never empty.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    answers: VecDeque<Answer>,
+    /// All of them, one behind the other.
+    bytes: VecDeque<u8>,
+}
+
+impl Held {
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len() + self.answers.len() * size_of::<Answer>()
+    }
+
+    fn push(&mut self, until: OpId, bytes: &[u8], promise: Promise) {
+        self.bytes.extend(bytes);
+        self.answers.push_back(Answer { until, bytes: bytes.len(), promise });
+    }
+}
+
+impl Engine {
+    /// Tells a connection something that is true when an op is committed: then, or now if it is. None: it was before the
+    /// start.
+    pub(super) fn promise(
+        &mut self,
+        id: ConnId,
+        until: Option<OpId>,
+        promise: Promise,
+        events: impl FnOnce(&Self, &mut dyn FnMut(&Event<'_>) -> bool),
+    ) {
+        let until = until.filter(|&until| !self.is_committed(until));
+        let (Some(until), true) = (until, self.conn(id).dialect.answers_when_kept()) else {
+            self.reply_with(id, events);
+            return self.told(id, &promise);
+        };
+        if matches!(promise, Promise::Seat(_)) {
+            self.await_something(id, Awaited::Seat);
+        }
+        let mut ends = Vec::new();
+        let bytes = self.encode_events(id, &mut ends, events);
+        self.hold(id, until, &bytes, promise);
+        self.scratch = bytes;
+    }
+
+    /// A request that has no answer is carried out by an op: no later answer overtakes that.
+    pub(super) fn promise_change(&mut self, id: ConnId, until: OpId) {
+        if self.conn(id).dialect.answers_when_kept() && !self.is_committed(until) {
+            self.hold(id, until, &[], Promise::Change);
+        }
+    }
+
+    /// Whether answers of a connection are held.
+    pub(super) fn holds(&self, id: ConnId) -> bool {
+        self.conn(id).more.as_ref().is_some_and(|more| more.held.is_some())
+    }
+
+    /// Holds an answer behind those that are held.
+    pub(super) fn hold_behind(&mut self, id: ConnId, bytes: &[u8]) {
+        let held = self.conn(id).more.as_ref().and_then(|more| more.held.as_ref());
+        if let Some(until) = held.and_then(|held| held.answers.back()).map(|answer| answer.until) {
+            self.hold(id, until, bytes, Promise::Nothing);
+        }
+    }
+
+    fn hold(&mut self, id: ConnId, until: OpId, bytes: &[u8], promise: Promise) {
+        let held = self.more_mut(id).held.get_or_insert_default();
+        let before = held.answers.back().map(|answer| answer.until);
+        // What follows is not told before.
+        let until = before.map_or(until, |before| before.max(until));
+        held.push(until, bytes, promise);
+        let added = bytes.len() + size_of::<Answer>();
+        self.held_total_bytes += added;
+        if before != Some(until) {
+            self.promised.push_back((until, id));
+        }
+    }
+
+    /// Tells what was promised with ops that are committed.
+    pub(super) fn keep_promises(&mut self) {
+        while let Some((_, id)) = self
+            .promised
+            .pop_front_if(|(until, _)| self.journal.committed.is_some_and(|committed| *until <= committed))
+        {
+            if self.find(id).is_some() {
+                self.release(id);
+            }
+        }
+    }
+
+    /// Sends what need not be held any more of a connection.
+    fn release(&mut self, id: ConnId) {
+        let Some(mut held) = self.more_mut(id).held.take() else { return };
+        let before = held.len();
+        let mut bytes = 0;
+        let mut kept = None;
+        while let Some(answer) = held.answers.pop_front_if(|answer| self.is_committed(answer.until)) {
+            bytes += answer.bytes;
+            if let Promise::Seat(_) = answer.promise {
+                kept = Some(answer.promise);
+            }
+        }
+        let told: Vec<u8> = held.bytes.drain(..bytes).collect();
+        let is_empty = held.answers.is_empty();
+        self.held_total_bytes -= before - held.len();
+        if !is_empty {
+            self.more_mut(id).held = Some(held);
+        }
+        self.push_outbox(id, &told);
+        if let Some(promise) = kept {
+            self.told(id, &promise);
+        }
+        if is_empty {
+            self.close_when_flushed(id);
+        }
+    }
+
+    /// An answer is on its way to its connection.
+    fn told(&mut self, id: ConnId, promise: &Promise) {
+        if matches!(promise, Promise::Seat(_)) {
+            // A handshake has its answer, and ends with it.
+            self.stop_awaiting(id);
+            self.close(id, CloseReason::Served);
+        }
+    }
+
+    /// Refuses all that is promised and not told.
+    pub(super) fn break_promises(&mut self) {
+        for (_, id) in std::mem::take(&mut self.promised) {
+            if self.find(id).is_some() {
+                self.break_promises_of(id);
+            }
+        }
+        self.refuse_pasts();
+    }
+
+    fn break_promises_of(&mut self, id: ConnId) {
+        let Some(mut held) = self.more_mut(id).held.take() else { return };
+        self.held_total_bytes -= held.len();
+        for Answer { bytes, promise, .. } in std::mem::take(&mut held.answers) {
+            let told: Vec<u8> = held.bytes.drain(..bytes).collect();
+            self.metrics.promises_broken += u64::from(!matches!(promise, Promise::Nothing));
+            match &promise {
+                Promise::Nothing => self.push_outbox(id, &told),
+                Promise::Account(made) => {
+                    if let Some(wanted) = made {
+                        self.undo_account(wanted);
+                    }
+                    self.leave_mailbox(id);
+                    self.reply(id, &Event::LoginRefused(Problem::NotKept));
+                }
+                Promise::Mail(sent) => {
+                    if let Some(sent) = sent {
+                        self.undo_mail(*sent);
+                    }
+                    self.reply(id, &Event::Error(Problem::NotKept));
+                }
+                Promise::Change => self.reply(id, &Event::Error(Problem::NotKept)),
+                Promise::Seat(made) => {
+                    self.undo_seat(*made);
+                    self.stop_awaiting(id);
+                    self.refuse_login(id, Problem::NotKept);
+                }
+            }
+        }
+        self.close_when_flushed(id);
+    }
+
+    /// A connection ends before it was told everything.
+    pub(super) fn forget_promises(&mut self, id: ConnId) {
+        let Some(held) = self.conn_mut(id).more.as_mut().and_then(|more| more.held.take()) else { return };
+        self.held_total_bytes -= held.len();
+        for answer in held.answers {
+            // A seat of which nobody knows the token would stay for as long as it may be silent.
+            if let Promise::Seat(made) = answer.promise {
+                self.undo_seat(made);
+            }
+        }
+    }
+
+    fn undo_account(&mut self, Wanted { name, folded }: &Wanted) {
+        if let Some(account) = self.ledger.find(folded) {
+            self.end_account(account, *name);
+        }
+    }
+
+    fn undo_mail(&mut self, mail: OpId) {
+        if let Some(sender) = self.ledger.mail(mail).map(|mail| Box::from(mail.sender)) {
+            self.commit(Change::MailDeleted { by: sender, message: mail });
+        }
+    }
+
+    fn undo_seat(&mut self, made: Option<ConnId>) {
+        if let Some(seat) = made
+            && self.find(seat).is_some()
+        {
+            self.close(seat, CloseReason::NotKept);
+        }
+    }
+}

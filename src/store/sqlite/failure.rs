@@ -1,0 +1,60 @@
+//! What the database's errors mean to whoever runs the server.
+
+use std::io;
+use std::path::Path;
+
+use rusqlite::{Error, ErrorCode};
+
+use crate::store::StoreError;
+
+/// What to do about a file that is damaged.
+pub(super) const RESTORE: &str =
+    "restore a backup, or stop the server and see what `sqlite3 FILE .recover` still reads";
+
+/// For `map_err`: what the database said, about its file.
+pub(super) fn of(path: &Path) -> impl Fn(Error) -> StoreError {
+    move |error| {
+        let io = |kind| StoreError::Io { path: path.into(), cause: io::Error::new(kind, error.to_string()) };
+        let database =
+            |remedy| StoreError::Database { path: path.into(), cause: format!("{error}; {remedy}").into() };
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => io(io::ErrorKind::StorageFull),
+            Some(ErrorCode::ReadOnly) => io(io::ErrorKind::ReadOnlyFilesystem),
+            Some(ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => io(io::ErrorKind::PermissionDenied),
+            Some(ErrorCode::SystemIoFailure) => {
+                database("look at that disk, and at what the system's log says of it")
+            }
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                database("another program writes to it: close that one")
+            }
+            Some(ErrorCode::OutOfMemory) => io(io::ErrorKind::OutOfMemory),
+            _ if is_damage(&error) => damaged(path, error.to_string()),
+            _ => StoreError::Database { path: path.into(), cause: error.into() },
+        }
+    }
+}
+
+/// A file that makes no sense.
+pub(super) fn damaged(path: &Path, what: String) -> StoreError {
+    StoreError::Damaged { path: path.into(), line: None, what, remedy: RESTORE }
+}
+
+/// Whether the file makes no sense, rather than the disk or the question.
+pub(super) fn is_damage(error: &Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+        || matches!(
+            error,
+            Error::FromSqlConversionFailure(..)
+                | Error::IntegralValueOutOfRange(..)
+                | Error::InvalidColumnType(..)
+                | Error::Utf8Error(..)
+        )
+}
+
+/// Whether a connection may be used again after a failed transaction was rolled back, rather than opened anew.
+pub(super) fn leaves_connection_well(error: &Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::ReadOnly)
+    )
+}

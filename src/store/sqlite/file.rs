@@ -1,0 +1,144 @@
+//! The file, and connections to it.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::{failure, schema};
+use crate::limits::{STORE_BUSY_MILLIS_MAX, STORE_CACHE_KIB, STORE_WAL_PAGES_MAX};
+use crate::store::{Durability, Lock, Options, StoreError};
+
+/// Statements that a connection keeps prepared: more than there are.
+const STATEMENTS_KEPT: usize = 64;
+
+/// Makes the file and its directory where they are missing, for nobody but their owner: there are hashes and tokens in it.
+/// Whoever has the lock is the only one that writes.
+pub(super) fn make(path: &Path) -> Result<Lock, StoreError> {
+    let directory = directory(path);
+    DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(StoreError::io(&directory))?;
+    let lock = Lock::take(&directory)?;
+    let is_new = !path.try_exists().map_err(StoreError::io(path))?;
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(StoreError::io(path))?;
+    if is_new {
+        sync(&directory)?;
+    }
+    Ok(lock)
+}
+
+/// A connection that writes, to a database of today's version.
+pub(super) fn write_to(path: &Path, options: &Options) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = connect(path, flags)?;
+    let set_up = || {
+        connection.pragma_update(None, "foreign_keys", true)?;
+        connection.pragma_update(None, "cache_size", -i64::from(STORE_CACHE_KIB))?;
+        connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+        connection.pragma_update_and_check(None, "wal_autocheckpoint", STORE_WAL_PAGES_MAX, |_| Ok(()))?;
+        let bytes = i64::from(STORE_WAL_PAGES_MAX) * 4096;
+        connection.pragma_update_and_check(None, "journal_size_limit", bytes, |_| Ok(()))?;
+        set_synchronous(&connection, options.durability)?;
+        schema::migrate(&connection)?;
+        schema::keep_words(&connection, options.search)
+    };
+    set_up().map_err(failure::of(path))?;
+    Ok(connection)
+}
+
+/// A connection that only reads, also while another one writes.
+pub(super) fn look_at(path: &Path) -> Result<Connection, StoreError> {
+    fs::metadata(path).map_err(StoreError::io(path))?;
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let version = schema::version(&connection).map_err(failure::of(path))?;
+    if version < schema::VERSION {
+        let cause = format!(
+            "it has version {version}, of an older parlance; start a server with it, which converts it"
+        );
+        return Err(StoreError::Database { path: path.into(), cause: cause.into() });
+    }
+    Ok(connection)
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
+    // Absolute, as SQLite takes what starts with `file:` for a URI.
+    let absolute = std::path::absolute(path).map_err(StoreError::io(path))?;
+    let connection = Connection::open_with_flags(absolute, flags).map_err(failure::of(path))?;
+    connection.busy_timeout(Duration::from_millis(STORE_BUSY_MILLIS_MAX)).map_err(failure::of(path))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    if !schema::is_ours(&connection).map_err(failure::of(path))? {
+        return Err(failure::damaged(path, "it is the database of another program".to_owned()));
+    }
+    let found = schema::version(&connection).map_err(failure::of(path))?;
+    if found > schema::VERSION {
+        let (found, known) = (found as u64, schema::VERSION as u64);
+        return Err(StoreError::Newer { path: path.into(), found, known });
+    }
+    Ok(connection)
+}
+
+/// What is true of a transaction when it is committed.
+pub(super) fn set_synchronous(connection: &Connection, durability: Durability) -> rusqlite::Result<()> {
+    let value = match durability {
+        Durability::Full => "full",
+        Durability::Normal => "normal",
+        Durability::None => "off",
+    };
+    connection.pragma_update(None, "synchronous", value)
+}
+
+/// Bytes of the database and of its write-ahead log.
+pub(super) fn bytes(path: &Path) -> u64 {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    [path.to_owned(), PathBuf::from(log)]
+        .iter()
+        .filter_map(|file| fs::metadata(file).ok())
+        .map(|file| file.len())
+        .sum()
+}
+
+/// Writes a copy to a file that is not there yet.
+pub(super) fn copy(connection: &Connection, path: &Path, to: &Path) -> Result<(), StoreError> {
+    // Made here, so that there is no moment at which others may read it. SQLite takes an empty file for none.
+    let file =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(StoreError::io(to))?;
+    let absolute = std::path::absolute(to).map_err(StoreError::io(to))?;
+    let copied = connection
+        .execute("VACUUM INTO ?1", [absolute.to_string_lossy()])
+        .map_err(failure::of(path))
+        .and_then(|_| file.sync_all().map_err(StoreError::io(to)))
+        .and_then(|()| sync(&directory(to)));
+    if copied.is_err() {
+        // Half a copy is of no use, and the error is what counts.
+        let _ = fs::remove_file(to);
+    }
+    copied
+}
+
+/// Makes it as small as it can be.
+pub(super) fn compact(connection: &Connection) -> rusqlite::Result<()> {
+    if schema::has_words(connection)? {
+        connection.execute("INSERT INTO room_words (room_words) VALUES ('optimize')", [])?;
+    }
+    connection.execute_batch("VACUUM")?;
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+}
+
+fn directory(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(directory) if directory != Path::new("") => directory.into(),
+        Some(_) | None => PathBuf::from("."),
+    }
+}
+
+fn sync(directory: &Path) -> Result<(), StoreError> {
+    File::open(directory).and_then(|file| file.sync_all()).map_err(StoreError::io(directory))
+}

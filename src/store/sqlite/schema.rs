@@ -1,0 +1,216 @@
+//! What the database looks like, and how one that an older version has written becomes one of today.
+//!
+//! `docs/storage.md` explains the tables. A change of them is a further step in [`STEPS`]; a step that was released never
+//! changes. A new database goes through all of them.
+
+use rusqlite::Connection;
+
+/// "Parl": what `file` and `sqlite3` say whose database it is.
+pub(super) const APPLICATION_ID: i32 = 0x5061_726c;
+
+/// Each makes the next version: the first one makes 1 of nothing.
+const STEPS: [&str; 2] = [VERSION_1, VERSION_2];
+
+/// The version that is written here.
+pub(super) const VERSION: i32 = STEPS.len() as i32;
+
+/// Rooms found by an index over all messages.
+const VERSION_1: &str = "
+CREATE TABLE meta (
+    name TEXT PRIMARY KEY,
+    value ANY
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE accounts (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL,
+    folded TEXT NOT NULL UNIQUE,
+    password TEXT NOT NULL,
+    created INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE letters (
+    n INTEGER PRIMARY KEY,
+    id BLOB NOT NULL,
+    sender TEXT NOT NULL,
+    recipient TEXT NOT NULL,
+    content TEXT NOT NULL,
+    key TEXT,
+    sender_account INTEGER,
+    recipient_account INTEGER NOT NULL,
+    sender_sees INTEGER NOT NULL,
+    recipient_sees INTEGER NOT NULL,
+    unread INTEGER NOT NULL,
+    moved INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX letters_moved ON letters(id) WHERE moved;
+
+CREATE TABLE rooms (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    closed INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX rooms_name ON rooms(name) WHERE NOT closed;
+
+CREATE TABLE room_messages (
+    n INTEGER PRIMARY KEY,
+    id BLOB NOT NULL,
+    room INTEGER NOT NULL REFERENCES rooms(id),
+    sequence INTEGER NOT NULL,
+    sender TEXT NOT NULL,
+    text TEXT NOT NULL,
+    moved INTEGER NOT NULL,
+    UNIQUE (room, sequence)
+) STRICT;
+CREATE UNIQUE INDEX room_messages_moved ON room_messages(id) WHERE moved;
+
+CREATE TABLE seats (
+    n INTEGER PRIMARY KEY,
+    room TEXT NOT NULL,
+    token TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    ip TEXT NOT NULL,
+    is_host INTEGER NOT NULL
+) STRICT;
+CREATE INDEX seats_room ON seats(room);
+";
+
+/// A message names the one before it, and each 64th of a room has a mark: a message costs no entry in an index.
+const VERSION_2: &str = "
+CREATE TABLE rooms_2 (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    oldest INTEGER NOT NULL,
+    newest INTEGER NOT NULL,
+    closed INTEGER NOT NULL
+) STRICT;
+INSERT INTO rooms_2
+    SELECT r.id, r.name, r.first, r.last, o.n, l.n, r.closed FROM rooms AS r
+        JOIN room_messages AS o ON o.room = r.id AND o.sequence = r.first
+        JOIN room_messages AS l ON l.room = r.id AND l.sequence = r.last;
+
+CREATE TABLE room_messages_2 (
+    n INTEGER PRIMARY KEY,
+    id BLOB NOT NULL,
+    room INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    previous INTEGER NOT NULL,
+    sender TEXT NOT NULL,
+    text TEXT NOT NULL,
+    moved INTEGER NOT NULL
+) STRICT;
+INSERT INTO room_messages_2
+    SELECT n, id, room, sequence, lag(n, 1, 0) OVER (PARTITION BY room ORDER BY sequence), sender, text, moved
+        FROM room_messages ORDER BY n;
+
+DROP TABLE room_messages;
+DROP TABLE rooms;
+ALTER TABLE rooms_2 RENAME TO rooms;
+ALTER TABLE room_messages_2 RENAME TO room_messages;
+CREATE UNIQUE INDEX rooms_name ON rooms(name) WHERE NOT closed;
+CREATE INDEX rooms_closed ON rooms(id) WHERE closed;
+CREATE UNIQUE INDEX room_messages_moved ON room_messages(id) WHERE moved;
+
+CREATE TABLE room_marks (
+    room INTEGER NOT NULL REFERENCES rooms(id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
+    sequence INTEGER NOT NULL,
+    n INTEGER NOT NULL,
+    PRIMARY KEY (room, sequence)
+) STRICT, WITHOUT ROWID;
+INSERT INTO room_marks SELECT room, sequence, n FROM room_messages WHERE sequence % 64 = 0;
+
+CREATE VIEW people AS
+    SELECT id, name, datetime(created / 1000, 'unixepoch') AS created FROM accounts;
+CREATE VIEW mail AS
+    SELECT lower(substr(hex(l.id), 1, 8) || '-' || substr(hex(l.id), 9, 4) || '-' || substr(hex(l.id), 13, 4)
+            || '-' || substr(hex(l.id), 17, 4) || '-' || substr(hex(l.id), 21)) AS id,
+        strftime('%Y-%m-%d %H:%M:%f', (l.n >> 12) / 1000.0, 'unixepoch') AS sent,
+        l.sender, l.recipient, l.content, l.key, l.sender_sees, l.recipient_sees, l.unread
+    FROM letters AS l JOIN accounts AS r ON r.id = l.recipient_account
+    LEFT JOIN accounts AS s ON s.id = l.sender_account
+    WHERE l.sender_account IS NULL OR s.id IS NOT NULL;
+CREATE VIEW conversations AS
+    SELECT owner, other, count(*) AS messages, sum(unread) AS unread FROM (
+        SELECT recipient AS owner, sender AS other, unread FROM mail WHERE recipient_sees
+        UNION ALL
+        SELECT sender, recipient, 0 FROM mail WHERE sender_sees
+    ) GROUP BY owner, other;
+CREATE VIEW history AS
+    SELECT r.name AS room, m.sequence,
+        lower(substr(hex(m.id), 1, 8) || '-' || substr(hex(m.id), 9, 4) || '-' || substr(hex(m.id), 13, 4)
+            || '-' || substr(hex(m.id), 17, 4) || '-' || substr(hex(m.id), 21)) AS id,
+        strftime('%Y-%m-%d %H:%M:%f', (m.n >> 12) / 1000.0, 'unixepoch') AS said,
+        m.sender, m.text, m.n
+    FROM room_messages AS m JOIN rooms AS r ON r.id = m.room AND NOT r.closed;
+CREATE VIEW members AS
+    SELECT room, name, ip, is_host FROM seats ORDER BY n;
+";
+
+/// The index of words. Its text is what [`Words`](crate::store::words::Words) makes of a message, so that both find the same:
+/// nothing but blanks ends a word. It holds which messages have which word, and neither a copy of them nor where in them.
+const WORDS: &str = "
+CREATE VIRTUAL TABLE room_words USING fts5(
+    words,
+    content = '',
+    contentless_delete = 1,
+    detail = none,
+    tokenize = \"unicode61 remove_diacritics 0 categories 'L* M* N* P* S* C*'\"
+)";
+
+/// The version of a database; 0 of an empty one.
+pub(super) fn version(connection: &Connection) -> rusqlite::Result<i32> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Whether it is ours, or nobody's yet.
+pub(super) fn is_ours(connection: &Connection) -> rusqlite::Result<bool> {
+    let application: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    if application == APPLICATION_ID {
+        return Ok(true);
+    }
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    Ok(tables == 0 && version(connection)? == 0)
+}
+
+/// Takes all steps that are missing, each as a whole.
+pub(super) fn migrate(connection: &Connection) -> rusqlite::Result<()> {
+    let from = version(connection)?;
+    for (version, step) in (1..).zip(STEPS).skip(from as usize) {
+        let transaction = connection.unchecked_transaction()?;
+        transaction.execute_batch(step)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", version)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// Whether there is an index of words.
+pub(super) fn has_words(connection: &Connection) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'room_words'")?
+        .exists([])
+}
+
+/// Makes an empty index of words, or takes it away.
+pub(super) fn keep_words(connection: &Connection, wanted: bool) -> rusqlite::Result<()> {
+    if has_words(connection)? == wanted {
+        return Ok(());
+    }
+    let transaction = connection.unchecked_transaction()?;
+    transaction.execute_batch(if wanted { WORDS } else { "DROP TABLE room_words" })?;
+    transaction.execute("DELETE FROM meta WHERE name = 'indexed_to'", [])?;
+    transaction.commit()
+}
+
+/// The version 1 of a database, for tests of what becomes of one.
+#[cfg(test)]
+pub(super) fn first_version(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(VERSION_1)?;
+    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    connection.pragma_update(None, "user_version", 1)
+}

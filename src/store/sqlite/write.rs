@@ -1,0 +1,230 @@
+//! Ops into the tables: what [`Ledger`](crate::state::Ledger) and [`Seating`](crate::state::Seating) do in memory.
+//!
+//! Messages to people and in rooms are a statement each. All else that they change (where a room ends, which op was the last
+//! one) is written once a group. What takes long is only noted: the messages of a closed room, and the letters of an account
+//! that is gone, are out of sight at once, and [`tidy`](super::tidy) deletes them.
+
+use rusqlite::{CachedStatement, Connection, params};
+
+use super::mirror::{self, Mirror, Room};
+use super::row::{self, Table};
+use super::search;
+use crate::chat::{Change, Folded, Name, Op, OpId, Seat};
+use crate::limits::STORE_MARK_MESSAGES;
+
+/// A group of ops in a transaction that somebody else begins and ends.
+struct Group<'a> {
+    connection: &'a Connection,
+    mirror: &'a mut Mirror,
+    send: CachedStatement<'a>,
+    say: CachedStatement<'a>,
+}
+
+/// Carries out a group of ops.
+pub(super) fn write(connection: &Connection, mirror: &mut Mirror, ops: &[Op]) -> rusqlite::Result<()> {
+    let send = connection.prepare_cached(
+        "INSERT INTO letters (n, id, sender, recipient, content, key, sender_account, recipient_account, sender_sees,
+            recipient_sees, unread, moved) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 1, 1, ?10)",
+    )?;
+    let say = connection.prepare_cached(
+        "INSERT INTO room_messages (n, id, room, sequence, previous, sender, text, moved)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?;
+    let last = mirror.last;
+    let mut group = Group { connection, mirror: &mut *mirror, send, say };
+    for op in ops {
+        group.apply(op)?;
+    }
+    drop(group);
+    mirror.take_changed(|room| write_room(connection, room))?;
+    if mirror.last > last {
+        mirror::set_meta(connection, "last_op", mirror.last.map(OpId::to_bytes))?;
+    }
+    Ok(())
+}
+
+fn write_room(connection: &Connection, room: &mut Room) -> rusqlite::Result<()> {
+    if std::mem::replace(&mut room.is_in_file, true) {
+        let sql = "UPDATE rooms SET first = ?2, last = ?3, oldest = ?4, newest = ?5 WHERE id = ?1";
+        connection.prepare_cached(sql)?.execute((
+            room.id,
+            room.first,
+            room.last,
+            room.oldest,
+            room.newest,
+        ))?;
+    } else {
+        let sql = "INSERT INTO rooms (id, name, first, last, oldest, newest, closed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0)";
+        let row = (room.id, &room.name, room.first, room.last, room.oldest, room.newest);
+        connection.prepare_cached(sql)?.execute(row)?;
+    }
+    Ok(())
+}
+
+fn fold(name: &str) -> Option<Folded> {
+    Name::parse(name).ok().map(|(_, folded)| folded)
+}
+
+impl Group<'_> {
+    fn apply(&mut self, op: &Op) -> rusqlite::Result<()> {
+        self.mirror.last = self.mirror.last.max(Some(op.id));
+        match &op.change {
+            Change::AccountCreated { name, password } => self.create(op.id, name, password.as_str()),
+            Change::PasswordChanged { name, password } => {
+                let Some(account) = self.account(name) else { return Ok(()) };
+                self.run("UPDATE accounts SET password = ?2 WHERE id = ?1", (account, password.as_str()))
+            }
+            Change::AccountDeleted { name } => self.delete_account(name),
+            Change::MailSent { sender, sender_has_account, recipient, content, key } => {
+                let sender_account = if *sender_has_account { self.account(sender) } else { None };
+                let recipient_account = self.account(recipient);
+                let (Some(recipient_account), true) = (recipient_account, fold(sender).is_some()) else {
+                    return Ok(());
+                };
+                let Some((n, moved)) = self.place(Table::Letters, op.id)? else { return Ok(()) };
+                // A message to oneself is seen by its recipient alone.
+                let sender_sees = sender_account.is_some_and(|sender| sender != recipient_account);
+                let key = key.as_ref().filter(|_| sender_account.is_some());
+                self.send.execute(params![
+                    n,
+                    op.id.to_bytes(),
+                    sender,
+                    recipient,
+                    content,
+                    key,
+                    sender_account,
+                    recipient_account,
+                    sender_sees,
+                    moved
+                ])?;
+                Ok(())
+            }
+            Change::MailRead { reader, messages } => self.read(reader, messages),
+            Change::MailDeleted { by, message } => self.delete_letter(by, *message),
+            Change::Said { room, sender, text } => self.say(op.id, room, sender, text),
+            Change::RoomMade { room, host } => self.take_seat(room, host, true),
+            Change::SeatTaken { room, seat } => self.take_seat(room, seat, false),
+            Change::SeatLeft { token } => {
+                self.run("DELETE FROM seats WHERE token = ?1", [token.reveal().as_str()])
+            }
+            Change::RoomClosed { room } => self.close_room(room),
+        }
+    }
+
+    fn run(&self, sql: &str, parameters: impl rusqlite::Params) -> rusqlite::Result<()> {
+        self.connection.prepare_cached(sql)?.execute(parameters).map(drop)
+    }
+
+    fn account(&self, name: &str) -> Option<i64> {
+        self.mirror.accounts.get(fold(name)?.as_str()).copied()
+    }
+
+    /// The row for what an op adds to a table, and whether it is another one than its id says; None if it is there already.
+    fn place(&mut self, table: Table, id: OpId) -> rusqlite::Result<Option<(i64, bool)>> {
+        let number = row::number(id);
+        let end = match table {
+            Table::Letters => &mut self.mirror.letters_end,
+            Table::RoomMessages => &mut self.mirror.room_messages_end,
+        };
+        // A row is where its id says or behind that: what is behind all rows is not there.
+        if number > *end {
+            *end = number;
+            return Ok(Some((number, false)));
+        }
+        if row::find(self.connection, table, id)?.is_some() {
+            return Ok(None);
+        }
+        let free = row::free(self.connection, table, number)?;
+        *end = free.max(*end);
+        Ok(Some((free, free != number)))
+    }
+
+    fn create(&mut self, id: OpId, name: &str, password: &str) -> rusqlite::Result<()> {
+        let Some(folded) = fold(name) else { return Ok(()) };
+        if self.mirror.accounts.contains_key(folded.as_str()) {
+            return Ok(());
+        }
+        let sql = "INSERT INTO accounts (name, folded, password, created) VALUES (?1, ?2, ?3, ?4)";
+        let account = self.connection.prepare_cached(sql)?.insert((
+            name,
+            folded.as_str(),
+            password,
+            id.at().0 as i64,
+        ))?;
+        self.mirror.accounts.insert(folded.as_str().into(), account);
+        Ok(())
+    }
+
+    fn delete_account(&mut self, name: &str) -> rusqlite::Result<()> {
+        let Some(folded) = fold(name) else { return Ok(()) };
+        let Some(account) = self.mirror.accounts.remove(folded.as_str()) else { return Ok(()) };
+        self.run("DELETE FROM accounts WHERE id = ?1", [account])?;
+        self.mirror.chores.letters_from = Some(-1);
+        mirror::set_meta(self.connection, "letters_from", Some(-1))
+    }
+
+    fn read(&mut self, reader: &str, messages: &[OpId]) -> rusqlite::Result<()> {
+        let Some(reader) = self.account(reader) else { return Ok(()) };
+        for &message in messages {
+            let Some(n) = row::find(self.connection, Table::Letters, message)? else { continue };
+            self.run(
+                "UPDATE letters SET unread = 0 WHERE n = ?1 AND recipient_account = ?2 AND recipient_sees AND unread",
+                (n, reader),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// By its sender, for both; by its recipient, from its own view.
+    fn delete_letter(&mut self, by: &str, message: OpId) -> rusqlite::Result<()> {
+        let Some(by) = self.account(by) else { return Ok(()) };
+        let Some(n) = row::find(self.connection, Table::Letters, message)? else { return Ok(()) };
+        self.run(
+            "DELETE FROM letters WHERE n = ?1 AND (sender_sees AND sender_account = ?2
+                OR recipient_sees AND recipient_account = ?2 AND NOT sender_sees)",
+            (n, by),
+        )?;
+        let sql = "UPDATE letters SET recipient_sees = 0 WHERE n = ?1 AND recipient_account = ?2 AND recipient_sees";
+        self.run(sql, (n, by))
+    }
+
+    fn say(&mut self, id: OpId, room: &str, sender: &str, text: &str) -> rusqlite::Result<()> {
+        let Some((n, moved)) = self.place(Table::RoomMessages, id)? else { return Ok(()) };
+        let index = self.mirror.room(self.connection, room)?;
+        let room = self.mirror.change(index);
+        let (sequence, previous) = (room.last + 1, room.newest);
+        (room.last, room.newest) = (sequence, n);
+        if sequence == room.first {
+            room.oldest = n;
+        }
+        let room = room.id;
+        self.say.execute(params![n, id.to_bytes(), room, sequence, previous, sender, text, moved])?;
+        if sequence as u64 % STORE_MARK_MESSAGES == 0 {
+            self.run("INSERT INTO room_marks (room, sequence, n) VALUES (?1, ?2, ?3)", (room, sequence, n))?;
+        }
+        match self.mirror.indexed_to {
+            // It comes late: the index has got past it.
+            Some(indexed_to) if n <= indexed_to => search::index(self.connection, n, text)?,
+            Some(_) => self.mirror.chores.unindexed = true,
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn take_seat(&mut self, room: &str, seat: &Seat, is_host: bool) -> rusqlite::Result<()> {
+        self.run(
+            "INSERT INTO seats (room, token, name, ip, is_host) VALUES (?1, ?2, ?3, ?4, ?5)
+                ON CONFLICT (token) DO NOTHING",
+            (room, seat.token.reveal().as_str(), &seat.name, seat.ip.to_string(), is_host),
+        )
+    }
+
+    fn close_room(&mut self, name: &str) -> rusqlite::Result<()> {
+        self.run("DELETE FROM seats WHERE room = ?1", [name])?;
+        if let Some(mut room) = self.mirror.forget_room(name).filter(|room| room.is_changed) {
+            write_room(self.connection, &mut room)?;
+        }
+        self.mirror.chores.closed = true;
+        self.run("UPDATE rooms SET closed = 1 WHERE name = ?1 AND NOT closed", [name])
+    }
+}
