@@ -52,7 +52,7 @@ impl Engine {
             }
             // Live only: nothing is kept, and nothing promised.
             (Ok(Delivered { kept: None, .. }), Some(_)) => {
-                self.reply(id, &Event::Error(Problem::UserNotFound(to)))
+                self.reply(id, &Event::Error(Problem::UserNotFound(to)));
             }
             (Ok(Delivered { kept: None, .. }), None) => {}
             (Err(problem), _) => self.reply(id, &Event::Error(problem)),

@@ -118,10 +118,10 @@ impl Engine {
 
     /// Tells what was promised with ops that are committed.
     pub(super) fn keep_promises(&mut self) {
-        while let Some((_, id)) = self
-            .promised
-            .pop_front_if(|(until, _)| self.journal.committed.is_some_and(|committed| *until <= committed))
+        while let Some(&(until, id)) = self.promised.front()
+            && self.is_committed(until)
         {
+            self.promised.pop_front();
             if self.find(id).is_some() {
                 self.release(id);
             }
@@ -133,11 +133,13 @@ impl Engine {
         let Some(mut held) = self.more_mut(id).held.take() else { return };
         let before = held.len();
         let mut bytes = 0;
-        let mut kept = None;
-        while let Some(answer) = held.answers.pop_front_if(|answer| self.is_committed(answer.until)) {
+        let mut seat = None;
+        while let Some(answer) = held.answers.front()
+            && self.is_committed(answer.until)
+        {
             bytes += answer.bytes;
-            if let Promise::Seat(_) = answer.promise {
-                kept = Some(answer.promise);
+            if let Some(Answer { promise: promise @ Promise::Seat(_), .. }) = held.answers.pop_front() {
+                seat = Some(promise);
             }
         }
         let told: Vec<u8> = held.bytes.drain(..bytes).collect();
@@ -147,8 +149,12 @@ impl Engine {
             self.more_mut(id).held = Some(held);
         }
         self.push_outbox(id, &told);
-        if let Some(promise) = kept {
+        if let Some(promise) = seat {
             self.told(id, &promise);
+        }
+        // It may have waited for this alone.
+        if self.conn(id).throttled {
+            self.let_wait(id);
         }
         if is_empty {
             self.close_when_flushed(id);

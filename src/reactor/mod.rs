@@ -200,7 +200,7 @@ fn restore(engine: &mut Engine, store: &mut dyn Store, clock: &Clock) -> Result<
         engine.restore_last(last);
     }
     engine.restore_lobby(&store.history(LOBBY, None, HISTORY_ON_JOIN_MAX as usize)?);
-    let millis = (clock.now().monotonic - now.monotonic).as_millis() as u64;
+    let millis = clock.now().monotonic.saturating_sub(now.monotonic).as_millis() as u64;
     tracing::info!(accounts, letters, seats, millis, "what was kept is back");
     Ok(())
 }
