@@ -249,15 +249,16 @@ pub const STORE_ROOMS_CACHED_MAX: usize = 1 << 14;
 /// Messages of a room between two marks, from which a page of its past or the oldest of it is found: as many as are read in
 /// vain at most. Not to be changed without a migration.
 pub const STORE_MARK_MESSAGES: u64 = 64;
-/// Messages of rooms that are forgotten in one step of tidying: about 5 ms. More: with the next one.
+/// Messages of rooms that are forgotten in one step of tidying: about 10 ms where each is in another page. More: with the
+/// next one.
 pub const STORE_FORGOTTEN_PER_STEP_MAX: usize = 250;
-/// Messages that are indexed in one step of tidying: about 10 ms. More: with the next one.
-pub const STORE_INDEXED_PER_STEP_MAX: usize = 1000;
+/// Messages that are indexed in one step of tidying: about 6 ms. More: with the next one.
+pub const STORE_INDEXED_PER_STEP_MAX: u32 = 1000;
 /// Rooms that are looked at in one step of tidying, for whether they have messages that are too many or too old. More: with
 /// the next one.
 pub const STORE_ROOMS_PER_STEP_MAX: usize = 500;
 /// Letters that are looked at in one step of tidying after an account was deleted. More: with the next one.
-pub const STORE_LETTERS_PER_STEP_MAX: usize = 5000;
+pub const STORE_LETTERS_PER_STEP_MAX: u32 = 5000;
 /// Milliseconds between two looks at all rooms for messages that have become too old: what is to go after days may stay a
 /// minute longer.
 pub const STORE_AGE_SWEEP_MILLIS: u64 = 60_000;
@@ -266,8 +267,8 @@ pub const STORE_AGE_SWEEP_MILLIS: u64 = 60_000;
 pub const STORE_BUSY_MILLIS_MAX: u64 = 2000;
 /// KiB of pages that a writer keeps in memory: the ends of all rooms, and those of the index.
 pub const STORE_CACHE_KIB: u32 = 64 << 10;
-/// Pages of the write-ahead log beyond which a commit moves them into the database: 16 MiB, so that a page that changes often
-/// is moved once for many changes.
+/// Pages of the write-ahead log beyond which a commit moves them into the database, 4 MiB: enough for a page that changes
+/// often to be moved once for many changes, and few enough to be moved in tens of milliseconds.
 pub const STORE_WAL_PAGES_MAX: u32 = 1000;
 
 // Connections.

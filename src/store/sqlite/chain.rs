@@ -57,7 +57,7 @@ pub(super) fn oldest(connection: &Connection, room: &Room) -> rusqlite::Result<V
 
 /// The row before one in a room.
 fn before_it(room: &Room, said: &Said) -> Option<i64> {
-    (said.message.sequence as i64 > room.first).then_some(said.previous)
+    (said.message.sequence.cast_signed() > room.first).then_some(said.previous)
 }
 
 fn link(connection: &Connection, room: &Room, n: i64) -> rusqlite::Result<Said> {

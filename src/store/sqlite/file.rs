@@ -54,9 +54,13 @@ pub(super) fn write_to(path: &Path, options: &Options) -> Result<Connection, Sto
 }
 
 /// A connection that only reads, also while another one writes.
+///
+/// It may write, as far as the file's mode lets it, so that it clears the write-ahead log away if it is the last one to
+/// close: one that may not would leave that behind. It is told not to.
 pub(super) fn look_at(path: &Path) -> Result<Connection, StoreError> {
     fs::metadata(path).map_err(StoreError::io(path))?;
-    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.pragma_update(None, "query_only", true).map_err(failure::of(path))?;
     let version = schema::version(&connection).map_err(failure::of(path))?;
     if version < schema::VERSION {
         let cause = format!(
@@ -78,7 +82,7 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
     }
     let found = schema::version(&connection).map_err(failure::of(path))?;
     if found > schema::VERSION {
-        let (found, known) = (found as u64, schema::VERSION as u64);
+        let (found, known) = (u64::from(found), u64::from(schema::VERSION));
         return Err(StoreError::Newer { path: path.into(), found, known });
     }
     Ok(connection)
@@ -111,16 +115,24 @@ pub(super) fn copy(connection: &Connection, path: &Path, to: &Path) -> Result<()
     let file =
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(StoreError::io(to))?;
     let absolute = std::path::absolute(to).map_err(StoreError::io(to))?;
-    let copied = connection
-        .execute("VACUUM INTO ?1", [absolute.to_string_lossy()])
+    let copied = copy_into(connection, &absolute)
         .map_err(failure::of(path))
-        .and_then(|_| file.sync_all().map_err(StoreError::io(to)))
+        .and_then(|()| file.sync_all().map_err(StoreError::io(to)))
         .and_then(|()| sync(&directory(to)));
     if copied.is_err() {
         // Half a copy is of no use, and the error is what counts.
         let _ = fs::remove_file(to);
     }
     copied
+}
+
+fn copy_into(connection: &Connection, to: &Path) -> rusqlite::Result<()> {
+    // It writes to nothing but the copy, which a connection that is told to write nothing does not know.
+    let query_only: bool = connection.pragma_query_value(None, "query_only", |row| row.get(0))?;
+    connection.pragma_update(None, "query_only", false)?;
+    let copied = connection.execute("VACUUM INTO ?1", [to.to_string_lossy()]);
+    connection.pragma_update(None, "query_only", query_only)?;
+    copied.map(drop)
 }
 
 /// Makes it as small as it can be.

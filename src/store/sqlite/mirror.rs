@@ -128,12 +128,11 @@ impl Mirror {
         if let Some(&index) = self.by_name.get(name) {
             return Ok(index);
         }
-        let room = match read_room(connection, name)? {
-            Some(room) => room,
-            None => {
-                self.next_room += 1;
-                Room { id: self.next_room - 1, name: name.into(), first: 1, ..Room::default() }
-            }
+        let room = if let Some(room) = read_room(connection, name)? {
+            room
+        } else {
+            self.next_room += 1;
+            Room { id: self.next_room - 1, name: name.into(), first: 1, ..Room::default() }
         };
         let index = self.rooms.len();
         self.rooms.push(room);

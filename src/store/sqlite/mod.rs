@@ -1,4 +1,4 @@
-//! A store in one database file, with what SQLite's write-ahead log needs beside it.
+//! A store in one database file, with what `SQLite`'s write-ahead log needs beside it.
 //!
 //! One connection writes, and holds the lock of the directory; others only read, each transaction what was committed when it
 //! began. `docs/storage.md` says what the tables are, for whoever looks at them with `sqlite3`.
@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use super::{Lock, Options, Reader, Sizes, Store, StoreError};
+use super::{Durability, Lock, Options, Reader, Sizes, Store, StoreError};
 use crate::chat::{HistoryRules, Kept, Op, OpId, RoomMessage, RoomSummary, UnixMillis};
 use mirror::Mirror;
 use tidy::Swept;
@@ -92,7 +92,7 @@ impl Reader for SqliteReader {
     }
 
     fn check(&mut self) -> Result<Vec<String>, StoreError> {
-        check::check(&self.connection, self.may_write).map_err(failure::of(&self.path))
+        self.ask(|connection| check::check(connection, self.may_write))
     }
 
     fn sizes(&mut self) -> Result<Sizes, StoreError> {
@@ -138,6 +138,10 @@ impl SqliteStore {
         Ok(())
     }
 
+    fn set_synchronous(&self, durability: Durability) -> Result<(), StoreError> {
+        file::set_synchronous(&self.reader.connection, durability).map_err(failure::of(&self.reader.path))
+    }
+
     /// Changes the file and the mirror: both, or neither.
     fn change<T>(
         &mut self,
@@ -147,7 +151,7 @@ impl SqliteStore {
         let SqliteReader { path, connection, .. } = &self.reader;
         // Taken, so that whatever ends this early leaves none.
         let mut mirror = self.mirror.take();
-        let mut run = || {
+        let run = || {
             // `mend` has left one.
             let mirror = mirror.as_mut().ok_or(rusqlite::Error::InvalidQuery)?;
             connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
@@ -189,16 +193,21 @@ impl Store for SqliteStore {
                 return Ok(false);
             }
         }
-        // What is lost of a step is done again: it need not be waited for.
-        file::set_synchronous(&self.reader.connection, super::Durability::Normal)
-            .map_err(failure::of(&self.reader.path))?;
+        // What is lost of a step is done again: the disk need not be waited for.
+        let durability = self.options.durability;
+        if durability == Durability::Full {
+            self.set_synchronous(Durability::Normal)?;
+        }
         let stepped = self.change(|connection, mirror| {
             tidy::step(connection, mirror, rules, now)?;
             Ok(mirror.chores.are_there())
         });
-        file::set_synchronous(&self.reader.connection, self.options.durability)
-            .map_err(failure::of(&self.reader.path))?;
-        stepped
+        let restored = self.set_synchronous(durability);
+        if restored.is_err() {
+            // A new connection is as durable as it should be.
+            (self.mirror, self.is_broken) = (None, true);
+        }
+        stepped.and_then(|more| restored.map(|()| more))
     }
 
     fn compact(&mut self) -> Result<(), StoreError> {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use rusqlite::Connection;
 
 use super::row;
-use crate::chat::{Kept, Letter, OpId, PasswordHash, RoomSummary, Seat, Token};
+use crate::chat::{Kept, Letter, PasswordHash, RoomSummary, Seat, Token};
 use crate::store::Sizes;
 
 /// All but what was said in rooms, in the order that [`Kept`] documents.
@@ -80,14 +80,14 @@ pub(super) fn rooms(connection: &Connection, visit: &mut dyn FnMut(RoomSummary))
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let (first, last): (i64, i64) = (row.get(1)?, row.get(2)?);
-        visit(RoomSummary { room: row.get(0)?, first: first as u64, last: last as u64 });
+        visit(RoomSummary { room: row.get(0)?, first: first.cast_unsigned(), last: last.cast_unsigned() });
     }
     Ok(())
 }
 
 /// How large it is, but for the bytes of the files.
 pub(super) fn sizes(connection: &Connection) -> rusqlite::Result<Sizes> {
-    let count = |sql| connection.query_row(sql, [], |row| row.get(0)).map(|count: i64| count as u64);
+    let count = |sql| connection.query_row(sql, [], |row| row.get(0)).map(i64::cast_unsigned);
     Ok(Sizes {
         bytes: 0,
         dead_bytes: count("SELECT freelist_count * page_size FROM pragma_freelist_count, pragma_page_size")?,
@@ -99,9 +99,4 @@ pub(super) fn sizes(connection: &Connection) -> rusqlite::Result<Sizes> {
         seats: count("SELECT count(*) FROM seats")?,
         room_messages: count("SELECT ifnull(sum(last - first + 1), 0) FROM rooms WHERE NOT closed")?,
     })
-}
-
-/// The highest id of an op.
-pub(super) fn last_op(connection: &Connection) -> rusqlite::Result<Option<OpId>> {
-    super::mirror::last_op(connection)
 }

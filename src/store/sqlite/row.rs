@@ -22,7 +22,7 @@ pub(super) fn number(id: OpId) -> i64 {
     let [b0, b1, b2, b3, b4, b5, b6, b7, ..] = id.to_bytes();
     let high = u64::from_be_bytes([b0, b1, b2, b3, b4, b5, b6, b7]);
     // 48 bits of time, 4 that say which kind of UUID it is, 12 of sequence.
-    (high >> 16 << 12 | high & 0xfff) as i64
+    (high >> 16 << 12 | high & 0xfff).cast_signed()
 }
 
 /// The number of the row that an id has.
@@ -108,7 +108,7 @@ impl Said {
     pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         let message = RoomMessage {
             id: id(row, 1)?,
-            sequence: row.get::<_, i64>(3)? as u64,
+            sequence: row.get::<_, i64>(3)?.cast_unsigned(),
             sender: row.get(5)?,
             text: row.get(6)?,
         };

@@ -12,7 +12,7 @@ pub(super) const APPLICATION_ID: i32 = 0x5061_726c;
 const STEPS: [&str; 2] = [VERSION_1, VERSION_2];
 
 /// The version that is written here.
-pub(super) const VERSION: i32 = STEPS.len() as i32;
+pub(super) const VERSION: u32 = STEPS.len() as u32;
 
 /// Rooms found by an index over all messages.
 const VERSION_1: &str = "
@@ -156,13 +156,12 @@ const WORDS: &str = "
 CREATE VIRTUAL TABLE room_words USING fts5(
     words,
     content = '',
-    contentless_delete = 1,
     detail = none,
     tokenize = \"unicode61 remove_diacritics 0 categories 'L* M* N* P* S* C*'\"
 )";
 
 /// The version of a database; 0 of an empty one.
-pub(super) fn version(connection: &Connection) -> rusqlite::Result<i32> {
+pub(super) fn version(connection: &Connection) -> rusqlite::Result<u32> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 

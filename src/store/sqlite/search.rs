@@ -12,17 +12,18 @@ use crate::store::words::Words;
 
 /// Adds a message to the index.
 pub(super) fn index(connection: &Connection, n: i64, text: &str) -> rusqlite::Result<()> {
-    let words = Words::of(text).iter().collect::<Vec<_>>().join(" ");
-    connection
-        .prepare_cached("INSERT INTO room_words (rowid, words) VALUES (?1, ?2)")?
-        .execute((n, words))?;
-    Ok(())
+    let sql = "INSERT INTO room_words (rowid, words) VALUES (?1, ?2)";
+    connection.prepare_cached(sql)?.execute((n, indexed(text))).map(drop)
 }
 
-/// Takes a message out of the index that is in it.
-pub(super) fn unindex(connection: &Connection, n: i64) -> rusqlite::Result<()> {
-    connection.prepare_cached("DELETE FROM room_words WHERE rowid = ?1")?.execute([n])?;
-    Ok(())
+/// Takes a message out of the index that is in it. The index has no copy of the text, and is told what it was.
+pub(super) fn unindex(connection: &Connection, n: i64, text: &str) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO room_words (room_words, rowid, words) VALUES ('delete', ?1, ?2)";
+    connection.prepare_cached(sql)?.execute((n, indexed(text))).map(drop)
+}
+
+fn indexed(text: &str) -> String {
+    Words::of(text).iter().collect::<Vec<_>>().join(" ")
 }
 
 /// What one search has found so far.

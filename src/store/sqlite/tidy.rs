@@ -47,6 +47,8 @@ struct Step<'a> {
     now: UnixMillis,
     /// Messages that may still be forgotten in it.
     budget: usize,
+    /// What is to be taken out of the index, with its row.
+    unindexed: Vec<(i64, Box<str>)>,
 }
 
 /// Takes one step, in a transaction that somebody else begins and ends.
@@ -56,10 +58,12 @@ pub(super) fn step(
     rules: &HistoryRules,
     now: UnixMillis,
 ) -> rusqlite::Result<()> {
-    let mut step = Step { connection, mirror, rules, now, budget: STORE_FORGOTTEN_PER_STEP_MAX };
+    let mut step =
+        Step { connection, mirror, rules, now, budget: STORE_FORGOTTEN_PER_STEP_MAX, unindexed: Vec::new() };
     step.forget_closed()?;
     step.forget_letters()?;
     step.look_at_rooms()?;
+    step.unindex()?;
     step.index()
 }
 
@@ -82,7 +86,7 @@ impl Step<'_> {
     fn forget_letters(&mut self) -> rusqlite::Result<()> {
         let Some(from) = self.mirror.chores.letters_from else { return Ok(()) };
         let sql = "SELECT n FROM letters WHERE n > ?1 ORDER BY n LIMIT 1 OFFSET ?2";
-        let limit = STORE_LETTERS_PER_STEP_MAX as i64 - 1;
+        let limit = i64::from(STORE_LETTERS_PER_STEP_MAX) - 1;
         let to =
             self.connection.prepare_cached(sql)?.query_row((from, limit), |row| row.get(0)).optional()?;
         let sql = "DELETE FROM letters WHERE n > ?1 AND n <= ?2 AND (
@@ -137,7 +141,7 @@ impl Step<'_> {
         let HistoryRule { keep_messages, .. } = rule;
         let last = room.last;
         let is_doomed = move |said: &Said| {
-            (last as u64).saturating_sub(said.message.sequence) >= keep_messages
+            (last.cast_unsigned()).saturating_sub(said.message.sequence) >= keep_messages
                 || said.message.id.at() < oldest_kept
         };
         let oldest = Said::find(self.connection, room.oldest)?;
@@ -162,7 +166,7 @@ impl Step<'_> {
                     return Ok(!is_doomed);
                 }
                 self.budget -= 1;
-                self.delete(&said)?;
+                self.delete(said)?;
                 room.first += 1;
             }
         }
@@ -171,12 +175,21 @@ impl Step<'_> {
         Ok(true)
     }
 
-    fn delete(&self, said: &Said) -> rusqlite::Result<()> {
+    fn delete(&mut self, said: Said) -> rusqlite::Result<()> {
         self.connection.prepare_cached("DELETE FROM room_messages WHERE n = ?1")?.execute([said.n])?;
-        match self.mirror.indexed_to {
-            Some(indexed_to) if said.n <= indexed_to => search::unindex(self.connection, said.n),
-            Some(_) | None => Ok(()),
+        if self.mirror.indexed_to.is_some_and(|indexed_to| said.n <= indexed_to) {
+            self.unindexed.push((said.n, said.message.text));
         }
+        Ok(())
+    }
+
+    /// In the order of rows: the index writes a segment of its own each time that a row is before the last one.
+    fn unindex(&mut self) -> rusqlite::Result<()> {
+        self.unindexed.sort_unstable_by_key(|&(n, _)| n);
+        for (n, text) in self.unindexed.drain(..) {
+            search::unindex(self.connection, n, &text)?;
+        }
+        Ok(())
     }
 
     fn index(&mut self) -> rusqlite::Result<()> {
@@ -185,8 +198,8 @@ impl Step<'_> {
         };
         let sql = "SELECT n, text FROM room_messages WHERE n > ?1 ORDER BY n LIMIT ?2";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let mut rows = statement.query((from, STORE_INDEXED_PER_STEP_MAX as i64))?;
-        let (mut to, mut count) = (from, 0);
+        let mut rows = statement.query((from, STORE_INDEXED_PER_STEP_MAX))?;
+        let (mut to, mut count) = (from, 0_u32);
         while let Some(row) = rows.next()? {
             to = row.get(0)?;
             let text = row

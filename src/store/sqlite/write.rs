@@ -149,7 +149,7 @@ impl Group<'_> {
             name,
             folded.as_str(),
             password,
-            id.at().0 as i64,
+            id.at().0.cast_signed(),
         ))?;
         self.mirror.accounts.insert(folded.as_str().into(), account);
         Ok(())
@@ -199,7 +199,7 @@ impl Group<'_> {
         }
         let room = room.id;
         self.say.execute(params![n, id.to_bytes(), room, sequence, previous, sender, text, moved])?;
-        if sequence as u64 % STORE_MARK_MESSAGES == 0 {
+        if sequence.cast_unsigned().is_multiple_of(STORE_MARK_MESSAGES) {
             self.run("INSERT INTO room_marks (room, sequence, n) VALUES (?1, ?2, ?3)", (room, sequence, n))?;
         }
         match self.mirror.indexed_to {

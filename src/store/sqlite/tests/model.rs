@@ -1,0 +1,123 @@
+//! Anything that may happen, beside the store in memory.
+
+use super::*;
+use crate::store::memory::MemoryStore;
+
+/// A generator that gives the same numbers for the same seed (xorshift64).
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % end as u64) as usize
+    }
+
+    fn of<T: Copy>(&mut self, all: &[T]) -> T {
+        all[self.below(all.len())]
+    }
+}
+
+const PEOPLE: [&str; 6] = ["alice", "Alice", "bob", "Zoë", "carol", "no name"];
+const ROOMS: [&str; 4] = ["lobby", "den", "short", "Den"];
+const WORDS: [&str; 5] = ["hello", "wörld", "Hello", "again", "42"];
+
+fn change(numbers: &mut Numbers, ids: &[OpId]) -> Change {
+    let (name, other, room) = (numbers.of(&PEOPLE), numbers.of(&PEOPLE), numbers.of(&ROOMS));
+    let a_seat = |numbers: &mut Numbers| seat(numbers.below(20) as u8);
+    match numbers.below(40) {
+        0..3 => {
+            Change::AccountCreated { name: name.into(), password: PasswordHash::new(HASH).expect("a hash") }
+        }
+        3 => Change::AccountDeleted { name: name.into() },
+        4 => Change::PasswordChanged {
+            name: name.into(),
+            password: PasswordHash::new(&format!("{HASH}{}", numbers.below(9))).expect("a hash"),
+        },
+        5..14 => Change::MailSent {
+            sender: name.into(),
+            sender_has_account: numbers.below(3) > 0,
+            recipient: other.into(),
+            content: numbers.of(&WORDS).into(),
+            key: (numbers.below(4) == 0).then(|| ids.len().to_string().into()),
+        },
+        14..17 if !ids.is_empty() => {
+            let messages = (0..8).map(|_| numbers.of(ids)).collect();
+            Change::MailRead { reader: name.into(), messages }
+        }
+        17..20 if !ids.is_empty() => Change::MailDeleted { by: name.into(), message: numbers.of(ids) },
+        20 => Change::RoomMade { room: room.into(), host: a_seat(numbers) },
+        21 | 22 => Change::SeatTaken { room: room.into(), seat: a_seat(numbers) },
+        23 => Change::SeatLeft { token: a_seat(numbers).token },
+        24 if numbers.below(8) == 0 => Change::RoomClosed { room: room.into() },
+        _ => {
+            let text = format!("{} {}", numbers.of(&WORDS), numbers.of(&WORDS));
+            Change::Said { room: room.into(), sender: name.into(), text: text.into() }
+        }
+    }
+}
+
+#[track_caller]
+fn assert_same(store: &mut SqliteStore, model: &mut MemoryStore, numbers: &mut Numbers, ids: &[OpId]) {
+    assert_eq!(loaded(store), loaded(model));
+    assert_eq!(summaries(store), summaries(model));
+    for room in ROOMS {
+        let before = (numbers.below(2) == 0).then(|| numbers.of(ids));
+        let count = 1 + numbers.below(300);
+        let page = |reader: &mut dyn Reader| reader.history(room, before, count).expect("it is read");
+        assert_eq!(page(store), page(model));
+    }
+    for words in ["hello", "WORLD hello", "again 42", "hell"] {
+        let count = 1 + numbers.below(300);
+        let page = |reader: &mut dyn Reader| reader.search(words, count).expect("it is searched");
+        assert_eq!(page(store), page(model));
+    }
+}
+
+/// Groups of ops, and what an operator may do in between.
+fn run(seed: u64) {
+    let mut case = Case::new();
+    let mut numbers = Numbers(seed);
+    let (mut store, mut model) = (case.open(), MemoryStore::new());
+    let mut rules = keep(150, 0);
+    rules.rooms.push((
+        RoomPattern::from("short".to_owned()),
+        HistoryRule { keep_messages: 3, keep_days: 0, on_join: 0 },
+    ));
+    let mut ids = Vec::new();
+    for _ in 0..60 {
+        let group: Vec<_> = (0..=numbers.below(120))
+            .map(|_| {
+                let change = change(&mut numbers, &ids);
+                let op = case.op(change);
+                ids.push(op.id);
+                op
+            })
+            .collect();
+        store.commit(&group).expect("it is committed");
+        model.commit(&group).expect("it is committed");
+        match numbers.below(6) {
+            0 => {
+                tidy(&mut store, &rules, START);
+                while model.tidy(&rules, UnixMillis(START)).expect("it is tidied") {}
+            }
+            1 => {
+                drop(store);
+                case.options.search = numbers.below(4) > 0;
+                store = case.open();
+            }
+            2 => store.compact().expect("it is compacted"),
+            _ => {}
+        }
+        assert_same(&mut store, &mut model, &mut numbers, &ids);
+    }
+    assert_well(&mut store);
+}
+
+#[test]
+fn whatever_happens_it_keeps_what_the_store_in_memory_keeps() {
+    for seed in 1..=3 {
+        run(seed);
+    }
+}
