@@ -272,7 +272,7 @@ fn a_file_is_taken_for_what_it_looks_like() {
 
 #[test]
 fn a_line_that_is_too_long_is_skipped_and_the_next_one_is_read() {
-    let mut log = LOG.1[..LOG.1.iter().position(|&byte| byte == b'\n').expect("a line") + 1].to_vec();
+    let mut log = LOG.1[..=LOG.1.iter().position(|&byte| byte == b'\n').expect("a line")].to_vec();
     log.extend(std::iter::repeat_n(b'x', 3 << 20));
     log.push(b'\n');
     log.extend(b"{\"id\":\"r\",\"timestamp\":1,\"sender\":\"a\",\"room\":\"lobby\",\"content\":\"x\"}");
