@@ -165,6 +165,31 @@ pub const HISTORY_ANSWER_BYTES_MAX: usize = OUTBOX_BYTES_MAX / 2;
 /// Connections that wait for a page of history at once. More: told that the server is busy.
 pub const HISTORY_TASKS_MAX: usize = 256;
 
+/// Bytes of a line of the log that people can read, with its end. The longest that is written here is that of a text each
+/// byte of which JSON spells in six, or of [`MAIL_READ_MAX`] ids; texts of other programs' logs may be longer. A change
+/// that would take a longer one: it is not committed. A longer one in a log: it is broken.
+pub const JSONL_LINE_BYTES_MAX: usize = 1 << 20;
+/// Bytes of a log that are read at once where it is read from one end to the other.
+pub const JSONL_SCAN_BYTES: usize = 256 << 10;
+/// Bytes of a log that are read at once for a page of history: its lines stand far from each other.
+pub const JSONL_PAGE_BYTES: usize = 4 << 10;
+/// Bytes of the buffer for what is committed at once that stay reserved. A larger group: the rest is given back.
+pub const JSONL_BUFFER_BYTES_MAX: usize = 4 << 20;
+/// Bytes of a log below which it is not compacted by itself: it is read within a second.
+pub const JSONL_COMPACT_BYTES_MIN: u64 = 64 << 20;
+/// Bytes of a log that one step of a compaction reads: some ms. More: with the next step.
+pub const JSONL_STEP_BYTES: usize = 1 << 20;
+/// Accounts and seats that one step of a compaction writes: some ms. More: with the next step.
+pub const JSONL_STEP_PARTS: usize = 5_000;
+/// Bytes of a new log that may wait to be synced, so that no sync takes long. More: they are synced with the step.
+pub const JSONL_UNSYNCED_BYTES_MAX: u64 = 8 << 20;
+/// Messages of rooms that are forgotten in one step: a few ms. More: with the next step.
+pub const JSONL_FORGOTTEN_PER_STEP_MAX: u64 = 10_000;
+
+const _: () =
+    assert!(6 * (TEXT_BYTES_MAX + MAIL_KEY_BYTES_MAX + 2 * NAME_BYTES_MAX) < JSONL_LINE_BYTES_MAX / 2);
+const _: () = assert!(MAIL_READ_MAX * 40 < JSONL_LINE_BYTES_MAX / 2);
+
 // Seats.
 
 /// Seats at once, with or without an address: what 10,000 rooms of ten take. More: whoever wants one is told that the

@@ -212,6 +212,10 @@ impl Ledger {
                     unread: *unread,
                 };
                 self.send(*id, letter);
+                // Also where one of the two sees it no more: it goes with their account.
+                if let (Some(sender), Some(recipient), true) = (sender_id, recipient_id, *sender_sees) {
+                    self.acquaint(sender, recipient);
+                }
             }
             Kept::Seat { .. } => {}
         }
@@ -219,24 +223,39 @@ impl Ledger {
 
     /// Hands out all of it, in the order in which [`Ledger::restore`] takes it in.
     pub(crate) fn visit(&self, visit: &mut dyn FnMut(Kept)) {
-        for account in self.accounts.values() {
-            visit(Kept::Account { name: account.name.clone(), password: account.password.clone() });
-        }
+        self.accounts_kept().for_each(&mut *visit);
         let mut ids: Vec<_> = self.letters.keys().copied().collect();
         ids.sort_unstable();
-        for id in ids {
-            let letter = &self.letters[&id];
-            visit(Kept::Letter(chat::Letter {
-                id,
-                sender: letter.sender.clone(),
-                recipient: letter.recipient.clone(),
-                content: letter.content.clone(),
-                key: letter.key.as_ref().map(|(_, key)| key.clone()),
-                sender_sees: letter.seen_by[SENDER].is_some(),
-                recipient_sees: letter.seen_by[RECIPIENT].is_some(),
-                unread: letter.unread,
-            }));
-        }
+        ids.into_iter().filter_map(|id| self.letter_kept(id)).map(Kept::Letter).for_each(visit);
+    }
+
+    /// The accounts, oldest first.
+    pub(crate) fn accounts_kept(&self) -> impl ExactSizeIterator<Item = Kept> {
+        let kept = |account: &Account| Kept::Account {
+            name: account.name.clone(),
+            password: account.password.clone(),
+        };
+        self.accounts.values().map(kept)
+    }
+
+    /// A message, with who sees it.
+    pub(crate) fn letter_kept(&self, id: OpId) -> Option<chat::Letter> {
+        let letter = self.letters.get(&id)?;
+        Some(chat::Letter {
+            id,
+            sender: letter.sender.clone(),
+            recipient: letter.recipient.clone(),
+            content: letter.content.clone(),
+            key: letter.key.as_ref().map(|(_, key)| key.clone()),
+            sender_sees: letter.seen_by[SENDER].is_some(),
+            recipient_sees: letter.seen_by[RECIPIENT].is_some(),
+            unread: letter.unread,
+        })
+    }
+
+    /// Whether a message is there.
+    pub(crate) fn has_letter(&self, id: OpId) -> bool {
+        self.letters.contains_key(&id)
     }
 
     /// Carries out an op, as far as it is about accounts and mailboxes.
@@ -307,7 +326,11 @@ impl Ledger {
         self.accounts.insert(id, account);
     }
 
+    /// A second message of the same id is none: a group of ops that was committed may come again.
     fn send(&mut self, id: OpId, letter: Letter) {
+        if self.letters.contains_key(&id) {
+            return;
+        }
         let bytes = counted(&letter.content);
         let (Some(sender), Some(recipient)) = (fold(&letter.sender), fold(&letter.recipient)) else { return };
         if let Some(account) = letter.seen_by[RECIPIENT].and_then(|id| self.accounts.get_mut(&id)) {
@@ -321,17 +344,22 @@ impl Ledger {
             account.bytes += bytes;
         }
         if let [Some(sender), Some(recipient)] = letter.seen_by {
-            for (one, other) in [(sender, recipient), (recipient, sender)] {
-                if let Some(account) = self.accounts.get_mut(&one) {
-                    account.correspondents.insert(other);
-                }
-            }
+            self.acquaint(sender, recipient);
         }
         if let Some(key) = &letter.key {
             self.by_key.insert(key.clone(), id);
         }
         self.bytes += bytes;
         self.letters.insert(id, letter);
+    }
+
+    /// Each finds messages with the other when its account is deleted.
+    fn acquaint(&mut self, one: AccountId, other: AccountId) {
+        for (one, other) in [(one, other), (other, one)] {
+            if let Some(account) = self.accounts.get_mut(&one) {
+                account.correspondents.insert(other);
+            }
+        }
     }
 
     fn mark_read(&mut self, reader: AccountId, id: OpId) {
@@ -447,5 +475,39 @@ impl Account {
             conversation.other = other.into();
         }
         conversation
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::UnixMillis;
+
+    #[test]
+    fn a_message_that_comes_again_is_there_once() {
+        let mut ledger = Ledger::new(&RandomState::with_seeds(1, 2, 3, 4));
+        let password = PasswordHash::new("$2b$12$x").expect("a hash");
+        let id = |sequence| OpId::new(UnixMillis(1), sequence, 0);
+        for (sequence, name) in [(0, "ann"), (1, "bob")] {
+            let change = Change::AccountCreated { name: name.into(), password: password.clone() };
+            ledger.apply(&Op { id: id(sequence), change });
+        }
+        let change = Change::MailSent {
+            sender: "ann".into(),
+            sender_has_account: true,
+            recipient: "bob".into(),
+            content: "hello".into(),
+            key: Some("1".into()),
+        };
+        let op = Op { id: id(2), change };
+        ledger.apply(&op);
+        let read = Change::MailRead { reader: "bob".into(), messages: Box::new([op.id]) };
+        ledger.apply(&Op { id: id(3), change: read });
+        ledger.apply(&op);
+        ledger.check_invariants();
+        let mut letters = Vec::new();
+        ledger.visit(&mut |kept| letters.extend(matches!(kept, Kept::Letter(_)).then_some(kept)));
+        let [Kept::Letter(letter)] = &letters[..] else { panic!("one letter: {letters:?}") };
+        assert!(!letter.unread, "and it stays read");
     }
 }

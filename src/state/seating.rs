@@ -57,6 +57,16 @@ impl Seating {
         }
     }
 
+    /// How many seats there are.
+    pub(crate) fn count(&self) -> usize {
+        self.seats.len()
+    }
+
+    /// Whether somebody has the seat of a token.
+    pub(crate) fn has(&self, token: Token) -> bool {
+        self.by_token.contains_key(&token)
+    }
+
     /// Carries out an op, as far as it is about seats.
     pub(crate) fn apply(&mut self, op: &Op) {
         match &op.change {

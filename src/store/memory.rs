@@ -27,7 +27,12 @@ impl MemoryStore {
         Self { state: State::new(0), rooms: BTreeMap::new(), bytes: 0 }
     }
 
+    /// A second message of the same id is none: a group of ops that was committed may come again.
     fn say(&mut self, id: OpId, room: &str, sender: &str, text: &str) {
+        let newest_first = self.rooms.get(room).into_iter().flat_map(|messages| messages.iter().rev());
+        if newest_first.map(|message| message.id).take_while(|&there| there >= id).any(|there| there == id) {
+            return;
+        }
         let message = RoomMessage { id, sequence: 1, sender: sender.into(), text: text.into() };
         self.bytes += size(&message);
         match self.rooms.get_mut(room) {

@@ -1,15 +1,120 @@
 //! A store in a log that people can read.
+//!
+//! `log.jsonl` has a line for each op, in the order in which they were committed; `docs/storage.md` describes the format. It
+//! is only ever appended to, or replaced as a whole by one that says the same in fewer lines. Memory has what is left of it
+//! but the texts of messages, which are read from the log when somebody asks for them.
+//!
+//! - [`line`]: a line, taken apart; `entry`: what it means; `write`: the other way.
+//! - `contents`, `rooms`: what all lines say together.
+//! - `log`: appending; `scan`, `replay`: reading; `view`: showing.
+//! - `compact`, [`repair`](repair()), `check`.
 
-use std::path::Path;
+mod check;
+mod compact;
+mod contents;
+mod entry;
+pub(crate) mod line;
+mod log;
+mod repair;
+mod replay;
+mod rooms;
+mod scan;
+mod store;
+#[cfg(test)]
+mod tests;
+mod view;
+mod write;
 
-use super::{Options, Reader, Store, StoreError};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Options, Reader, Sizes, Store, StoreError};
+use crate::chat::{Kept, OpId, RoomMessage, RoomSummary};
+use contents::Contents;
+pub use repair::{Repaired, repair};
+use store::JsonlStore;
+use view::View;
+
+/// The name of the log in its directory.
+const FILE_NAME: &str = "log.jsonl";
 
 pub(super) fn open(path: &Path, options: &Options) -> Result<Box<dyn Store>, StoreError> {
-    let _ = (path, options);
-    Err(StoreError::Unsupported("not there yet"))
+    Ok(Box::new(JsonlStore::open(path, options)?))
 }
 
 pub(super) fn open_reader(path: &Path) -> Result<Box<dyn Reader>, StoreError> {
-    let _ = path;
-    Err(StoreError::Unsupported("not there yet"))
+    Ok(Box::new(JsonlReader::open(path)?))
+}
+
+/// A log to be looked at, as it is when it is looked at for the first time. It is not read before, so that a damaged one can
+/// be [checked](Reader::check).
+#[derive(Debug)]
+struct JsonlReader {
+    path: PathBuf,
+    file: Arc<File>,
+    /// Bytes of whole lines, and what they say.
+    replayed: Option<(u64, Contents)>,
+}
+
+impl JsonlReader {
+    fn open(directory: &Path) -> Result<Self, StoreError> {
+        let path = directory.join(FILE_NAME);
+        let file = Arc::new(File::open(&path).map_err(StoreError::io(&path))?);
+        Ok(Self { path, file, replayed: None })
+    }
+
+    fn view(&mut self) -> Result<View<'_>, StoreError> {
+        let Self { path, file, replayed } = self;
+        let (length, contents) = match replayed {
+            Some(replayed) => replayed,
+            // What is torn is a line that is being written, or will be cut off by the next server.
+            None => {
+                let found = replay::replay(path, file)?;
+                replayed.insert((found.length, found.contents))
+            }
+        };
+        Ok(View { path, file, length: *length, contents })
+    }
+}
+
+impl Reader for JsonlReader {
+    fn load(&mut self, visit: &mut dyn FnMut(Kept)) -> Result<Option<OpId>, StoreError> {
+        self.view()?.load(visit)
+    }
+
+    fn rooms(&mut self, visit: &mut dyn FnMut(RoomSummary)) -> Result<(), StoreError> {
+        self.view()?.rooms(visit);
+        Ok(())
+    }
+
+    fn history(
+        &mut self,
+        room: &str,
+        before: Option<OpId>,
+        count: usize,
+    ) -> Result<Vec<RoomMessage>, StoreError> {
+        self.view()?.history(room, before, count)
+    }
+
+    fn search(&mut self, text: &str, count: usize) -> Result<Vec<(Box<str>, RoomMessage)>, StoreError> {
+        self.view()?.search(text, count)
+    }
+
+    fn check(&mut self) -> Result<Vec<String>, StoreError> {
+        let Self { path, file, replayed } = self;
+        let end = file.metadata().map_err(StoreError::io(&*path))?.len();
+        match replayed {
+            Some((length, contents)) => check::check(path, file, *length, Some(contents)),
+            None => check::check(path, file, end, None),
+        }
+    }
+
+    fn sizes(&mut self) -> Result<Sizes, StoreError> {
+        Ok(self.view()?.sizes())
+    }
+
+    fn backup(&mut self, to: &Path) -> Result<(), StoreError> {
+        self.view()?.backup(to)
+    }
 }

@@ -1,0 +1,128 @@
+//! Looking at every line of a log.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::contents::{Contents, Place};
+use super::entry::{self, Entry, Wrong};
+use super::line::Line;
+use super::replay;
+use super::scan::{Lines, Raw};
+use crate::chat::{Change, Kept, OpId, Token};
+use crate::store::StoreError;
+
+/// Findings beyond which they are only counted: nobody reads more.
+const FINDINGS_MAX: usize = 1000;
+
+/// What the lines so far were about, whether it is there still or not.
+struct Seen {
+    letters: HashSet<OpId, ahash::RandomState>,
+    tokens: HashSet<Token, ahash::RandomState>,
+}
+
+/// What is wrong with the first so many bytes of a log, a line each. `known`: what the store thinks that it says.
+pub(super) fn check(
+    path: &Path,
+    file: &Arc<File>,
+    length: u64,
+    known: Option<&Contents>,
+) -> Result<Vec<String>, StoreError> {
+    let mut lines = Lines::new(Arc::clone(file), 0, length);
+    let mut contents = Contents::new();
+    let mut seen = Seen { letters: HashSet::default(), tokens: HashSet::default() };
+    let mut findings = Vec::new();
+    let mut more = 0_u64;
+    while let Some(raw) = lines.next().map_err(StoreError::io(path))? {
+        let Some(what) = look(&raw, &mut contents, &mut seen) else { continue };
+        if findings.len() < FINDINGS_MAX {
+            findings.push(format!("{}:{}: {what}", path.display(), raw.number));
+        } else {
+            more += 1;
+        }
+    }
+    if more > 0 {
+        findings.push(format!("{}: and {more} lines more", path.display()));
+    }
+    if let Some(known) = known
+        && findings.is_empty()
+        && (known.rooms != contents.rooms || known.letter_count() != contents.letter_count())
+    {
+        findings.push(format!("{}: the server knows of other messages than the log", path.display()));
+    }
+    Ok(findings)
+}
+
+/// What is wrong with a line.
+fn look(raw: &Raw<'_>, contents: &mut Contents, seen: &mut Seen) -> Option<String> {
+    if !raw.is_ended {
+        return Some("it has no end; it is cut off when a server starts".to_owned());
+    }
+    let mut looked = || {
+        let line = entry::parse(raw.bytes.ok_or_else(replay::too_long)?)?;
+        let entry = Entry::of(&line, raw.number)?;
+        let is_at_its_time = is_at_its_time(&line);
+        let refers = seen.refers(&entry);
+        contents.take(entry, Place { offset: raw.offset, bytes: raw.length as u32 })?;
+        Ok::<_, Wrong>((refers, is_at_its_time))
+    };
+    match looked() {
+        Err(wrong) => Some(wrong.what()),
+        Ok((Err(what), _)) => Some(what),
+        Ok((Ok(()), false)) => Some("the time is not that of the id".to_owned()),
+        Ok((Ok(()), true)) => None,
+    }
+}
+
+fn is_at_its_time(line: &Line<'_>) -> bool {
+    let id = line.id.as_deref().and_then(OpId::parse);
+    let at = line.timestamp.as_ref().map(super::line::Timestamp::millis);
+    id.zip(at).is_none_or(|(id, at)| at.is_some_and(|at| at.0.abs_diff(id.at().0) <= 1))
+}
+
+impl Seen {
+    /// Whether what an entry is about was ever there. What was there and is not any more is no finding.
+    fn refers(&mut self, entry: &Entry<'_>) -> Result<(), String> {
+        match entry {
+            Entry::Op(op) => match &op.change {
+                Change::MailSent { .. } => self.letter(op.id),
+                Change::MailRead { messages, .. } => {
+                    let is_there = messages.iter().any(|message| self.letters.contains(message));
+                    return is_there.then_some(()).ok_or_else(|| "reads what was never there".to_owned());
+                }
+                Change::MailDeleted { message, .. } if !self.letters.contains(message) => {
+                    return Err(format!("deletes {message}, which was never there"));
+                }
+                Change::RoomMade { host: seat, .. } | Change::SeatTaken { seat, .. } => {
+                    self.tokens.insert(seat.token);
+                }
+                Change::SeatLeft { token } if !self.tokens.contains(token) => {
+                    return Err("gives up a seat that was never there".to_owned());
+                }
+                Change::AccountCreated { .. }
+                | Change::PasswordChanged { .. }
+                | Change::AccountDeleted { .. }
+                | Change::MailDeleted { .. }
+                | Change::Said { .. }
+                | Change::SeatLeft { .. }
+                | Change::RoomClosed { .. } => {}
+            },
+            Entry::SentAndRead(op) => self.letter(op.id),
+            Entry::Kept(Kept::Letter(letter)) => self.letter(letter.id),
+            Entry::Kept(Kept::Seat { seat, .. }) => {
+                self.tokens.insert(seat.token);
+            }
+            Entry::Kept(Kept::Account { .. })
+            | Entry::Format { .. }
+            | Entry::Said { .. }
+            | Entry::Forget { .. }
+            | Entry::Nothing(_) => {}
+        }
+        Ok(())
+    }
+
+    fn letter(&mut self, id: OpId) {
+        self.letters.insert(id);
+    }
+}

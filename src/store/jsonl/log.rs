@@ -1,0 +1,164 @@
+//! The file that is appended to.
+//!
+//! What was appended is there, or the caller is told that it is not, and then it is not: the file is cut back to what was
+//! there before. Where that fails too, or a sync failed (after which the kernel says nothing reliable about what was
+//! written since the last one), the log is suspect: before it takes anything more it is opened anew, measured, cut and synced.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::store::StoreError;
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(super) struct Log {
+    path: PathBuf,
+    file: Arc<File>,
+    /// Bytes that are committed: what may be behind them is nobody's.
+    length: u64,
+    is_suspect: bool,
+    #[cfg(test)]
+    pub(super) faults: std::collections::VecDeque<Fault>,
+}
+
+/// What a disk does that has had enough.
+#[cfg(test)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Fault {
+    /// The next write takes only so many bytes, and then there is no space.
+    Full(usize),
+    /// The next sync fails.
+    Sync,
+    /// The next cut fails.
+    Cut,
+}
+
+impl Log {
+    /// Opens a file to be read and written, and makes it, for its owner alone, if it is not there.
+    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+        let file = options().create(true).open(path).map_err(StoreError::io(path))?;
+        Ok(Self {
+            path: path.into(),
+            file: Arc::new(file),
+            length: 0,
+            is_suspect: false,
+            #[cfg(test)]
+            faults: std::collections::VecDeque::new(),
+        })
+    }
+
+    pub(super) fn file(&self) -> &Arc<File> {
+        &self.file
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Goes on with another file, which has its name and so many bytes.
+    pub(super) fn take_over(&mut self, file: Arc<File>, length: u64) {
+        (self.file, self.length, self.is_suspect) = (file, length, false);
+    }
+
+    /// Nothing but the first so many bytes is of use: cuts off the rest.
+    pub(super) fn cut(&mut self, length: u64) -> Result<(), StoreError> {
+        self.length = length;
+        self.file.set_len(length).and_then(|()| self.file.sync_all()).map_err(StoreError::io(&self.path))
+    }
+
+    /// It is not known what of this is on disk: it is looked at before the next append.
+    pub(super) fn suspect(&mut self) {
+        self.is_suspect = true;
+    }
+
+    /// Appends, and says where that begins. `sync`: it is on disk then.
+    pub(super) fn append(&mut self, bytes: &[u8], sync: bool) -> Result<u64, StoreError> {
+        if self.is_suspect {
+            self.mend()?;
+        }
+        let offset = self.length;
+        if let Err(cause) = self.write(bytes, offset) {
+            self.undo(sync);
+            return Err(StoreError::Io { path: self.path.clone(), cause });
+        }
+        if sync && let Err(cause) = self.sync() {
+            self.is_suspect = true;
+            self.undo(sync);
+            return Err(StoreError::Io { path: self.path.clone(), cause });
+        }
+        self.length += bytes.len() as u64;
+        Ok(offset)
+    }
+
+    fn undo(&mut self, sync: bool) {
+        let undone = self.truncate().and_then(|()| if sync { self.sync() } else { Ok(()) });
+        self.is_suspect |= undone.is_err();
+    }
+
+    fn mend(&mut self) -> Result<(), StoreError> {
+        let file = options().open(&self.path).map_err(StoreError::io(&self.path))?;
+        let found = file.metadata().map_err(StoreError::io(&self.path))?.len();
+        if found < self.length {
+            return Err(StoreError::Damaged {
+                path: self.path.clone(),
+                line: None,
+                what: format!("it has {found} bytes, and {} were committed", self.length),
+                remedy: "restart the server, which then has what is there; or restore a backup",
+            });
+        }
+        self.file = Arc::new(file);
+        let mended = self.truncate().and_then(|()| self.sync());
+        mended.and_then(|()| sync_directory_of(&self.path)).map_err(StoreError::io(&self.path))?;
+        tracing::warn!(path = %self.path.display(), bytes = self.length, "The log can be written again.");
+        self.is_suspect = false;
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        #[cfg(test)]
+        if let Some(&Fault::Full(count)) = self.faults.front() {
+            self.faults.pop_front();
+            self.file.write_all_at(&bytes[..count.min(bytes.len())], offset)?;
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.file.write_all_at(bytes, offset)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        #[cfg(test)]
+        if self.faults.front() == Some(&Fault::Sync) {
+            self.faults.pop_front();
+            return Err(io::Error::other("input/output error"));
+        }
+        self.file.sync_data()
+    }
+
+    fn truncate(&mut self) -> io::Result<()> {
+        #[cfg(test)]
+        if self.faults.front() == Some(&Fault::Cut) {
+            self.faults.pop_front();
+            return Err(io::Error::other("input/output error"));
+        }
+        self.file.set_len(self.length)
+    }
+}
+
+/// For files that are their owner's alone.
+pub(super) fn options() -> OpenOptions {
+    let mut options = File::options();
+    options.read(true).write(true).mode(0o600);
+    options
+}
+
+/// Makes sure that the name of a file is on disk.
+pub(super) fn sync_directory_of(path: &Path) -> io::Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+}

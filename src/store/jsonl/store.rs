@@ -1,0 +1,307 @@
+//! The log, open to be written to.
+
+use std::collections::HashMap;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use super::compact::{self, Compaction};
+use super::contents::{Contents, Place};
+use super::log::{Log, sync_directory_of};
+use super::replay::{self, Torn};
+use super::view::View;
+use super::{FILE_NAME, check, write};
+use crate::chat::{Change, HistoryRules, Kept, Op, OpId, RoomMessage, RoomSummary, Token, UnixMillis};
+use crate::limits::{
+    JSONL_BUFFER_BYTES_MAX, JSONL_COMPACT_BYTES_MIN, JSONL_FORGOTTEN_PER_STEP_MAX, JSONL_LINE_BYTES_MAX,
+};
+use crate::store::{Durability, Lock, Options, Reader, Sizes, Store, StoreError};
+
+/// See the [module's documentation](super).
+#[derive(Debug)]
+pub(super) struct JsonlStore {
+    pub(super) log: Log,
+    pub(super) contents: Contents,
+    /// Whether a commit is on disk when it returns.
+    sync: bool,
+    pub(super) compaction: Option<Compaction>,
+    /// Bytes of the log below which it is not compacted by itself.
+    pub(super) compact_bytes_min: u64,
+    /// The lines of a group, and where each ends.
+    buffer: Vec<u8>,
+    ends: Vec<usize>,
+    _lock: Lock,
+}
+
+impl JsonlStore {
+    /// Opens the log in a directory, and makes both if they are not there.
+    pub(super) fn open(directory: &Path, options: &Options) -> Result<Self, StoreError> {
+        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(StoreError::io(directory))?;
+        let lock = Lock::take(directory)?;
+        let path = directory.join(FILE_NAME);
+        let left_over = compact::new_path(&path);
+        compact::remove(&left_over).map_err(StoreError::io(&left_over))?;
+        let mut log = Log::open(&path)?;
+        let replay::Replayed { mut contents, length, torn } = replay::replay(&path, log.file())?;
+        if let Some(Torn { line, bytes }) = torn {
+            let path = path.display();
+            tracing::warn!(%path, line, bytes, "The last line was not written to its end. It is cut off.");
+        }
+        log.cut(length)?;
+        if length == 0 {
+            let mut first = Vec::new();
+            write::format(&mut first, None);
+            log.append(&first, true)?;
+            contents = Contents::new();
+        }
+        sync_directory_of(&path).map_err(StoreError::io(directory))?;
+        Ok(Self {
+            log,
+            contents,
+            sync: options.durability == Durability::Full,
+            compaction: None,
+            compact_bytes_min: JSONL_COMPACT_BYTES_MIN,
+            buffer: Vec::new(),
+            ends: Vec::new(),
+            _lock: lock,
+        })
+    }
+
+    fn view(&self) -> View<'_> {
+        View {
+            path: self.log.path(),
+            file: self.log.file(),
+            length: self.log.length(),
+            contents: &self.contents,
+        }
+    }
+
+    /// Writes the lines of a group into the buffer.
+    fn write_lines(&mut self, ops: &[Op]) -> Result<(), StoreError> {
+        self.buffer.clear();
+        self.buffer.shrink_to(JSONL_BUFFER_BYTES_MAX);
+        self.ends.clear();
+        let mut group = Group { ops, made: None };
+        for (index, op) in ops.iter().enumerate() {
+            let start = self.buffer.len();
+            if group.refers(index, &self.contents) {
+                write::op(&mut self.buffer, op);
+            } else {
+                write::nothing(&mut self.buffer, op.id);
+            }
+            if self.buffer.len() - start > JSONL_LINE_BYTES_MAX {
+                return Err(StoreError::Unsupported(
+                    "a change takes a line that is longer than a log may have",
+                ));
+            }
+            self.ends.push(self.buffer.len());
+        }
+        Ok(())
+    }
+
+    /// Forgets what is too much or too old, and has the log say so, so that a room that has nothing left begins anew after
+    /// a restart as well. Whether there is more.
+    fn forget(&mut self, rules: &HistoryRules, now: UnixMillis) -> Result<bool, StoreError> {
+        let mut budget = JSONL_FORGOTTEN_PER_STEP_MAX;
+        let mut forgotten = Vec::new();
+        self.buffer.clear();
+        for (name, room) in self.contents.rooms.iter() {
+            let rule = rules.of(name);
+            let oldest = rule.oldest_kept(now);
+            let too_many = (room.messages.len() as u64).saturating_sub(rule.keep_messages);
+            let young = room.messages.iter().enumerate().skip(too_many as usize);
+            let mut young = young.take(budget as usize + 1).skip_while(|(_, said)| said.id.at() < oldest);
+            let too_old = match young.next() {
+                Some((index, _)) => index as u64,
+                None => room.messages.len() as u64,
+            };
+            let count = too_old.max(too_many).min(budget);
+            if count > 0 {
+                budget -= count;
+                write::forget(&mut self.buffer, name, room.first + count);
+                forgotten.push((Box::<str>::from(name), room.first + count));
+            }
+            if budget == 0 {
+                break;
+            }
+        }
+        if !forgotten.is_empty() {
+            // Lost with the power, it is said again; and what is committed later is synced after it.
+            self.log.append(&self.buffer, false)?;
+        }
+        for (room, before) in forgotten {
+            self.contents.rooms.forget(&room, before);
+        }
+        Ok(budget == 0)
+    }
+
+    fn is_mostly_dead(&self) -> bool {
+        let length = self.log.length();
+        length >= self.compact_bytes_min && self.contents.dead_bytes(length) > length / 2
+    }
+
+    /// Takes a step of a compaction. Whether it is over.
+    fn step(&mut self, compaction: &mut Option<Compaction>) -> Result<bool, StoreError> {
+        let mut under_way = match compaction.take() {
+            Some(under_way) => under_way,
+            None => Compaction::new(self.log.path(), self.log.file(), self.log.length())?,
+        };
+        if !under_way.step(self.log.length())? {
+            *compaction = Some(under_way);
+            return Ok(false);
+        }
+        let (file, length, contents) = under_way.finish()?;
+        let path = self.log.path().to_owned();
+        let before = self.log.length();
+        self.log.take_over(file, length);
+        self.contents = contents;
+        // Until then the old log may come back with the power.
+        sync_directory_of(&path).inspect_err(|_| self.log.suspect()).map_err(StoreError::io(&path))?;
+        tracing::info!(path = %path.display(), before, bytes = length, "The log was compacted.");
+        Ok(true)
+    }
+}
+
+/// A group of ops, and which of them make what: worked out when it is first asked for.
+struct Group<'a> {
+    ops: &'a [Op],
+    made: Option<Made>,
+}
+
+/// The index of the first op that makes a letter or a seat.
+#[derive(Default)]
+struct Made {
+    letters: HashMap<OpId, usize, ahash::RandomState>,
+    tokens: HashMap<Token, usize, ahash::RandomState>,
+}
+
+impl Group<'_> {
+    /// Whether what an op is about was there when the group began, or is made by the group before it. If not, it changes
+    /// nothing; a log without such ops has no references into nothing.
+    fn refers(&mut self, index: usize, contents: &Contents) -> bool {
+        let ops = self.ops;
+        let ledger = &contents.state.ledger;
+        let mut has_letter = |id: OpId| {
+            ledger.has_letter(id) || self.made().letters.get(&id).is_some_and(|&made| made < index)
+        };
+        match &ops[index].change {
+            Change::MailRead { messages, .. } => messages.iter().any(|&message| has_letter(message)),
+            Change::MailDeleted { message, .. } => has_letter(*message),
+            Change::SeatLeft { token } => {
+                contents.state.seating.has(*token)
+                    || self.made().tokens.get(token).is_some_and(|&made| made < index)
+            }
+            Change::AccountCreated { .. }
+            | Change::PasswordChanged { .. }
+            | Change::AccountDeleted { .. }
+            | Change::MailSent { .. }
+            | Change::Said { .. }
+            | Change::RoomMade { .. }
+            | Change::SeatTaken { .. }
+            | Change::RoomClosed { .. } => true,
+        }
+    }
+
+    fn made(&mut self) -> &Made {
+        self.made.get_or_insert_with(|| {
+            let mut made = Made::default();
+            for (index, op) in self.ops.iter().enumerate() {
+                match &op.change {
+                    Change::MailSent { .. } => {
+                        made.letters.entry(op.id).or_insert(index);
+                    }
+                    Change::RoomMade { host: seat, .. } | Change::SeatTaken { seat, .. } => {
+                        made.tokens.entry(seat.token).or_insert(index);
+                    }
+                    Change::AccountCreated { .. }
+                    | Change::PasswordChanged { .. }
+                    | Change::AccountDeleted { .. }
+                    | Change::MailRead { .. }
+                    | Change::MailDeleted { .. }
+                    | Change::Said { .. }
+                    | Change::SeatLeft { .. }
+                    | Change::RoomClosed { .. } => {}
+                }
+            }
+            made
+        })
+    }
+}
+
+impl Reader for JsonlStore {
+    fn load(&mut self, visit: &mut dyn FnMut(Kept)) -> Result<Option<OpId>, StoreError> {
+        self.view().load(visit)
+    }
+
+    fn rooms(&mut self, visit: &mut dyn FnMut(RoomSummary)) -> Result<(), StoreError> {
+        self.view().rooms(visit);
+        Ok(())
+    }
+
+    fn history(
+        &mut self,
+        room: &str,
+        before: Option<OpId>,
+        count: usize,
+    ) -> Result<Vec<RoomMessage>, StoreError> {
+        self.view().history(room, before, count)
+    }
+
+    fn search(&mut self, text: &str, count: usize) -> Result<Vec<(Box<str>, RoomMessage)>, StoreError> {
+        self.view().search(text, count)
+    }
+
+    fn check(&mut self) -> Result<Vec<String>, StoreError> {
+        check::check(self.log.path(), self.log.file(), self.log.length(), Some(&self.contents))
+    }
+
+    fn sizes(&mut self) -> Result<Sizes, StoreError> {
+        Ok(self.view().sizes())
+    }
+
+    fn backup(&mut self, to: &Path) -> Result<(), StoreError> {
+        self.view().backup(to)
+    }
+}
+
+impl Store for JsonlStore {
+    fn commit(&mut self, ops: &[Op]) -> Result<(), StoreError> {
+        if ops.is_empty() {
+            return Ok(());
+        }
+        self.write_lines(ops)?;
+        let mut start = self.log.append(&self.buffer, self.sync)?;
+        let group = start;
+        for (op, &end) in ops.iter().zip(&self.ends) {
+            let end = group + end as u64;
+            self.contents.apply(op, Place { offset: start, bytes: (end - start) as u32 });
+            start = end;
+        }
+        Ok(())
+    }
+
+    fn tidy(&mut self, rules: &HistoryRules, now: UnixMillis) -> Result<bool, StoreError> {
+        if self.forget(rules, now)? {
+            return Ok(true);
+        }
+        if self.compaction.is_none() && !self.is_mostly_dead() {
+            return Ok(false);
+        }
+        let mut compaction = self.compaction.take();
+        let stepped = self.step(&mut compaction);
+        self.compaction = compaction;
+        if stepped.is_err() {
+            // Not at once again: the disk is full, or worse.
+            self.compact_bytes_min = self.log.length() + JSONL_COMPACT_BYTES_MIN;
+        }
+        Ok(!stepped?)
+    }
+
+    fn compact(&mut self) -> Result<(), StoreError> {
+        // One that is under way would leave what died since it began.
+        self.compaction = None;
+        let mut compaction = None;
+        while !self.step(&mut compaction)? {}
+        Ok(())
+    }
+}

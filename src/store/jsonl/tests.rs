@@ -1,0 +1,460 @@
+//! What the tests that all stores share cannot see.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::log::Fault;
+use super::store::JsonlStore;
+use super::{FILE_NAME, JsonlReader, repair};
+use crate::chat::{
+    Change, HistoryRule, HistoryRules, Kept, Op, OpId, PasswordHash, RoomMessage, Seat, Token, UnixMillis,
+};
+use crate::store::{Durability, Options, Reader, Store, StoreError};
+
+const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
+
+/// Ids, one higher than the other.
+struct Ids(u64);
+
+impl Ids {
+    fn op(&mut self, change: Change) -> Op {
+        self.0 += 1;
+        Op { id: OpId::new(UnixMillis(NOW.0 + self.0 / 4096), (self.0 % 4096) as u16, self.0), change }
+    }
+
+    fn account(&mut self, name: &str) -> Op {
+        let password = PasswordHash::new("$2b$12$saltsaltsaltsaltsaltsO").expect("a hash");
+        self.op(Change::AccountCreated { name: name.into(), password })
+    }
+
+    fn mail(&mut self, sender: &str, recipient: &str, content: &str) -> Op {
+        let [sender, recipient, content] = [sender, recipient, content].map(Into::into);
+        self.op(Change::MailSent { sender, sender_has_account: true, recipient, content, key: None })
+    }
+
+    fn said(&mut self, room: &str, text: &str) -> Op {
+        self.op(Change::Said { room: room.into(), sender: "ann".into(), text: text.into() })
+    }
+
+    fn seat(&mut self, room: &str, number: u8) -> Op {
+        let seat = Seat {
+            name: format!("guest{number}").into(),
+            token: Token::from_random([number; 16]),
+            ip: [192, 0, 2, number].into(),
+        };
+        self.op(if number % 4 == 0 {
+            Change::RoomMade { room: room.into(), host: seat }
+        } else {
+            Change::SeatTaken { room: room.into(), seat }
+        })
+    }
+}
+
+fn fast() -> Options {
+    Options { durability: Durability::None, search: true }
+}
+
+fn open(directory: &Path) -> JsonlStore {
+    JsonlStore::open(directory, &fast()).expect("it opens")
+}
+
+fn keep(keep_messages: u64) -> HistoryRules {
+    HistoryRules { default: HistoryRule { keep_messages, keep_days: 0, on_join: 0 }, rooms: Vec::new() }
+}
+
+/// All that a store shows.
+fn everything(store: &mut dyn Reader) -> (Vec<Kept>, Option<OpId>, Vec<(Box<str>, RoomMessage)>) {
+    let (mut parts, mut rooms, mut messages) = (Vec::new(), Vec::new(), Vec::new());
+    let last = store.load(&mut |kept| parts.push(kept)).expect("it loads");
+    store.rooms(&mut |room| rooms.push(room)).expect("it has rooms");
+    for room in rooms {
+        let history = store.history(&room.room, None, usize::MAX).expect("it has history");
+        assert_eq!(history.first().map(|message| message.sequence), Some(room.first));
+        assert_eq!(history.last().map(|message| message.sequence), Some(room.last));
+        messages.extend(history.into_iter().map(|message| (room.room.clone(), message)));
+    }
+    assert_eq!(store.check().expect("it can be checked"), Vec::<String>::new());
+    (parts, last, messages)
+}
+
+/// A directory as somebody else finds it when this process is killed now.
+fn killed(directory: &Path) -> TempDir {
+    let copy = tempfile::tempdir().expect("a directory");
+    for entry in fs::read_dir(directory).expect("it can be read") {
+        let entry = entry.expect("it can be read");
+        fs::copy(entry.path(), copy.path().join(entry.file_name())).expect("a copy");
+    }
+    copy
+}
+
+fn some_of_everything(ids: &mut Ids) -> Vec<Op> {
+    let mut ops = vec![ids.account("ann"), ids.account("bob"), ids.account("cyd")];
+    ops.push(ids.mail("ann", "bob", "a \"quoted\"\nline \u{1} \u{7f} é 🦀 \\"));
+    let first = ops[3].id;
+    ops.push(ids.mail("bob", "ann", ""));
+    ops.push(ids.mail("bob", "bob", "to myself"));
+    ops.push(ids.op(Change::MailSent {
+        sender: "dan".into(),
+        sender_has_account: false,
+        recipient: "ann".into(),
+        content: "from outside".into(),
+        key: None,
+    }));
+    ops.push(ids.op(Change::MailSent {
+        sender: "cyd".into(),
+        sender_has_account: true,
+        recipient: "ann".into(),
+        content: "keyed".into(),
+        key: Some("k\"1".into()),
+    }));
+    ops.push(ids.op(Change::MailRead { reader: "bob".into(), messages: Box::new([first]) }));
+    ops.push(ids.op(Change::MailDeleted { by: "ann".into(), message: ops[4].id }));
+    ops.push(ids.op(Change::PasswordChanged {
+        name: "ann".into(),
+        password: PasswordHash::new("$argon2id$x").expect("a hash"),
+    }));
+    ops.extend([ids.said("den", "one"), ids.said("a \"room\"", "two"), ids.said("den", "three")]);
+    ops.extend([ids.seat("den", 4), ids.seat("den", 5), ids.seat("den", 6), ids.seat("hall", 8)]);
+    ops.push(ids.op(Change::SeatLeft { token: Token::from_random([5; 16]) }));
+    ops.push(ids.op(Change::RoomClosed { room: "hall".into() }));
+    ops.push(ids.op(Change::AccountDeleted { name: "cyd".into() }));
+    ops.push(ids.account("cyd"));
+    ops
+}
+
+#[test]
+fn it_says_the_same_after_a_restart_and_after_a_compaction() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let home = directory.path().join("a/b");
+    let mut store = open(&home);
+    let mut ids = Ids(0);
+    let ops = some_of_everything(&mut ids);
+    store.commit(&ops).expect("there is space");
+    let before = everything(&mut store);
+    assert_eq!(before.1, ops.last().map(|op| op.id));
+    for (path, mode) in [(&home, 0o700), (&home.join(FILE_NAME), 0o600)] {
+        assert_eq!(fs::metadata(path).expect("it is there").permissions().mode() & 0o777, mode);
+    }
+    drop(store);
+    let mut store = open(&home);
+    assert_eq!(everything(&mut store), before);
+    let size = store.log.length();
+    store.compact().expect("there is space");
+    assert!(store.log.length() < size);
+    assert_eq!(everything(&mut store), before);
+    // What is committed after it means what it meant.
+    store.commit(&[ids.said("den", "four")]).expect("there is space");
+    let after = everything(&mut store);
+    assert_eq!(after.2.last().map(|(_, message)| message.sequence), Some(3));
+    drop(store);
+    assert_eq!(everything(&mut open(&home)), after);
+    assert_eq!(everything(&mut JsonlReader::open(&home).expect("it is there")), after);
+}
+
+#[test]
+fn there_is_one_writer_and_any_number_of_readers() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut ids = Ids(0);
+    let mut store = open(directory.path());
+    store.commit(&[ids.said("den", "one")]).expect("there is space");
+    assert!(matches!(JsonlStore::open(directory.path(), &fast()), Err(StoreError::Locked { .. })));
+    let mut early = JsonlReader::open(directory.path()).expect("it is there");
+    let seen = everything(&mut early);
+    // It goes on seeing the same, whatever happens to the log.
+    store.commit(&some_of_everything(&mut ids)).expect("there is space");
+    store.compact().expect("there is space");
+    store.commit(&[ids.op(Change::RoomClosed { room: "den".into() })]).expect("there is space");
+    assert_eq!(everything(&mut early), seen);
+    let mut late = JsonlReader::open(directory.path()).expect("it is there");
+    assert_eq!(everything(&mut late), everything(&mut store));
+    let copy = tempfile::tempdir().expect("a directory");
+    let file = copy.path().join(FILE_NAME);
+    late.backup(&file).expect("there is space");
+    assert!(late.backup(&file).is_err(), "it is there already");
+    assert_eq!(everything(&mut open(copy.path())), everything(&mut store));
+    assert_eq!(fs::metadata(&file).expect("it is there").permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn a_line_that_was_not_written_to_its_end_is_cut_off() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut ids = Ids(0);
+    let mut store = open(directory.path());
+    store.commit(&[ids.account("ann"), ids.said("den", "one")]).expect("there is space");
+    let before = everything(&mut store);
+    let length = store.log.length() as usize;
+    let last = ids.said("den", "two");
+    store.commit(std::slice::from_ref(&last)).expect("there is space");
+    drop(store);
+    let path = directory.path().join(FILE_NAME);
+    let whole = fs::read(&path).expect("it can be read");
+    let torn = (length..whole.len()).map(|end| whole[..end].to_vec());
+    let zeros = [&whole[..length], &[0; 100]].concat();
+    let broken = [&whole[..length + 10], b"\n"].concat();
+    for bytes in torn.chain([zeros, broken]) {
+        fs::write(&path, &bytes).expect("there is space");
+        let mut reader = JsonlReader::open(directory.path()).expect("it is there");
+        reader.load(&mut |_| {}).expect("it passes it over");
+        let mut store = open(directory.path());
+        assert_eq!(everything(&mut store), before);
+        store.commit(std::slice::from_ref(&last)).expect("there is space");
+        drop(store);
+        assert_eq!(fs::read(&path).expect("it can be read"), whole);
+    }
+    // The first line is no other.
+    for end in 0..length {
+        fs::write(&path, &whole[..end]).expect("there is space");
+        let mut store = open(directory.path());
+        store.commit(std::slice::from_ref(&last)).expect("there is space");
+        drop(store);
+        everything(&mut open(directory.path()));
+    }
+}
+
+#[test]
+fn a_broken_line_in_the_middle_is_named_and_set_aside_when_asked() {
+    for broken in [
+        "{\"id\":",
+        "",
+        "\u{0}\u{0}",
+        "{\"operation\":\"dance\",\"id\":\"1\"}",
+        "{\"id\":\"1\"}",
+        &"x".repeat(3 << 20),
+    ] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join(FILE_NAME);
+        let mut ids = Ids(0);
+        let mut store = open(directory.path());
+        store.commit(&[ids.account("ann"), ids.said("den", "one")]).expect("there is space");
+        store.commit(&[ids.said("den", "two")]).expect("there is space");
+        let before = everything(&mut store);
+        drop(store);
+        let text = fs::read_to_string(&path).expect("it is text");
+        let mut lines: Vec<_> = text.lines().collect();
+        lines.insert(3, broken);
+        let damaged = lines.join("\n") + "\n";
+        fs::write(&path, &damaged).expect("there is space");
+        let error = JsonlStore::open(directory.path(), &fast()).expect_err("it is damaged");
+        assert!(matches!(error, StoreError::Damaged { line: Some(4), .. }), "{error}");
+        assert!(error.to_string().contains("parlance repair"), "{error}");
+        let mut reader = JsonlReader::open(directory.path()).expect("it is there");
+        assert!(reader.load(&mut |_| {}).is_err());
+        let findings = reader.check().expect("it can be looked at");
+        assert!(findings.len() == 1 && findings[0].contains(".jsonl:4: "), "{findings:?}");
+        let repaired = repair(directory.path()).expect("it can be repaired");
+        assert_eq!((repaired.lines, repaired.set_aside), (4, 1));
+        let aside = fs::read_to_string(&repaired.aside).expect("it is there");
+        assert!(aside.starts_with("# line 4: ") && aside.ends_with(&format!("\n{broken}\n")));
+        assert_eq!(fs::read_to_string(&path).expect("it is there"), text);
+        assert_eq!(everything(&mut open(directory.path())), before);
+        assert_eq!(repair(directory.path()).expect("it is whole").set_aside, 0);
+        assert!(!path.with_extension("jsonl.new").exists());
+    }
+}
+
+#[test]
+fn a_first_line_that_is_broken_is_written_anew() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut ids = Ids(0);
+    let mut store = open(directory.path());
+    store.commit(&[ids.said("den", "one")]).expect("there is space");
+    let before = everything(&mut store);
+    drop(store);
+    let path = directory.path().join(FILE_NAME);
+    let whole = fs::read_to_string(&path).expect("it is text");
+    fs::write(&path, format!("x{whole}")).expect("there is space");
+    assert!(JsonlStore::open(directory.path(), &fast()).is_err());
+    assert_eq!(repair(directory.path()).expect("it can be repaired").set_aside, 1);
+    assert_eq!(everything(&mut open(directory.path())), before);
+    let without = whole.split_once('\n').expect("two lines").1;
+    fs::write(&path, without).expect("there is space");
+    let error = JsonlStore::open(directory.path(), &fast()).expect_err("another program's log");
+    assert!(error.to_string().contains("format"), "{error}");
+}
+
+#[test]
+fn a_newer_log_is_left_alone() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join(FILE_NAME);
+    let text = "{\"operation\":\"format\",\"version\":2}\n{\"operation\":\"dance\"}\n";
+    fs::write(&path, text).expect("there is space");
+    let error = JsonlStore::open(directory.path(), &fast()).expect_err("it is newer");
+    assert!(matches!(error, StoreError::Newer { found: 2, known: 1, .. }), "{error}");
+    assert!(matches!(repair(directory.path()), Err(StoreError::Newer { .. })));
+    assert_eq!(fs::read_to_string(&path).expect("it is there"), text);
+}
+
+#[test]
+fn of_a_group_that_failed_nothing_is_there() {
+    let faults: [&[Fault]; 5] = [
+        &[Fault::Full(0)],
+        &[Fault::Full(200)],
+        &[Fault::Full(200), Fault::Cut],
+        &[Fault::Sync],
+        &[Fault::Sync, Fault::Cut],
+    ];
+    for fault in faults {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut ids = Ids(0);
+        let mut store = JsonlStore::open(directory.path(), &Options::default()).expect("it opens");
+        store
+            .commit(&[ids.account("ann"), ids.account("bob"), ids.said("den", "one")])
+            .expect("there is space");
+        let before = everything(&mut store);
+        let group = [ids.mail("ann", "bob", "hello"), ids.said("den", "two"), ids.said("den", "three")];
+        store.log.faults.extend(fault);
+        assert!(matches!(store.commit(&group), Err(StoreError::Io { .. })), "{fault:?}");
+        assert_eq!(everything(&mut store), before, "{fault:?}");
+        if !fault.contains(&Fault::Cut) {
+            assert_eq!(everything(&mut open(killed(directory.path()).path())), before, "{fault:?}");
+        }
+        // The same group goes in later, once.
+        assert!(store.log.faults.is_empty(), "{fault:?}");
+        store.commit(&group).expect("there is space again");
+        let after = everything(&mut store);
+        assert_eq!((after.0.len(), after.2.len()), (3, 3), "{fault:?}");
+        drop(store);
+        assert_eq!(everything(&mut open(directory.path())), after, "{fault:?}");
+    }
+}
+
+#[test]
+fn a_group_that_comes_again_is_there_once() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut ids = Ids(0);
+    let mut store = open(directory.path());
+    store.commit(&[ids.account("ann"), ids.account("bob")]).expect("there is space");
+    let group = [ids.said("den", "one"), ids.mail("ann", "bob", "hello"), ids.said("den", "two")];
+    store.commit(&group).expect("there is space");
+    let before = everything(&mut store);
+    store.commit(&group).expect("there is space");
+    assert_eq!(everything(&mut store), before);
+    drop(store);
+    let mut store = open(directory.path());
+    assert_eq!(everything(&mut store), before);
+    store.compact().expect("there is space");
+    assert_eq!(everything(&mut store), before);
+}
+
+#[test]
+fn what_refers_to_nothing_leaves_no_reference_behind() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut ids = Ids(0);
+    let mut store = open(directory.path());
+    let nobody = ids.account("nobody").id;
+    store.commit(&[ids.account("ann"), ids.account("bob")]).expect("there is space");
+    let mail = ids.mail("ann", "bob", "hello");
+    let delete = |message| Change::MailDeleted { by: "ann".into(), message };
+    let gone = Token::from_random([9; 16]);
+    let group = [
+        ids.op(Change::MailRead { reader: "bob".into(), messages: Box::new([nobody, mail.id]) }),
+        mail.clone(),
+        ids.op(delete(mail.id)),
+        ids.op(delete(mail.id)),
+        ids.op(Change::SeatLeft { token: gone }),
+    ];
+    store.commit(&group).expect("no errors");
+    let again = ids.op(delete(mail.id));
+    store
+        .commit(&[again, ids.op(Change::MailRead { reader: "bob".into(), messages: Box::new([mail.id]) })])
+        .expect("no errors");
+    let (parts, last, _) = everything(&mut store);
+    assert_eq!((parts.len(), last.map(|id| id.at())), (2, Some(NOW)));
+    drop(store);
+    // A reference that somebody else wrote is found.
+    let path = directory.path().join(FILE_NAME);
+    let mut text = fs::read_to_string(&path).expect("it is text");
+    text +=
+        &format!("{{\"operation\":\"delete\",\"id\":\"{nobody}\",\"ids\":[\"{nobody}\"],\"by\":\"ann\"}}\n");
+    fs::write(&path, text).expect("there is space");
+    let findings = open(directory.path()).check().expect("it can be checked");
+    assert!(findings.len() == 1 && findings[0].contains("never there"), "{findings:?}");
+}
+
+#[test]
+fn what_was_forgotten_stays_so_and_numbers_stay() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut ids = Ids(0);
+    let mut store = open(directory.path());
+    let ops: Vec<_> = (0..50).map(|number| ids.said("den", &format!("number {number}"))).collect();
+    store.commit(&ops).expect("there is space");
+    while store.tidy(&keep(10), NOW).expect("there is space") {}
+    let before = everything(&mut store);
+    assert_eq!((before.2.len(), before.2[0].1.sequence), (10, 41));
+    assert_eq!(store.search("NUMBER 7", 10).expect("it can be read"), Vec::new());
+    let found = store.search("number", 3).expect("it can be read");
+    assert_eq!(found.iter().map(|(_, message)| message.sequence).collect::<Vec<_>>(), [50, 49, 48]);
+    drop(store);
+    let mut store = open(directory.path());
+    assert_eq!(everything(&mut store), before);
+    store.compact().expect("there is space");
+    assert_eq!(everything(&mut store), before);
+    while store.tidy(&keep(0), NOW).expect("there is space") {}
+    store.commit(&[ids.said("den", "a new beginning")]).expect("there is space");
+    drop(store);
+    let (_, _, messages) = everything(&mut open(directory.path()));
+    assert_eq!(messages.iter().map(|(_, message)| message.sequence).collect::<Vec<_>>(), [1]);
+}
+
+/// Whatever is committed between the steps of a compaction, and whenever the process is killed, all that was committed is
+/// there, and nothing that was deleted comes back.
+#[test]
+fn a_log_that_is_mostly_dead_is_compacted_while_it_is_written() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut ids = Ids(0);
+    let mut store = open(directory.path());
+    store.commit(&some_of_everything(&mut ids)).expect("there is space");
+    let text = "x".repeat(500);
+    let mut mails = Vec::new();
+    for round in 0..8 {
+        let rooms =
+            ["den", "hall", "attic"].map(|room| (0..300).map(|_| ids.said(room, &text)).collect::<Vec<_>>());
+        store.commit(&rooms.concat()).expect("there is space");
+        let group: Vec<_> = (0..100).map(|_| ids.mail("ann", "bob", &text)).collect();
+        store.commit(&group).expect("there is space");
+        mails.extend(group.iter().map(|op| op.id));
+        assert!(!store.tidy(&keep(20), NOW).expect("there is space"), "round {round}: it is not large yet");
+    }
+    for &message in &mails[..700] {
+        store.commit(&[ids.op(Change::MailDeleted { by: "ann".into(), message })]).expect("there is space");
+    }
+    let sizes = store.sizes().expect("it is known");
+    assert!(sizes.dead_bytes > sizes.bytes / 2, "{sizes:?}");
+    store.compact_bytes_min = 1 << 20;
+    let mut alive = mails.split_off(700);
+    let (mut steps, mut number) = (0, 0);
+    while store.tidy(&keep(20), NOW).expect("there is space") {
+        steps += 1;
+        number += 4;
+        let deleted = alive.swap_remove(3);
+        let mut group = vec![
+            ids.op(Change::MailDeleted { by: "ann".into(), message: deleted }),
+            ids.op(Change::MailRead { reader: "bob".into(), messages: Box::new([alive[0]]) }),
+            ids.mail("bob", "ann", &format!("step {steps}")),
+            ids.said("den", &format!("step {steps}")),
+            ids.seat("cellar", 100 + number),
+            ids.seat("attic", 101 + number),
+        ];
+        match steps % 4 {
+            0 => group.push(ids.op(Change::RoomClosed { room: "attic".into() })),
+            1 => group.push(ids.op(Change::AccountDeleted { name: "cyd".into() })),
+            2 => group.push(ids.account("cyd")),
+            _ => group.push(ids.op(Change::RoomClosed { room: "cellar".into() })),
+        }
+        store.commit(&group).expect("there is space");
+        let now = everything(&mut store);
+        let copy = killed(directory.path());
+        assert_eq!(everything(&mut open(copy.path())), now, "after step {steps}");
+        assert!(!copy.path().join("log.jsonl.new").exists(), "what is left over goes");
+    }
+    assert!(steps >= 8, "it took steps: {steps}");
+    let sizes = store.sizes().expect("it is known");
+    assert!(sizes.dead_bytes * 2 < sizes.bytes && sizes.bytes < 1 << 20, "{sizes:?}");
+    let now = everything(&mut store);
+    assert!(!directory.path().join("log.jsonl.new").exists());
+    drop(store);
+    assert_eq!(everything(&mut open(directory.path())), now);
+}

@@ -1,0 +1,170 @@
+//! What a log shows.
+
+use std::collections::BinaryHeap;
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::contents::Contents;
+use super::line::{Line, Text};
+use super::log::{options, sync_directory_of};
+use super::rooms::Room;
+use super::scan::Blocks;
+use crate::chat::{Kept, OpId, RoomMessage, RoomSummary};
+use crate::limits::{JSONL_PAGE_BYTES, JSONL_SCAN_BYTES};
+use crate::store::words::Words;
+use crate::store::{Sizes, StoreError};
+
+/// A log and what it says.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    pub(super) path: &'a Path,
+    pub(super) file: &'a Arc<File>,
+    /// Bytes of it that count.
+    pub(super) length: u64,
+    pub(super) contents: &'a Contents,
+}
+
+impl View<'_> {
+    /// See [`Reader::load`](crate::store::Reader::load).
+    pub(super) fn load(&self, visit: &mut dyn FnMut(Kept)) -> Result<Option<OpId>, StoreError> {
+        // They are nearly in the order of the file.
+        let mut blocks = Blocks::new(Arc::clone(self.file), JSONL_SCAN_BYTES);
+        let mut failed = None;
+        self.contents.state.visit(&mut |mut kept| {
+            if failed.is_some() {
+                return;
+            }
+            if let Kept::Letter(letter) = &mut kept {
+                match self.content_of(letter.id, &mut blocks) {
+                    Ok(content) => letter.content = content,
+                    Err(error) => return failed = Some(error),
+                }
+            }
+            visit(kept);
+        });
+        failed.map_or(Ok(self.contents.state.last), Err)
+    }
+
+    fn content_of(&self, letter: OpId, blocks: &mut Blocks) -> Result<Box<str>, StoreError> {
+        let place = self.contents.letter(letter).expect("each letter has a line");
+        self.line(place.offset, blocks, |line| line.content.as_deref().map(Into::into))
+    }
+
+    /// Looks at the line that begins at an offset. It was understood once; but disks forget.
+    fn line<T>(
+        &self,
+        offset: u64,
+        blocks: &mut Blocks,
+        look: impl FnOnce(&Line<'_>) -> Option<T>,
+    ) -> Result<T, StoreError> {
+        let line = blocks.line(offset).map_err(StoreError::io(self.path))?;
+        Line::parse(line).ok().as_ref().and_then(look).ok_or_else(|| StoreError::Damaged {
+            path: self.path.into(),
+            line: None,
+            what: format!("the line that begins at byte {offset} is not what it was"),
+            remedy: "stop the server and run `parlance repair`, which sets the line aside",
+        })
+    }
+
+    fn message(&self, room: &Room, index: usize, blocks: &mut Blocks) -> Result<RoomMessage, StoreError> {
+        let said = room.messages[index];
+        let text = |text: &Option<Text<'_>>| text.as_deref().map(Into::into);
+        let look = |line: &Line<'_>| Some((text(&line.sender)?, text(&line.content)?));
+        let (sender, text) = self.line(said.offset, blocks, look)?;
+        Ok(RoomMessage { id: said.id, sequence: room.first + index as u64, sender, text })
+    }
+
+    /// See [`Reader::rooms`](crate::store::Reader::rooms).
+    pub(super) fn rooms(&self, visit: &mut dyn FnMut(RoomSummary)) {
+        self.contents.rooms.summaries().for_each(visit);
+    }
+
+    /// See [`Reader::history`](crate::store::Reader::history).
+    pub(super) fn history(
+        &self,
+        room: &str,
+        before: Option<OpId>,
+        count: usize,
+    ) -> Result<Vec<RoomMessage>, StoreError> {
+        let Some(room) = self.contents.rooms.find(room) else { return Ok(Vec::new()) };
+        let end = match before {
+            None => room.messages.len(),
+            Some(before) => room.position(before).unwrap_or(0),
+        };
+        let mut blocks = Blocks::new(Arc::clone(self.file), JSONL_PAGE_BYTES);
+        (end.saturating_sub(count)..end).map(|index| self.message(room, index, &mut blocks)).collect()
+    }
+
+    /// See [`Reader::search`](crate::store::Reader::search). It takes the newest message of all rooms, then the next, and
+    /// so on.
+    pub(super) fn search(
+        &self,
+        text: &str,
+        count: usize,
+    ) -> Result<Vec<(Box<str>, RoomMessage)>, StoreError> {
+        let words = Words::of(text);
+        let mut found = Vec::new();
+        if count == 0 || words.iter().next().is_none() {
+            return Ok(found);
+        }
+        let rooms: Vec<_> = self.contents.rooms.iter().collect();
+        let newest = rooms.iter().enumerate().filter_map(|(number, (_, room))| {
+            let index = room.messages.len().checked_sub(1)?;
+            Some((room.messages[index].id, number, index))
+        });
+        let mut newest: BinaryHeap<_> = newest.collect();
+        let mut blocks = Blocks::new(Arc::clone(self.file), JSONL_SCAN_BYTES);
+        while let Some((_, number, index)) = newest.pop() {
+            let (name, room) = rooms[number];
+            let message = self.message(room, index, &mut blocks)?;
+            if words.are_in(&message.text) {
+                found.push((name.into(), message));
+                if found.len() == count {
+                    break;
+                }
+            }
+            if let Some(index) = index.checked_sub(1) {
+                newest.push((room.messages[index].id, number, index));
+            }
+        }
+        Ok(found)
+    }
+
+    /// See [`Reader::sizes`](crate::store::Reader::sizes).
+    pub(super) fn sizes(&self) -> Sizes {
+        let contents = self.contents;
+        Sizes {
+            bytes: self.length,
+            dead_bytes: contents.dead_bytes(self.length),
+            accounts: contents.state.ledger.accounts_kept().len() as u64,
+            letters: contents.letter_count() as u64,
+            seats: contents.state.seating.count() as u64,
+            room_messages: contents.rooms.messages,
+        }
+    }
+
+    /// See [`Reader::backup`](crate::store::Reader::backup). The copy is a log as well.
+    pub(super) fn backup(&self, to: &Path) -> Result<(), StoreError> {
+        let mut target = options().create_new(true).open(to).map_err(StoreError::io(to))?;
+        let copied =
+            self.copy_to(&mut target).and_then(|()| sync_directory_of(to)).map_err(StoreError::io(to));
+        if copied.is_err() {
+            // It did not exist before, and half of a copy is none.
+            let _ = std::fs::remove_file(to);
+        }
+        copied
+    }
+
+    fn copy_to(&self, target: &mut File) -> io::Result<()> {
+        // Everything else here reads and writes at offsets, so that nobody minds where the position is.
+        let mut source = &**self.file;
+        source.rewind()?;
+        let copied = io::copy(&mut source.take(self.length), target)?;
+        if copied != self.length {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        target.sync_all()
+    }
+}

@@ -1,0 +1,245 @@
+//! What ops mean, told as plainly as possible: lists, and loops over all of them. From the documentation of
+//! `parlance::chat` (`op.rs`, `kept.rs`, `retention.rs`) and of the store's traits, not from their code.
+
+use parlance::chat::{
+    Change, HistoryRules, Kept, Letter, Op, OpId, PasswordHash, RoomMessage, RoomSummary, Token, UnixMillis,
+};
+
+/// Which of the accounts that ever were.
+type Which = usize;
+
+#[derive(Clone)]
+struct Account {
+    which: Which,
+    name: Box<str>,
+    password: PasswordHash,
+}
+
+#[derive(Clone)]
+struct Sent {
+    from: Option<Which>,
+    to: Which,
+    letter: Letter,
+}
+
+/// All that is kept.
+#[derive(Clone, Default)]
+pub(crate) struct Model {
+    accounts_ever: usize,
+    /// Oldest first.
+    accounts: Vec<Account>,
+    /// Oldest first.
+    letters: Vec<Sent>,
+    /// In the order of joining. Each is a [`Kept::Seat`].
+    seats: Vec<Kept>,
+    /// In the order in which they were said.
+    said: Vec<(Box<str>, RoomMessage)>,
+    pub(crate) last: Option<OpId>,
+}
+
+/// Names are the same without regard to case; those in the tests differ in nothing else.
+fn is_same(one: &str, other: &str) -> bool {
+    one.to_lowercase() == other.to_lowercase()
+}
+
+fn seat_of(kept: &Kept) -> (&str, Token, bool) {
+    match kept {
+        Kept::Seat { room, seat, is_host } => (room, seat.token, *is_host),
+        Kept::Account { .. } | Kept::Letter(_) => panic!("seats only"),
+    }
+}
+
+impl Model {
+    fn find(&self, name: &str) -> Option<Which> {
+        self.accounts.iter().find(|account| is_same(&account.name, name)).map(|account| account.which)
+    }
+
+    pub(crate) fn apply(&mut self, op: &Op) {
+        self.last = self.last.max(Some(op.id));
+        match &op.change {
+            Change::AccountCreated { name, password } => {
+                if self.find(name).is_none() {
+                    let which = self.accounts_ever;
+                    self.accounts_ever += 1;
+                    let (name, password) = (name.clone(), password.clone());
+                    self.accounts.push(Account { which, name, password });
+                }
+            }
+            Change::PasswordChanged { name, password } => {
+                for account in &mut self.accounts {
+                    if is_same(&account.name, name) {
+                        account.password = password.clone();
+                    }
+                }
+            }
+            Change::AccountDeleted { name } => {
+                let Some(which) = self.find(name) else { return };
+                self.accounts.retain(|account| account.which != which);
+                self.letters.retain(|sent| sent.from != Some(which) && sent.to != which);
+            }
+            Change::MailSent { sender, sender_has_account, recipient, content, key } => {
+                let from = if *sender_has_account { self.find(sender) } else { None };
+                let Some(to) = self.find(recipient) else { return };
+                let letter = Letter {
+                    id: op.id,
+                    sender: sender.clone(),
+                    recipient: recipient.clone(),
+                    content: content.clone(),
+                    key: if from.is_some() { key.clone() } else { None },
+                    sender_sees: from.is_some_and(|from| from != to),
+                    recipient_sees: true,
+                    unread: true,
+                };
+                self.letters.push(Sent { from, to, letter });
+            }
+            Change::MailRead { reader, messages } => {
+                let Some(reader) = self.find(reader) else { return };
+                for Sent { to, letter, .. } in &mut self.letters {
+                    if *to == reader && letter.recipient_sees && messages.contains(&letter.id) {
+                        letter.unread = false;
+                    }
+                }
+            }
+            Change::MailDeleted { by, message } => {
+                let Some(by) = self.find(by) else { return };
+                for Sent { from, to, letter } in &mut self.letters {
+                    if letter.id != *message {
+                        continue;
+                    }
+                    if letter.sender_sees && *from == Some(by) {
+                        (letter.sender_sees, letter.recipient_sees) = (false, false);
+                    } else if *to == by {
+                        letter.recipient_sees = false;
+                    }
+                }
+                self.letters.retain(|Sent { letter, .. }| letter.sender_sees || letter.recipient_sees);
+            }
+            Change::Said { room, sender, text } => {
+                let before = self.messages(room).pop();
+                let message = RoomMessage {
+                    id: op.id,
+                    sequence: before.map_or(1, |before| before.sequence + 1),
+                    sender: sender.clone(),
+                    text: text.clone(),
+                };
+                self.said.push((room.clone(), message));
+            }
+            Change::RoomMade { room, host: seat } | Change::SeatTaken { room, seat } => {
+                let is_host = matches!(op.change, Change::RoomMade { .. });
+                if self.seats.iter().all(|kept| seat_of(kept).1 != seat.token) {
+                    self.seats.push(Kept::Seat { room: room.clone(), seat: seat.clone(), is_host });
+                }
+            }
+            Change::SeatLeft { token } => self.seats.retain(|kept| seat_of(kept).1 != *token),
+            Change::RoomClosed { room } => {
+                self.seats.retain(|kept| seat_of(kept).0 != &**room);
+                self.said.retain(|(said_in, _)| said_in != room);
+            }
+        }
+    }
+
+    /// What the rules say is forgotten.
+    pub(crate) fn forget(&mut self, rules: &HistoryRules, now: UnixMillis) {
+        let before = self.said.clone();
+        self.said.retain(|(room, message)| {
+            let rule = rules.of(room);
+            let newer = before.iter().filter(|(other, newer)| other == room && newer.id > message.id).count();
+            (newer as u64) < rule.keep_messages && message.id.at() >= rule.oldest_kept(now)
+        });
+    }
+
+    pub(crate) fn kept(&self) -> Vec<Kept> {
+        let accounts = self.accounts.iter().map(|Account { name, password, .. }| Kept::Account {
+            name: name.clone(),
+            password: password.clone(),
+        });
+        let letters = self.letters.iter().map(|sent| Kept::Letter(sent.letter.clone()));
+        accounts.chain(letters).chain(self.seats.iter().cloned()).collect()
+    }
+
+    /// How many accounts, letters and seats there are, and messages in rooms.
+    pub(crate) fn counts(&self) -> [u64; 4] {
+        [self.accounts.len(), self.letters.len(), self.seats.len(), self.said.len()].map(|count| count as u64)
+    }
+
+    pub(crate) fn messages(&self, room: &str) -> Vec<RoomMessage> {
+        let of_room = self.said.iter().filter(|(said_in, _)| &**said_in == room);
+        of_room.map(|(_, message)| message.clone()).collect()
+    }
+
+    pub(crate) fn rooms(&self) -> Vec<RoomSummary> {
+        let mut names: Vec<_> = self.said.iter().map(|(room, _)| room.clone()).collect();
+        names.sort();
+        names.dedup();
+        let summary = |room: Box<str>| {
+            let messages = self.messages(&room);
+            let (first, last) = (messages[0].sequence, messages[messages.len() - 1].sequence);
+            RoomSummary { room, first, last }
+        };
+        names.into_iter().map(summary).collect()
+    }
+
+    pub(crate) fn history(&self, room: &str, before: Option<OpId>, count: usize) -> Vec<RoomMessage> {
+        let mut messages = self.messages(room);
+        if let Some(before) = before {
+            let position = messages.iter().position(|message| message.id == before);
+            messages.truncate(position.unwrap_or(0));
+        }
+        messages.split_off(messages.len().saturating_sub(count))
+    }
+
+    pub(crate) fn search(&self, text: &str, count: usize) -> Vec<(Box<str>, RoomMessage)> {
+        let wanted = words(text);
+        let has_all = |text: &str| {
+            let there = words(text);
+            wanted.iter().all(|word| there.contains(word))
+        };
+        let found =
+            self.said.iter().rev().filter(|(_, message)| !wanted.is_empty() && has_all(&message.text));
+        found.take(count).cloned().collect()
+    }
+
+    /// The ids of all messages in mailboxes.
+    pub(crate) fn letter_ids(&self) -> Vec<OpId> {
+        self.letters.iter().map(|sent| sent.letter.id).collect()
+    }
+
+    /// Whether an account calls a message so already.
+    pub(crate) fn has_key(&self, sender: &str, key: &str) -> bool {
+        let sender = self.find(sender);
+        self.letters.iter().any(|sent| sent.from == sender && sent.letter.key.as_deref() == Some(key))
+    }
+
+    /// A name as somebody typed it for their account.
+    pub(crate) fn account_name(&self, name: &str) -> Option<&str> {
+        self.accounts.iter().find(|account| is_same(&account.name, name)).map(|account| &*account.name)
+    }
+
+    pub(crate) fn tokens(&self) -> Vec<Token> {
+        self.seats.iter().map(|kept| seat_of(kept).1).collect()
+    }
+
+    pub(crate) fn has_seats_in(&self, room: &str) -> bool {
+        self.seats.iter().any(|kept| seat_of(kept).0 == room)
+    }
+
+    /// The ids of all messages in rooms.
+    pub(crate) fn said_ids(&self) -> Vec<OpId> {
+        self.said.iter().map(|(_, message)| message.id).collect()
+    }
+}
+
+/// Runs of letters and digits, without regard to case and to those accents that the tests write.
+fn words(text: &str) -> Vec<String> {
+    let mut plain = String::new();
+    for c in text.to_lowercase().chars() {
+        match c {
+            'é' | 'è' | 'ë' => plain.push('e'),
+            'ï' => plain.push('i'),
+            '\u{301}' | '\u{308}' => {}
+            c if c.is_alphanumeric() => plain.push(c),
+            _ => plain.push(' '),
+        }
+    }
+    plain.split_whitespace().map(str::to_owned).collect()
+}
