@@ -269,6 +269,29 @@ fn a_database_needs_no_repair() {
 }
 
 #[test]
+fn a_log_is_repaired() {
+    let place = Place::empty();
+    let jsonl = |arguments: &[&'static str]| [&["--store", "jsonl:log"], arguments].concat();
+    let (accounts, messages) = (sample("accounts.json"), sample("log.jsonl"));
+    place.answer(&[&jsonl(&["import"])[..], &[&accounts, &messages]].concat());
+    let answer = place.answer(&jsonl(&["repair"]));
+    assert!(answer.ends_with("all of them are understood, and nothing was changed\n"), "{answer}");
+
+    let log = place.path("parlance-data/log/log.jsonl");
+    let mut lines = fs::read(&log).expect("a log");
+    let second = lines.iter().position(|&byte| byte == b'\n').expect("a line") + 1;
+    lines[second] = b'x';
+    fs::write(&log, &lines).expect("written");
+    place.refusal(1, &jsonl(&["compact"]));
+    let output = place.run(&jsonl(&["store", "check"]));
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let answer = place.answer(&jsonl(&["repair"]));
+    assert!(answer.contains("not understood: 1, in parlance-data/log/log.jsonl.broken"), "{answer}");
+    place.answer(&jsonl(&["compact"]));
+    assert!(place.answer(&jsonl(&["store", "check"])).contains("accounts: 2, "));
+}
+
+#[test]
 fn the_help_of_these_commands_is_about_stores() {
     let place = Place::empty();
     for command in [

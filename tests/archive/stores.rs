@@ -19,6 +19,10 @@ pub(crate) fn stores() -> Vec<(&'static str, Box<dyn Store>, TempDir)> {
     let spec = StoreSpec::Sqlite(on_disk.path().join("kept/parlance.db"));
     let sqlite = store::open(&spec, &Options::default()).expect("a new store");
     stores.push(("sqlite", sqlite, on_disk));
+    let on_disk = directory();
+    let spec = StoreSpec::Jsonl(on_disk.path().join("kept"));
+    let jsonl = store::open(&spec, &Options::default()).expect("a new store");
+    stores.push(("jsonl", jsonl, on_disk));
     stores
 }
 

@@ -2,7 +2,7 @@
 
 use parlance::archive::{Format, Material, export_json, export_jsonl};
 use parlance::chat::{Change, HistoryRule, HistoryRules, Op, OpId, PasswordHash, Seat, Token, UnixMillis};
-use parlance::store::Store;
+use parlance::store::{self, Options, Store, StoreSpec};
 
 use super::stores::{Contents, NOW, contents, import, stores};
 
@@ -165,5 +165,44 @@ fn a_full_disk_ends_an_export_with_its_own_words() {
         ] {
             assert_eq!(error.to_string(), "cannot write the export: no storage space", "{space}");
         }
+    }
+}
+
+#[test]
+fn an_exported_log_is_the_log_of_a_store_and_the_other_way_round() {
+    for (kind, mut store, _directory) in filled() {
+        let expected = contents(&mut *store);
+        let directory = tempfile::tempdir().expect("a directory");
+        let log = directory.path().join("log.jsonl");
+        std::fs::write(&log, exported(&mut *store, false)).expect("written");
+        let spec = StoreSpec::Jsonl(directory.path().to_owned());
+        let mut opened = store::open(&spec, &Options::default()).expect("a log");
+        assert_eq!(opened.check().expect("checked"), [""; 0], "{kind}");
+        assert!(contents(&mut *opened) == expected, "{kind}");
+        fill(&mut *opened);
+        opened.compact().expect("compacted");
+        drop(opened);
+
+        let bytes = std::fs::read(&log).expect("a log");
+        let (_, mut empty, _directory) = stores().remove(0);
+        let (report, _) = import(&mut *empty, &[("log.jsonl", &bytes)]);
+        assert!(!report.has_left(), "{kind}: {report}");
+        assert!(contents(&mut *empty) == expected, "{kind}");
+    }
+}
+
+#[test]
+fn a_log_that_was_never_written_anew_can_be_imported() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let spec = StoreSpec::Jsonl(directory.path().to_owned());
+    let mut store = store::open(&spec, &Options::default()).expect("a new store");
+    fill(&mut *store);
+    let expected = contents(&mut *store);
+    drop(store);
+    let bytes = std::fs::read(directory.path().join("log.jsonl")).expect("a log");
+    for (kind, mut empty, _directory) in stores() {
+        let (report, _) = import(&mut *empty, &[("log.jsonl", &bytes)]);
+        assert!(!report.has_left(), "{kind}: {report}");
+        assert!(contents(&mut *empty) == expected, "{kind}");
     }
 }
