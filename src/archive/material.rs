@@ -240,7 +240,13 @@ impl Material {
         let result = if format == Format::Accounts {
             serde_json::from_slice(bytes).map(|accounts| self.take_accounts(place, accounts))
         } else {
-            serde_json::from_slice(bytes).map(|object| self.take_object(place, object))
+            serde_json::from_slice::<Object<'_>>(bytes).and_then(|object| {
+                if object.is_strange() {
+                    return Err(serde::de::Error::custom("there are no rooms and no tokens in it"));
+                }
+                self.take_object(place, object);
+                Ok(())
+            })
         };
         match result {
             Ok(()) => Ok(format),
@@ -252,12 +258,13 @@ impl Material {
 
     /// A file with everything in one object.
     fn take_object(&mut self, place: Place, object: Object<'_>) {
-        let Object { accounts, rooms, tokens, messages } = object;
+        let Object { accounts, rooms, tokens, messages, saved_at: _ } = object;
         let is_own = accounts.is_some();
+        let (rooms, tokens) = (rooms.unwrap_or_default(), tokens.unwrap_or_default());
         self.take_accounts(place, accounts.unwrap_or_default());
         rooms::take(self, place, rooms, &tokens, is_own);
         let mut index = Index::default();
-        for message in messages {
+        for message in messages.unwrap_or_default() {
             self.take_line(place, message, &mut index);
         }
     }
@@ -493,12 +500,19 @@ impl Material {
 struct Object<'a> {
     /// Only this program writes them beside the rooms.
     accounts: Option<Pairs<serde_json::Value>>,
-    #[serde(default)]
-    rooms: Pairs<serde_json::Value>,
-    #[serde(default)]
-    tokens: Pairs<serde_json::Value>,
-    #[serde(borrow, default)]
-    messages: Vec<Line<'a>>,
+    rooms: Option<Pairs<serde_json::Value>>,
+    tokens: Option<Pairs<serde_json::Value>>,
+    #[serde(borrow)]
+    messages: Option<Vec<Line<'a>>>,
+    saved_at: Option<IgnoredAny>,
+}
+
+impl Object<'_> {
+    /// It has none of the keys: it is some other object.
+    fn is_strange(&self) -> bool {
+        let Self { accounts, rooms, tokens, messages, saved_at } = self;
+        accounts.is_none() && rooms.is_none() && tokens.is_none() && messages.is_none() && saved_at.is_none()
+    }
 }
 
 fn boxed(Text(text): Text<'_>) -> Box<str> {

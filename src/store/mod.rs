@@ -136,8 +136,16 @@ pub fn repair(spec: &StoreSpec) -> Result<Vec<String>, StoreError> {
         StoreSpec::Sqlite(_) => Err(StoreError::Unsupported(
             "a database mends itself when it is opened; if `parlance store check` finds something all the same, restore a backup",
         )),
-        // Once the store in a log is there, its `repair(directory)` is called here.
-        StoreSpec::Jsonl(_) => Err(StoreError::Unsupported("a log cannot be repaired yet")),
+        StoreSpec::Jsonl(directory) => {
+            let jsonl::Repaired { lines, set_aside, aside } = jsonl::repair(directory)?;
+            Ok(vec![match set_aside {
+                0 => format!("lines: {lines}; all of them are understood, and nothing was changed"),
+                _ => format!(
+                    "lines: {lines}; set aside, as they are not understood: {set_aside}, in {}",
+                    aside.display()
+                ),
+            }])
+        }
     }
 }
 
