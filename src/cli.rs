@@ -10,6 +10,7 @@ use clap_complete::Shell;
 use parlance::config::Sources;
 
 use crate::terminal::ChatArguments;
+use crate::upkeep::UpkeepCommand;
 
 const LONG_ABOUT: &str = "\
 Parlance is one self-hosted chat server that speaks many wire dialects into one set of names and rooms. \
@@ -33,6 +34,9 @@ Examples:
   parlance config > parlance.toml        write the configuration down, to edit it
   parlance check-config --config p.toml  say what a file means, without serving
   parlance chat --as bob                 talk to the one that serves
+  parlance history --room lobby          what was said in a room
+  parlance import users.json chat.jsonl  take in what other programs left
+  parlance backup copy.db                copy what is kept, while it serves
   parlance completions bash > FILE       complete the command line in bash, once FILE is sourced
 
 Exit status: 0 when told to stop, 1 when it could not start, 2 when the arguments or the configuration are wrong.";
@@ -57,6 +61,8 @@ pub(crate) enum Command {
     Config,
     /// Talk in the terminal, in any dialect, with any server
     Chat(Box<ChatArguments>),
+    #[command(flatten)]
+    Upkeep(UpkeepCommand),
     /// Print a script that completes the command line in a shell
     Completions {
         /// The shell
@@ -409,16 +415,35 @@ pub(crate) fn parse() -> Arguments {
     Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
-/// The grammar, in which the help of `chat` is about chatting: the settings of a server are hidden there.
+/// The commands that look after a store, and the settings that say which one.
+const UPKEEP: [&str; 8] = ["history", "search", "store", "compact", "backup", "repair", "import", "export"];
+const UPKEEP_SETTINGS: [&str; 3] = ["config", "data", "store"];
+
+/// The grammar, in which the help of `chat` is about chatting, and that of the commands for a store about stores: the
+/// settings of a server are hidden there.
 fn definition() -> clap::Command {
     let definition = Arguments::command();
     let settings: Vec<Arg> =
         definition.get_arguments().filter(|flag| flag.is_global_set()).cloned().collect();
-    definition.mut_subcommand("chat", |chat| {
-        let own: Vec<_> = chat.get_arguments().map(|flag| flag.get_id().clone()).collect();
-        let others = settings.into_iter().filter(|flag| !own.contains(flag.get_id()));
-        chat.args(others.map(|flag| flag.hide(true)))
-    })
+    let mut definition = definition.mut_subcommand("chat", |chat| without(&settings, &[], chat));
+    for name in UPKEEP {
+        definition = definition.mut_subcommand(name, |command| {
+            let nested: Vec<_> =
+                command.get_subcommands().map(|nested| nested.get_name().to_owned()).collect();
+            let command = without(&settings, &UPKEEP_SETTINGS, command);
+            let hide = |nested| without(&settings, &UPKEEP_SETTINGS, nested);
+            nested.into_iter().fold(command, |command, name| command.mut_subcommand(name, hide))
+        });
+    }
+    definition
+}
+
+/// A command whose help shows none of the settings but some.
+fn without(settings: &[Arg], shown: &[&str], command: clap::Command) -> clap::Command {
+    let own: Vec<_> = command.get_arguments().map(|flag| flag.get_id().clone()).collect();
+    let others = settings.iter().filter(|flag| !own.contains(flag.get_id()));
+    let is_shown = |flag: &Arg| flag.get_long().is_some_and(|name| shown.contains(&name));
+    command.args(others.map(|flag| flag.clone().hide(!is_shown(flag))))
 }
 
 /// The script that completes the command line in `shell`.

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::chat::{HistoryRule, HistoryRules};
 use crate::engine::LagPolicy;
 use crate::limits::{GOB_GAP_MICROS_DEFAULT, HISTORY_KEEP_MESSAGES_DEFAULT};
-use crate::store::{Durability, StoreSpec};
+use crate::store::{Durability, Options, StoreSpec};
 use crate::wire::{Dialect, Transport};
 
 pub use endpoint::Endpoint;
@@ -269,6 +269,11 @@ impl Config {
     /// Which store, and where: a path that does not start with `/` is below the directory `data`.
     pub fn store_spec(&self) -> StoreSpec {
         self.store.clone().below(&self.data)
+    }
+
+    /// How it is opened.
+    pub fn store_options(&self) -> Options {
+        Options { durability: self.durability, search: self.search }
     }
 
     /// How much is kept of which room.

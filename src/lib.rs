@@ -1,12 +1,13 @@
 //! Parlance: one chat server that speaks many wire dialects into one set of names, rooms and mailboxes.
 //!
 //! Imports point one way: [`chat`] ← [`wire`] ← [`engine`] ← [`reactor`] ← the binary; [`chat`] ← [`state`] ← [`engine`] and [`store`];
-//! [`store`] ← [`reactor`]. Bounds stand in [`limits`], what an
+//! [`store`] ← [`reactor`]; [`state`] and [`store`] ← [`archive`] ← the binary. Bounds stand in [`limits`], what an
 //! operator decides in [`config`].
 
 #[cfg(test)]
 #[path = "../tests/support/allocations.rs"]
 mod allocations;
+pub mod archive;
 pub mod chat;
 pub mod client;
 pub mod config;

@@ -219,6 +219,28 @@ pub const HISTORY_ON_JOIN_MAX: u32 = 100;
 /// Tables that say what is kept of rooms of some names. More: refused. They are looked through in order.
 pub const HISTORY_ROOMS_MAX: usize = 100;
 
+/// Messages of a room, or found by a search, that a command shows at most, all of which are in memory then. More: page by page, or by
+/// `export`.
+pub const HISTORY_SHOWN_MAX: u64 = 100_000;
+/// Bytes of a line of a log that is imported: the longest text that can be kept, each byte of which JSON may spell in six,
+/// and far more than that around it. Longer: it is skipped, and reported.
+pub const IMPORT_LINE_BYTES_MAX: u64 = 1 << 20;
+/// Bytes of a file that is one JSON object, which is in memory as a whole, some ten times as large. Larger: refused.
+pub const IMPORT_JSON_BYTES_MAX: u64 = 256 << 20;
+/// Bytes of all files that are imported at once, as what they say is compared in memory and committed as a whole. More:
+/// refused; they can be imported one by one.
+pub const IMPORT_BYTES_MAX: u64 = 2 << 30;
+/// Seconds that a message may be from the future, as clocks differ. More: it is left, as all ids that are given out later
+/// have to be above its own.
+pub const IMPORT_AHEAD_SECONDS_MAX: u64 = 60 * 60;
+/// Reasons for leaving something that are told apart, as some have a name in them. More: counted as one.
+pub const IMPORT_REASONS_MAX: usize = 100;
+/// Examples shown for a reason.
+pub const IMPORT_EXAMPLES_MAX: usize = 3;
+/// Messages of a room that are read at once, where all are.
+pub const ARCHIVE_PAGE_MESSAGES: usize = 1000;
+
+const _: () = assert!(6 * TEXT_BYTES_MAX < IMPORT_LINE_BYTES_MAX as usize / 8);
 const _: () = assert!(HISTORY_KEEP_MESSAGES_DEFAULT <= HISTORY_KEEP_MESSAGES_MAX);
 
 /// Rooms that the database remembers beside its file, so that what is said in them costs no look-up. More: all are

@@ -4,6 +4,7 @@
 
 mod cli;
 mod terminal;
+mod upkeep;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -14,6 +15,7 @@ use parlance::telemetry::{self, TelemetryError};
 
 use cli::Command;
 use terminal::ChatError;
+use upkeep::UpkeepError;
 
 #[derive(Debug, thiserror::Error)]
 enum Failure {
@@ -27,6 +29,8 @@ enum Failure {
     Startup(#[from] StartupError),
     #[error(transparent)]
     Chat(#[from] ChatError),
+    #[error(transparent)]
+    Upkeep(#[from] UpkeepError),
     #[error("cannot write to standard output: {0}")]
     Output(#[from] io::Error),
 }
@@ -36,6 +40,7 @@ impl Failure {
         match self {
             Self::Config(_) => ExitCode::from(2),
             Self::Chat(error) => error.exit_code(),
+            Self::Upkeep(error) => error.exit_code(),
             Self::Unprintable(_) | Self::Telemetry(_) | Self::Startup(_) | Self::Output(_) => {
                 ExitCode::FAILURE
             }
@@ -49,6 +54,7 @@ fn main() -> ExitCode {
         // Whoever reads has read enough: `parlance config | head -1`.
         Err(Failure::Output(cause)) if cause.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(Failure::Chat(error)) if error.is_wanted() => ExitCode::SUCCESS,
+        Err(Failure::Upkeep(error)) if error.is_enough() => ExitCode::SUCCESS,
         Err(failure) => {
             // Where standard error is closed, the exit status has to say it all.
             let _ = writeln!(io::stderr(), "parlance: {failure}");
@@ -62,12 +68,13 @@ fn run(arguments: cli::Arguments) -> Result<(), Failure> {
     match command {
         Command::Completions { shell } => return Ok(print(&cli::completions(shell))?),
         Command::Chat(arguments) => return Ok(terminal::run(&arguments)?),
-        Command::Serve | Command::CheckConfig | Command::Config => {}
+        Command::Serve | Command::CheckConfig | Command::Config | Command::Upkeep(_) => {}
     }
 
     let config = Config::load(&arguments.sources())?;
     match command {
         Command::Completions { .. } | Command::Chat(_) => {}
+        Command::Upkeep(command) => upkeep::run(&command, &config)?,
         Command::CheckConfig => print(config.to_string().as_bytes())?,
         Command::Config => print(config.to_toml()?.as_bytes())?,
         Command::Serve => {

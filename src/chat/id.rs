@@ -35,6 +35,11 @@ impl OpId {
         self.0.hyphenated().encode_lower(buffer)
     }
 
+    /// Whether it is of the kind that [`OpId::new`] makes; [`OpId::parse`] reads others, too.
+    pub fn is_ours(self) -> bool {
+        self.0.get_version_num() == 7 && self.0.get_variant() == uuid::Variant::RFC4122
+    }
+
     /// Its 16 bytes, which sort as it does.
     pub fn to_bytes(self) -> [u8; 16] {
         self.0.into_bytes()
@@ -118,5 +123,7 @@ mod tests {
             assert_eq!(OpId::parse(id.text(&mut buffer)), Some(id));
         }
         assert_eq!(OpId::parse("nonsense"), None);
+        let of_version_4 = OpId::parse("f47ac10b-58cc-4372-a567-0e02b2c3d479").expect("a UUID");
+        assert!(ids[0].is_ours() && !of_version_4.is_ours());
     }
 }

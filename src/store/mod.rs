@@ -124,6 +124,31 @@ pub fn open(spec: &StoreSpec, options: &Options) -> Result<Box<dyn Store>, Store
     }
 }
 
+/// Mends a store that is damaged in a way that it does not mend by itself when it is opened, and leaves out what cannot be
+/// read. Returns what it did, a line each.
+///
+/// # Errors
+///
+/// When somebody has it open, when it cannot be read or written, and for stores that know no such thing.
+pub fn repair(spec: &StoreSpec) -> Result<Vec<String>, StoreError> {
+    match spec {
+        StoreSpec::Memory => Err(StoreError::Unsupported("a store in memory is its server's alone")),
+        StoreSpec::Sqlite(_) => Err(StoreError::Unsupported(
+            "a database mends itself when it is opened; if `parlance store check` finds something all the same, restore a backup",
+        )),
+        StoreSpec::Jsonl(directory) => {
+            let jsonl::Repaired { lines, set_aside, aside } = jsonl::repair(directory)?;
+            Ok(vec![match set_aside {
+                0 => format!("lines: {lines}; all of them are understood, and nothing was changed"),
+                _ => format!(
+                    "lines: {lines}; set aside, as they are not understood: {set_aside}, in {}",
+                    aside.display()
+                ),
+            }])
+        }
+    }
+}
+
 /// Opens a store to be looked at, also while a server has it open.
 ///
 /// # Errors

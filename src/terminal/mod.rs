@@ -19,6 +19,7 @@ use std::io::{self, IsTerminal};
 
 pub(crate) use arguments::ChatArguments;
 pub(crate) use error::ChatError;
+pub(crate) use screen::{date, visible};
 
 use conversation::Conversation;
 use keyboard::Keyboard;

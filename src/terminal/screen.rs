@@ -107,7 +107,7 @@ impl Style {
 }
 
 /// A text that somebody else chose, on one line, and unable to steer a terminal.
-fn visible(text: &str) -> String {
+pub(crate) fn visible(text: &str) -> String {
     let text = text.trim_end();
     let mut out = String::with_capacity(text.len());
     let mut characters = text.chars().peekable();
@@ -129,7 +129,7 @@ fn clock(UnixSeconds(at): UnixSeconds) -> String {
 }
 
 /// Date and time, in UTC.
-fn date(UnixMillis(at): UnixMillis) -> String {
+pub(crate) fn date(UnixMillis(at): UnixMillis) -> String {
     // Later than the year 9999 is nothing that can be written.
     let at = std::time::Duration::from_millis(at.min(253_402_300_799_000));
     humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + at).to_string()

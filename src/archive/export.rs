@@ -1,0 +1,306 @@
+//! What a store has, written out: as a log of lines, or as one object. What is said in rooms is read page by page, and
+//! nothing is held that grows with the number of messages but the places of the pages.
+
+use std::cell::RefCell;
+use std::io::{self, Write};
+use std::net::IpAddr;
+
+use serde::ser::{Error as _, SerializeMap, SerializeSeq};
+use serde::{Serialize, Serializer};
+
+use crate::chat::{Kept, Letter, OpId, PasswordHash, RoomMessage, Seat, Token, UnixMillis};
+use crate::limits::ARCHIVE_PAGE_MESSAGES;
+use crate::store::{Reader, StoreError};
+
+/// Why an export did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Where it goes.
+    #[error("cannot write the export: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl From<serde_json::Error> for ExportError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Output(error.into())
+    }
+}
+
+/// A message, as both formats have it.
+#[derive(Serialize)]
+struct MessageLine<'a> {
+    id: OpId,
+    timestamp: f64,
+    sender: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recipient: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    room: Option<&'a str>,
+    content: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+    /// Who still sees it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seen_by: Option<&'static str>,
+    /// Its number, where it is not one more than that of the message before it, or 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequence: Option<u64>,
+}
+
+/// All else, as a store in a log has it when it was written anew.
+#[derive(Serialize)]
+#[serde(tag = "operation", rename_all = "kebab-case")]
+enum OperationLine<'a> {
+    Format { version: u64 },
+    AccountCreated { name: &'a str, password: &'a PasswordHash },
+    RoomMade(SeatLine<'a>),
+    SeatTaken(SeatLine<'a>),
+}
+
+#[derive(Serialize)]
+struct SeatLine<'a> {
+    room: &'a str,
+    name: &'a str,
+    token: Token,
+    ip: IpAddr,
+}
+
+/// Seconds since 1970, as logs have them. Milliseconds stay exact.
+fn seconds(at: UnixMillis) -> f64 {
+    at.0 as f64 / 1000.0
+}
+
+impl<'a> MessageLine<'a> {
+    fn of_letter(letter: &'a Letter) -> Self {
+        Self {
+            id: letter.id,
+            timestamp: seconds(letter.id.at()),
+            sender: &letter.sender,
+            recipient: Some(&letter.recipient),
+            room: None,
+            content: &letter.content,
+            status: Some(if letter.unread { "unread" } else { "read" }),
+            key: letter.key.as_deref(),
+            seen_by: Some(match (letter.sender_sees, letter.recipient_sees) {
+                (true, true) => "both",
+                (true, false) => "sender",
+                (false, _) => "recipient",
+            }),
+            sequence: None,
+        }
+    }
+
+    fn of_room(room: &'a str, message: &'a RoomMessage, is_next: bool) -> Self {
+        Self {
+            id: message.id,
+            timestamp: seconds(message.id.at()),
+            sender: &message.sender,
+            recipient: None,
+            room: Some(room),
+            content: &message.text,
+            status: None,
+            key: None,
+            seen_by: None,
+            sequence: (!is_next).then_some(message.sequence),
+        }
+    }
+}
+
+/// Writes a log: a line for each account, message and seat, as a store in a log has it when it was written anew. Imported into an empty store, it gives the same again, but
+/// for the numbers of messages in rooms, which begin with 1.
+///
+/// # Errors
+///
+/// Those of the store and of the writer.
+pub fn export_jsonl(store: &mut dyn Reader, out: &mut dyn Write) -> Result<(), ExportError> {
+    let mut result = line(out, &OperationLine::Format { version: 1 });
+    store.load(&mut |kept| {
+        if result.is_ok() {
+            result = match &kept {
+                Kept::Account { name, password } => {
+                    line(out, &OperationLine::AccountCreated { name, password })
+                }
+                Kept::Letter(letter) => line(out, &MessageLine::of_letter(letter)),
+                Kept::Seat { room, seat: Seat { name, token, ip }, is_host } => {
+                    let seat = SeatLine { room, name, token: *token, ip: *ip };
+                    let made = OperationLine::RoomMade;
+                    line(out, &if *is_host { made(seat) } else { OperationLine::SeatTaken(seat) })
+                }
+            };
+        }
+    })?;
+    result?;
+    each_room_message(store, &mut |room, message, is_next| {
+        line(out, &MessageLine::of_room(room, message, is_next))
+    })?;
+    Ok(out.flush()?)
+}
+
+fn line(out: &mut dyn Write, value: &impl Serialize) -> Result<(), ExportError> {
+    serde_json::to_writer(&mut *out, value)?;
+    Ok(out.write_all(b"\n")?)
+}
+
+type Visit<'a> = dyn FnMut(&str, &RoomMessage, bool) -> Result<(), ExportError> + 'a;
+
+/// Hands out what was said in rooms, a room after the other, oldest first, with whether its number is the one to be
+/// expected.
+fn each_room_message(store: &mut dyn Reader, visit: &mut Visit<'_>) -> Result<(), ExportError> {
+    let mut rooms = Vec::new();
+    store.rooms(&mut |summary| rooms.push(summary.room))?;
+    for room in rooms {
+        // Pages are asked for by what comes behind them, so that the way to the oldest one goes through all.
+        let newest = store.history(&room, None, ARCHIVE_PAGE_MESSAGES)?;
+        let mut ends = Vec::new();
+        let mut first = newest.first().map(|message| message.id);
+        while let Some(end) = first {
+            ends.push(end);
+            first = store.history(&room, Some(end), ARCHIVE_PAGE_MESSAGES)?.first().map(|message| message.id);
+        }
+        let mut next = 1;
+        let mut visit_page = |page: Vec<RoomMessage>| {
+            page.iter().try_for_each(|message| {
+                let is_next = message.sequence == next;
+                next = message.sequence + 1;
+                visit(&room, message, is_next)
+            })
+        };
+        for end in ends.into_iter().rev() {
+            visit_page(store.history(&room, Some(end), ARCHIVE_PAGE_MESSAGES)?)?;
+        }
+        visit_page(newest)?;
+    }
+    Ok(())
+}
+
+/// Writes one object, for people and for programs that want it whole: accounts, rooms, tokens and messages.
+///
+/// # Errors
+///
+/// Those of the store and of the writer.
+pub fn export_json(
+    store: &mut dyn Reader,
+    saved_at: UnixMillis,
+    out: &mut dyn Write,
+) -> Result<(), ExportError> {
+    let mut accounts = Vec::new();
+    let mut seats = Vec::new();
+    store.load(&mut |kept| match kept {
+        Kept::Account { name, password } => accounts.push((name, password)),
+        Kept::Letter(_) => {}
+        Kept::Seat { room, seat, is_host } => seats.push((room, seat, is_host)),
+    })?;
+    let messages = Messages { store: RefCell::new(store), failed: RefCell::new(None) };
+    let archive = Archive { accounts: &accounts, seats: &seats, saved_at, messages: &messages };
+    let written = serde_json::to_writer_pretty(&mut *out, &archive);
+    if let Some(error) = messages.failed.take() {
+        return Err(error);
+    }
+    written?;
+    out.write_all(b"\n")?;
+    Ok(out.flush()?)
+}
+
+/// The object.
+struct Archive<'a> {
+    accounts: &'a [(Box<str>, PasswordHash)],
+    seats: &'a [(Box<str>, Seat, bool)],
+    saved_at: UnixMillis,
+    messages: &'a Messages<'a>,
+}
+
+/// Its messages, read from the store while they are written.
+struct Messages<'a> {
+    store: RefCell<&'a mut dyn Reader>,
+    /// Why the store did not go on: the writer's errors have no space for it.
+    failed: RefCell<Option<ExportError>>,
+}
+
+#[derive(Serialize, Default)]
+struct Room<'a> {
+    host_token: Option<Token>,
+    member_tokens: Vec<&'a Token>,
+}
+
+/// As the tokens of other programs: the name is a JSON text in a text.
+#[derive(Serialize)]
+struct Entry<'a> {
+    username: String,
+    room: &'a str,
+    is_host: bool,
+    address: (IpAddr, u16),
+}
+
+impl Serialize for Archive<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut rooms: Vec<(&str, Room<'_>)> = Vec::new();
+        let mut at: std::collections::HashMap<&str, usize> = std::collections::HashMap::new();
+        let mut tokens = Vec::new();
+        for (room, seat, is_host) in self.seats {
+            let index = *at.entry(room).or_insert_with(|| {
+                rooms.push((room, Room::default()));
+                rooms.len() - 1
+            });
+            rooms[index].1.member_tokens.push(&seat.token);
+            if *is_host {
+                rooms[index].1.host_token = Some(seat.token);
+            }
+            let username = serde_json::to_string(&seat.name).map_err(S::Error::custom)?;
+            tokens.push((&seat.token, Entry { username, room, is_host: *is_host, address: (seat.ip, 0) }));
+        }
+        let mut object = serializer.serialize_map(None)?;
+        object.serialize_entry("saved_at", &seconds(self.saved_at))?;
+        object.serialize_entry("accounts", &Ordered(self.accounts))?;
+        object.serialize_entry("rooms", &Ordered(&rooms))?;
+        object.serialize_entry("tokens", &Ordered(&tokens))?;
+        object.serialize_entry("messages", self.messages)?;
+        object.end()
+    }
+}
+
+/// An object, in this order.
+struct Ordered<'a, K, V>(&'a [(K, V)]);
+
+impl<K: Serialize, V: Serialize> Serialize for Ordered<'_, K, V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
+    }
+}
+
+impl Serialize for Messages<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(None)?;
+        let mut store = self.store.borrow_mut();
+        let mut result = Ok(());
+        let loaded = store.load(&mut |kept| {
+            if let (Kept::Letter(letter), true) = (&kept, result.is_ok()) {
+                result = list.serialize_element(&MessageLine::of_letter(letter));
+            }
+        });
+        result?;
+        let mut unwritten = None;
+        let said = loaded.map_err(ExportError::from).and_then(|_| {
+            each_room_message(&mut **store, &mut |room, message, is_next| {
+                list.serialize_element(&MessageLine::of_room(room, message, is_next)).map_err(|error| {
+                    unwritten = Some(error);
+                    ExportError::Output(io::ErrorKind::Other.into())
+                })
+            })
+        });
+        // What the writer said is told by the writer itself.
+        if let Some(error) = unwritten {
+            return Err(error);
+        }
+        if let Err(error) = said {
+            let shown = S::Error::custom(&error);
+            *self.failed.borrow_mut() = Some(error);
+            return Err(shown);
+        }
+        list.end()
+    }
+}

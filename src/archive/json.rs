@@ -1,0 +1,189 @@
+//! JSON as other programs write it: objects whose order counts, and texts that may be numbers.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::Deserialize;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
+
+use crate::chat::UnixMillis;
+
+/// An object, in the order in which it was written.
+#[derive(Debug)]
+pub(super) struct Pairs<V>(pub(super) Vec<(String, V)>);
+
+impl<V> Default for Pairs<V> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Pairs<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(PairsVisitor(PhantomData))
+    }
+}
+
+struct PairsVisitor<V>(PhantomData<V>);
+
+impl<'de, V: Deserialize<'de>> Visitor<'de> for PairsVisitor<V> {
+    type Value = Pairs<V>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs<V>, A::Error> {
+        let mut pairs = Vec::new();
+        while let Some(pair) = map.next_entry()? {
+            pairs.push(pair);
+        }
+        Ok(Pairs(pairs))
+    }
+}
+
+/// A text, or a number as one; borrowed where it has no escapes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextVisitor)
+    }
+}
+
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Text<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Text<'de>, E> {
+        Ok(Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Text<'de>, E> {
+        Ok(Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Text<'de>, E> {
+        Ok(Text(Cow::Owned(number.to_string())))
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Text<'de>, E> {
+        Ok(Text(Cow::Owned(number.to_string())))
+    }
+}
+
+/// A moment: seconds since 1970 as a number, or ISO 8601, in UTC unless it says otherwise. None: neither, or before 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Moment(pub(super) Option<UnixMillis>);
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(MomentVisitor)
+    }
+}
+
+struct MomentVisitor;
+
+impl Visitor<'_> for MomentVisitor {
+    type Value = Moment;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a time")
+    }
+
+    fn visit_u64<E: de::Error>(self, seconds: u64) -> Result<Moment, E> {
+        Ok(Moment(seconds.checked_mul(1000).map(UnixMillis)))
+    }
+
+    fn visit_i64<E: de::Error>(self, _before_1970: i64) -> Result<Moment, E> {
+        Ok(Moment(None))
+    }
+
+    #[expect(clippy::cast_sign_loss, reason = "it is not negative")]
+    fn visit_f64<E: de::Error>(self, seconds: f64) -> Result<Moment, E> {
+        let millis = (seconds * 1000.0).round();
+        Ok(Moment((0.0..1e15).contains(&millis).then_some(UnixMillis(millis as u64))))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Moment, E> {
+        Ok(Moment(iso_8601(text)))
+    }
+}
+
+/// As Python's `isoformat` writes it, with or without an offset, and as everybody else does.
+fn iso_8601(text: &str) -> Option<UnixMillis> {
+    const DATE_AND_TIME_BYTES: usize = "2018-02-14T00:28:07".len();
+    if !text.is_ascii() {
+        return None;
+    }
+    let tail = text.get(DATE_AND_TIME_BYTES..)?;
+    let sign = tail.find(['+', '-']);
+    let offset_minutes = match sign {
+        None => 0,
+        Some(at) => {
+            let digits: String = tail[at + 1..].chars().filter(|&c| c != ':').collect();
+            let (hours, minutes) = (digits.get(..2)?.parse::<i64>().ok()?, digits.get(2..4).unwrap_or("00"));
+            let minutes = hours * 60 + minutes.parse::<i64>().ok()?;
+            if tail.as_bytes()[at] == b'-' { -minutes } else { minutes }
+        }
+    };
+    let local = &text[..sign.map_or(text.len(), |at| DATE_AND_TIME_BYTES + at)];
+    let local = humantime::parse_rfc3339_weak(local.trim_end_matches(['Z', 'z'])).ok()?;
+    let millis = local.duration_since(std::time::UNIX_EPOCH).ok()?.as_millis();
+    let utc = i64::try_from(millis).ok()?.checked_sub(offset_minutes * 60_000)?;
+    u64::try_from(utc).ok().map(UnixMillis)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moment(json: &str) -> Option<u64> {
+        let Moment(at) = serde_json::from_str(json).expect(json);
+        at.map(|at| at.0)
+    }
+
+    #[test]
+    fn times_are_seconds_or_iso_8601() {
+        for (json, millis) in [
+            ("1700000000", 1_700_000_000_000),
+            ("1700000000.123", 1_700_000_000_123),
+            ("1700000000.1234567", 1_700_000_000_123),
+            ("\"2023-11-14T22:13:20Z\"", 1_700_000_000_000),
+            ("\"2023-11-14 22:13:20.123456\"", 1_700_000_000_123),
+            ("\"2023-11-14T22:13:20.5+00:00\"", 1_700_000_000_500),
+            ("\"2023-11-15T00:13:20+02:00\"", 1_700_000_000_000),
+            ("\"2023-11-14T17:43:20-0430\"", 1_700_000_000_000),
+            ("0", 0),
+        ] {
+            assert_eq!(moment(json), Some(millis), "{json}");
+        }
+        for json in
+            ["-1", "-0.5", "1e300", "\"\"", "\"yesterday\"", "\"2023-11-14\"", "\"2023-11-14T22:13:20+x\""]
+        {
+            assert_eq!(moment(json), None, "{json}");
+        }
+    }
+
+    #[test]
+    fn texts_without_escapes_are_borrowed_and_numbers_are_texts() {
+        let text = |json| serde_json::from_str::<Text<'_>>(json).expect(json).0;
+        assert!(matches!(text("\"a\""), Cow::Borrowed("a")));
+        assert!(matches!(text("\"\\u00eb\""), Cow::Owned(owned) if owned == "ë"));
+        assert_eq!(text("7"), "7");
+        assert!(serde_json::from_str::<Text<'_>>("[]").is_err());
+    }
+
+    #[test]
+    fn the_order_of_an_object_counts() {
+        let Pairs(pairs) = serde_json::from_str::<Pairs<u8>>("{\"b\":1,\"a\":2}").expect("an object");
+        assert_eq!(pairs, [("b".to_owned(), 1), ("a".to_owned(), 2)]);
+    }
+}

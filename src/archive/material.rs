@@ -1,0 +1,546 @@
+//! What files say, before anybody looks whether it is new: read line by line where the format has lines, within bounds.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::io::{self, BufRead, Read};
+use std::str::FromStr;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::json::{Pairs, Text};
+use super::line::Line;
+use super::report::Report;
+use super::rooms;
+use crate::chat::UnixMillis;
+use crate::limits::{IMPORT_BYTES_MAX, IMPORT_JSON_BYTES_MAX, IMPORT_LINE_BYTES_MAX};
+
+/// What a file is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Format {
+    /// Whatever it looks like.
+    #[default]
+    Auto,
+    /// A JSON object with rooms and tokens; also what `export --format json` writes.
+    Rooms,
+    /// A log of messages, a JSON object a line; also what `export --format jsonl` writes.
+    Jsonl,
+    /// A JSON object of names and hashes of passwords.
+    Accounts,
+}
+
+impl FromStr for Format {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "rooms" => Ok(Self::Rooms),
+            "jsonl" => Ok(Self::Jsonl),
+            "accounts" => Ok(Self::Accounts),
+            _ => Err(()),
+        }
+    }
+}
+
+/// Why a file was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The system refused it.
+    #[error("cannot read `{name}`: {cause}")]
+    Io {
+        /// The file.
+        name: String,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// It is too large to be taken for what it is, or all files together are.
+    #[error("`{name}` is too large: {what} of at most {max} bytes can be imported; {remedy}")]
+    TooLarge {
+        /// The file.
+        name: String,
+        /// Of what.
+        what: &'static str,
+        /// How many.
+        max: u64,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// It is not what it was said to be.
+    #[error("`{name}` cannot be understood: {message}")]
+    Malformed {
+        /// The file.
+        name: String,
+        /// Where and why.
+        message: String,
+    },
+    /// It looks like nothing that is known.
+    #[error(
+        "`{name}` looks like none of the formats that can be imported: say which one it is with --format rooms, \
+         jsonl or accounts"
+    )]
+    Unknown {
+        /// The file.
+        name: String,
+    },
+}
+
+/// Where something stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Place {
+    file: u32,
+    /// From 1; 0 where there are no lines.
+    line: u64,
+}
+
+/// The newest version of a log that is understood: that of the store in a log.
+const LOG_VERSION_MAX: u64 = 1;
+
+/// To whom, or where.
+#[derive(Debug)]
+pub(super) enum To {
+    Recipient(Box<str>),
+    Room(Box<str>),
+}
+
+#[derive(Debug)]
+pub(super) struct Message {
+    pub(super) place: Place,
+    pub(super) id: Box<str>,
+    pub(super) at: UnixMillis,
+    pub(super) sender: Box<str>,
+    pub(super) to: To,
+    pub(super) content: Box<str>,
+    pub(super) is_read: bool,
+    /// For both.
+    pub(super) is_deleted: bool,
+    pub(super) key: Option<Box<str>>,
+    /// None where the file does not say.
+    pub(super) sender_sees: Option<bool>,
+    pub(super) recipient_sees: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Account {
+    pub(super) place: Place,
+    pub(super) name: Box<str>,
+    pub(super) hash: Box<str>,
+    /// It was deleted later in the file.
+    pub(super) is_gone: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Seat {
+    pub(super) place: Place,
+    pub(super) room: Box<str>,
+    pub(super) name: Box<str>,
+    pub(super) token: Box<str>,
+    pub(super) ip: Box<str>,
+    pub(super) is_host: bool,
+    /// It was given up later in the file.
+    pub(super) is_gone: bool,
+    /// This program wrote it, so that the name was proved where it has an account.
+    pub(super) is_proved: bool,
+}
+
+/// A read mark or a deletion of a message that is not in the file.
+#[derive(Debug)]
+pub(super) struct Mark {
+    pub(super) place: Place,
+    pub(super) id: Box<str>,
+    pub(super) kind: MarkKind,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum MarkKind {
+    Read,
+    /// None: for both.
+    Deleted(Option<Box<str>>),
+}
+
+/// See the module's documentation.
+#[derive(Debug, Default)]
+pub struct Material {
+    names: Vec<String>,
+    pub(super) accounts: Vec<Account>,
+    pub(super) seats: Vec<Seat>,
+    pub(super) messages: Vec<Message>,
+    pub(super) marks: Vec<Mark>,
+    /// Rooms whose host's seat was left: nobody else gets in.
+    pub(super) without_host: HashSet<Box<str>>,
+    pub(super) report: Report,
+    /// Bytes of all files so far.
+    bytes: u64,
+}
+
+/// Where what the file that is being read has said so far is in the lists.
+#[derive(Default)]
+struct Index {
+    /// By their ids there.
+    messages: HashMap<Box<str>, usize, ahash::RandomState>,
+    accounts: HashMap<Box<str>, usize, ahash::RandomState>,
+    tokens: HashMap<Box<str>, usize, ahash::RandomState>,
+    rooms: HashMap<Box<str>, InRoom, ahash::RandomState>,
+}
+
+#[derive(Default)]
+struct InRoom {
+    seats: Vec<usize>,
+    messages: Vec<usize>,
+}
+
+impl Material {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads one more file, and says what it was taken for.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or is not of the format. What stands in it and makes no sense is no error: it is left, and
+    /// reported.
+    pub fn read(&mut self, name: &str, mut file: impl BufRead, format: Format) -> Result<Format, ReadError> {
+        let place = Place { file: self.names.len() as u32, line: 0 };
+        self.names.push(name.to_owned());
+        if format == Format::Jsonl {
+            self.read_log(place, &mut file)?;
+            return Ok(format);
+        }
+        let failed = |cause| ReadError::Io { name: name.to_owned(), cause };
+        let mut start = Vec::new();
+        if format == Format::Auto {
+            // The first line of a log is an object of its own.
+            file.by_ref().take(IMPORT_LINE_BYTES_MAX).read_until(b'\n', &mut start).map_err(failed)?;
+            let line = std::str::from_utf8(&start).ok().and_then(Line::parse);
+            if start.is_empty() || line.is_some_and(|line| line.is_of_a_log()) {
+                self.read_log(place, &mut start.as_slice().chain(file))?;
+                return Ok(Format::Jsonl);
+            }
+        }
+        let max = IMPORT_JSON_BYTES_MAX;
+        file.take(max + 1 - start.len() as u64).read_to_end(&mut start).map_err(failed)?;
+        if start.len() as u64 > max {
+            let remedy = "use a log, a line a message, for more";
+            return Err(ReadError::TooLarge { name: name.to_owned(), what: "an object", max, remedy });
+        }
+        self.count(place, start.len() as u64)?;
+        self.read_object(place, &start, format)
+    }
+
+    fn read_object(&mut self, place: Place, bytes: &[u8], format: Format) -> Result<Format, ReadError> {
+        let is_of_texts = || serde_json::from_slice::<Pairs<Text<'_>>>(bytes).is_ok();
+        let format = match format {
+            Format::Auto if is_of_texts() => Format::Accounts,
+            Format::Auto if serde_json::from_slice::<Pairs<IgnoredAny>>(bytes).is_ok() => Format::Rooms,
+            Format::Auto => return Err(ReadError::Unknown { name: self.name(place).to_owned() }),
+            Format::Rooms | Format::Jsonl | Format::Accounts => format,
+        };
+        let result = if format == Format::Accounts {
+            serde_json::from_slice(bytes).map(|accounts| self.take_accounts(place, accounts))
+        } else {
+            serde_json::from_slice::<Object<'_>>(bytes).and_then(|object| {
+                if object.is_strange() {
+                    return Err(serde::de::Error::custom("there are no rooms and no tokens in it"));
+                }
+                self.take_object(place, object);
+                Ok(())
+            })
+        };
+        match result {
+            Ok(()) => Ok(format),
+            Err(error) => {
+                Err(ReadError::Malformed { name: self.name(place).to_owned(), message: error.to_string() })
+            }
+        }
+    }
+
+    /// A file with everything in one object.
+    fn take_object(&mut self, place: Place, object: Object<'_>) {
+        let Object { accounts, rooms, tokens, messages, saved_at: _ } = object;
+        let is_own = accounts.is_some();
+        let (rooms, tokens) = (rooms.unwrap_or_default(), tokens.unwrap_or_default());
+        self.take_accounts(place, accounts.unwrap_or_default());
+        rooms::take(self, place, rooms, &tokens, is_own);
+        let mut index = Index::default();
+        for message in messages.unwrap_or_default() {
+            self.take_line(place, message, &mut index);
+        }
+    }
+
+    fn take_accounts(&mut self, place: Place, Pairs(accounts): Pairs<serde_json::Value>) {
+        for (name, hash) in accounts {
+            match hash {
+                serde_json::Value::String(hash) => {
+                    self.accounts.push(Account {
+                        place,
+                        name: name.into(),
+                        hash: hash.into(),
+                        is_gone: false,
+                    });
+                }
+                _ => self.leave("a password's hash that is no text", place, &name),
+            }
+        }
+    }
+
+    fn read_log(&mut self, place: Place, file: &mut dyn BufRead) -> Result<(), ReadError> {
+        let failed = |this: &Self, cause| ReadError::Io { name: this.name(place).to_owned(), cause };
+        let mut index = Index::default();
+        let mut bytes = Vec::new();
+        for number in 1.. {
+            let place = Place { line: number, ..place };
+            bytes.clear();
+            let mut limited = (&mut *file).take(IMPORT_LINE_BYTES_MAX);
+            let length = limited.read_until(b'\n', &mut bytes).map_err(|cause| failed(self, cause))?;
+            if length == 0 {
+                break;
+            }
+            self.count(place, length as u64)?;
+            if length as u64 == IMPORT_LINE_BYTES_MAX && !bytes.ends_with(b"\n") {
+                let skipped = skip_line(file).map_err(|cause| failed(self, cause))?;
+                self.count(place, skipped)?;
+                self.leave("a line that is too long", place, "");
+                continue;
+            }
+            if bytes.trim_ascii().is_empty() {
+                continue;
+            }
+            match std::str::from_utf8(&bytes).ok().and_then(Line::parse) {
+                Some(line) => self.take_line(place, line, &mut index),
+                None => self.leave("a line that cannot be understood", place, ""),
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, place: Place, bytes: u64) -> Result<(), ReadError> {
+        self.bytes += bytes;
+        if self.bytes > IMPORT_BYTES_MAX {
+            let remedy = "import the files one by one, or in parts";
+            let name = self.name(place).to_owned();
+            return Err(ReadError::TooLarge { name, what: "files", max: IMPORT_BYTES_MAX, remedy });
+        }
+        Ok(())
+    }
+
+    fn take_line(&mut self, place: Place, line: Line<'_>, index: &mut Index) {
+        let operation = line.operation.as_ref().map(|text| text.0.clone());
+        match operation.as_deref() {
+            None | Some("new" | "message" | "send") => self.take_message(place, line, index),
+            Some("read") => self.take_marks(place, &line, &MarkKind::Read, index),
+            Some("delete") => {
+                let by = line.by.as_ref().map(|name| Box::from(&*name.0));
+                self.take_marks(place, &line, &MarkKind::Deleted(by), index);
+            }
+            Some("account-created" | "password-changed" | "account-deleted") => {
+                let is_deleted = line.operation.is_some_and(|text| text.0 == "account-deleted");
+                match (line.name.map(boxed), line.password.map(boxed)) {
+                    (Some(name), _) if is_deleted => self.drop_account(place, &name, index),
+                    (Some(name), Some(hash)) => {
+                        let at = index.accounts.get(&name).copied();
+                        if let Some(account) = at.and_then(|at| self.accounts.get_mut(at)) {
+                            account.hash = hash;
+                        } else {
+                            index.accounts.insert(name.clone(), self.accounts.len());
+                            self.accounts.push(Account { place, name, hash, is_gone: false });
+                        }
+                    }
+                    _ => self.leave("an account without a name or a password's hash", place, ""),
+                }
+            }
+            Some(operation @ ("room-made" | "seat-taken")) => {
+                match (line.room, line.name, line.token, line.ip) {
+                    (Some(room), Some(name), Some(token), Some(ip)) => self.take_seat(
+                        Seat {
+                            place,
+                            room: boxed(room),
+                            name: boxed(name),
+                            token: boxed(token),
+                            ip: boxed(ip),
+                            is_host: operation == "room-made",
+                            is_gone: false,
+                            is_proved: true,
+                        },
+                        index,
+                    ),
+                    _ => self.leave("a seat without a room, a name, a token or an address", place, ""),
+                }
+            }
+            Some("seat-left") => {
+                if let Some(at) = line.token.and_then(|token| index.tokens.remove(&*token.0)) {
+                    self.seats[at].is_gone = true;
+                }
+            }
+            Some("room-closed") => self.drop_room(line.room.as_ref().map_or("", |text| &text.0), index),
+            Some("format") if line.version > Some(LOG_VERSION_MAX) => {
+                self.leave("a log of a newer version: what is new in it is not known", place, "");
+            }
+            // What was forgotten is what a room had too many of: whoever keeps it now decides that anew.
+            Some("format" | "forget" | "nothing") => {}
+            Some(other) => self.leave("an operation that is not known", place, other),
+        }
+    }
+
+    fn take_seat(&mut self, seat: Seat, index: &mut Index) {
+        index.tokens.insert(seat.token.clone(), self.seats.len());
+        index.rooms.entry(seat.room.clone()).or_default().seats.push(self.seats.len());
+        self.seats.push(seat);
+    }
+
+    /// An account is gone, with all messages from and to it. That is rare enough to look at all of them.
+    fn drop_account(&mut self, place: Place, name: &str, index: &mut Index) {
+        if let Some(at) = index.accounts.remove(name) {
+            self.accounts[at].is_gone = true;
+        }
+        for message in self.messages.iter_mut().filter(|message| message.place.file == place.file) {
+            if let To::Recipient(recipient) = &message.to {
+                message.is_deleted |= **recipient == *name || *message.sender == *name;
+            }
+        }
+    }
+
+    /// A room is gone, with its seats and what was said in it.
+    fn drop_room(&mut self, room: &str, index: &mut Index) {
+        let InRoom { seats, messages } = index.rooms.remove(room).unwrap_or_default();
+        for at in seats {
+            self.seats[at].is_gone = true;
+        }
+        for at in messages {
+            self.messages[at].is_deleted = true;
+        }
+    }
+
+    fn take_message(&mut self, place: Place, line: Line<'_>, index: &mut Index) {
+        let Line { id, timestamp, sender, recipient, room, content, status, .. } = line;
+        let to = match (recipient, room) {
+            (_, Some(room)) => Some(To::Room(boxed(room))),
+            (Some(recipient), None) => Some(To::Recipient(boxed(recipient))),
+            (None, None) => None,
+        };
+        let (Some(id), Some(sender), Some(to), Some(content)) = (id, sender, to, content) else {
+            return self.leave("a message without an id, a sender, a recipient or a text", place, "");
+        };
+        let Some(at) = timestamp.and_then(|moment| moment.0) else {
+            return self.leave("a message without a time that can be understood", place, &id.0);
+        };
+        let status = status.as_ref().map(|text| &*text.0);
+        let seen_by = line.seen_by.map(|text| text.0);
+        let message = Message {
+            place,
+            id: boxed(id),
+            at,
+            sender: boxed(sender),
+            to,
+            content: boxed(content),
+            is_read: status == Some("read"),
+            is_deleted: status == Some("deleted"),
+            key: line.key.map(boxed),
+            sender_sees: match seen_by.as_deref() {
+                Some("recipient") => Some(false),
+                Some(_) => Some(true),
+                None => line.sender_has_account,
+            },
+            recipient_sees: seen_by.as_deref() != Some("sender"),
+        };
+        match index.messages.get(&message.id).map(|&at| &mut self.messages[at]) {
+            None => {
+                index.messages.insert(message.id.clone(), self.messages.len());
+                if let To::Room(room) = &message.to {
+                    index.rooms.entry(room.clone()).or_default().messages.push(self.messages.len());
+                }
+                self.messages.push(message);
+            }
+            // The same once more, as logs have it in which a change of the status is a line of its own.
+            Some(first) if first.sender == message.sender && first.content == message.content => {
+                first.is_read |= message.is_read;
+                first.is_deleted |= message.is_deleted;
+                first.recipient_sees &= message.recipient_sees;
+            }
+            Some(_) => self.leave("an id that an earlier message of the file has", place, &message.id),
+        }
+    }
+
+    fn take_marks(&mut self, place: Place, line: &Line<'_>, kind: &MarkKind, index: &Index) {
+        for Text(id) in &line.ids {
+            let Some(message) = index.messages.get(&**id).map(|&at| &mut self.messages[at]) else {
+                self.marks.push(Mark { place, id: (&**id).into(), kind: kind.clone() });
+                continue;
+            };
+            match kind {
+                MarkKind::Read => message.is_read = true,
+                MarkKind::Deleted(Some(by)) if *by != message.sender => message.recipient_sees = false,
+                MarkKind::Deleted(_) => message.is_deleted = true,
+            }
+        }
+    }
+
+    pub(super) fn leave(&mut self, reason: &str, place: Place, what: &str) {
+        let example = self.example(place, what);
+        self.report.leave(reason, example);
+    }
+
+    /// Where something stands, and what it is called there: never a token, a hash or a text.
+    pub(super) fn example(&self, place: Place, what: &str) -> String {
+        const SHOWN_CHARS_MAX: usize = 60;
+        let line = if place.line > 0 { format!(":{}", place.line) } else { String::new() };
+        let shown: String = what.chars().take(SHOWN_CHARS_MAX).collect();
+        let space = if shown.is_empty() { "" } else { " " };
+        format!("{}{line}{space}{shown}", self.name(place))
+    }
+
+    fn name(&self, place: Place) -> &str {
+        self.names.get(place.file as usize).map_or("", String::as_str)
+    }
+}
+
+/// A file with everything in one object.
+#[derive(Deserialize)]
+struct Object<'a> {
+    /// Only this program writes them beside the rooms.
+    accounts: Option<Pairs<serde_json::Value>>,
+    rooms: Option<Pairs<serde_json::Value>>,
+    tokens: Option<Pairs<serde_json::Value>>,
+    #[serde(borrow)]
+    messages: Option<Vec<Line<'a>>>,
+    saved_at: Option<IgnoredAny>,
+}
+
+impl Object<'_> {
+    /// It has none of the keys: it is some other object.
+    fn is_strange(&self) -> bool {
+        let Self { accounts, rooms, tokens, messages, saved_at } = self;
+        accounts.is_none() && rooms.is_none() && tokens.is_none() && messages.is_none() && saved_at.is_none()
+    }
+}
+
+fn boxed(Text(text): Text<'_>) -> Box<str> {
+    text.into()
+}
+
+/// Skips to behind the end of the line; returns how many bytes that were.
+fn skip_line(file: &mut dyn BufRead) -> io::Result<u64> {
+    let mut skipped = 0;
+    loop {
+        let bytes = file.fill_buf()?;
+        let end = memchr::memchr(b'\n', bytes);
+        let length = end.map_or(bytes.len(), |at| at + 1);
+        file.consume(length);
+        skipped += length as u64;
+        if length == 0 || end.is_some() {
+            return Ok(skipped);
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Rooms => "rooms",
+            Self::Jsonl => "jsonl",
+            Self::Accounts => "accounts",
+        })
+    }
+}

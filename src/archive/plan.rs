@@ -1,0 +1,467 @@
+//! What files say, compared with what a store has: the ops that are missing there.
+//!
+//! Every op is carried out on a copy of the state as soon as it is planned, so that what comes later in the files is
+//! compared with what came before.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::IpAddr;
+
+use super::Report;
+use super::foreign_id::foreign_id;
+use super::material::{Account, Mark, MarkKind, Material, Message, Seat, To};
+use crate::chat::{
+    self, Change, Folded, Kept, Name, Op, OpId, PasswordHash, RoomName, SERVER_NAME, Token, UnixMillis,
+};
+use crate::limits::{
+    ARCHIVE_PAGE_MESSAGES, IMPORT_AHEAD_SECONDS_MAX, MAIL_KEY_BYTES_MAX, MAIL_READ_MAX, ROOMS_MAX, SEATS_MAX,
+    SEATS_OF_NAME_MAX, TEXT_BYTES_MAX,
+};
+use crate::state::State;
+use crate::store::{Reader, StoreError};
+
+/// What an import does.
+#[derive(Debug)]
+pub struct Plan {
+    /// To be committed as one group, by whoever holds the store's lock since before the plan was made.
+    pub ops: Vec<Op>,
+    /// What was taken and what was left.
+    pub report: Report,
+}
+
+const ROOM_DELETION: &str = "a deletion in a room, whose messages go by number and age only";
+
+/// The room that is always there, and has no host.
+const LOBBY: &str = "lobby";
+
+impl Material {
+    /// Compares it with a store. `now` and `random` are for the ids of ops that have none of their own.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub fn plan(
+        mut self,
+        store: &mut dyn Reader,
+        now: UnixMillis,
+        random: &mut dyn FnMut() -> u64,
+    ) -> Result<Plan, StoreError> {
+        let mut planner = Planner::of(store, now, random)?;
+        for account in std::mem::take(&mut self.accounts).into_iter().filter(|account| !account.is_gone) {
+            planner.account(&mut self, account);
+        }
+        for seat in std::mem::take(&mut self.seats).into_iter().filter(|seat| !seat.is_gone) {
+            planner.seat(&mut self, seat);
+        }
+        let mut messages: Vec<_> = std::mem::take(&mut self.messages)
+            .into_iter()
+            .map(|message| {
+                let (To::Recipient(to) | To::Room(to)) = &message.to;
+                (foreign_id(&message.id, message.at, &message.sender, to), message)
+            })
+            .collect();
+        messages.sort_by_key(|&(id, _)| id);
+        for (id, message) in messages {
+            planner.message(&mut self, store, id, message)?;
+        }
+        for mark in std::mem::take(&mut self.marks) {
+            planner.mark(&mut self, &mark);
+        }
+        planner.finish();
+        let Planner { ops, mut report, .. } = planner;
+        report.left = self.report.left;
+        Ok(Plan { ops, report })
+    }
+}
+
+struct Planner<'a> {
+    state: State,
+    /// By room: who has seats in it.
+    rooms: HashMap<Box<str>, Seats>,
+    /// The room that each is for.
+    tokens: HashMap<Token, Box<str>>,
+    seats_of_name: HashMap<Folded, usize>,
+    /// What is kept of the rooms that were asked for.
+    said: HashMap<Box<str>, HashSet<OpId>>,
+    /// To be marked as read, by the folded name of who read them.
+    read: BTreeMap<Folded, (Box<str>, Vec<OpId>)>,
+    /// To be deleted, and by whom: after the read marks, which those of them have that were read.
+    deleted: Vec<(Box<str>, OpId)>,
+    ops: Vec<Op>,
+    report: Report,
+    ids: Ids<'a>,
+    now: UnixMillis,
+}
+
+#[derive(Default)]
+struct Seats {
+    host: Option<Token>,
+    names: HashSet<Folded>,
+}
+
+/// Ids above all that were given out.
+struct Ids<'a> {
+    at: UnixMillis,
+    sequence: u16,
+    random: &'a mut dyn FnMut() -> u64,
+}
+
+impl Ids<'_> {
+    /// 12 bits are there for it.
+    const SEQUENCE_MAX: u16 = 0xfff;
+
+    fn next(&mut self) -> OpId {
+        let id = OpId::new(self.at, self.sequence, (self.random)());
+        if self.sequence == Self::SEQUENCE_MAX {
+            (self.at, self.sequence) = (UnixMillis(self.at.0 + 1), 0);
+        } else {
+            self.sequence += 1;
+        }
+        id
+    }
+}
+
+impl<'a> Planner<'a> {
+    fn of(
+        store: &mut dyn Reader,
+        now: UnixMillis,
+        random: &'a mut dyn FnMut() -> u64,
+    ) -> Result<Self, StoreError> {
+        let mut planner = Self {
+            state: State::new(random()),
+            rooms: HashMap::new(),
+            tokens: HashMap::new(),
+            seats_of_name: HashMap::new(),
+            said: HashMap::new(),
+            read: BTreeMap::new(),
+            deleted: Vec::new(),
+            ops: Vec::new(),
+            report: Report::default(),
+            ids: Ids { at: now, sequence: 0, random },
+            now,
+        };
+        let last = store.load(&mut |kept| {
+            planner.state.restore(&kept);
+            if let Kept::Seat { room, seat, is_host } = kept
+                && let Ok((_, folded)) = Name::parse(&seat.name)
+            {
+                planner.note_seat(&room, seat.token, folded, is_host);
+            }
+        })?;
+        if let Some(last) = last {
+            planner.ids.at = now.max(UnixMillis(last.at().0 + 1));
+        }
+        Ok(planner)
+    }
+
+    fn note_seat(&mut self, room: &str, token: Token, folded: Folded, is_host: bool) {
+        let seats = self.rooms.entry(room.into()).or_default();
+        seats.names.insert(folded);
+        if is_host {
+            seats.host = Some(token);
+        }
+        self.tokens.insert(token, room.into());
+        *self.seats_of_name.entry(folded).or_default() += 1;
+    }
+
+    fn push(&mut self, id: OpId, change: Change) {
+        let op = Op { id, change };
+        self.state.apply(&op);
+        self.ops.push(op);
+    }
+
+    fn account(&mut self, material: &mut Material, account: Account) {
+        let Account { place, name, hash, is_gone: _ } = account;
+        let leave = |material: &mut Material, reason: &str| material.leave(reason, place, &name);
+        let Some(folded) = folded(&name) else { return leave(material, "a name that names cannot be") };
+        let password = match PasswordHash::new(&hash) {
+            Ok(password) => password,
+            Err(error) => return leave(material, &error.to_string()),
+        };
+        if let Some(there) = self.state.ledger.find(&folded) {
+            let is_same = self.state.ledger.account(there).is_some_and(|there| there.password == password);
+            if is_same {
+                self.report.there.accounts += 1;
+                return;
+            }
+            return leave(material, "an account of that name is there, with another hash, which stays");
+        }
+        if self.state.ledger.is_full() {
+            return leave(material, "there are as many accounts as can be");
+        }
+        let id = self.ids.next();
+        self.push(id, Change::AccountCreated { name, password });
+        self.report.taken.accounts += 1;
+    }
+
+    fn seat(&mut self, material: &mut Material, seat: Seat) {
+        let Seat { place, room, name, token, ip, is_host, is_proved, is_gone: _ } = seat;
+        let reason = match (RoomName::parse(&room), folded(&name), Token::parse(&token), ip.parse::<IpAddr>())
+        {
+            (Err(_), ..) => "a room's name that names of rooms cannot be",
+            (_, None, ..) => "a name that names cannot be",
+            (_, _, None, _) => "a token that is no token_ with 32 hexadecimal digits",
+            (.., Err(_)) => "an address that is none",
+            (Ok(_), Some(folded), Some(token), Ok(ip)) => {
+                if self.tokens.get(&token) == Some(&room) {
+                    self.report.there.seats += 1;
+                    return;
+                }
+                if let Some(reason) = self.why_no_seat(material, &room, &folded, token, is_host, is_proved) {
+                    reason
+                } else {
+                    self.note_seat(&room, token, folded, is_host);
+                    let seat = chat::Seat { name, token, ip };
+                    let change = if is_host {
+                        Change::RoomMade { room, host: seat }
+                    } else {
+                        Change::SeatTaken { room, seat }
+                    };
+                    let id = self.ids.next();
+                    self.push(id, change);
+                    self.report.taken.seats += 1;
+                    return;
+                }
+            }
+        };
+        if is_host {
+            material.without_host.insert(room);
+        }
+        material.leave(reason, place, &name);
+    }
+
+    fn why_no_seat(
+        &self,
+        material: &Material,
+        room: &str,
+        folded: &Folded,
+        token: Token,
+        is_host: bool,
+        is_proved: bool,
+    ) -> Option<&'static str> {
+        let seats = self.rooms.get(room);
+        let of_name = self.seats_of_name.get(folded).copied().unwrap_or_default();
+        if self.tokens.contains_key(&token) {
+            Some("a token that is for another room")
+        } else if is_host && room == LOBBY {
+            Some("the lobby has no host")
+        } else if is_host && seats.is_some() {
+            Some("a room of that name is there")
+        } else if !is_host && material.without_host.contains(room) {
+            Some("the seat of the room's host was left")
+        } else if seats.is_some_and(|seats| seats.names.contains(folded)) {
+            Some("that name has a seat in the room")
+        } else if !is_proved && self.state.ledger.find(folded).is_some() {
+            Some("the name has an account, and nobody proved it for this seat")
+        } else if self.tokens.len() >= SEATS_MAX || (seats.is_none() && self.rooms.len() >= ROOMS_MAX) {
+            Some("there are as many seats or rooms as can be")
+        } else if of_name >= SEATS_OF_NAME_MAX {
+            Some("that name has as many seats as one may have")
+        } else {
+            None
+        }
+    }
+
+    fn message(
+        &mut self,
+        material: &mut Material,
+        store: &mut dyn Reader,
+        id: OpId,
+        message: Message,
+    ) -> Result<(), StoreError> {
+        let place = message.place;
+        let ahead = UnixMillis(self.now.0 + IMPORT_AHEAD_SECONDS_MAX * 1000);
+        let reason = if folded(&message.sender).is_none() {
+            "a sender's name that names cannot be"
+        } else if message.content.len() > TEXT_BYTES_MAX {
+            "a text that is too long"
+        } else if id.at() > ahead {
+            "a time that has yet to come"
+        } else {
+            match message.to {
+                To::Recipient(_) => self.letter(material, id, message),
+                To::Room(_) => self.said(material, store, id, message)?,
+            }
+            return Ok(());
+        };
+        material.leave(reason, place, &message.id);
+        Ok(())
+    }
+
+    fn said(
+        &mut self,
+        material: &mut Material,
+        store: &mut dyn Reader,
+        id: OpId,
+        message: Message,
+    ) -> Result<(), StoreError> {
+        let Message { place, id: foreign, sender, to: To::Recipient(room) | To::Room(room), content, .. } =
+            message;
+        if RoomName::parse(&room).is_err() {
+            material.leave("a room's name that names of rooms cannot be", place, &foreign);
+            return Ok(());
+        }
+        if !self.said.contains_key(&room) {
+            self.said.insert(room.clone(), ids_in(store, &room)?);
+        }
+        let is_new = self.said.get_mut(&room).is_some_and(|ids| ids.insert(id));
+        match (is_new, message.is_deleted) {
+            (true, false) => {
+                self.push(id, Change::Said { room, sender, text: content });
+                self.report.taken.room_messages += 1;
+            }
+            (true, true) => self.report.gone += 1,
+            (false, false) => self.report.there.room_messages += 1,
+            (false, true) => {
+                material.leave(ROOM_DELETION, place, &foreign);
+            }
+        }
+        Ok(())
+    }
+
+    fn letter(&mut self, material: &mut Material, id: OpId, message: Message) {
+        let Message {
+            place, id: foreign, sender, to: To::Recipient(recipient) | To::Room(recipient), ..
+        } = message;
+        let ledger = &self.state.ledger;
+        if let Some(there) = ledger.mail(id) {
+            if *there.sender != *sender || *there.recipient != *recipient {
+                return material.leave("an id that another message has", place, &foreign);
+            }
+            if message.is_deleted {
+                return self.delete(id, None);
+            }
+            self.report.there.letters += 1;
+        } else {
+            if message.is_deleted {
+                self.report.gone += 1;
+                return;
+            }
+            let sender_folded = folded(&sender);
+            let sender_account = sender_folded.and_then(|folded| ledger.find(&folded));
+            // A message to oneself is seen by its recipient alone, and was sent by the account all the same.
+            let is_to_oneself = sender_folded == folded(&recipient);
+            let sender_account =
+                sender_account.filter(|_| is_to_oneself || message.sender_sees != Some(false));
+            let key = message.key.filter(|key| !key.is_empty());
+            let account = folded(&recipient).and_then(|folded| ledger.find(&folded));
+            let Some(account) = account else {
+                return material.leave(&format!("no account for {recipient}"), place, &foreign);
+            };
+            if !ledger.has_space(sender_account, account, &message.content) {
+                return material.leave(
+                    &format!("the mailbox of {recipient} or {sender} is full"),
+                    place,
+                    &foreign,
+                );
+            }
+            if key.as_ref().is_some_and(|key| key.len() > MAIL_KEY_BYTES_MAX) {
+                return material.leave("a key that is too long", place, &foreign);
+            }
+            let sent =
+                sender_account.zip(key.as_ref()).and_then(|(sender, key)| ledger.sent_with(sender, key));
+            if sent.is_some() {
+                return material.leave("another message of that sender has its key", place, &foreign);
+            }
+            let sender_has_account = sender_account.is_some();
+            let content = message.content;
+            self.push(id, Change::MailSent { sender, sender_has_account, recipient, content, key });
+            self.report.taken.letters += 1;
+        }
+        if message.is_read {
+            self.mark_read(id);
+        }
+        if !message.recipient_sees {
+            self.hide(id);
+        }
+    }
+
+    /// A read mark or a deletion of a message that came with an earlier import.
+    fn mark(&mut self, material: &mut Material, mark: &Mark) {
+        let Mark { place, id, kind } = mark;
+        let Some(id) = OpId::parse(id).filter(|&id| self.state.ledger.mail(id).is_some()) else {
+            return match kind {
+                MarkKind::Read => material.leave("a read mark of a message that is not there", *place, id),
+                MarkKind::Deleted(_) => self.report.gone += 1,
+            };
+        };
+        match kind {
+            MarkKind::Read => self.mark_read(id),
+            MarkKind::Deleted(by) => self.delete(id, by.as_deref()),
+        }
+    }
+
+    fn mark_read(&mut self, id: OpId) {
+        let Some(mail) = self.state.ledger.mail(id) else { return };
+        let Some(reader) = folded(mail.recipient) else { return };
+        let sees = self.state.ledger.find(&reader).is_some_and(|account| self.state.ledger.sees(account, id));
+        if mail.unread && sees {
+            self.read.entry(reader).or_insert_with(|| (mail.recipient.into(), Vec::new())).1.push(id);
+        } else {
+            self.report.there.read += 1;
+        }
+    }
+
+    /// Deletes a message that is there: for both, unless it is its recipient who deleted it.
+    fn delete(&mut self, id: OpId, by: Option<&str>) {
+        let Some(mail) = self.state.ledger.mail(id) else { return };
+        let sees = |name: &str| {
+            let account = folded(name).and_then(|folded| self.state.ledger.find(&folded));
+            account.is_some_and(|account| self.state.ledger.sees(account, id))
+        };
+        let is_own = by.is_none_or(|by| folded(by) == folded(mail.sender));
+        if is_own && sees(mail.sender) {
+            self.deleted.push((mail.sender.into(), id));
+        } else {
+            self.hide(id);
+        }
+    }
+
+    /// Takes a message from its recipient's view.
+    fn hide(&mut self, id: OpId) {
+        let Some(mail) = self.state.ledger.mail(id) else { return };
+        let account = folded(mail.recipient).and_then(|folded| self.state.ledger.find(&folded));
+        if account.is_some_and(|account| self.state.ledger.sees(account, id)) {
+            self.deleted.push((mail.recipient.into(), id));
+        } else {
+            self.report.there.deleted += 1;
+        }
+    }
+
+    /// The ops that are best made of many at once, and those that have to come last.
+    fn finish(&mut self) {
+        for (reader, mut messages) in std::mem::take(&mut self.read).into_values() {
+            messages.sort_unstable();
+            messages.dedup();
+            self.report.taken.read += messages.len() as u64;
+            for some in messages.chunks(MAIL_READ_MAX) {
+                let id = self.ids.next();
+                self.push(id, Change::MailRead { reader: reader.clone(), messages: some.into() });
+            }
+        }
+        let mut seen = HashSet::new();
+        for (by, message) in std::mem::take(&mut self.deleted) {
+            if seen.insert((by.clone(), message)) {
+                let id = self.ids.next();
+                self.push(id, Change::MailDeleted { by, message });
+                self.report.taken.deleted += 1;
+            }
+        }
+    }
+}
+
+/// What tells a name apart from others, unless it is none or the server's own.
+fn folded(name: &str) -> Option<Folded> {
+    Name::parse(name).ok().map(|(_, folded)| folded).filter(|folded| folded != SERVER_NAME)
+}
+
+/// The ids of all that is kept of a room.
+fn ids_in(store: &mut dyn Reader, room: &str) -> Result<HashSet<OpId>, StoreError> {
+    let mut ids = HashSet::new();
+    let mut before = None;
+    loop {
+        let page = store.history(room, before, ARCHIVE_PAGE_MESSAGES)?;
+        let Some(first) = page.first() else { return Ok(ids) };
+        before = Some(first.id);
+        ids.extend(page.iter().map(|message| message.id));
+    }
+}

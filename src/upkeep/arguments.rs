@@ -1,0 +1,138 @@
+//! The grammar of these commands, and the words of their `--help`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum, ValueHint};
+use parlance::archive::Format;
+use parlance::limits::{HISTORY_COUNT_DEFAULT, HISTORY_SHOWN_MAX};
+
+const IMPORT_HELP: &str = "\
+Formats, of which each file may have another:
+  accounts  a JSON object of names and hashes of passwords (bcrypt or argon2id)
+  rooms     a JSON object with `rooms`, `tokens` and `saved_at`; also what export --format json writes
+  jsonl     a log of messages, a JSON object a line; also what export --format jsonl writes
+
+All files are looked at before anything is written, accounts first, and what is new is committed as a whole or not at \
+all. The same file twice changes nothing the second time. It says what it took, and what it left, and why. The server \
+must not run meanwhile; with --dry-run it may, as nothing is written.";
+
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub(crate) enum UpkeepCommand {
+    /// Print what was said in a room, oldest first; without --room, the rooms of which something is kept
+    History(HistoryArguments),
+    /// Print the messages in rooms that have all the words of a text, newest first
+    Search(SearchArguments),
+    /// Look into the store
+    Store {
+        #[command(subcommand)]
+        command: StoreCommand,
+    },
+    /// Make the store as small as it can be; no server may have it open
+    Compact,
+    /// Copy the store into one file, which must not exist; a server may have it open
+    Backup {
+        /// The file
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
+    /// Mend a store that is damaged in the middle, leaving out what cannot be read (for jsonl)
+    Repair,
+    /// Take in what other programs left; no server may have the store open
+    #[command(after_help = IMPORT_HELP)]
+    Import(ImportArguments),
+    /// Write everything out; a server may have the store open
+    Export(ExportArguments),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub(crate) enum StoreCommand {
+    /// Read everything and print what is wrong, or that all is well and how much there is; a server may have it open
+    Check,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(crate) struct HistoryArguments {
+    /// The room
+    #[arg(long, value_name = "ROOM")]
+    pub(super) room: Option<String>,
+
+    /// Those before the message of this id, to look further back
+    #[arg(long, value_name = "ID", requires = "room")]
+    pub(super) before: Option<String>,
+
+    /// How many, the newest
+    #[arg(long, value_name = "N", default_value_t = HISTORY_COUNT_DEFAULT as u64, requires = "room",
+          value_parser = clap::value_parser!(u64).range(1..=HISTORY_SHOWN_MAX))]
+    pub(super) limit: u64,
+
+    /// A JSON object a line
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(crate) struct SearchArguments {
+    /// The words, in any order, without regard to case and accents
+    #[arg(value_name = "TEXT")]
+    pub(super) text: String,
+
+    /// How many, the newest
+    #[arg(long, value_name = "N", default_value_t = HISTORY_COUNT_DEFAULT as u64,
+          value_parser = clap::value_parser!(u64).range(1..=HISTORY_SHOWN_MAX))]
+    pub(super) limit: u64,
+
+    /// A JSON object a line
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(crate) struct ImportArguments {
+    /// The files
+    #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
+    pub(super) files: Vec<PathBuf>,
+
+    /// What they are; auto is whatever each looks like
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "auto")]
+    pub(super) format: ImportFormat,
+
+    /// Say what would be taken and left, and write nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(crate) struct ExportArguments {
+    /// A log, a JSON object a line (jsonl), or one JSON object (json)
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub(super) format: ExportFormat,
+
+    /// Write to this file, which must not exist, in place of standard output; only its owner can read it
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ImportFormat {
+    Auto,
+    Rooms,
+    Jsonl,
+    Accounts,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ExportFormat {
+    Jsonl,
+    Json,
+}
+
+impl From<ImportFormat> for Format {
+    fn from(format: ImportFormat) -> Self {
+        match format {
+            ImportFormat::Auto => Self::Auto,
+            ImportFormat::Rooms => Self::Rooms,
+            ImportFormat::Jsonl => Self::Jsonl,
+            ImportFormat::Accounts => Self::Accounts,
+        }
+    }
+}

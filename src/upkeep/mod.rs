@@ -1,0 +1,178 @@
+//! The commands that look at a store or look after it, beside the server.
+//!
+//! Those that only look, and `backup`, work while a server has the store open; those that change it want it for themselves.
+//! What was asked for goes to standard output, nothing else does.
+
+mod arguments;
+mod pages;
+mod transfer;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use parlance::archive::{ExportError, ReadError};
+use parlance::chat::UnixMillis;
+use parlance::config::Config;
+use parlance::store::{self, Reader, Sizes, StoreError, StoreSpec};
+
+pub(crate) use arguments::{StoreCommand, UpkeepCommand};
+
+/// Why a command did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UpkeepError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(
+        "there is no store `{0}`: say which one with --data and --store, or start a server, which makes it"
+    )]
+    NotThere(StoreSpec),
+    #[error("a store in memory is its server's alone: name one on disk with --store")]
+    InMemory,
+    #[error("`{}` is no id of a message: take one from `parlance history --json`", visible(.0))]
+    NoId(String),
+    #[error("{0} found")]
+    Problems(Count),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error("cannot read `{}`: {cause}", path.display())]
+    Unreadable { path: PathBuf, cause: io::Error },
+    #[error("cannot write `{}`: {cause}{}", path.display(), unwritable_remedy(cause))]
+    Unwritable { path: PathBuf, cause: io::Error },
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    #[error("cannot write to standard output: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl UpkeepError {
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::NoId(_) => ExitCode::from(2),
+            Self::Store(_)
+            | Self::NotThere(_)
+            | Self::InMemory
+            | Self::Problems(_)
+            | Self::Read(_)
+            | Self::Unreadable { .. }
+            | Self::Unwritable { .. }
+            | Self::Export(_)
+            | Self::Output(_) => ExitCode::FAILURE,
+        }
+    }
+
+    /// Whoever reads has read enough: `parlance history --room lobby | head -1`.
+    pub(crate) fn is_enough(&self) -> bool {
+        match self {
+            Self::Output(cause) | Self::Export(ExportError::Output(cause)) => {
+                cause.kind() == io::ErrorKind::BrokenPipe
+            }
+            _ => false,
+        }
+    }
+}
+
+fn unwritable_remedy(cause: &io::Error) -> &'static str {
+    match cause.kind() {
+        io::ErrorKind::AlreadyExists => "; move it away, or name another file",
+        _ => "",
+    }
+}
+
+/// A number of problems.
+#[derive(Debug)]
+pub(crate) struct Count(usize);
+
+impl std::fmt::Display for Count {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} problem{}", self.0, if self.0 == 1 { "" } else { "s" })
+    }
+}
+
+/// Does what a command says.
+pub(crate) fn run(command: &UpkeepCommand, config: &Config) -> Result<(), UpkeepError> {
+    let spec = config.store_spec();
+    if spec == StoreSpec::Memory {
+        return Err(UpkeepError::InMemory);
+    }
+    match command {
+        UpkeepCommand::History(arguments) => pages::history(&mut *open_reader(&spec)?, arguments),
+        UpkeepCommand::Search(arguments) => pages::search(&mut *open_reader(&spec)?, arguments),
+        UpkeepCommand::Store { command: StoreCommand::Check } => check(&spec),
+        UpkeepCommand::Compact => compact(&spec, config),
+        UpkeepCommand::Backup { file } => Ok(open_reader(&spec)?.backup(file)?),
+        UpkeepCommand::Repair => repair(&spec),
+        UpkeepCommand::Import(arguments) => transfer::import(&spec, config, arguments),
+        UpkeepCommand::Export(arguments) => transfer::export(&mut *open_reader(&spec)?, arguments),
+    }
+}
+
+/// Opens a store that is there, to look at it.
+fn open_reader(spec: &StoreSpec) -> Result<Box<dyn Reader>, UpkeepError> {
+    ensure_there(spec)?;
+    Ok(store::open_reader(spec)?)
+}
+
+fn place(spec: &StoreSpec) -> Option<&Path> {
+    match spec {
+        StoreSpec::Sqlite(path) | StoreSpec::Jsonl(path) => Some(path),
+        StoreSpec::Memory => None,
+    }
+}
+
+fn ensure_there(spec: &StoreSpec) -> Result<(), UpkeepError> {
+    match place(spec) {
+        Some(path) if path.exists() => Ok(()),
+        Some(_) => Err(UpkeepError::NotThere(spec.clone())),
+        None => Err(UpkeepError::InMemory),
+    }
+}
+
+fn check(spec: &StoreSpec) -> Result<(), UpkeepError> {
+    let mut reader = open_reader(spec)?;
+    let problems = reader.check()?;
+    let mut stdout = io::stdout().lock();
+    for problem in &problems {
+        writeln!(stdout, "{}", visible(problem))?;
+    }
+    if !problems.is_empty() {
+        stdout.flush()?;
+        return Err(UpkeepError::Problems(Count(problems.len())));
+    }
+    let Sizes { bytes, dead_bytes, accounts, letters, seats, room_messages } = reader.sizes()?;
+    writeln!(
+        stdout,
+        "{spec}: all is well; accounts: {accounts}, messages in mailboxes: {letters}, seats: {seats}, \
+         messages in rooms: {room_messages}; {bytes} bytes, of which a compaction would free {dead_bytes}"
+    )?;
+    Ok(stdout.flush()?)
+}
+
+fn compact(spec: &StoreSpec, config: &Config) -> Result<(), UpkeepError> {
+    ensure_there(spec)?;
+    let mut store = store::open(spec, &config.store_options())?;
+    let before = store.sizes()?.bytes;
+    store.compact()?;
+    let after = store.sizes()?.bytes;
+    Ok(writeln!(io::stdout(), "{spec}: {after} bytes, {before} before")?)
+}
+
+fn repair(spec: &StoreSpec) -> Result<(), UpkeepError> {
+    ensure_there(spec)?;
+    let mut stdout = io::stdout().lock();
+    for line in store::repair(spec)? {
+        writeln!(stdout, "{}", visible(&line))?;
+    }
+    Ok(stdout.flush()?)
+}
+
+fn now() -> UnixMillis {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    UnixMillis(since.as_millis() as u64)
+}
+
+/// A text that somebody else chose, on one line, and unable to steer a terminal.
+fn visible(text: &str) -> String {
+    crate::terminal::visible(text)
+}

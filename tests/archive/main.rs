@@ -1,0 +1,6 @@
+//! Import and export, through the library: what is taken from files of other programs and what is left, that a second time
+//! changes nothing, and that an export gives the same again.
+
+mod foreign;
+mod stores;
+mod trips;

@@ -1,0 +1,208 @@
+//! What is exported gives the same again.
+
+use parlance::archive::{Format, Material, export_json, export_jsonl};
+use parlance::chat::{Change, HistoryRule, HistoryRules, Op, OpId, PasswordHash, Seat, Token, UnixMillis};
+use parlance::store::{self, Options, Store, StoreSpec};
+
+use super::stores::{Contents, NOW, contents, import, stores};
+
+/// A store with everything in it that can be.
+fn fill(store: &mut dyn Store) {
+    let hash = |text: &str| PasswordHash::new(text).expect("a hash");
+    let account = |name: &str| Change::AccountCreated { name: name.into(), password: hash("$2b$04$x") };
+    let mail = |sender: &str, sender_has_account, recipient: &str, content: &str, key: Option<&str>| {
+        let (sender, recipient) = (sender.into(), recipient.into());
+        let (content, key) = (content.into(), key.map(Into::into));
+        Change::MailSent { sender, sender_has_account, recipient, content, key }
+    };
+    let seat = |name: &str, number| Seat {
+        name: name.into(),
+        token: Token::from_random([number; 16]),
+        ip: "192.0.2.1".parse().expect("an address"),
+    };
+    let said = |room: &str, text: String| Change::Said {
+        room: room.into(),
+        sender: "\"quoted\"".into(),
+        text: text.into(),
+    };
+    let mut changes = vec![
+        account("Zoë"),
+        account("alice"),
+        account("bob"),
+        mail("alice", true, "bob", "unread\nand \"two\" lines", Some("key")),
+        mail("alice", true, "bob", "read", None),
+        mail("stranger", false, "bob", "", None),
+        mail("Alice", true, "alice", "to oneself", Some("own")),
+        mail("bob", true, "Zoë", "deleted by its recipient, unread", None),
+        mail("bob", true, "Zoë", "deleted by its recipient, read", None),
+        mail("bob", true, "Zoë", "deleted by its sender", None),
+        Change::RoomMade { room: "den".into(), host: seat("alice", 1) },
+        Change::SeatTaken { room: "lobby".into(), seat: seat("\"quoted\"", 2) },
+        Change::SeatTaken { room: "den".into(), seat: seat("bob", 3) },
+    ];
+    changes.extend((0..2500).map(|index| said("lobby", format!("{index} \u{1b}[2J ë"))));
+    changes.push(said("den", "once".to_owned()));
+    let id = |index: usize| OpId::new(UnixMillis(1_700_000_000_000 + index as u64 / 3), index as u16 % 3, 7);
+    let mut more = vec![
+        Change::MailRead { reader: "bob".into(), messages: [id(4)].into() },
+        Change::MailRead { reader: "Zoë".into(), messages: [id(8)].into() },
+    ];
+    more.extend(
+        [(7, "Zoë"), (8, "Zoë"), (9, "bob")]
+            .map(|(index, by)| Change::MailDeleted { by: by.into(), message: id(index) }),
+    );
+    changes.extend(more);
+    let ops: Vec<_> =
+        changes.into_iter().enumerate().map(|(index, change)| Op { id: id(index), change }).collect();
+    store.commit(&ops).expect("committed");
+}
+
+fn filled() -> Vec<(&'static str, Box<dyn Store>, tempfile::TempDir)> {
+    let mut stores = stores();
+    for (_, store, _) in &mut stores {
+        fill(&mut **store);
+    }
+    stores
+}
+
+fn exported(store: &mut dyn Store, is_json: bool) -> Vec<u8> {
+    let mut out = Vec::new();
+    let result = if is_json { export_json(store, NOW, &mut out) } else { export_jsonl(store, &mut out) };
+    result.expect("exported");
+    out
+}
+
+#[test]
+fn an_export_imported_into_an_empty_store_is_the_same_state() {
+    for (kind, mut store, _directory) in filled() {
+        let expected = contents(&mut *store);
+        assert_eq!(expected.letters.len(), 6, "{kind}");
+        for is_json in [false, true] {
+            let bytes = exported(&mut *store, is_json);
+            for (target, mut empty, _directory) in stores() {
+                let trip = format!("{kind} to {target}, json: {is_json}");
+                let format = Material::new().read("x", &bytes[..], Format::Auto).expect("read");
+                assert_eq!(format, if is_json { Format::Rooms } else { Format::Jsonl }, "{trip}");
+                let (report, _) = import(&mut *empty, &[("x", &bytes)]);
+                assert!(!report.has_left(), "{trip}: {report}");
+                let mut arrived = contents(&mut *empty);
+                if is_json {
+                    // Room by room: within one, the order is the same.
+                    arrived.seats.sort_by_key(|seat| seat.2.clone());
+                }
+                assert!(arrived == expected, "{trip}: {}", difference(&arrived, &expected));
+                let (again, ops) = import(&mut *empty, &[("x", &bytes)]);
+                assert_eq!(ops, 0, "{trip}: {again}");
+            }
+        }
+    }
+}
+
+/// The first thing that differs.
+fn difference(arrived: &Contents, expected: &Contents) -> String {
+    if arrived.letters != expected.letters {
+        return format!("{:?} {:?}", arrived.letters, expected.letters);
+    }
+    format!("{:?} {:?}\n{:?} {:?}", arrived.accounts, expected.accounts, arrived.seats, expected.seats)
+}
+
+#[test]
+fn numbers_of_messages_begin_anew_where_the_oldest_are_gone() {
+    for (kind, mut store, _directory) in filled() {
+        let rule = HistoryRule { keep_messages: 1700, keep_days: 0, on_join: 0 };
+        let rules = HistoryRules { default: rule, rooms: Vec::new() };
+        while store.tidy(&rules, NOW).expect("tidied") {}
+        let bytes = exported(&mut *store, false);
+        let text = String::from_utf8(bytes.clone()).expect("UTF-8");
+        assert_eq!(text.matches("\"sequence\":").count(), 1, "{kind}: of the oldest that is there");
+        assert!(text.contains("\"sequence\":801}"), "{kind}");
+        let (_, mut empty, _directory) = stores().remove(0);
+        import(&mut *empty, &[("x", &bytes)]);
+        let (before, after) = (contents(&mut *store), contents(&mut *empty));
+        let ids =
+            |contents: &Contents| contents.rooms["lobby"].iter().map(|said| said.id).collect::<Vec<_>>();
+        assert_eq!(ids(&after), ids(&before), "{kind}");
+        assert_eq!(after.rooms["lobby"][0].sequence, 1, "{kind}");
+    }
+}
+
+#[test]
+fn both_exports_are_what_they_are_called() {
+    let (_, mut store, _directory) = filled().remove(0);
+    let log = String::from_utf8(exported(&mut *store, false)).expect("UTF-8");
+    for line in log.lines() {
+        assert!(line.starts_with('{'), "{line}");
+        serde_json::from_str::<serde_json::Value>(line).expect("JSON");
+        assert!(!line.contains('\u{1b}'), "{line}");
+    }
+    let object = exported(&mut *store, true);
+    let object: serde_json::Value = serde_json::from_slice(&object).expect("JSON");
+    assert_eq!(object["accounts"]["Zoë"], "$2b$04$x");
+    let host = format!("token_{}", "01".repeat(16));
+    assert_eq!(object["rooms"]["den"]["host_token"], host.as_str());
+    assert_eq!(object["tokens"][&host]["username"], "\"alice\"");
+    assert_eq!(object["messages"].as_array().map(Vec::len), Some(2507));
+}
+
+#[test]
+fn a_full_disk_ends_an_export_with_its_own_words() {
+    struct Full(usize);
+    impl std::io::Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 = self.0.checked_sub(bytes.len()).ok_or(std::io::ErrorKind::StorageFull)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let (_, mut store, _directory) = filled().remove(0);
+    for space in [0, 100, 1000, 5000, 100_000] {
+        for error in [
+            export_json(&mut *store, NOW, &mut Full(space)).expect_err("it is full"),
+            export_jsonl(&mut *store, &mut Full(space)).expect_err("it is full"),
+        ] {
+            assert_eq!(error.to_string(), "cannot write the export: no storage space", "{space}");
+        }
+    }
+}
+
+#[test]
+fn an_exported_log_is_the_log_of_a_store_and_the_other_way_round() {
+    for (kind, mut store, _directory) in filled() {
+        let expected = contents(&mut *store);
+        let directory = tempfile::tempdir().expect("a directory");
+        let log = directory.path().join("log.jsonl");
+        std::fs::write(&log, exported(&mut *store, false)).expect("written");
+        let spec = StoreSpec::Jsonl(directory.path().to_owned());
+        let mut opened = store::open(&spec, &Options::default()).expect("a log");
+        assert_eq!(opened.check().expect("checked"), [""; 0], "{kind}");
+        assert!(contents(&mut *opened) == expected, "{kind}");
+        fill(&mut *opened);
+        opened.compact().expect("compacted");
+        drop(opened);
+
+        let bytes = std::fs::read(&log).expect("a log");
+        let (_, mut empty, _directory) = stores().remove(0);
+        let (report, _) = import(&mut *empty, &[("log.jsonl", &bytes)]);
+        assert!(!report.has_left(), "{kind}: {report}");
+        assert!(contents(&mut *empty) == expected, "{kind}");
+    }
+}
+
+#[test]
+fn a_log_that_was_never_written_anew_can_be_imported() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let spec = StoreSpec::Jsonl(directory.path().to_owned());
+    let mut store = store::open(&spec, &Options::default()).expect("a new store");
+    fill(&mut *store);
+    let expected = contents(&mut *store);
+    drop(store);
+    let bytes = std::fs::read(directory.path().join("log.jsonl")).expect("a log");
+    for (kind, mut empty, _directory) in stores() {
+        let (report, _) = import(&mut *empty, &[("log.jsonl", &bytes)]);
+        assert!(!report.has_left(), "{kind}: {report}");
+        assert!(contents(&mut *empty) == expected, "{kind}");
+    }
+}
