@@ -1,7 +1,7 @@
 //! Parlance: one chat server that speaks many wire dialects into one set of names, rooms and mailboxes.
 //!
-//! Imports point one way: [`chat`] ← [`wire`] ← [`engine`] ← [`reactor`] ← the binary; [`chat`] ← [`state`] ← [`engine`] and [`store`];
-//! [`store`] ← [`reactor`]; [`state`] and [`store`] ← [`archive`] ← the binary. Bounds stand in [`limits`], what an
+//! Imports point one way: [`chat`] ← [`wire`] ← [`engine`] ← [`reactor`] ← the binary; [`chat`] ← `state` ← [`engine`] and [`store`];
+//! [`store`] ← [`reactor`]; `state` and [`store`] ← [`archive`] ← the binary. Bounds stand in [`limits`], what an
 //! operator decides in [`config`].
 
 #[cfg(test)]
@@ -18,7 +18,7 @@ pub mod engine;
 pub mod limits;
 pub mod reactor;
 pub mod ready;
-pub mod state;
+mod state;
 pub mod store;
 pub mod telemetry;
 pub mod wire;

@@ -269,17 +269,7 @@ impl Ledger {
             }
             Change::AccountDeleted { name } => self.delete_account(name),
             Change::MailSent { sender, sender_has_account, recipient, content, key } => {
-                let sender_id = if *sender_has_account { self.id_of(sender) } else { None };
-                let Some(recipient_id) = self.id_of(recipient) else { return };
-                let letter = Letter {
-                    sender: sender.clone(),
-                    recipient: recipient.clone(),
-                    content: content.clone(),
-                    seen_by: [sender_id.filter(|&sender| sender != recipient_id), Some(recipient_id)],
-                    key: sender_id.zip(key.clone()),
-                    unread: true,
-                };
-                self.send(op.id, letter);
+                self.deliver(op.id, [sender, recipient], *sender_has_account, content, key.as_deref());
             }
             Change::MailRead { reader, messages } => {
                 if let Some(reader) = self.id_of(reader) {
@@ -299,6 +289,28 @@ impl Ledger {
             | Change::SeatLeft { .. }
             | Change::RoomClosed { .. } => {}
         }
+    }
+
+    /// Puts a message into a mailbox: [`Change::MailSent`], for those who keep its text elsewhere as well.
+    pub(crate) fn deliver(
+        &mut self,
+        id: OpId,
+        [sender, recipient]: [&str; 2],
+        sender_has_account: bool,
+        content: &str,
+        key: Option<&str>,
+    ) {
+        let sender_id = if sender_has_account { self.id_of(sender) } else { None };
+        let Some(recipient_id) = self.id_of(recipient) else { return };
+        let letter = Letter {
+            sender: sender.into(),
+            recipient: recipient.into(),
+            content: content.into(),
+            seen_by: [sender_id.filter(|&sender| sender != recipient_id), Some(recipient_id)],
+            key: sender_id.zip(key.map(Into::into)),
+            unread: true,
+        };
+        self.send(id, letter);
     }
 
     fn id_of(&self, name: &str) -> Option<AccountId> {
@@ -470,7 +482,11 @@ impl Ledger {
 impl Account {
     /// The conversation with somebody, whose name was typed so.
     fn converse(&mut self, folded: &str, other: &str) -> &mut Conversation {
-        let conversation = self.conversations.entry(folded.into()).or_default();
+        // Most are there already: no copy of the name for them.
+        if !self.conversations.contains_key(folded) {
+            self.conversations.insert(folded.into(), Conversation::default());
+        }
+        let conversation = self.conversations.get_mut(folded).expect("it was just put there");
         if &*conversation.other != other {
             conversation.other = other.into();
         }

@@ -85,14 +85,9 @@ impl Contents {
     pub(super) fn apply(&mut self, op: &Op, place: Place) {
         match &op.change {
             Change::MailSent { sender, sender_has_account, recipient, content: _, key } => {
-                let change = Change::MailSent {
-                    sender: sender.clone(),
-                    sender_has_account: *sender_has_account,
-                    recipient: recipient.clone(),
-                    content: Box::default(),
-                    key: key.clone(),
-                };
-                self.state.apply(&Op { id: op.id, change });
+                let people: [&str; 2] = [sender, recipient];
+                self.state.ledger.deliver(op.id, people, *sender_has_account, "", key.as_deref());
+                self.saw(op.id);
                 self.place(op.id, place);
             }
             Change::MailDeleted { message, .. } => {

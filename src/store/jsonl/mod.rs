@@ -15,6 +15,8 @@ mod contents;
 mod entry;
 pub(crate) mod line;
 mod log;
+#[cfg(test)]
+mod measure;
 mod repair;
 mod replay;
 mod rooms;
@@ -66,14 +68,12 @@ impl JsonlReader {
 
     fn view(&mut self) -> Result<View<'_>, StoreError> {
         let Self { path, file, replayed } = self;
-        let (length, contents) = match replayed {
-            Some(replayed) => replayed,
+        if replayed.is_none() {
             // What is torn is a line that is being written, or will be cut off by the next server.
-            None => {
-                let found = replay::replay(path, file)?;
-                replayed.insert((found.length, found.contents))
-            }
-        };
+            let found = replay::replay(path, file)?;
+            *replayed = Some((found.length, found.contents));
+        }
+        let (length, contents) = replayed.as_ref().expect("it was just put there");
         Ok(View { path, file, length: *length, contents })
     }
 }

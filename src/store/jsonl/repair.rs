@@ -81,7 +81,7 @@ fn rewrite(path: &Path, new: &Path, aside_path: &Path) -> Result<Repaired, Store
                     Some(aside) => aside,
                     None => aside.insert(open_aside(aside_path)?),
                 };
-                set_aside(&file, &raw, wrong.what(), aside).map_err(StoreError::io(aside_path))?;
+                set_aside(&file, &raw, &wrong.what(), aside).map_err(StoreError::io(aside_path))?;
                 repaired.set_aside += 1;
             }
         }
@@ -117,7 +117,7 @@ fn open_aside(path: &Path) -> Result<BufWriter<File>, StoreError> {
 }
 
 /// Copies a line as it is, whatever its length.
-fn set_aside(file: &File, raw: &Raw<'_>, what: String, aside: &mut impl Write) -> io::Result<()> {
+fn set_aside(file: &File, raw: &Raw<'_>, what: &str, aside: &mut impl Write) -> io::Result<()> {
     writeln!(aside, "# line {}: {what}", raw.number)?;
     let mut buffer = vec![0; JSONL_SCAN_BYTES.min(raw.length as usize)];
     let mut at = raw.offset;

@@ -67,29 +67,26 @@ impl Rooms {
     ) -> Result<(), String> {
         let bytes = u64::from(place.bytes);
         let said = Said { id, offset: place.offset };
-        match self.by_name.get_mut(room) {
-            Some(room) => {
-                let is_newest = room.messages.back().is_none_or(|last| last.id < id);
-                if !is_newest && room.position(id).is_some() {
-                    return Ok(());
-                }
-                if let Some(sequence) = sequence
-                    && sequence != room.next()
-                {
-                    return Err(format!("it has the number {sequence}, where {} is next", room.next()));
-                }
-                room.is_sorted &= is_newest;
-                room.messages.push_back(said);
-                room.bytes += bytes;
+        if let Some(room) = self.by_name.get_mut(room) {
+            let is_newest = room.messages.back().is_none_or(|last| last.id < id);
+            if !is_newest && room.position(id).is_some() {
+                return Ok(());
             }
-            None => {
-                let first = sequence.unwrap_or(1);
-                if first == 0 || first > u64::MAX / 2 {
-                    return Err(format!("no message has the number {first}"));
-                }
-                let messages = VecDeque::from([said]);
-                self.by_name.insert(room.into(), Room { first, messages, is_sorted: true, bytes });
+            if let Some(sequence) = sequence
+                && sequence != room.next()
+            {
+                return Err(format!("it has the number {sequence}, where {} is next", room.next()));
             }
+            room.is_sorted &= is_newest;
+            room.messages.push_back(said);
+            room.bytes += bytes;
+        } else {
+            let first = sequence.unwrap_or(1);
+            if first == 0 || first > u64::MAX / 2 {
+                return Err(format!("no message has the number {first}"));
+            }
+            let messages = VecDeque::from([said]);
+            self.by_name.insert(room.into(), Room { first, messages, is_sorted: true, bytes });
         }
         self.messages += 1;
         self.bytes += bytes;

@@ -14,10 +14,10 @@ use crate::chat::{
 };
 use crate::store::{Durability, Options, Reader, Store, StoreError};
 
-const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
+pub(super) const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
 
 /// Ids, one higher than the other.
-struct Ids(u64);
+pub(super) struct Ids(pub(super) u64);
 
 impl Ids {
     fn op(&mut self, change: Change) -> Op {
@@ -25,17 +25,17 @@ impl Ids {
         Op { id: OpId::new(UnixMillis(NOW.0 + self.0 / 4096), (self.0 % 4096) as u16, self.0), change }
     }
 
-    fn account(&mut self, name: &str) -> Op {
+    pub(super) fn account(&mut self, name: &str) -> Op {
         let password = PasswordHash::new("$2b$12$saltsaltsaltsaltsaltsO").expect("a hash");
         self.op(Change::AccountCreated { name: name.into(), password })
     }
 
-    fn mail(&mut self, sender: &str, recipient: &str, content: &str) -> Op {
+    pub(super) fn mail(&mut self, sender: &str, recipient: &str, content: &str) -> Op {
         let [sender, recipient, content] = [sender, recipient, content].map(Into::into);
         self.op(Change::MailSent { sender, sender_has_account: true, recipient, content, key: None })
     }
 
-    fn said(&mut self, room: &str, text: &str) -> Op {
+    pub(super) fn said(&mut self, room: &str, text: &str) -> Op {
         self.op(Change::Said { room: room.into(), sender: "ann".into(), text: text.into() })
     }
 
@@ -53,7 +53,7 @@ impl Ids {
     }
 }
 
-fn fast() -> Options {
+pub(super) fn fast() -> Options {
     Options { durability: Durability::None, search: true }
 }
 
@@ -61,7 +61,7 @@ fn open(directory: &Path) -> JsonlStore {
     JsonlStore::open(directory, &fast()).expect("it opens")
 }
 
-fn keep(keep_messages: u64) -> HistoryRules {
+pub(super) fn keep(keep_messages: u64) -> HistoryRules {
     HistoryRules { default: HistoryRule { keep_messages, keep_days: 0, on_join: 0 }, rooms: Vec::new() }
 }
 

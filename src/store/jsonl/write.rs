@@ -124,8 +124,8 @@ fn push_number(out: &mut Vec<u8>, mut number: u64) {
 fn push_text(out: &mut Vec<u8>, text: &str) {
     // Without a branch a byte, so that many are looked at in one instruction.
     let escapes =
-        text.bytes().fold(false, |found, byte| found | (byte < 0x20) | (byte == b'"') | (byte == b'\\'));
-    if escapes {
+        text.bytes().fold(0, |found, byte| found | u8::from(byte < 0x20 || byte == b'"' || byte == b'\\'));
+    if escapes != 0 {
         serde_json::to_writer(out, text).expect("a vector takes all that is written, and a text can be");
     } else {
         out.push(b'"');
