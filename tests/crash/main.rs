@@ -48,8 +48,8 @@ fn rounds(store: &str) {
     let notes = Arc::new(Mutex::new(Notes::default()));
     let data = directory.path().join("data");
     let stored = ["--data", "data", "--store", store];
-    let served = ["--durability", "full", "--ucrp-idle-timeout", "0", "--login-timeout", "0"];
-    let mut server = Program::start(directory.path(), &[&stored[..], &served].concat());
+    let options = ["--durability", "full", "--ucrp-idle-timeout", "0", "--login-timeout", "0"];
+    let mut server = Program::start(directory.path(), &[&stored[..], &options].concat());
     load::introduce(&server, &mut notes.lock().expect("nobody panicked"));
     let rounds = setting("PARLANCE_CRASH_ROUNDS", ROUNDS);
     for round in 0..rounds {
@@ -68,7 +68,7 @@ fn rounds(store: &str) {
             worker.join().expect("a client that is content");
         }
         looks_well(directory.path(), &data, store);
-        server = Program::start(directory.path(), &[&stored[..], &served].concat());
+        server = Program::start(directory.path(), &[&stored[..], &options].concat());
         let mut notes = notes.lock().expect("nobody panicked");
         println!("{store}, round {round}, {wanted} acknowledged: {}", notes.summary());
         verify::verify(&server, &mut notes, &mut dice);

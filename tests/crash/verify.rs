@@ -81,7 +81,7 @@ fn verify_message(message: &mut Message, side: usize, there: Option<Letter>) {
     match (message.views[side], &there) {
         (View::There, None) => assert!(message.id.is_none(), "it is lost: {message:?}"),
         (View::Gone, Some(_)) => panic!("it was deleted: {message:?}, {there:?}"),
-        (View::There, Some(_)) | (View::Unknown | View::Gone, None) | (View::Unknown, Some(_)) => {}
+        (View::There | View::Unknown, Some(_)) | (View::Unknown | View::Gone, None) => {}
     }
     // Whether it was deleted is known now.
     if message.views[side] == View::Unknown {

@@ -16,12 +16,17 @@ const TIDY_STEPS_MAX: usize = 1000;
 
 on_each_store!(random_ops);
 
+/// More of them by the environment variable `PARLANCE_STORE_SEEDS`.
+fn seeds() -> u64 {
+    std::env::var("PARLANCE_STORE_SEEDS").map_or(SEEDS, |text| text.parse().expect("a number"))
+}
+
 fn random_ops(shelf: &Shelf) {
     // Each seed goes on in the same store, with what is left of the one before.
     let mut store = Some(shelf.open());
     let mut model = Model::default();
     let mut dealer = Dealer::new(0);
-    for seed in 0..SEEDS {
+    for seed in 0..seeds() {
         dealer.dice.0 = seed;
         run(shelf, &mut store, &mut model, &mut dealer, seed);
     }

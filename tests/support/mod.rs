@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use parlance::client::Client;
 use parlance::config::{Config, Endpoint};
 use parlance::reactor::{Report, Server};
-use parlance::store::StoreSpec;
+use parlance::store::{Store, StoreSpec};
 use parlance::wire::Dialect;
 use parlance::wire::typed::TagSet;
 use socket2::{Domain, SockRef, Socket, Type};
@@ -37,6 +37,17 @@ impl TestServer {
     }
 
     pub fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let started = Server::start(&Self::config(change), || {});
+        Self { server: Some(started.expect("a server on free ports")) }
+    }
+
+    /// One that keeps what it keeps in the test's own store.
+    pub fn with_store(store: Box<dyn Store>, change: impl FnOnce(&mut Config)) -> Self {
+        let started = Server::start_with_store(&Self::config(change), store, || {});
+        Self { server: Some(started.expect("a server on free ports")) }
+    }
+
+    fn config(change: impl FnOnce(&mut Config)) -> Config {
         let any = Endpoint::Port(0);
         let mut config = Config {
             line: any,
@@ -49,7 +60,7 @@ impl TestServer {
             ..Config::default()
         };
         change(&mut config);
-        Self { server: Some(Server::start(&config, || {}).expect("a server on free ports")) }
+        config
     }
 
     fn server(&self) -> &Server {

@@ -190,6 +190,14 @@ impl TypedPeer {
         }
     }
 
+    /// Whether nothing was sent here that was not read.
+    pub fn has_heard_nothing(&self) -> bool {
+        self.stream.set_nonblocking(true).expect("a socket");
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false).expect("a socket");
+        self.bytes.is_empty() && peeked.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+    }
+
     /// The server has closed, and nothing was left.
     #[track_caller]
     pub fn expect_end(&mut self) {
