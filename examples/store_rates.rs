@@ -119,6 +119,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         content: source.text(),
         key: None,
     })?;
+    commit(&mut *store, &mut source, "MailSent between 64", 200, &mut |source| Change::MailSent {
+        sender: format!("user{}", source.below(64)).into(),
+        sender_has_account: true,
+        recipient: format!("user{}", source.below(64)).into(),
+        content: source.text(),
+        key: None,
+    })?;
     commit(&mut *store, &mut source, "Said in one room", 200, &mut |source| Change::Said {
         room: "lobby".into(),
         sender: source.person(),

@@ -259,9 +259,9 @@ pub const STORE_ROOMS_CACHED_MAX: usize = 1 << 14;
 /// Messages of a room between two marks, from which a page of its past or the oldest of it is found: as many as are read in
 /// vain at most. Not to be changed without a migration.
 pub const STORE_MARK_MESSAGES: u64 = 64;
-/// Messages of rooms that are forgotten in one step of tidying: about 10 ms where each is in another page. More: with the
+/// Messages of rooms that are forgotten in one step of tidying: about 6 ms where each is in another page. More: with the
 /// next one.
-pub const STORE_FORGOTTEN_PER_STEP_MAX: usize = 250;
+pub const STORE_FORGOTTEN_PER_STEP_MAX: usize = 150;
 /// Messages that are indexed in one step of tidying: about 6 ms. More: with the next one.
 pub const STORE_INDEXED_PER_STEP_MAX: u32 = 1000;
 /// Rooms that are looked at in one step of tidying, for whether they have messages that are too many or too old. More: with

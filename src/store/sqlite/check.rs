@@ -4,9 +4,10 @@ use rusqlite::Connection;
 
 use super::failure;
 use super::mirror;
+use super::schema::conversations_of_letters;
 
 /// What is wrong where a query finds rows, each with what to say of it.
-const PROBLEMS: [&str; 8] = [
+const PROBLEMS: [&str; 10] = [
     "SELECT 'room ' || r.name || ': it is said to have messages ' || r.first || ' to ' || r.last || ', and has '
             || count(m.n) || ' from ' || ifnull(min(m.sequence), 'none') || ' to ' || ifnull(max(m.sequence), 'none')
         FROM rooms AS r LEFT JOIN room_messages AS m ON m.room = r.id GROUP BY r.id
@@ -31,6 +32,22 @@ const PROBLEMS: [&str; 8] = [
     "SELECT 'letters ' || n || ': nobody sees it' FROM letters WHERE NOT sender_sees AND NOT recipient_sees",
     "SELECT 'letters ' || n || ': it is seen by a sender without an account'
         FROM letters WHERE sender_sees AND sender_account IS NULL",
+    concat!(
+        "SELECT 'conversations ' || w.owner || ', ' || w.folded || ', ' || w.account || ': it is said to have '
+            || ifnull(c.messages || ' messages, ' || c.unread, 'no messages, 0') || ' unread, and has ' || w.messages
+            || ', ' || w.unread FROM (",
+        conversations_of_letters!(),
+        ") AS w LEFT JOIN conversations AS c ON c.owner = w.owner AND c.folded = w.folded AND c.account = w.account
+            WHERE c.messages IS NOT w.messages OR c.unread IS NOT w.unread"
+    ),
+    concat!(
+        "SELECT 'conversations ' || c.owner || ', ' || c.folded || ', ' || c.account || ': it has no messages'
+            FROM conversations AS c JOIN accounts AS o ON o.id = c.owner LEFT JOIN accounts AS a ON a.id = c.account
+            LEFT JOIN (",
+        conversations_of_letters!(),
+        ") AS w ON c.owner = w.owner AND c.folded = w.folded AND c.account = w.account
+            WHERE (c.account = 0 OR a.id IS NOT NULL) AND w.owner IS NULL"
+    ),
 ];
 
 /// The same of the index of words, which has the messages up to `?1`.

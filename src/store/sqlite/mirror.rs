@@ -46,6 +46,8 @@ pub(super) struct Chores {
     pub(super) closed: bool,
     /// How far the look at all letters has come, for those of accounts that are gone; None: none is going on.
     pub(super) letters_from: Option<i64>,
+    /// The same of conversations, which come after the letters: the owner whose are next.
+    pub(super) conversations_from: Option<i64>,
     /// There are, or may be, messages that are not indexed.
     pub(super) unindexed: bool,
 }
@@ -61,12 +63,21 @@ impl Chores {
 
     /// Whether there is anything to do.
     pub(super) fn are_there(&self) -> bool {
-        let Self { rooms, all_rooms_from, all_rooms_again, closed, letters_from, unindexed } = self;
+        let Self {
+            rooms,
+            all_rooms_from,
+            all_rooms_again,
+            closed,
+            letters_from,
+            conversations_from,
+            unindexed,
+        } = self;
         !rooms.is_empty()
             || all_rooms_from.is_some()
             || *all_rooms_again
             || *closed
             || letters_from.is_some()
+            || conversations_from.is_some()
             || *unindexed
     }
 }
@@ -118,6 +129,7 @@ impl Mirror {
                 all_rooms_again: false,
                 closed: true,
                 letters_from: meta(connection, "letters_from")?,
+                conversations_from: None,
                 unindexed: indexed_to.is_some(),
             },
         })

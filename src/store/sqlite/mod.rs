@@ -5,6 +5,7 @@
 
 mod chain;
 mod check;
+mod counts;
 mod failure;
 mod file;
 mod mirror;

@@ -8,7 +8,7 @@
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use crate::chat::{OpId, RoomMessage};
+use crate::chat::{Folded, OpId, RoomMessage};
 
 /// A table of which the rows are numbered so.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,6 +70,11 @@ pub(super) fn highest(connection: &Connection, table: Table) -> rusqlite::Result
 /// An id in a column.
 pub(super) fn id(row: &Row<'_>, column: usize) -> rusqlite::Result<OpId> {
     row.get(column).map(OpId::from_bytes)
+}
+
+/// A folded name in a column.
+pub(super) fn folded(row: &Row<'_>, column: usize) -> rusqlite::Result<Folded> {
+    checked(row, column, "a name that is too long", |text| Folded::from(text).ok())
 }
 
 /// What a column says, checked by whoever knows what may stand there.

@@ -5,11 +5,13 @@
 
 use rusqlite::Connection;
 
+use crate::chat::Name;
+
 /// "Parl": what `file` and `sqlite3` say whose database it is.
 pub(super) const APPLICATION_ID: i32 = 0x5061_726c;
 
 /// Each makes the next version: the first one makes 1 of nothing.
-const STEPS: [&str; 2] = [VERSION_1, VERSION_2];
+const STEPS: [fn(&Connection) -> rusqlite::Result<()>; 2] = [version_1, version_2];
 
 /// The version that is written here.
 pub(super) const VERSION: u32 = STEPS.len() as u32;
@@ -77,7 +79,12 @@ CREATE TABLE seats (
 CREATE INDEX seats_room ON seats(room);
 ";
 
-/// A message names the one before it, and each 64th of a room has a mark: a message costs no entry in an index.
+fn version_1(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(VERSION_1)
+}
+
+/// A message in a room names the one before it, and each 64th of a room has a mark: a message costs no entry in an index.
+/// Letters are found by the names of their two people, and conversations are counted.
 const VERSION_2: &str = "
 CREATE TABLE rooms_2 (
     id INTEGER PRIMARY KEY,
@@ -123,22 +130,61 @@ CREATE TABLE room_marks (
 ) STRICT, WITHOUT ROWID;
 INSERT INTO room_marks SELECT room, sequence, n FROM room_messages WHERE sequence % 64 = 0;
 
+CREATE TABLE letters_2 (
+    n INTEGER PRIMARY KEY,
+    id BLOB NOT NULL,
+    sender TEXT NOT NULL,
+    recipient TEXT NOT NULL,
+    sender_folded TEXT NOT NULL,
+    recipient_folded TEXT NOT NULL,
+    content TEXT NOT NULL,
+    key TEXT,
+    sender_account INTEGER,
+    recipient_account INTEGER NOT NULL,
+    sender_sees INTEGER NOT NULL,
+    recipient_sees INTEGER NOT NULL,
+    unread INTEGER NOT NULL,
+    moved INTEGER NOT NULL,
+    one TEXT NOT NULL AS (min(sender_folded, recipient_folded)) VIRTUAL,
+    other TEXT NOT NULL AS (max(sender_folded, recipient_folded)) VIRTUAL
+) STRICT;
+INSERT INTO letters_2
+    SELECT l.n, l.id, l.sender, l.recipient, ifnull(s.folded, l.sender), r.folded, l.content, l.key, l.sender_account,
+            l.recipient_account, l.sender_sees, l.recipient_sees, l.unread, l.moved
+        FROM letters AS l JOIN accounts AS r ON r.id = l.recipient_account
+        LEFT JOIN accounts AS s ON s.id = l.sender_account
+        WHERE l.sender_account IS NULL OR s.id IS NOT NULL ORDER BY l.n;
+DROP TABLE letters;
+ALTER TABLE letters_2 RENAME TO letters;
+CREATE UNIQUE INDEX letters_moved ON letters(id) WHERE moved;
+CREATE INDEX letters_between ON letters(one, other);
+
+CREATE TABLE conversations (
+    owner INTEGER NOT NULL,
+    folded TEXT NOT NULL,
+    account INTEGER NOT NULL,
+    other TEXT NOT NULL,
+    messages INTEGER NOT NULL,
+    unread INTEGER NOT NULL,
+    PRIMARY KEY (owner, folded, account)
+) STRICT, WITHOUT ROWID;
+
 CREATE VIEW people AS
     SELECT id, name, datetime(created / 1000, 'unixepoch') AS created FROM accounts;
 CREATE VIEW mail AS
-    SELECT lower(substr(hex(l.id), 1, 8) || '-' || substr(hex(l.id), 9, 4) || '-' || substr(hex(l.id), 13, 4)
+    SELECT l.one, l.other, l.n,
+        lower(substr(hex(l.id), 1, 8) || '-' || substr(hex(l.id), 9, 4) || '-' || substr(hex(l.id), 13, 4)
             || '-' || substr(hex(l.id), 17, 4) || '-' || substr(hex(l.id), 21)) AS id,
         strftime('%Y-%m-%d %H:%M:%f', (l.n >> 12) / 1000.0, 'unixepoch') AS sent,
         l.sender, l.recipient, l.content, l.key, l.sender_sees, l.recipient_sees, l.unread
     FROM letters AS l JOIN accounts AS r ON r.id = l.recipient_account
     LEFT JOIN accounts AS s ON s.id = l.sender_account
     WHERE l.sender_account IS NULL OR s.id IS NOT NULL;
-CREATE VIEW conversations AS
-    SELECT owner, other, count(*) AS messages, sum(unread) AS unread FROM (
-        SELECT recipient AS owner, sender AS other, unread FROM mail WHERE recipient_sees
-        UNION ALL
-        SELECT sender, recipient, 0 FROM mail WHERE sender_sees
-    ) GROUP BY owner, other;
+CREATE VIEW mailboxes AS
+    SELECT o.folded AS owner, c.folded AS other, c.other AS name, c.account <> 0 AS has_account, c.messages, c.unread
+    FROM accounts AS o JOIN conversations AS c ON c.owner = o.id
+    LEFT JOIN accounts AS a ON a.id = c.account
+    WHERE c.account = 0 OR a.id IS NOT NULL;
 CREATE VIEW history AS
     SELECT r.name AS room, m.sequence,
         lower(substr(hex(m.id), 1, 8) || '-' || substr(hex(m.id), 9, 4) || '-' || substr(hex(m.id), 13, 4)
@@ -149,6 +195,43 @@ CREATE VIEW history AS
 CREATE VIEW members AS
     SELECT room, name, ip, is_host FROM seats ORDER BY n;
 ";
+
+/// The conversations that the letters make: what the table of that name says, but for accounts that are gone.
+/// `name` is as it was typed in the last of them.
+macro_rules! conversations_of_letters {
+    () => {
+        "SELECT s.owner, s.folded, s.account, s.name, count(*) AS messages, sum(s.unread) AS unread, max(s.n)
+            FROM (
+                SELECT recipient_account AS owner, sender_folded AS folded, ifnull(sender_account, 0) AS account,
+                    sender AS name, unread, n FROM letters WHERE recipient_sees
+                UNION ALL
+                SELECT sender_account, recipient_folded, recipient_account, recipient, 0, n FROM letters WHERE sender_sees
+            ) AS s
+            JOIN accounts AS o ON o.id = s.owner LEFT JOIN accounts AS a ON a.id = s.account
+            WHERE s.account = 0 OR a.id IS NOT NULL
+            GROUP BY s.owner, s.folded, s.account"
+    };
+}
+pub(super) use conversations_of_letters;
+
+fn version_2(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(VERSION_2)?;
+    // Only those who have no account are not yet folded, which `SQLite` cannot do.
+    let mut update = connection.prepare("UPDATE letters SET sender_folded = ?2 WHERE n = ?1")?;
+    let mut strangers = connection.prepare("SELECT n, sender FROM letters WHERE sender_account IS NULL")?;
+    let strangers: Vec<(i64, String)> =
+        strangers.query_map([], |row| row.try_into())?.collect::<rusqlite::Result<_>>()?;
+    for (n, sender) in strangers {
+        if let Ok((_, folded)) = Name::parse(&sender) {
+            update.execute((n, folded.as_str()))?;
+        }
+    }
+    connection.execute_batch(concat!(
+        "INSERT INTO conversations SELECT owner, folded, account, name, messages, unread FROM (",
+        conversations_of_letters!(),
+        ")"
+    ))
+}
 
 /// The index of words. Its text is what [`Words`](crate::store::words::Words) makes of a message, so that both find the same:
 /// nothing but blanks ends a word. It holds which messages have which word, and neither a copy of them nor where in them.
@@ -180,7 +263,7 @@ pub(super) fn migrate(connection: &Connection) -> rusqlite::Result<()> {
     let from = version(connection)?;
     for (version, step) in (1..).zip(STEPS).skip(from as usize) {
         let transaction = connection.unchecked_transaction()?;
-        transaction.execute_batch(step)?;
+        step(&transaction)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", version)?;
         transaction.commit()?;

@@ -61,7 +61,11 @@ pub(super) fn step(
     let mut step =
         Step { connection, mirror, rules, now, budget: STORE_FORGOTTEN_PER_STEP_MAX, unindexed: Vec::new() };
     step.forget_closed()?;
-    step.forget_letters()?;
+    if step.mirror.chores.letters_from.is_some() {
+        step.forget_letters()?;
+    } else {
+        step.forget_conversations()?;
+    }
     step.look_at_rooms()?;
     step.unindex()?;
     step.index()
@@ -94,7 +98,31 @@ impl Step<'_> {
                 OR sender_account NOT IN (SELECT id FROM accounts))";
         self.connection.prepare_cached(sql)?.execute((from, to.unwrap_or(i64::MAX)))?;
         self.mirror.chores.letters_from = to;
-        mirror::set_meta(self.connection, "letters_from", to)
+        if to.is_some() {
+            return mirror::set_meta(self.connection, "letters_from", to);
+        }
+        // Noted until the conversations are done, too: after a restart there is nothing left to be found on the way there.
+        self.mirror.chores.conversations_from = Some(0);
+        Ok(())
+    }
+
+    /// Conversations of and with accounts that are gone, when nothing can change them any more: their letters are gone.
+    fn forget_conversations(&mut self) -> rusqlite::Result<()> {
+        let Some(from) = self.mirror.chores.conversations_from else { return Ok(()) };
+        // All of an owner at a time, who has no more of them than messages fit into a mailbox.
+        let sql = "SELECT owner FROM conversations WHERE owner >= ?1 ORDER BY owner LIMIT 1 OFFSET ?2";
+        let limit = i64::from(STORE_LETTERS_PER_STEP_MAX) - 1;
+        let to: Option<i64> =
+            self.connection.prepare_cached(sql)?.query_row((from, limit), |row| row.get(0)).optional()?;
+        let sql = "DELETE FROM conversations WHERE owner >= ?1 AND owner <= ?2 AND (
+                owner NOT IN (SELECT id FROM accounts)
+                OR account <> 0 AND account NOT IN (SELECT id FROM accounts))";
+        self.connection.prepare_cached(sql)?.execute((from, to.unwrap_or(i64::MAX)))?;
+        self.mirror.chores.conversations_from = to.map(|owner| owner + 1);
+        if to.is_none() {
+            mirror::set_meta(self.connection, "letters_from", None::<i64>)?;
+        }
+        Ok(())
     }
 
     /// The rooms that were spoken in, and then some of all if that is due.

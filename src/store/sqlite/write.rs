@@ -1,11 +1,12 @@
 //! Ops into the tables: what [`Ledger`](crate::state::Ledger) and [`Seating`](crate::state::Seating) do in memory.
 //!
-//! Messages to people and in rooms are a statement each. All else that they change (where a room ends, which op was the last
-//! one) is written once a group. What takes long is only noted: the messages of a closed room, and the letters of an account
+//! Messages to people and in rooms are a statement each. All else that they change (the counts of conversations, where a room
+//! ends, which op was the last one) is written once a group. What takes long is only noted: the messages of a closed room, and the letters of an account
 //! that is gone, are out of sight at once, and [`tidy`](super::tidy) deletes them.
 
-use rusqlite::{CachedStatement, Connection, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
+use super::counts::Counts;
 use super::mirror::{self, Mirror, Room};
 use super::row::{self, Table};
 use super::search;
@@ -18,24 +19,28 @@ struct Group<'a> {
     mirror: &'a mut Mirror,
     send: CachedStatement<'a>,
     say: CachedStatement<'a>,
+    counts: Counts,
 }
 
 /// Carries out a group of ops.
 pub(super) fn write(connection: &Connection, mirror: &mut Mirror, ops: &[Op]) -> rusqlite::Result<()> {
     let send = connection.prepare_cached(
-        "INSERT INTO letters (n, id, sender, recipient, content, key, sender_account, recipient_account, sender_sees,
-            recipient_sees, unread, moved) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 1, 1, ?10)",
+        "INSERT INTO letters (n, id, sender, recipient, sender_folded, recipient_folded, content, key, sender_account,
+            recipient_account, sender_sees, recipient_sees, unread, moved)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 1, 1, ?12)",
     )?;
     let say = connection.prepare_cached(
         "INSERT INTO room_messages (n, id, room, sequence, previous, sender, text, moved)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?;
     let last = mirror.last;
-    let mut group = Group { connection, mirror: &mut *mirror, send, say };
+    let mut group = Group { connection, mirror: &mut *mirror, send, say, counts: Counts::default() };
     for op in ops {
         group.apply(op)?;
     }
+    let counts = std::mem::take(&mut group.counts);
     drop(group);
+    counts.write(connection)?;
     mirror.take_changed(|room| write_room(connection, room))?;
     if mirror.last > last {
         mirror::set_meta(connection, "last_op", mirror.last.map(OpId::to_bytes))?;
@@ -76,28 +81,8 @@ impl Group<'_> {
             }
             Change::AccountDeleted { name } => self.delete_account(name),
             Change::MailSent { sender, sender_has_account, recipient, content, key } => {
-                let sender_account = if *sender_has_account { self.account(sender) } else { None };
-                let recipient_account = self.account(recipient);
-                let (Some(recipient_account), true) = (recipient_account, fold(sender).is_some()) else {
-                    return Ok(());
-                };
-                let Some((n, moved)) = self.place(Table::Letters, op.id)? else { return Ok(()) };
-                // A message to oneself is seen by its recipient alone.
-                let sender_sees = sender_account.is_some_and(|sender| sender != recipient_account);
-                let key = key.as_ref().filter(|_| sender_account.is_some());
-                self.send.execute(params![
-                    n,
-                    op.id.to_bytes(),
-                    sender,
-                    recipient,
-                    content,
-                    key,
-                    sender_account,
-                    recipient_account,
-                    sender_sees,
-                    moved
-                ])?;
-                Ok(())
+                let key = key.as_deref();
+                self.send(op.id, (sender, *sender_has_account), recipient, content, key)
             }
             Change::MailRead { reader, messages } => self.read(reader, messages),
             Change::MailDeleted { by, message } => self.delete_letter(by, *message),
@@ -160,17 +145,61 @@ impl Group<'_> {
         let Some(account) = self.mirror.accounts.remove(folded.as_str()) else { return Ok(()) };
         self.run("DELETE FROM accounts WHERE id = ?1", [account])?;
         self.mirror.chores.letters_from = Some(-1);
+        self.mirror.chores.conversations_from = None;
         mirror::set_meta(self.connection, "letters_from", Some(-1))
+    }
+
+    fn send(
+        &mut self,
+        id: OpId,
+        (sender, has_account): (&str, bool),
+        recipient: &str,
+        content: &str,
+        key: Option<&str>,
+    ) -> rusqlite::Result<()> {
+        let (Some(sender_folded), Some(recipient_folded)) = (fold(sender), fold(recipient)) else {
+            return Ok(());
+        };
+        let account = |folded: &Folded| self.mirror.accounts.get(folded.as_str()).copied();
+        let sender_account = account(&sender_folded).filter(|_| has_account);
+        let Some(recipient_account) = account(&recipient_folded) else { return Ok(()) };
+        let Some((n, moved)) = self.place(Table::Letters, id)? else { return Ok(()) };
+        // A message to oneself is seen by its recipient alone.
+        let sender_sees = sender_account.filter(|&sender| sender != recipient_account);
+        let key = key.filter(|_| sender_account.is_some());
+        self.send.execute(params![
+            n,
+            id.to_bytes(),
+            sender,
+            recipient,
+            sender_folded.as_str(),
+            recipient_folded.as_str(),
+            content,
+            key,
+            sender_account,
+            recipient_account,
+            sender_sees.is_some(),
+            moved
+        ])?;
+        self.counts.sent(recipient_account, sender_folded, sender_account, sender, 1);
+        if let Some(sender) = sender_sees {
+            self.counts.sent(sender, recipient_folded, Some(recipient_account), recipient, 0);
+        }
+        Ok(())
     }
 
     fn read(&mut self, reader: &str, messages: &[OpId]) -> rusqlite::Result<()> {
         let Some(reader) = self.account(reader) else { return Ok(()) };
         for &message in messages {
             let Some(n) = row::find(self.connection, Table::Letters, message)? else { continue };
-            self.run(
-                "UPDATE letters SET unread = 0 WHERE n = ?1 AND recipient_account = ?2 AND recipient_sees AND unread",
-                (n, reader),
-            )?;
+            let sql = "UPDATE letters SET unread = 0
+                WHERE n = ?1 AND recipient_account = ?2 AND recipient_sees AND unread
+                RETURNING sender_folded, sender_account";
+            let read = |row: &Row<'_>| Ok((row::folded(row, 0)?, row.get(1)?));
+            let mut statement = self.connection.prepare_cached(sql)?;
+            if let Some((sender, account)) = statement.query_row((n, reader), read).optional()? {
+                self.counts.read(reader, sender, account);
+            }
         }
         Ok(())
     }
@@ -179,13 +208,30 @@ impl Group<'_> {
     fn delete_letter(&mut self, by: &str, message: OpId) -> rusqlite::Result<()> {
         let Some(by) = self.account(by) else { return Ok(()) };
         let Some(n) = row::find(self.connection, Table::Letters, message)? else { return Ok(()) };
-        self.run(
-            "DELETE FROM letters WHERE n = ?1 AND (sender_sees AND sender_account = ?2
-                OR recipient_sees AND recipient_account = ?2 AND NOT sender_sees)",
-            (n, by),
-        )?;
-        let sql = "UPDATE letters SET recipient_sees = 0 WHERE n = ?1 AND recipient_account = ?2 AND recipient_sees";
-        self.run(sql, (n, by))
+        let sql = "SELECT sender_folded, sender_account, recipient_folded, recipient_account, sender_sees, recipient_sees,
+                unread FROM letters WHERE n = ?1";
+        let views = |row: &Row<'_>| {
+            let sender = (row::folded(row, 0)?, row.get::<_, Option<i64>>(1)?);
+            let recipient = (row::folded(row, 2)?, row.get::<_, i64>(3)?);
+            Ok((sender, recipient, row.get::<_, bool>(4)?, row.get::<_, bool>(5)?, row.get::<_, i64>(6)?))
+        };
+        let ((sender, sender_account), (recipient, recipient_account), sender_sees, recipient_sees, unread) =
+            self.connection.prepare_cached(sql)?.query_row([n], views)?;
+        let by_sender = sender_sees && sender_account == Some(by);
+        if !by_sender && !(recipient_sees && recipient_account == by) {
+            return Ok(());
+        }
+        if recipient_sees {
+            self.counts.hidden(recipient_account, sender, sender_account, unread);
+        }
+        if by_sender {
+            self.counts.hidden(by, recipient, Some(recipient_account), 0);
+        }
+        if by_sender || !sender_sees {
+            self.run("DELETE FROM letters WHERE n = ?1", [n])
+        } else {
+            self.run("UPDATE letters SET recipient_sees = 0 WHERE n = ?1", [n])
+        }
     }
 
     fn say(&mut self, id: OpId, room: &str, sender: &str, text: &str) -> rusqlite::Result<()> {

@@ -100,6 +100,104 @@ fn letters_of_an_account_that_is_gone_are_gone_at_once_and_then_deleted() {
     assert!(!store.tidy(&keep(100, 0), UnixMillis(START)).expect("it is tidied"));
 }
 
+/// What the mailboxes of everybody say, as an operator would read it.
+fn mailboxes(store: &SqliteStore) -> Vec<String> {
+    let sql = "SELECT owner || ' and ' || name || ': ' || messages || ', ' || unread FROM mailboxes ORDER BY owner, other, has_account";
+    let mut statement = store.reader.connection.prepare(sql).expect("the view is there");
+    statement.query_map([], |row| row.get(0)).expect("rows").collect::<rusqlite::Result<_>>().expect("text")
+}
+
+#[test]
+fn mailboxes_are_counted_as_they_change() {
+    let mut case = Case::new();
+    let mut store = case.open();
+    let commit = |store: &mut SqliteStore, ops: &[Op]| {
+        store.commit(ops).expect("it is committed");
+        assert_well(store);
+        mailboxes(store)
+    };
+    let stranger = |case: &mut Case, name: &str, recipient: &str| {
+        case.op(Change::MailSent {
+            sender: name.into(),
+            sender_has_account: false,
+            recipient: recipient.into(),
+            content: "hi".into(),
+            key: None,
+        })
+    };
+    let ops = [
+        case.account("Alice"),
+        case.account("bob"),
+        case.sent("alice", "bob", "one"),
+        case.sent("Alice", "Bob", "two"),
+        case.sent("bob", "alice", "three"),
+        stranger(&mut case, "ALICE", "bob"),
+    ];
+    assert_eq!(
+        commit(&mut store, &ops),
+        ["alice and bob: 3, 1", "bob and ALICE: 1, 1", "bob and alice: 3, 2"]
+    );
+    let read = case.op(Change::MailRead { reader: "bob".into(), messages: [ops[2].id, ops[4].id].into() });
+    assert_eq!(
+        commit(&mut store, &[read]),
+        ["alice and bob: 3, 1", "bob and ALICE: 1, 1", "bob and alice: 3, 1"]
+    );
+    // By its sender for both, by its recipient from its own view; and one that comes and goes.
+    let sent = case.sent("bob", "bob", "to myself");
+    let deleted = [
+        case.op(Change::MailDeleted { by: "alice".into(), message: ops[3].id }),
+        case.op(Change::MailDeleted { by: "alice".into(), message: ops[4].id }),
+        case.op(Change::MailDeleted { by: "bob".into(), message: sent.id }),
+    ];
+    let group = [[sent].as_slice(), &deleted].concat();
+    assert_eq!(
+        commit(&mut store, &group),
+        ["alice and bob: 1, 0", "bob and ALICE: 1, 1", "bob and alice: 2, 0"]
+    );
+    // What somebody without an account has sent stays, and is in the same conversation as what the new one sends.
+    let gone = case.op(Change::AccountDeleted { name: "alice".into() });
+    assert_eq!(commit(&mut store, &[gone]), ["bob and ALICE: 1, 1"]);
+    let anew = [case.account("alice"), case.sent("alice", "bob", "it is me")];
+    assert_eq!(
+        commit(&mut store, &anew),
+        ["alice and bob: 1, 0", "bob and ALICE: 1, 1", "bob and alice: 1, 1"]
+    );
+    tidy(&mut store, &keep(100, 0), START);
+    assert_eq!(
+        commit(&mut store, &[]),
+        ["alice and bob: 1, 0", "bob and ALICE: 1, 1", "bob and alice: 1, 1"]
+    );
+    let rows: i64 = store
+        .reader
+        .connection
+        .query_row("SELECT count(*) FROM conversations", [], |row| row.get(0))
+        .expect("a count");
+    assert_eq!(rows, 3, "those of the account that is gone are gone");
+    assert!(!store.tidy(&keep(100, 0), UnixMillis(START)).expect("it is tidied"));
+}
+
+#[test]
+fn what_operators_ask_of_mailboxes_scans_nothing() {
+    let case = Case::new();
+    let store = case.open();
+    let examples = include_str!("../../../../docs/storage-sqlite-part.md");
+    for title in ["-- the messages between alice and bob", "-- unread counts of bob"] {
+        let (_, rest) = examples.split_once(title).expect("it is among the examples");
+        let (_, query) = rest.split_once('\n').expect("a query");
+        let (query, _) = query.split_once(';').expect("its end");
+        let mut statement =
+            store.reader.connection.prepare(&format!("EXPLAIN QUERY PLAN {query}")).expect("a query");
+        let plan: Vec<String> = statement
+            .query_map([], |row| row.get(3))
+            .expect("a plan")
+            .collect::<rusqlite::Result<_>>()
+            .expect("text");
+        let of_table = |start: &str| plan.iter().filter(|step| step.starts_with(start)).count();
+        assert!(of_table("SEARCH") > 1, "{title}: {plan:?}");
+        assert_eq!(of_table("SCAN") + of_table("USE TEMP B-TREE FOR ORDER"), 0, "{title}: {plan:?}");
+    }
+}
+
 #[test]
 fn messages_are_found_before_and_after_they_are_indexed() {
     let mut case = Case::new();

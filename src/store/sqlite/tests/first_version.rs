@@ -59,7 +59,7 @@ fn a_file_of_the_first_version_is_converted() {
     assert_eq!(summaries(&mut store), [("den".to_owned(), 1, 1), ("lobby".to_owned(), 91, 150)]);
     assert_eq!(found(&mut store, "message 120"), ["lobby: message 120"]);
     assert_well(&mut store);
-    let views = "SELECT (SELECT count(*) FROM people), (SELECT count(*) FROM mail), (SELECT sum(unread) FROM conversations),
+    let views = "SELECT (SELECT count(*) FROM people), (SELECT count(*) FROM mail), (SELECT sum(unread) FROM mailboxes),
         (SELECT count(*) FROM history), (SELECT min(id || ' ' || said) FROM history), (SELECT count(*) FROM members)";
     let row: (i64, i64, i64, i64, String, i64) =
         store.reader.connection.query_row(views, [], |row| row.try_into()).expect("the views are there");
