@@ -253,11 +253,6 @@ impl Ledger {
         })
     }
 
-    /// Whether a message is there.
-    pub(crate) fn has_letter(&self, id: OpId) -> bool {
-        self.letters.contains_key(&id)
-    }
-
     /// Carries out an op, as far as it is about accounts and mailboxes.
     pub(crate) fn apply(&mut self, op: &Op) {
         match &op.change {
@@ -269,7 +264,17 @@ impl Ledger {
             }
             Change::AccountDeleted { name } => self.delete_account(name),
             Change::MailSent { sender, sender_has_account, recipient, content, key } => {
-                self.deliver(op.id, [sender, recipient], *sender_has_account, content, key.as_deref());
+                let sender_id = if *sender_has_account { self.id_of(sender) } else { None };
+                let Some(recipient_id) = self.id_of(recipient) else { return };
+                let letter = Letter {
+                    sender: sender.clone(),
+                    recipient: recipient.clone(),
+                    content: content.clone(),
+                    seen_by: [sender_id.filter(|&sender| sender != recipient_id), Some(recipient_id)],
+                    key: sender_id.zip(key.clone()),
+                    unread: true,
+                };
+                self.send(op.id, letter);
             }
             Change::MailRead { reader, messages } => {
                 if let Some(reader) = self.id_of(reader) {
@@ -289,28 +294,6 @@ impl Ledger {
             | Change::SeatLeft { .. }
             | Change::RoomClosed { .. } => {}
         }
-    }
-
-    /// Puts a message into a mailbox: [`Change::MailSent`], for those who keep its text elsewhere as well.
-    pub(crate) fn deliver(
-        &mut self,
-        id: OpId,
-        [sender, recipient]: [&str; 2],
-        sender_has_account: bool,
-        content: &str,
-        key: Option<&str>,
-    ) {
-        let sender_id = if sender_has_account { self.id_of(sender) } else { None };
-        let Some(recipient_id) = self.id_of(recipient) else { return };
-        let letter = Letter {
-            sender: sender.into(),
-            recipient: recipient.into(),
-            content: content.into(),
-            seen_by: [sender_id.filter(|&sender| sender != recipient_id), Some(recipient_id)],
-            key: sender_id.zip(key.map(Into::into)),
-            unread: true,
-        };
-        self.send(id, letter);
     }
 
     fn id_of(&self, name: &str) -> Option<AccountId> {

@@ -5,16 +5,37 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::contents::{Contents, Place};
+use super::contents::{Contents, People, Place};
 use super::entry::{self, Entry, Wrong};
 use super::line::Line;
 use super::replay;
 use super::scan::{Lines, Raw};
-use crate::chat::{Change, Kept, OpId, Token};
+use super::tally::Tally;
+use crate::chat::{Change, Kept, Op, OpId, Token};
+use crate::state::State;
 use crate::store::StoreError;
 
 /// Findings beyond which they are only counted: nobody reads more.
 const FINDINGS_MAX: usize = 1000;
+
+/// All of it, and what a server knows of it.
+struct Both(Tally, State);
+
+impl People for Both {
+    fn nobody() -> Self {
+        Self(Tally::nobody(), State::nobody())
+    }
+
+    fn apply(&mut self, op: &Op, bytes: u32) {
+        self.0.apply(op, bytes);
+        self.1.apply(op);
+    }
+
+    fn restore(&mut self, kept: &Kept, bytes: u32) {
+        self.0.restore(kept, bytes);
+        self.1.restore(kept);
+    }
+}
 
 /// What the lines so far were about, whether it is there still or not.
 struct Seen {
@@ -30,7 +51,7 @@ pub(super) fn check(
     known: Option<&Contents>,
 ) -> Result<Vec<String>, StoreError> {
     let mut lines = Lines::new(Arc::clone(file), 0, length);
-    let mut contents = Contents::new();
+    let mut contents = Contents::<Both>::new();
     let mut seen = Seen { letters: HashSet::default(), tokens: HashSet::default() };
     let mut findings = Vec::new();
     let mut more = 0_u64;
@@ -45,17 +66,29 @@ pub(super) fn check(
     if more > 0 {
         findings.push(format!("{}: and {more} lines more", path.display()));
     }
-    if let Some(known) = known
-        && findings.is_empty()
-        && (known.rooms != contents.rooms || known.letter_count() != contents.letter_count())
-    {
-        findings.push(format!("{}: the server knows of other messages than the log", path.display()));
+    if findings.is_empty() {
+        let Both(tally, state) = &contents.people;
+        let mut counts = [0; 3];
+        state.visit(&mut |kept| match kept {
+            Kept::Account { .. } => counts[0] += 1,
+            Kept::Letter(_) => counts[1] += 1,
+            Kept::Seat { .. } => counts[2] += 1,
+        });
+        let rooms = known.map_or(&contents.rooms, |known| &known.rooms);
+        let tally = known.map_or(tally, |known| &known.people);
+        if *rooms != contents.rooms || tally.counts() != counts {
+            let (path, found) = (path.display(), tally.counts());
+            findings.push(format!(
+                "{path}: the log has {counts:?} accounts, letters and seats, and {found:?} are known, \
+                 or other messages in rooms"
+            ));
+        }
     }
     Ok(findings)
 }
 
 /// What is wrong with a line.
-fn look(raw: &Raw<'_>, contents: &mut Contents, seen: &mut Seen) -> Option<String> {
+fn look(raw: &Raw<'_>, contents: &mut Contents<Both>, seen: &mut Seen) -> Option<String> {
     if !raw.is_ended {
         return Some("it has no end; it is cut off when a server starts".to_owned());
     }

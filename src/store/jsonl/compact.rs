@@ -29,6 +29,7 @@ use super::scan::Lines;
 use super::write;
 use crate::chat::{Kept, OpId};
 use crate::limits::{JSONL_STEP_BYTES, JSONL_STEP_PARTS, JSONL_UNSYNCED_BYTES_MAX};
+use crate::state::State;
 use crate::store::StoreError;
 
 /// A log that is being written anew.
@@ -40,7 +41,7 @@ pub(super) struct Compaction {
     until: u64,
     phase: Phase,
     /// What the lines up to `until` say, or those that have been read of them.
-    left: Contents,
+    left: Contents<State>,
     new: Draft,
 }
 
@@ -93,10 +94,10 @@ impl Compaction {
             Phase::Read(lines) => {
                 let is_over = each(path, lines, |raw| replay::take(&raw, left))?;
                 if is_over {
-                    let mut parts: Vec<_> = left.state.ledger.accounts_kept().collect();
-                    left.state.seating.visit(&mut |kept| parts.push(kept));
+                    let mut parts: Vec<_> = left.people.ledger.accounts_kept().collect();
+                    left.people.seating.visit(&mut |kept| parts.push(kept));
                     *phase = Phase::Parts(parts.into_iter());
-                    new.add(|out| write::format(out, left.state.last)).map_err(|wrong| new.error(wrong))?;
+                    new.add(|out| write::format(out, left.last)).map_err(|wrong| new.error(wrong))?;
                 }
             }
             Phase::Parts(parts) => {
@@ -180,7 +181,7 @@ impl Draft {
     }
 
     /// A line of the old log, if it is a message that is left.
-    fn message(&mut self, line: &Line<'_>, offset: u64, left: &Contents) -> Result<(), Wrong> {
+    fn message(&mut self, line: &Line<'_>, offset: u64, left: &Contents<State>) -> Result<(), Wrong> {
         let (None, Some(id), Some(content)) = (&line.operation, line.id.as_deref(), line.content.as_deref())
         else {
             return Ok(());
@@ -194,8 +195,9 @@ impl Draft {
             };
             let sequence = Some(room.first).filter(|&first| index == 0 && first > 1);
             self.add(|out| write::said(out, id, name, sender, content, sequence))
-        } else if left.letter(id).is_some_and(|place| place.offset == offset) {
-            let Some(mut letter) = left.state.ledger.letter_kept(id) else { return Ok(()) };
+        } else if let Some(mut letter) = left.people.ledger.letter_kept(id)
+            && !self.contents.people.has_letter(id)
+        {
             letter.content = content.into();
             self.add(|out| write::kept(out, &Kept::Letter(letter)))
         } else {

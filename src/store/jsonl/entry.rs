@@ -4,7 +4,8 @@ use super::line::{Line, Text};
 use super::write::VERSION;
 use crate::chat::{Change, Kept, Letter, Op, OpId, PasswordHash, Seat, Token};
 
-/// What a line does to what is there. No message has its text with it: that stays in the log.
+/// What a line does to what is there. No message has its text with it, unless somebody [asks](Entry::with_text): that
+/// stays in the log.
 #[derive(Debug)]
 pub(super) enum Entry<'a> {
     /// The first line.
@@ -93,6 +94,24 @@ impl<'a> Entry<'a> {
             };
         }
         Ok(Self::operation(line, operation)?)
+    }
+
+    /// The same, with the text of the message.
+    pub(super) fn with_text(mut self, line: &Line<'_>) -> Self {
+        let text = line.content.as_deref().map(Into::into).unwrap_or_default();
+        match &mut self {
+            Self::Op(Op { change: Change::MailSent { content, .. }, .. })
+            | Self::SentAndRead(Op { change: Change::MailSent { content, .. }, .. })
+            | Self::Kept(Kept::Letter(Letter { content, .. })) => *content = text,
+            Self::Format { .. }
+            | Self::Op(_)
+            | Self::SentAndRead(_)
+            | Self::Kept(_)
+            | Self::Said { .. }
+            | Self::Forget { .. }
+            | Self::Nothing(_) => {}
+        }
+        self
     }
 
     fn operation(line: &'a Line<'_>, operation: &str) -> Result<Self, String> {

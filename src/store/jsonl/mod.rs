@@ -1,11 +1,11 @@
 //! A store in a log that people can read.
 //!
 //! `log.jsonl` has a line for each op, in the order in which they were committed; `docs/storage.md` describes the format. It
-//! is only ever appended to, or replaced as a whole by one that says the same in fewer lines. Memory has what is left of it
-//! but the texts of messages, which are read from the log when somebody asks for them.
+//! is only ever appended to, or replaced as a whole by one that says the same in fewer lines. Memory has where the messages
+//! of rooms are, and how long the lines of letters: the rest is read from the log when somebody asks for it.
 //!
 //! - [`line`]: a line, taken apart; `entry`: what it means; `write`: the other way.
-//! - `contents`, `rooms`: what all lines say together.
+//! - `contents`, `tally`, `rooms`: what all lines say together.
 //! - `log`: appending; `scan`, `replay`: reading; `view`: showing.
 //! - `compact`, [`repair`](repair()), `check`.
 
@@ -22,6 +22,7 @@ mod replay;
 mod rooms;
 mod scan;
 mod store;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod view;

@@ -14,6 +14,7 @@ use super::contents::{Contents, Place};
 use super::entry::{self, Entry, Wrong};
 use super::log::{options, sync_directory_of};
 use super::scan::{Lines, Raw};
+use super::tally::Tally;
 use super::{FILE_NAME, replay, write};
 use crate::limits::JSONL_SCAN_BYTES;
 use crate::store::{Lock, StoreError};
@@ -56,7 +57,7 @@ fn rewrite(path: &Path, new: &Path, aside_path: &Path) -> Result<Repaired, Store
     let target = options().create(true).truncate(true).open(new).map_err(StoreError::io(new))?;
     let mut target = BufWriter::with_capacity(JSONL_SCAN_BYTES, target);
     let mut aside = None;
-    let mut contents = Contents::new();
+    let mut contents = Contents::<Tally>::new();
     let mut repaired = Repaired { lines: 0, set_aside: 0, aside: aside_path.into() };
     let mut lines = Lines::new(Arc::clone(&file), 0, end);
     while let Some(raw) = lines.next().map_err(StoreError::io(path))? {

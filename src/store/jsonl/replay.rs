@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::contents::{Contents, Place};
+use super::contents::{Contents, People, Place};
 use super::entry::{self, Entry, Wrong};
 use super::scan::{Lines, Raw};
 use super::write::VERSION;
@@ -53,7 +53,7 @@ pub(super) fn replay(path: &Path, file: &Arc<File>) -> Result<Replayed, StoreErr
 }
 
 /// Takes in a line. A line without an end is torn, whatever it says.
-pub(super) fn take(raw: &Raw<'_>, contents: &mut Contents) -> Result<(), Wrong> {
+pub(super) fn take<P: People>(raw: &Raw<'_>, contents: &mut Contents<P>) -> Result<(), Wrong> {
     if !raw.is_ended {
         return Err(Wrong::Torn("it has no end".to_owned()));
     }

@@ -180,16 +180,15 @@ impl Group<'_> {
     /// nothing; a log without such ops has no references into nothing.
     fn refers(&mut self, index: usize, contents: &Contents) -> bool {
         let ops = self.ops;
-        let ledger = &contents.state.ledger;
+        let people = &contents.people;
         let mut has_letter = |id: OpId| {
-            ledger.has_letter(id) || self.made().letters.get(&id).is_some_and(|&made| made < index)
+            people.has_letter(id) || self.made().letters.get(&id).is_some_and(|&made| made < index)
         };
         match &ops[index].change {
             Change::MailRead { messages, .. } => messages.iter().any(|&message| has_letter(message)),
             Change::MailDeleted { message, .. } => has_letter(*message),
             Change::SeatLeft { token } => {
-                contents.state.seating.has(*token)
-                    || self.made().tokens.get(token).is_some_and(|&made| made < index)
+                people.has_seat(*token) || self.made().tokens.get(token).is_some_and(|&made| made < index)
             }
             Change::AccountCreated { .. }
             | Change::PasswordChanged { .. }

@@ -45,7 +45,7 @@ impl Ids {
             token: Token::from_random([number; 16]),
             ip: [192, 0, 2, number].into(),
         };
-        self.op(if number % 4 == 0 {
+        self.op(if number.is_multiple_of(4) {
             Change::RoomMade { room: room.into(), host: seat }
         } else {
             Change::SeatTaken { room: room.into(), seat }
@@ -65,8 +65,10 @@ pub(super) fn keep(keep_messages: u64) -> HistoryRules {
     HistoryRules { default: HistoryRule { keep_messages, keep_days: 0, on_join: 0 }, rooms: Vec::new() }
 }
 
+type Everything = (Vec<Kept>, Option<OpId>, Vec<(Box<str>, RoomMessage)>);
+
 /// All that a store shows.
-fn everything(store: &mut dyn Reader) -> (Vec<Kept>, Option<OpId>, Vec<(Box<str>, RoomMessage)>) {
+fn everything(store: &mut dyn Reader) -> Everything {
     let (mut parts, mut rooms, mut messages) = (Vec::new(), Vec::new(), Vec::new());
     let last = store.load(&mut |kept| parts.push(kept)).expect("it loads");
     store.rooms(&mut |room| rooms.push(room)).expect("it has rooms");
@@ -362,13 +364,14 @@ fn what_refers_to_nothing_leaves_no_reference_behind() {
         .commit(&[again, ids.op(Change::MailRead { reader: "bob".into(), messages: Box::new([mail.id]) })])
         .expect("no errors");
     let (parts, last, _) = everything(&mut store);
-    assert_eq!((parts.len(), last.map(|id| id.at())), (2, Some(NOW)));
+    assert_eq!((parts.len(), last.map(OpId::at)), (2, Some(NOW)));
     drop(store);
     // A reference that somebody else wrote is found.
     let path = directory.path().join(FILE_NAME);
     let mut text = fs::read_to_string(&path).expect("it is text");
-    text +=
-        &format!("{{\"operation\":\"delete\",\"id\":\"{nobody}\",\"ids\":[\"{nobody}\"],\"by\":\"ann\"}}\n");
+    let line =
+        format!("{{\"operation\":\"delete\",\"id\":\"{nobody}\",\"ids\":[\"{nobody}\"],\"by\":\"ann\"}}\n");
+    text.push_str(&line);
     fs::write(&path, text).expect("there is space");
     let findings = open(directory.path()).check().expect("it can be checked");
     assert!(findings.len() == 1 && findings[0].contains("never there"), "{findings:?}");
@@ -457,4 +460,50 @@ fn a_log_that_is_mostly_dead_is_compacted_while_it_is_written() {
     assert!(!directory.path().join("log.jsonl.new").exists());
     drop(store);
     assert_eq!(everything(&mut open(directory.path())), now);
+}
+
+/// What is known of letters and seats without their texts is what the state says, whatever happens: a check compares them.
+#[test]
+fn the_tally_adds_up() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (mut ids, mut dice) = (Ids(0), 7_u64);
+    let mut store = open(directory.path());
+    let (mut letters, names) = (Vec::new(), ["ann", "Bob", "bob", "cyd", "dan"]);
+    for round in 0..2000 {
+        let mut roll = |sides: usize| {
+            // Knuth's multiplier; the upper bits are the good ones.
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (dice >> 33) as usize % sides
+        };
+        let [one, other] = [names[roll(5)], names[roll(5)]];
+        let letter = if letters.is_empty() { None } else { Some(letters[roll(letters.len())]) };
+        let op = match (roll(12), letter) {
+            (0 | 1, _) => ids.account(one),
+            (2, _) if roll(4) == 0 => ids.op(Change::AccountDeleted { name: one.into() }),
+            (3..6, Some(message)) => ids.op(Change::MailDeleted { by: one.into(), message }),
+            (6, Some(message)) => {
+                ids.op(Change::MailRead { reader: one.into(), messages: Box::new([message]) })
+            }
+            (7, _) => ids.seat(other, roll(40) as u8),
+            (8, _) => ids.op(Change::SeatLeft { token: Token::from_random([roll(40) as u8; 16]) }),
+            (9, _) if roll(8) == 0 => ids.op(Change::RoomClosed { room: one.into() }),
+            _ => {
+                let mut op = ids.mail(one, other, "hello");
+                if let Change::MailSent { sender_has_account, .. } = &mut op.change {
+                    *sender_has_account = roll(4) > 0;
+                }
+                letters.push(op.id);
+                op
+            }
+        };
+        store.commit(&[op]).expect("there is space");
+        if round % 100 == 99 {
+            let before = everything(&mut store);
+            store.compact().expect("there is space");
+            assert_eq!(everything(&mut store), before);
+            let sizes = store.sizes().expect("it is known");
+            assert_eq!(sizes.accounts + sizes.letters + sizes.seats, before.0.len() as u64);
+        }
+    }
+    assert!(store.sizes().expect("it is known").letters > 10, "some are left");
 }

@@ -6,13 +6,16 @@ use std::io::{self, Read, Seek};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::contents::Contents;
+use super::contents::{Contents, Place};
+use super::entry::{self, Entry, Wrong};
 use super::line::{Line, Text};
 use super::log::{options, sync_directory_of};
+use super::replay;
 use super::rooms::Room;
-use super::scan::Blocks;
+use super::scan::{Blocks, Lines, Raw};
 use crate::chat::{Kept, OpId, RoomMessage, RoomSummary};
 use crate::limits::{JSONL_PAGE_BYTES, JSONL_SCAN_BYTES};
+use crate::state::State;
 use crate::store::words::Words;
 use crate::store::{Sizes, StoreError};
 
@@ -29,27 +32,14 @@ pub(super) struct View<'a> {
 impl View<'_> {
     /// See [`Reader::load`](crate::store::Reader::load).
     pub(super) fn load(&self, visit: &mut dyn FnMut(Kept)) -> Result<Option<OpId>, StoreError> {
-        // They are nearly in the order of the file.
-        let mut blocks = Blocks::new(Arc::clone(self.file), JSONL_SCAN_BYTES);
-        let mut failed = None;
-        self.contents.state.visit(&mut |mut kept| {
-            if failed.is_some() {
-                return;
-            }
-            if let Kept::Letter(letter) = &mut kept {
-                match self.content_of(letter.id, &mut blocks) {
-                    Ok(content) => letter.content = content,
-                    Err(error) => return failed = Some(error),
-                }
-            }
-            visit(kept);
-        });
-        failed.map_or(Ok(self.contents.state.last), Err)
-    }
-
-    fn content_of(&self, letter: OpId, blocks: &mut Blocks) -> Result<Box<str>, StoreError> {
-        let place = self.contents.letter(letter).expect("each letter has a line");
-        self.line(place.offset, blocks, |line| line.content.as_deref().map(Into::into))
+        let mut lines = Lines::new(Arc::clone(self.file), 0, self.length);
+        let mut contents = Contents::<State>::new();
+        while let Some(raw) = lines.next().map_err(StoreError::io(self.path))? {
+            let number = raw.number;
+            take_with_text(&raw, &mut contents).map_err(|wrong| replay::error(self.path, number, wrong))?;
+        }
+        contents.people.visit(visit);
+        Ok(self.contents.last)
     }
 
     /// Looks at the line that begins at an offset. It was understood once; but disks forget.
@@ -135,12 +125,13 @@ impl View<'_> {
     /// See [`Reader::sizes`](crate::store::Reader::sizes).
     pub(super) fn sizes(&self) -> Sizes {
         let contents = self.contents;
+        let [accounts, letters, seats] = contents.people.counts().map(|count| count as u64);
         Sizes {
             bytes: self.length,
             dead_bytes: contents.dead_bytes(self.length),
-            accounts: contents.state.ledger.accounts_kept().len() as u64,
-            letters: contents.letter_count() as u64,
-            seats: contents.state.seating.count() as u64,
+            accounts,
+            letters,
+            seats,
             room_messages: contents.rooms.messages,
         }
     }
@@ -167,4 +158,14 @@ impl View<'_> {
         }
         target.sync_all()
     }
+}
+
+/// Takes in a line, and what it says. What was said in rooms is known already.
+fn take_with_text(raw: &Raw<'_>, contents: &mut Contents<State>) -> Result<(), Wrong> {
+    let line = entry::parse(raw.bytes.ok_or_else(replay::too_long)?)?;
+    if line.operation.is_none() && line.room.is_some() {
+        return Ok(());
+    }
+    let place = Place { offset: raw.offset, bytes: raw.length as u32 };
+    Ok(contents.take(Entry::of(&line, raw.number)?.with_text(&line), place)?)
 }
