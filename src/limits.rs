@@ -150,11 +150,21 @@ pub const STORE_LINGER_MILLIS: u64 = 20;
 pub const STORE_RETRY_MILLIS_MIN: u64 = 50;
 /// Those of the longest.
 pub const STORE_RETRY_MILLIS_MAX: u64 = 1000;
-/// Milliseconds between two looks of the store at what can wait, when nothing else happens; and, when always something
-/// does, the longest that it goes without.
+/// Milliseconds without a task after which the store does what can wait, step by step until it is done or a task comes. The
+/// turns of a busy shard are shorter.
+pub const STORE_REST_MILLIS: u64 = 200;
+/// Milliseconds between two such steps while tasks never cease: enough for an hour of a lively server, and nothing that its
+/// users feel.
 pub const STORE_TIDY_MILLIS: u64 = 1000;
-/// Seconds between two such looks, and between two at how large the store is, when nothing changes.
+/// Ops that may wait so, some 100 MB. More: steps get the part of the time that [`STORE_TIDY_DIVISOR`] says, so that what is to
+/// be forgotten does not fill the disk.
+pub const STORE_UNTIDY_OPS_MAX: u64 = 500_000;
+/// The part of the store's time that steps get then.
+pub const STORE_TIDY_DIVISOR: u32 = 4;
+/// Seconds between two looks at what can wait, and between two at how large the store is, when nothing changes.
 pub const STORE_IDLE_SECONDS: u64 = 60;
+/// Bytes of the operating system's randomness that are taken in stock, so that 64 ops cost one system call.
+pub const RANDOM_STOCK_BYTES: usize = 512;
 /// Bytes of answers that wait for the store, for all connections together. More: those who have some waiting are not read
 /// from.
 pub const HELD_TOTAL_BYTES_MAX: usize = 64 << 20;

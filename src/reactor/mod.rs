@@ -110,7 +110,7 @@ impl Server {
     ) -> Result<Self, StartupError> {
         let settings = settings(config, os::raise_open_files_limit())?;
         let clock = Clock::new();
-        let mut engine = Engine::new(settings, config.history_rules(), Random::new(os::random));
+        let mut engine = Engine::new(settings, config.history_rules(), Random::new(os::random_in_stock()));
         restore(&mut engine, store.as_mut(), &clock)?;
         let mut listeners = Vec::new();
         let mut datagrams = None;

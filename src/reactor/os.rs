@@ -6,6 +6,8 @@ use std::io::{self, Read};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::limits::RANDOM_STOCK_BYTES;
+
 /// Raises the soft limit on open files to the hard one; returns what it is now.
 pub(super) fn raise_open_files_limit() -> u64 {
     let limit = getrlimit(Resource::Nofile);
@@ -18,8 +20,26 @@ pub(super) fn raise_open_files_limit() -> u64 {
     current.unwrap_or(u64::MAX)
 }
 
+/// Fills slices from the operating system's randomness, of which it takes some in stock: each durable change needs 8 bytes.
+/// What was handed out is not kept.
+pub(super) fn random_in_stock() -> impl FnMut(&mut [u8]) + Send {
+    let mut stock = [0; RANDOM_STOCK_BYTES];
+    let mut used = stock.len();
+    move |bytes| {
+        if bytes.len() > stock.len() - used {
+            random(&mut stock);
+            used = 0;
+        }
+        // Whoever wants more than there ever is gets it fresh.
+        let Some(taken) = stock.get_mut(used..used + bytes.len()) else { return random(bytes) };
+        bytes.copy_from_slice(taken);
+        taken.fill(0);
+        used += bytes.len();
+    }
+}
+
 /// Fills a slice from the operating system's randomness.
-pub(super) fn random(bytes: &mut [u8]) {
+fn random(bytes: &mut [u8]) {
     use rustix::io::Errno;
     use rustix::rand::{GetRandomFlags, getrandom};
     let mut filled = 0;
@@ -112,4 +132,25 @@ pub(super) fn give_way(niceness: i32) -> io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 pub(super) fn give_way(_niceness: i32) -> io::Result<()> {
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_random_bytes_come_twice() {
+        let mut fill = random_in_stock();
+        let mut seen = HashSet::new();
+        for _ in 0..1000 {
+            let mut bytes = [0; 16];
+            fill(&mut bytes);
+            assert!(seen.insert(bytes));
+        }
+        let mut many = vec![0; 4 * RANDOM_STOCK_BYTES];
+        fill(&mut many);
+        assert!(many.chunks(16).all(|chunk| seen.insert(chunk.try_into().expect("16"))));
+    }
 }

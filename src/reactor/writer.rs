@@ -19,8 +19,9 @@ use super::os::Cores;
 use crate::chat::{ConnId, HistoryRules, Op, OpId, RoomMessage, UnixMillis};
 use crate::engine::PastTask;
 use crate::limits::{
-    LOG_REPEAT_SECONDS, STORE_GROUP_OPS_MAX, STORE_IDLE_SECONDS, STORE_LINGER_MILLIS, STORE_RETRY_MILLIS_MAX,
-    STORE_RETRY_MILLIS_MIN, STORE_TIDY_MILLIS,
+    LOG_REPEAT_SECONDS, STORE_GROUP_OPS_MAX, STORE_IDLE_SECONDS, STORE_LINGER_MILLIS, STORE_REST_MILLIS,
+    STORE_RETRY_MILLIS_MAX, STORE_RETRY_MILLIS_MIN, STORE_TIDY_DIVISOR, STORE_TIDY_MILLIS,
+    STORE_UNTIDY_OPS_MAX,
 };
 use crate::store::{Sizes, Store, StoreError};
 use crate::telemetry::Every;
@@ -76,8 +77,10 @@ impl Writer {
             retry: None,
             failures: Every::new(Duration::from_secs(LOG_REPEAT_SECONDS)),
             started: now,
+            is_resting: false,
+            is_untidy: true,
+            untidy_ops: 0,
             tidy_at: now,
-            has_more_to_tidy: true,
             sizes_at: now,
         };
         let thread = thread::Builder::new().name("store".to_owned()).spawn(move || {
@@ -126,9 +129,14 @@ struct Work<T> {
     retry: Option<Retry>,
     failures: Every,
     started: Instant,
+    /// No task came for a while.
+    is_resting: bool,
+    /// There is, or may be, something to do that can wait.
+    is_untidy: bool,
+    /// Ops since there was nothing of that.
+    untidy_ops: u64,
     /// When what can wait has waited long enough.
     tidy_at: Instant,
-    has_more_to_tidy: bool,
     sizes_at: Instant,
 }
 
@@ -157,22 +165,23 @@ impl<T: Fn(Outcome)> Work<T> {
     /// Waits for something to do, and takes what there is. False: the shard is gone.
     fn gather(&mut self) -> bool {
         let now = Instant::now();
-        let wait = if self.has_more_to_tidy && self.group.is_empty() {
-            Duration::ZERO
-        } else {
-            let until = match (self.retry, self.group.is_empty()) {
-                (_, true) => self.tidy_at,
-                (Some(retry), false) => retry.at,
-                (None, false) if self.is_due(now) => now,
-                (None, false) => self.linger_until,
-            };
-            until.saturating_duration_since(now)
+        let until = match (self.retry, self.group.is_empty()) {
+            (_, true) if !self.is_untidy => self.tidy_at,
+            (_, true) if self.is_resting => now,
+            (_, true) => now + Duration::from_millis(STORE_REST_MILLIS),
+            (Some(retry), false) => retry.at,
+            (None, false) if self.is_due(now) => now,
+            (None, false) => self.linger_until,
         };
-        match self.tasks.recv_timeout(wait) {
+        match self.tasks.recv_timeout(until.saturating_duration_since(now)) {
             Ok(task) => self.take(task),
-            Err(RecvTimeoutError::Timeout) => return true,
+            Err(RecvTimeoutError::Timeout) => {
+                self.is_resting = self.group.is_empty();
+                return true;
+            }
             Err(RecvTimeoutError::Disconnected) => return false,
         }
+        self.is_resting = false;
         while self.group.len() < STORE_GROUP_OPS_MAX {
             let Ok(task) = self.tasks.try_recv() else { break };
             self.take(task);
@@ -220,6 +229,8 @@ impl<T: Fn(Outcome)> Work<T> {
                 tracing::info!("the store is well again");
             }
             // What was committed may have to be indexed, or something else forgotten.
+            self.untidy_ops += count as u64;
+            self.is_untidy = true;
             self.tidy_at = self.tidy_at.min(now + Duration::from_millis(STORE_TIDY_MILLIS));
         }
     }
@@ -253,30 +264,31 @@ impl<T: Fn(Outcome)> Work<T> {
         }
     }
 
-    /// Does a step of what can wait: when nothing else waits, and now and then in any case.
+    /// Does a step of what can wait: when no task comes, and now and then in any case.
     fn tidy(&mut self, now: Instant) {
-        let is_idle = self.group.is_empty() && self.has_more_to_tidy;
-        if self.retry.is_some() || !(is_idle || now >= self.tidy_at) {
+        if self.retry.is_some() || !(self.is_resting || now >= self.tidy_at) {
             return;
         }
         let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let pause = match self.store.tidy(&self.rules, UnixMillis(unix.as_millis() as u64)) {
-            Ok(more) => {
-                self.has_more_to_tidy = more;
-                if more {
-                    Duration::from_millis(STORE_TIDY_MILLIS)
-                } else {
-                    Duration::from_secs(STORE_IDLE_SECONDS)
-                }
+        let tidied = self.store.tidy(&self.rules, UnixMillis(unix.as_millis() as u64));
+        let pause = match tidied {
+            Ok(true) if self.untidy_ops > STORE_UNTIDY_OPS_MAX => now.elapsed() * (STORE_TIDY_DIVISOR - 1),
+            Ok(true) => Duration::from_millis(STORE_TIDY_MILLIS),
+            Ok(false) => {
+                self.untidy_ops = 0;
+                Duration::from_secs(STORE_IDLE_SECONDS)
             }
             Err(error) => {
-                self.has_more_to_tidy = false;
                 self.complain("the store cannot be tidied", &error);
-                Duration::from_millis(STORE_TIDY_MILLIS)
+                // As if it were done, so that it is not tried without a pause.
+                self.is_untidy = false;
+                self.tidy_at = Instant::now() + Duration::from_millis(STORE_TIDY_MILLIS);
+                return;
             }
         };
-        self.tidy_at = now + pause;
-        if !self.has_more_to_tidy && now >= self.sizes_at {
+        self.is_untidy = matches!(tidied, Ok(true));
+        self.tidy_at = Instant::now() + pause;
+        if !self.is_untidy && now >= self.sizes_at {
             self.sizes_at = now + Duration::from_secs(STORE_IDLE_SECONDS);
             if let Ok(sizes) = self.store.sizes() {
                 (self.tell)(Outcome::Sizes(sizes));
