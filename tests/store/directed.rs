@@ -314,15 +314,15 @@ fn a_copy_overwrites_nothing(shelf: &Shelf) {
     let mut pair = Pair::new(shelf);
     pair.commit_each([account("alice"), said("den", "hello")]);
     if !shelf.is_on_disk() {
-        assert!(pair.store().backup(&shelf.copy_path(1)).is_err());
+        assert!(pair.store().backup(&shelf.copy_path()).is_err());
         return;
     }
-    let path = shelf.copy_path(1);
+    let path = shelf.copy_path();
     std::fs::write(&path, "something else").expect("a file");
     assert!(pair.store().backup(&path).is_err());
     assert_eq!(std::fs::read(&path).expect("it is there"), b"something else");
     // Of a reader, and into a directory that is not there.
-    let path = shelf.copy_path(2);
+    let path = shelf.copy_path();
     shelf.reader().backup(&path).expect("a copy");
     let mut copy = store::open(&shelf.copy_spec(&path), &shelf.options).expect("a store");
     compare(copy.as_mut(), &pair.model, &mut pair.dealer, "a copy");

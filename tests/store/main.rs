@@ -5,6 +5,7 @@
 #[path = "../support/dice.rs"]
 mod dice;
 
+mod beside;
 mod compare;
 mod dealer;
 mod directed;

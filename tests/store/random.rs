@@ -63,7 +63,7 @@ fn run(shelf: &Shelf, place: &mut Option<Box<dyn Store>>, model: &mut Model, dea
                 compare(shelf.reader().as_mut(), model, dealer, &format!("{when}, to a reader"));
             }
             4 if shelf.is_on_disk() => {
-                let path = shelf.copy_path(count + OPS * 2 * seed as usize);
+                let path = shelf.copy_path();
                 store.backup(&path).expect("a copy");
                 let mut copy = store::open(&shelf.copy_spec(&path), &shelf.options).expect("a store");
                 compare(copy.as_mut(), model, dealer, &format!("{when}, a copy"));

@@ -62,9 +62,8 @@ impl Shelf {
     }
 
     /// A name for a copy that is not there yet.
-    pub(crate) fn copy_path(&self, number: usize) -> PathBuf {
-        let directory = self.directory().join(format!("copy-{number}"));
-        std::fs::create_dir(&directory).expect("it is new");
+    pub(crate) fn copy_path(&self) -> PathBuf {
+        let directory = tempfile::tempdir_in(self.directory()).expect("a directory").keep();
         match self.spec {
             StoreSpec::Jsonl(_) => directory.join("log.jsonl"),
             StoreSpec::Sqlite(_) | StoreSpec::Memory => directory.join("copy.db"),

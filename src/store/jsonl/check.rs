@@ -89,8 +89,9 @@ pub(super) fn check(
 
 /// What is wrong with a line.
 fn look(raw: &Raw<'_>, contents: &mut Contents<Both>, seen: &mut Seen) -> Option<String> {
+    // A server is writing it just now, or was killed while it did: the next one cuts it off. Nobody was promised it.
     if !raw.is_ended {
-        return Some("it has no end; it is cut off when a server starts".to_owned());
+        return None;
     }
     let mut looked = || {
         let line = entry::parse(raw.bytes.ok_or_else(replay::too_long)?)?;
