@@ -64,7 +64,7 @@ impl Counts {
             return Ok(());
         }
         let mut changes: Vec<_> = self.changes.into_iter().collect();
-        changes.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        changes.sort_unstable_by_key(|(key, _)| *key);
         let mut add = connection.prepare_cached(
             "INSERT INTO conversations (owner, folded, account, other, messages, unread) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
                 ON CONFLICT DO UPDATE SET other = excluded.other, messages = messages + excluded.messages,

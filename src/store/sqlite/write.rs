@@ -218,7 +218,7 @@ impl Group<'_> {
         let ((sender, sender_account), (recipient, recipient_account), sender_sees, recipient_sees, unread) =
             self.connection.prepare_cached(sql)?.query_row([n], views)?;
         let by_sender = sender_sees && sender_account == Some(by);
-        if !by_sender && !(recipient_sees && recipient_account == by) {
+        if !(by_sender || recipient_sees && recipient_account == by) {
             return Ok(());
         }
         if recipient_sees {
