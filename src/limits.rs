@@ -192,7 +192,7 @@ pub const JSONL_STEP_BYTES: usize = 1 << 20;
 /// Accounts and seats that one step of a compaction writes: some ms. More: with the next step.
 pub const JSONL_STEP_PARTS: usize = 5_000;
 /// Bytes of a new log that may wait to be synced, so that no sync takes long. More: they are synced with the step.
-pub const JSONL_UNSYNCED_BYTES_MAX: u64 = 8 << 20;
+pub const JSONL_UNSYNCED_BYTES_MAX: u64 = 2 << 20;
 /// Messages of rooms that are forgotten in one step: a few ms. More: with the next step.
 pub const JSONL_FORGOTTEN_PER_STEP_MAX: u64 = 10_000;
 
