@@ -21,6 +21,8 @@ use crate::speech::PROBE;
 /// Checks all that the clients receive.
 pub(crate) struct Intake {
     dialect: Dialect,
+    /// An acknowledgement is what is delivered; nothing else is.
+    only_kept: bool,
     run: u16,
     padding: Vec<u8>,
     name_prefix: String,
@@ -34,6 +36,8 @@ pub(crate) struct Intake {
     pub(crate) in_flight: InFlight,
     pub(crate) latencies: Latencies,
     pub(crate) tally: Tally,
+    /// Why the first message was that the server refused to keep.
+    pub(crate) first_refusal: Option<String>,
 }
 
 /// What [`Intake::take`] did.
@@ -50,9 +54,10 @@ impl Intake {
         let names = roster.publishers().iter().map(|speaker| roster.name(speaker.client as usize)).collect();
         Ok(Self {
             dialect: plan.dialect,
+            only_kept: plan.kept,
             run,
             padding: padding(plan.size),
-            name_prefix: roster.name_prefix(),
+            name_prefix: roster.name_prefix().to_owned(),
             names,
             shape: Shape::new(plan.publishers),
             sequences: Sequences::new(roster.cells()),
@@ -61,6 +66,7 @@ impl Intake {
             in_flight: InFlight::new(plan.publishers),
             latencies: Latencies::new()?,
             tally: Tally::default(),
+            first_refusal: None,
         })
     }
 
@@ -155,6 +161,10 @@ impl Intake {
         match incoming {
             Incoming::Message { sender, text } => return self.message(client, frame, sender, text, now),
             Incoming::Missed(count) => self.tally.announced_missed += count,
+            Incoming::Kept { key } if self.only_kept => match self.header_of(key) {
+                Some(header) => self.account(client, header, now),
+                None => self.tally.corrupted += 1,
+            },
             Incoming::Kept { key } => self.keep(client, key, now),
             Incoming::Aside => {}
             Incoming::Answer(answer) => {
@@ -191,12 +201,9 @@ impl Intake {
 
     /// A publisher is told that its message is kept. They are told in turn: one that is passed over never is.
     fn keep(&mut self, client: usize, key: &str, now: Moment) {
-        let header = key.as_bytes().try_into().ok().and_then(Header::decode);
-        let publisher = self.roster.publisher(client);
-        match (header, publisher) {
-            (Some(Header { run, publisher, sequence, scheduled }), Some(own))
-                if run == self.run
-                    && usize::from(publisher) == own
+        match (self.header_of(key), self.roster.publisher(client)) {
+            (Some(Header { publisher, sequence, scheduled, .. }), Some(own))
+                if usize::from(publisher) == own
                     && sequence >= self.kept[own]
                     && self.in_flight.knows(own, sequence, scheduled) =>
             {
@@ -208,9 +215,38 @@ impl Intake {
         }
     }
 
-    /// Messages of which their publishers have yet to hear that they are kept.
+    /// The header of a message of this run that has this key.
+    #[inline]
+    fn header_of(&self, key: &str) -> Option<Header> {
+        let header = Header::decode(key.as_bytes().try_into().ok()?)?;
+        (header.run == self.run).then_some(header)
+    }
+
+    /// A client's oldest message that is neither acknowledged nor refused, where acknowledgements are what counts.
+    fn unanswered(&self, client: usize) -> Option<(usize, usize, u32)> {
+        let publisher = self.roster.publisher(client)?;
+        let cell = self.roster.cell(client, publisher)?;
+        let sequence = self.sequences.next(cell);
+        (sequence < self.in_flight.next(publisher)).then_some((publisher, cell, sequence))
+    }
+
+    /// Whether a client has a message that is neither acknowledged nor refused, where acknowledgements are what counts.
+    pub(crate) fn awaits_acknowledgement(&self, client: usize) -> bool {
+        self.unanswered(client).is_some()
+    }
+
+    /// A publisher is told that a message is not kept. Which one, only the order of the answers says.
+    pub(crate) fn refuse(&mut self, client: usize, reason: &str) {
+        let Some((publisher, cell, sequence)) = self.unanswered(client) else { return };
+        self.sequences.accept(cell, sequence);
+        self.in_flight.settle(publisher, sequence);
+        self.tally.refused += 1;
+        self.first_refusal.get_or_insert_with(|| reason.to_owned());
+    }
+
+    /// Messages of which their publishers have yet to hear that they are kept, where that is told beside a delivery.
     pub(crate) fn not_yet_kept(&self) -> u64 {
-        if !self.dialect.keeps_messages() {
+        if !self.dialect.keeps_messages() || self.only_kept {
             return 0;
         }
         let of = |(publisher, &kept): (usize, &u32)| u64::from(self.in_flight.next(publisher) - kept);
