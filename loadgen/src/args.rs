@@ -21,6 +21,8 @@ const CLIENTS_MAX: usize = 1_000_000;
 const RATE_DEFAULT: f64 = 20.0;
 /// Publishers when everyone is in one room.
 const PUBLISHERS_DEFAULT: usize = 4;
+/// Publishers where only acknowledgements count: enough that all mailboxes together are full as soon as theirs are.
+const KEPT_PUBLISHERS_DEFAULT: usize = 64;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,7 +36,7 @@ Examples:
       The same over UDP. What is lost on the way is counted, and no fault.
   loadgen --dialect typed --clients 1000 --rate 2000
       500 pairs; in each, one writes to the other's mailbox, who is told of it. Logins take 15 s and more.
-  loadgen --dialect typed --kept --clients 64 --publishers 16 --window 4096 --duration 5s
+  loadgen --dialect typed --kept --clients 64 --window 4096 --duration 5s
       As fast as the server acknowledges direct messages as kept. The accounts stay for the next run.
   loadgen --dialect gob --clients 100 --rate 200
       One room. The server pauses between what it sends to a client, which is part of what is measured.
@@ -86,7 +88,7 @@ pub(crate) struct Args {
     /// Clients in a room; the last room may have fewer [default: everyone in one room; for typed always 2]
     #[arg(long, value_name = "N")]
     room_size: Option<usize>,
-    /// How many of the clients speak, spread evenly over them [default: 4, and with rooms one in each]
+    /// How many of the clients speak, spread evenly over them [default: 4; with rooms one in each; with --kept all, up to 64]
     #[arg(long, value_name = "N")]
     publishers: Option<usize>,
     /// Bytes of a message's text, at least 32.
@@ -204,7 +206,7 @@ impl Args {
         }
         let publishers_default = match clients.div_ceil(room_size) {
             1 => PUBLISHERS_DEFAULT,
-            _ if self.kept => PUBLISHERS_DEFAULT,
+            _ if self.kept => KEPT_PUBLISHERS_DEFAULT,
             rooms => rooms,
         };
         let publishers = self.publishers.unwrap_or(publishers_default.min(clients).min(PUBLISHERS_MAX));
@@ -358,7 +360,7 @@ mod tests {
         assert_eq!((typed.addr.port(), room_size, publishers, connecting_limit), (5000, 2, 50, 100));
         let Plan { room_size, publishers, kept, deletes_accounts, .. } =
             plan("--dialect typed --kept --clients 9").expect("it is enough");
-        assert_eq!((room_size, publishers, kept, deletes_accounts), (1, 4, true, false));
+        assert_eq!((room_size, publishers, kept, deletes_accounts), (1, 9, true, false));
         let gob = plan("--dialect gob --size 4019").expect("it is enough");
         assert_eq!((gob.addr.port(), gob.room_size, gob.publishers), (8080, 100, 4));
         assert_eq!(plan("--dialect gob --size 4020").err(), Some(PlanError::Size { size: 4020, max: 4019 }));

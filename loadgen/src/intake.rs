@@ -323,8 +323,25 @@ mod tests {
     impl Fixture {
         fn new(dialect: Dialect) -> Self {
             let size = 64;
-            let plan = Plan { dialect, clients: 4, room_size: 4, publishers: 2, size, ..Plan::default() };
-            let mut intake = Intake::new(&plan, RUN).expect("the bounds are sensible");
+            Self::of(&Plan { dialect, clients: 4, room_size: 4, publishers: 2, size, ..Plan::default() })
+        }
+
+        /// Where only acknowledgements count: client 2 is publisher 1.
+        fn only_kept() -> Self {
+            let dialect = Dialect::Typed;
+            Self::of(&Plan {
+                dialect,
+                kept: true,
+                clients: 4,
+                room_size: 1,
+                publishers: 2,
+                ..Plan::default()
+            })
+        }
+
+        fn of(plan: &Plan) -> Self {
+            let size = plan.size;
+            let mut intake = Intake::new(plan, RUN).expect("the bounds are sensible");
             intake.latencies.measure(Moment(0)..Moment::NEVER);
             Self { intake, codec: Codec::default(), size }
         }
@@ -359,6 +376,18 @@ mod tests {
             };
             let fit = wire.encode_event(&Codec::default(), &event, &mut frame);
             assert_eq!(fit, parlance::wire::Fit::Whole);
+            frame
+        }
+
+        /// The acknowledgement of a message that was published.
+        fn acknowledgement(publisher: u16, sequence: u32) -> Vec<u8> {
+            let scheduled = Moment(u64::from(sequence) * 10);
+            let key = Header { run: RUN, publisher, sequence, scheduled }.encode();
+            let key = str::from_utf8(&key).expect("text");
+            let id = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b";
+            let mut frame = Vec::new();
+            let reply = parlance::wire::typed::Reply::Kept { key, id };
+            reply.encode(crate::speech::TAGS, &mut frame).expect("it is short");
             frame
         }
 
@@ -485,6 +514,46 @@ mod tests {
             ..Tally::default()
         };
         assert_eq!(fixture.intake.tally, expected);
+    }
+
+    #[test]
+    fn acknowledgements_are_checked_as_deliveries_are_and_allocate_nothing() {
+        let mut fixture = Fixture::only_kept();
+        (0..1000).for_each(|_| drop(fixture.publish(1)));
+        let acknowledgements: Vec<u8> =
+            (0..990).flat_map(|sequence| Fixture::acknowledgement(1, sequence)).collect();
+        let half = acknowledgements.len() / 2 + 7;
+        let counted = allocation_counter::measure(|| {
+            let consumed = fixture.receive(2, &acknowledgements[..half]);
+            fixture.receive(2, &acknowledgements[consumed..]);
+        });
+        assert_eq!(fixture.intake.tally, Tally { delivered: 990, ..Tally::default() });
+        assert_eq!((counted.count_total, fixture.intake.in_flight.open()), (0, 10));
+        assert_eq!(fixture.intake.latencies.delivery.len(), 990);
+        // Again; 990 passed over, and after all; to somebody else; of a message that was never sent.
+        for (client, sequence) in [(2, 989), (2, 991), (2, 990), (3, 992), (2, 1000)] {
+            fixture.receive(client, &Fixture::acknowledgement(1, sequence));
+        }
+        let expected = Tally { delivered: 991, doubled: 1, reordered: 1, corrupted: 2, ..Tally::default() };
+        assert_eq!((fixture.intake.tally, fixture.intake.in_flight.owed()), (expected, 8));
+        assert_eq!(fixture.intake.not_yet_kept(), 0, "they are owed");
+    }
+
+    #[test]
+    fn a_refusal_is_of_the_oldest_message_that_is_not_answered() {
+        let mut fixture = Fixture::only_kept();
+        (0..3).for_each(|_| drop(fixture.publish(1)));
+        fixture.receive(2, &Fixture::acknowledgement(1, 0));
+        assert!(fixture.intake.awaits_acknowledgement(2));
+        fixture.intake.refuse(2, "full");
+        fixture.receive(2, &Fixture::acknowledgement(1, 2));
+        assert_eq!(fixture.intake.tally, Tally { delivered: 2, refused: 1, ..Tally::default() });
+        assert_eq!(
+            (fixture.intake.in_flight.open(), fixture.intake.first_refusal.as_deref()),
+            (0, Some("full"))
+        );
+        assert!(!fixture.intake.awaits_acknowledgement(2), "all are answered");
+        assert!(!fixture.intake.awaits_acknowledgement(3), "it says nothing");
     }
 
     #[test]
