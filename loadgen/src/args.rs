@@ -21,6 +21,8 @@ const CLIENTS_MAX: usize = 1_000_000;
 const RATE_DEFAULT: f64 = 20.0;
 /// Publishers when everyone is in one room.
 const PUBLISHERS_DEFAULT: usize = 4;
+/// Publishers where only acknowledgements count: enough that all mailboxes together are full as soon as theirs are.
+const KEPT_PUBLISHERS_DEFAULT: usize = 64;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,6 +36,8 @@ Examples:
       The same over UDP. What is lost on the way is counted, and no fault.
   loadgen --dialect typed --clients 1000 --rate 2000
       500 pairs; in each, one writes to the other's mailbox, who is told of it. Logins take 15 s and more.
+  loadgen --dialect typed --kept --clients 64 --window 4096 --duration 5s
+      As fast as the server acknowledges direct messages as kept. The accounts stay for the next run.
   loadgen --dialect gob --clients 100 --rate 200
       One room. The server pauses between what it sends to a client, which is part of what is measured.
   loadgen --clients 10000 --idle --server-pid $(pgrep parlance)
@@ -45,13 +49,15 @@ altered.
 
 Over UDP (tcrp), what is lost or comes late on the way is reported, and no fault; doubled or altered is. There is no --window: nobody knows when a datagram will never come. In a dialect of mailboxes (typed), each publisher must be told that its messages are kept, and each mailbox must list them at the end. Accounts and rooms made for a run are deleted after it.
 
+With --kept, nobody is told of the messages, which go to all clients in turn: what counts as a delivery is that the publisher is told that its message is kept, once for each and in the order in which they were sent. What the server refuses is counted as such. Mailboxes hold 16 MiB each and 512 MiB in all, a message as its text and 256 bytes in the sender's and in the recipient's: 1.6 million messages of 64 bytes, with 64 clients or more. As the accounts stay, that is for all runs on a server together: give --delete-accounts, or a fresh server, when messages are refused because a mailbox is full.
+
 Where the dialect has a PING, each client sends one every 20 s, so that the server does not close it as idle. \
 Without --busy the program sleeps until the next message is due, and wakes some 0.1 ms late; the schedule lag says \
 by how much.
 
 Exit status:
   0    all is well
-  1    something was lost (but see tcrp), doubled, reordered or altered, or clients were refused or cut off
+  1    something was lost (but see tcrp), doubled, reordered, altered or refused, or clients were refused or cut off
   2    the command line makes no sense
   130  cut short with Ctrl-C, and all was well until then";
 
@@ -70,13 +76,19 @@ pub(crate) struct Args {
     /// What to speak.
     #[arg(long, value_enum, default_value_t = Dialect::Line)]
     dialect: Dialect,
+    /// For typed: measure that messages are acknowledged as kept, and nothing else; nobody is told of them.
+    #[arg(long)]
+    kept: bool,
+    /// With --kept: delete the accounts at the end, with all that they keep [default: they stay, and are used again]
+    #[arg(long, requires = "kept")]
+    delete_accounts: bool,
     /// How many clients to connect.
     #[arg(long, value_name = "N", default_value_t = 100)]
     clients: usize,
     /// Clients in a room; the last room may have fewer [default: everyone in one room; for typed always 2]
     #[arg(long, value_name = "N")]
     room_size: Option<usize>,
-    /// How many of the clients speak, spread evenly over them [default: 4, and with rooms one in each]
+    /// How many of the clients speak, spread evenly over them [default: 4; with rooms one in each; with --kept all, up to 64]
     #[arg(long, value_name = "N")]
     publishers: Option<usize>,
     /// Bytes of a message's text, at least 32.
@@ -88,7 +100,7 @@ pub(crate) struct Args {
     /// How the messages of --rate are spread over time.
     #[arg(long, value_enum, default_value_t = Arrivals::Constant, conflicts_with_all = ["window", "idle"])]
     arrivals: Arrivals,
-    /// Closed loop: keep so many messages published and not yet delivered to everyone.
+    /// Closed loop: keep so many messages published and not yet delivered to everyone (with --kept: not yet acknowledged).
     #[arg(long, value_name = "N", conflicts_with = "idle")]
     window: Option<u32>,
     /// Publish nothing: connect, log in, and hold for the duration.
@@ -147,6 +159,8 @@ pub(crate) enum PlanError {
         "--window needs every message delivered, or it stands still, and datagrams may be lost: give --rate"
     )]
     Window,
+    #[error("only --dialect typed keeps messages and says so: --kept needs it")]
+    Kept,
     #[error("only --dialect tcrp has datagrams")]
     Datagrams,
     #[error(
@@ -182,12 +196,17 @@ impl Args {
         if clients == 0 || clients > CLIENTS_MAX {
             return Err(PlanError::Clients(clients));
         }
+        if self.kept && !self.dialect.keeps_messages() {
+            return Err(PlanError::Kept);
+        }
         let room_size = self.room_size(clients)?;
-        if room_size == 1 && !self.idle {
-            return Err(PlanError::Alone(room_size));
+        let heard_by = if self.kept { clients } else { room_size };
+        if heard_by == 1 && !self.idle {
+            return Err(PlanError::Alone(heard_by));
         }
         let publishers_default = match clients.div_ceil(room_size) {
             1 => PUBLISHERS_DEFAULT,
+            _ if self.kept => KEPT_PUBLISHERS_DEFAULT,
             rooms => rooms,
         };
         let publishers = self.publishers.unwrap_or(publishers_default.min(clients).min(PUBLISHERS_MAX));
@@ -218,6 +237,8 @@ impl Args {
                 .datagrams
                 .unwrap_or_else(|| SocketAddr::new(addr.ip(), datagram_port.unwrap_or_default())),
             dialect: self.dialect,
+            kept: self.kept,
+            deletes_accounts: self.delete_accounts || !self.kept,
             clients,
             room_size,
             publishers,
@@ -251,8 +272,10 @@ impl Args {
             Rooms::Any => Ok(room_size),
             Rooms::One if room_size == clients => Ok(clients),
             Rooms::One => Err(PlanError::OneRoom(self.dialect.wire().name())),
-            Rooms::Pairs if self.room_size.is_some_and(|size| size != 2) => Err(PlanError::NoRooms),
-            Rooms::Pairs if clients == 1 => Ok(1),
+            Rooms::Pairs if self.room_size.is_some_and(|size| self.kept || size != 2) => {
+                Err(PlanError::NoRooms)
+            }
+            Rooms::Pairs if self.kept || clients == 1 => Ok(1),
             Rooms::Pairs if !clients.is_multiple_of(2) => Err(PlanError::Odd(clients)),
             Rooms::Pairs => Ok(2),
         }
@@ -282,9 +305,14 @@ fn check_mailboxes(plan: &Plan) -> Result<(), PlanError> {
     }
     let seconds = (plan.warmup + plan.duration).as_secs_f64();
     let total = rate * seconds * (plan.size + MAIL_BYTES_AROUND) as f64;
-    // Of a pair, one publishes or both do, and what is said is in both mailboxes.
-    let each = if plan.publishers > plan.clients / 2 { 2.0 } else { 1.0 };
-    let of_mailbox = total / plan.publishers as f64 * each;
+    // What is said is in both mailboxes. It goes to all in turn; or of a pair, one publishes or both do.
+    let sent = total / plan.publishers as f64;
+    let received = match plan.kept {
+        true => total / plan.clients as f64,
+        false if plan.publishers > plan.clients / 2 => sent,
+        false => 0.0,
+    };
+    let of_mailbox = sent + received;
     let checks =
         [(total, "all mailboxes", MAIL_TOTAL_BYTES_MAX), (of_mailbox, "one mailbox", MAILBOX_BYTES_MAX)];
     match checks.into_iter().find(|(bytes, _, max)| *bytes > *max as f64) {
@@ -330,6 +358,9 @@ mod tests {
         let typed = plan("--dialect typed --clients 100").expect("it is enough");
         let Plan { room_size, publishers, connecting_limit, .. } = typed;
         assert_eq!((typed.addr.port(), room_size, publishers, connecting_limit), (5000, 2, 50, 100));
+        let Plan { room_size, publishers, kept, deletes_accounts, .. } =
+            plan("--dialect typed --kept --clients 9").expect("it is enough");
+        assert_eq!((room_size, publishers, kept, deletes_accounts), (1, 9, true, false));
         let gob = plan("--dialect gob --size 4019").expect("it is enough");
         assert_eq!((gob.addr.port(), gob.room_size, gob.publishers), (8080, 100, 4));
         assert_eq!(plan("--dialect gob --size 4020").err(), Some(PlanError::Size { size: 4020, max: 4019 }));
@@ -345,6 +376,11 @@ mod tests {
         assert!(!fits("--dialect typed --clients 2 --rate 5000"), "in one");
         assert!(fits("--dialect typed --clients 2 --publishers 2 --rate 4500"), "the same two");
         assert!(fits("--dialect line --clients 2 --rate 5000"));
+        assert!(fits("--dialect typed --kept --clients 64 --publishers 4 --rate 17000"), "in a publisher's");
+        assert!(
+            !fits("--dialect typed --kept --clients 64 --publishers 4 --rate 19000"),
+            "and from the others"
+        );
     }
 
     #[test]
@@ -356,6 +392,9 @@ mod tests {
         assert_eq!(plan("--dialect typed --room-size 10").err(), Some(PlanError::NoRooms));
         assert_eq!(plan("--dialect typed --clients 9").err(), Some(PlanError::Odd(9)));
         assert_eq!(plan("--dialect tcrp --window 9").err(), Some(PlanError::Window));
+        assert_eq!(plan("--kept").err(), Some(PlanError::Kept));
+        assert_eq!(plan("--dialect typed --kept --clients 1").err(), Some(PlanError::Alone(1)));
+        assert_eq!(plan("--dialect typed --kept --room-size 2").err(), Some(PlanError::NoRooms));
         assert_eq!(plan("--datagrams 127.0.0.1:1").err(), Some(PlanError::Datagrams));
         assert_eq!(plan("--dialect slash --room-size 101").err(), Some(PlanError::RoomSize(101)));
         assert_eq!(plan("--publishers 101").err(), Some(PlanError::Publishers(101)));

@@ -10,7 +10,8 @@ use serde::Serialize;
 /// Gaps remembered, to tell what is reordered from what is doubled. Beyond it, what comes late counts as doubled.
 const MISSING_MAX: usize = 1 << 20;
 
-/// What was received, and what was wrong with it. All counts are of deliveries (a message to a receiver).
+/// What was received, and what was wrong with it. All counts are of deliveries (a message to a receiver or, where only
+/// those count, an acknowledgement to its publisher).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
 pub(crate) struct Tally {
     /// Received in order.
@@ -29,6 +30,8 @@ pub(crate) struct Tally {
     pub(crate) undecodable: u64,
     /// Messages that their publisher was not told are kept, where that is told.
     pub(crate) unkept: u64,
+    /// Messages that the server refused to keep, where only acknowledgements count.
+    pub(crate) refused: u64,
     /// Mailboxes that did not list what is in them.
     pub(crate) mislisted: u64,
     /// Frames that the dialect's client has no words for, such as a banner. No fault.
@@ -40,7 +43,8 @@ pub(crate) struct Tally {
 impl Tally {
     /// Whether all is as it should be. What `may_lose` may lose messages on the way, and have them change places.
     pub(crate) fn is_clean(&self, may_lose: bool) -> bool {
-        let wrong = self.doubled + self.corrupted + self.undecodable + self.unkept + self.mislisted;
+        let unkept = self.unkept + self.refused + self.mislisted;
+        let wrong = self.doubled + self.corrupted + self.undecodable + unkept;
         let missing = self.lost + self.reordered + self.announced_missed;
         wrong == 0 && (may_lose || missing == 0)
     }

@@ -38,8 +38,8 @@ pub(crate) enum Answer<'a> {
     Named {
         is_new: bool,
     },
-    /// To be asked again later.
-    Busy,
+    /// To be asked again later, in these words.
+    Busy(&'a str),
     /// A conversation, as it asked for.
     Listed(Messages<'a>),
     RoomClosed,
@@ -172,7 +172,7 @@ fn of_reply(bytes: &[u8]) -> Decoded<Incoming<'_>> {
             Reply::LoggedIn(_) => Incoming::Answer(Answer::LoggedIn),
             Reply::LoginFailed => Incoming::Answer(Answer::Said("wrong password")),
             Reply::Messages(messages) => Incoming::Answer(Answer::Listed(messages)),
-            Reply::Error(reason) if reason.starts_with("busy") => Incoming::Answer(Answer::Busy),
+            Reply::Error(reason) if reason.starts_with("busy") => Incoming::Answer(Answer::Busy(reason)),
             Reply::Error(reason) => Incoming::Answer(Answer::Said(reason)),
         }),
     };

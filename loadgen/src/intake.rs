@@ -21,6 +21,8 @@ use crate::speech::PROBE;
 /// Checks all that the clients receive.
 pub(crate) struct Intake {
     dialect: Dialect,
+    /// An acknowledgement is what is delivered; nothing else is.
+    only_kept: bool,
     run: u16,
     padding: Vec<u8>,
     name_prefix: String,
@@ -34,6 +36,8 @@ pub(crate) struct Intake {
     pub(crate) in_flight: InFlight,
     pub(crate) latencies: Latencies,
     pub(crate) tally: Tally,
+    /// Why the first message was that the server refused to keep.
+    pub(crate) first_refusal: Option<String>,
 }
 
 /// What [`Intake::take`] did.
@@ -50,9 +54,10 @@ impl Intake {
         let names = roster.publishers().iter().map(|speaker| roster.name(speaker.client as usize)).collect();
         Ok(Self {
             dialect: plan.dialect,
+            only_kept: plan.kept,
             run,
             padding: padding(plan.size),
-            name_prefix: roster.name_prefix(),
+            name_prefix: roster.name_prefix().to_owned(),
             names,
             shape: Shape::new(plan.publishers),
             sequences: Sequences::new(roster.cells()),
@@ -61,6 +66,7 @@ impl Intake {
             in_flight: InFlight::new(plan.publishers),
             latencies: Latencies::new()?,
             tally: Tally::default(),
+            first_refusal: None,
         })
     }
 
@@ -155,6 +161,10 @@ impl Intake {
         match incoming {
             Incoming::Message { sender, text } => return self.message(client, frame, sender, text, now),
             Incoming::Missed(count) => self.tally.announced_missed += count,
+            Incoming::Kept { key } if self.only_kept => match self.header_of(key) {
+                Some(header) => self.account(client, header, now),
+                None => self.tally.corrupted += 1,
+            },
             Incoming::Kept { key } => self.keep(client, key, now),
             Incoming::Aside => {}
             Incoming::Answer(answer) => {
@@ -191,12 +201,9 @@ impl Intake {
 
     /// A publisher is told that its message is kept. They are told in turn: one that is passed over never is.
     fn keep(&mut self, client: usize, key: &str, now: Moment) {
-        let header = key.as_bytes().try_into().ok().and_then(Header::decode);
-        let publisher = self.roster.publisher(client);
-        match (header, publisher) {
-            (Some(Header { run, publisher, sequence, scheduled }), Some(own))
-                if run == self.run
-                    && usize::from(publisher) == own
+        match (self.header_of(key), self.roster.publisher(client)) {
+            (Some(Header { publisher, sequence, scheduled, .. }), Some(own))
+                if usize::from(publisher) == own
                     && sequence >= self.kept[own]
                     && self.in_flight.knows(own, sequence, scheduled) =>
             {
@@ -208,9 +215,38 @@ impl Intake {
         }
     }
 
-    /// Messages of which their publishers have yet to hear that they are kept.
+    /// The header of a message of this run that has this key.
+    #[inline]
+    fn header_of(&self, key: &str) -> Option<Header> {
+        let header = Header::decode(key.as_bytes().try_into().ok()?)?;
+        (header.run == self.run).then_some(header)
+    }
+
+    /// A client's oldest message that is neither acknowledged nor refused, where acknowledgements are what counts.
+    fn unanswered(&self, client: usize) -> Option<(usize, usize, u32)> {
+        let publisher = self.roster.publisher(client)?;
+        let cell = self.roster.cell(client, publisher)?;
+        let sequence = self.sequences.next(cell);
+        (sequence < self.in_flight.next(publisher)).then_some((publisher, cell, sequence))
+    }
+
+    /// Whether a client has a message that is neither acknowledged nor refused, where acknowledgements are what counts.
+    pub(crate) fn awaits_acknowledgement(&self, client: usize) -> bool {
+        self.unanswered(client).is_some()
+    }
+
+    /// A publisher is told that a message is not kept. Which one, only the order of the answers says.
+    pub(crate) fn refuse(&mut self, client: usize, reason: &str) {
+        let Some((publisher, cell, sequence)) = self.unanswered(client) else { return };
+        self.sequences.accept(cell, sequence);
+        self.in_flight.settle(publisher, sequence);
+        self.tally.refused += 1;
+        self.first_refusal.get_or_insert_with(|| reason.to_owned());
+    }
+
+    /// Messages of which their publishers have yet to hear that they are kept, where that is told beside a delivery.
     pub(crate) fn not_yet_kept(&self) -> u64 {
-        if !self.dialect.keeps_messages() {
+        if !self.dialect.keeps_messages() || self.only_kept {
             return 0;
         }
         let of = |(publisher, &kept): (usize, &u32)| u64::from(self.in_flight.next(publisher) - kept);
@@ -287,8 +323,25 @@ mod tests {
     impl Fixture {
         fn new(dialect: Dialect) -> Self {
             let size = 64;
-            let plan = Plan { dialect, clients: 4, room_size: 4, publishers: 2, size, ..Plan::default() };
-            let mut intake = Intake::new(&plan, RUN).expect("the bounds are sensible");
+            Self::of(&Plan { dialect, clients: 4, room_size: 4, publishers: 2, size, ..Plan::default() })
+        }
+
+        /// Where only acknowledgements count: client 2 is publisher 1.
+        fn only_kept() -> Self {
+            let dialect = Dialect::Typed;
+            Self::of(&Plan {
+                dialect,
+                kept: true,
+                clients: 4,
+                room_size: 1,
+                publishers: 2,
+                ..Plan::default()
+            })
+        }
+
+        fn of(plan: &Plan) -> Self {
+            let size = plan.size;
+            let mut intake = Intake::new(plan, RUN).expect("the bounds are sensible");
             intake.latencies.measure(Moment(0)..Moment::NEVER);
             Self { intake, codec: Codec::default(), size }
         }
@@ -323,6 +376,18 @@ mod tests {
             };
             let fit = wire.encode_event(&Codec::default(), &event, &mut frame);
             assert_eq!(fit, parlance::wire::Fit::Whole);
+            frame
+        }
+
+        /// The acknowledgement of a message that was published.
+        fn acknowledgement(publisher: u16, sequence: u32) -> Vec<u8> {
+            let scheduled = Moment(u64::from(sequence) * 10);
+            let key = Header { run: RUN, publisher, sequence, scheduled }.encode();
+            let key = str::from_utf8(&key).expect("text");
+            let id = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b";
+            let mut frame = Vec::new();
+            let reply = parlance::wire::typed::Reply::Kept { key, id };
+            reply.encode(crate::speech::TAGS, &mut frame).expect("it is short");
             frame
         }
 
@@ -449,6 +514,46 @@ mod tests {
             ..Tally::default()
         };
         assert_eq!(fixture.intake.tally, expected);
+    }
+
+    #[test]
+    fn acknowledgements_are_checked_as_deliveries_are_and_allocate_nothing() {
+        let mut fixture = Fixture::only_kept();
+        (0..1000).for_each(|_| drop(fixture.publish(1)));
+        let acknowledgements: Vec<u8> =
+            (0..990).flat_map(|sequence| Fixture::acknowledgement(1, sequence)).collect();
+        let half = acknowledgements.len() / 2 + 7;
+        let counted = allocation_counter::measure(|| {
+            let consumed = fixture.receive(2, &acknowledgements[..half]);
+            fixture.receive(2, &acknowledgements[consumed..]);
+        });
+        assert_eq!(fixture.intake.tally, Tally { delivered: 990, ..Tally::default() });
+        assert_eq!((counted.count_total, fixture.intake.in_flight.open()), (0, 10));
+        assert_eq!(fixture.intake.latencies.delivery.len(), 990);
+        // Again; 990 passed over, and after all; to somebody else; of a message that was never sent.
+        for (client, sequence) in [(2, 989), (2, 991), (2, 990), (3, 992), (2, 1000)] {
+            fixture.receive(client, &Fixture::acknowledgement(1, sequence));
+        }
+        let expected = Tally { delivered: 991, doubled: 1, reordered: 1, corrupted: 2, ..Tally::default() };
+        assert_eq!((fixture.intake.tally, fixture.intake.in_flight.owed()), (expected, 8));
+        assert_eq!(fixture.intake.not_yet_kept(), 0, "they are owed");
+    }
+
+    #[test]
+    fn a_refusal_is_of_the_oldest_message_that_is_not_answered() {
+        let mut fixture = Fixture::only_kept();
+        (0..3).for_each(|_| drop(fixture.publish(1)));
+        fixture.receive(2, &Fixture::acknowledgement(1, 0));
+        assert!(fixture.intake.awaits_acknowledgement(2));
+        fixture.intake.refuse(2, "full");
+        fixture.receive(2, &Fixture::acknowledgement(1, 2));
+        assert_eq!(fixture.intake.tally, Tally { delivered: 2, refused: 1, ..Tally::default() });
+        assert_eq!(
+            (fixture.intake.in_flight.open(), fixture.intake.first_refusal.as_deref()),
+            (0, Some("full"))
+        );
+        assert!(!fixture.intake.awaits_acknowledgement(2), "all are answered");
+        assert!(!fixture.intake.awaits_acknowledgement(3), "it says nothing");
     }
 
     #[test]

@@ -52,6 +52,8 @@ pub(crate) struct Load {
     entry: Entry,
     epilogue: Epilogue,
     publishers: Vec<Unsent>,
+    /// By client, whose mailbox is whose, in a dialect of mailboxes.
+    mailboxes: Vec<String>,
     publishing: Publishing,
     pings: Option<Pings>,
     padding: Vec<u8>,
@@ -100,6 +102,8 @@ impl Load {
         let poll = Poll::new()?;
         let timer = Timer::new(poll.registry(), TIMER)?;
         let intake = Intake::new(&plan, run).map_err(io::Error::other)?;
+        let mailboxes = if plan.dialect.keeps_messages() { plan.clients } else { 0 };
+        let mailboxes = (0..mailboxes).map(|client| intake.roster.name(client)).collect();
         let mut command = Vec::new();
         let pings = plan.dialect.wire().encode_command(&Command::Ping, &mut command).is_ok().then(|| Pings {
             command,
@@ -121,7 +125,8 @@ impl Load {
             clients: (0..plan.clients).map(|_| None).collect(),
             entry: Entry::new(&plan, &intake.roster),
             epilogue: Epilogue::new(),
-            publishers: Unsent::of_all(&plan, &intake.roster),
+            publishers: (0..plan.publishers).map(|_| Unsent::default()).collect(),
+            mailboxes,
             publishing: Publishing::Off,
             pings,
             padding: padding(plan.size),

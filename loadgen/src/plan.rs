@@ -16,6 +16,10 @@ pub(crate) struct Plan {
     /// Where datagrams go, in the dialect that has any.
     pub(crate) datagrams: SocketAddr,
     pub(crate) dialect: Dialect,
+    /// Nobody is told of messages: what counts is that their publishers are told that they are kept.
+    pub(crate) kept: bool,
+    /// Accounts are deleted at the end, where there are any.
+    pub(crate) deletes_accounts: bool,
     pub(crate) clients: usize,
     /// Clients in a room; the last room may have fewer.
     pub(crate) room_size: usize,
@@ -72,6 +76,11 @@ impl Plan {
     pub(crate) fn joins_rooms(&self) -> bool {
         self.dialect.rooms() == Rooms::Any && self.room_size < self.clients
     }
+
+    /// Whether messages are delivered, and their publishers are told besides that they are kept.
+    pub(crate) fn delivers_and_keeps(&self) -> bool {
+        self.dialect.keeps_messages() && !self.kept
+    }
 }
 
 #[cfg(test)]
@@ -81,6 +90,8 @@ impl Default for Plan {
             addr: SocketAddr::from(([127, 0, 0, 1], 0)),
             datagrams: SocketAddr::from(([127, 0, 0, 1], 0)),
             dialect: Dialect::Line,
+            kept: false,
+            deletes_accounts: true,
             clients: 2,
             room_size: 2,
             publishers: 1,

@@ -53,6 +53,8 @@ pub(crate) struct Report {
     check: Tally,
     /// Of all deliveries.
     lost_percent: f64,
+    /// Why the first message was that the server refused to keep.
+    first_refusal: Option<String>,
     /// Connections that failed or were cut off.
     connections_lost: usize,
     /// Why the first of them was.
@@ -74,6 +76,8 @@ pub(crate) struct Report {
 struct Asked {
     addr: String,
     dialect: Dialect,
+    /// Deliveries are acknowledgements.
+    kept: bool,
     clients: usize,
     room_size: usize,
     publishers: usize,
@@ -147,6 +151,14 @@ impl Cpu {
         let ns_per_delivery = (deliveries > 0).then(|| used.as_nanos() as f64 / deliveries as f64);
         Self { seconds, cores: seconds / measured, ns_per_delivery }
     }
+
+    /// For the table, where a delivery is called so.
+    fn words(&self, delivery: &str) -> String {
+        let per_delivery = self
+            .ns_per_delivery
+            .map_or(String::new(), |nanoseconds| format!(", {nanoseconds:.1} ns a {delivery}"));
+        format!("{:.3} s, {:.1} % of a core{per_delivery}", self.seconds, self.cores * 100.0)
+    }
 }
 
 impl Memory {
@@ -171,18 +183,26 @@ impl Report {
         let published = load.lag.len();
         let deliveries = to.delivered - from.delivered;
         let server_cpu = from.server_cpu.zip(to.server_cpu).map(|(from, to)| to.saturating_sub(from));
-        let mut problems = problems(
-            &load.intake.tally,
-            plan.dialect.may_lose(),
-            load.counts.failed,
-            load.counts.first_failure.as_deref(),
-        );
+        let plan_asked = Asked::of(plan);
+        let counted = Counted::of(&plan_asked);
+        let found = Found {
+            tally: load.intake.tally,
+            counted,
+            may_lose: plan.dialect.may_lose(),
+            first_refusal: load.intake.first_refusal.as_deref(),
+            connections_lost: load.counts.failed,
+            first_failure: load.counts.first_failure.as_deref(),
+        };
+        let mut problems = found.problems();
         if plan.traffic != Traffic::Idle && !outcome.cut_short && load.intake.latencies.delivery.is_empty() {
-            problems.push("nothing was delivered that was scheduled within the duration".to_owned());
+            let what = counted.participle();
+            problems.push(format!("nothing was {what} that was scheduled within the duration"));
         }
+        let latencies = &load.intake.latencies;
+        let kept = if plan.kept { &latencies.delivery } else { &latencies.kept };
         Self {
             version: env!("CARGO_PKG_VERSION"),
-            plan: Asked::of(plan),
+            plan: plan_asked,
             cut_short: outcome.cut_short,
             problems,
             connected_s: outcome.connected_after.as_secs_f64(),
@@ -193,13 +213,14 @@ impl Report {
             deliveries,
             deliveries_per_s: deliveries as f64 / seconds,
             megabytes_per_s: (to.bytes_received - from.bytes_received) as f64 / seconds / 1e6,
-            delivery_latency: Percentiles::of(&load.intake.latencies.delivery),
-            last_recipient_latency: Percentiles::of(&load.intake.latencies.last_recipient),
-            kept_latency: plan.dialect.keeps_messages().then(|| Percentiles::of(&load.intake.latencies.kept)),
+            delivery_latency: Percentiles::of(&latencies.delivery),
+            last_recipient_latency: Percentiles::of(&latencies.last_recipient),
+            kept_latency: plan.dialect.keeps_messages().then(|| Percentiles::of(kept)),
             schedule_lag: Percentiles::of(&load.lag),
             blocked_writes: load.counts.blocked_writes,
             check: load.intake.tally,
             lost_percent: load.intake.tally.lost_percent(),
+            first_refusal: load.intake.first_refusal.clone(),
             connections_lost: load.counts.failed,
             first_failure: load.counts.first_failure.clone(),
             generator_cpu: Cpu::of(to.cpu.saturating_sub(from.cpu), seconds, deliveries),
@@ -226,6 +247,9 @@ impl Report {
                 self.lost_percent,
                 grouped(self.check.reordered)
             ),
+            Traffic::Open { .. } | Traffic::Closed { .. } if self.plan.kept => {
+                "Each message was acknowledged, once and in order".to_owned()
+            }
             Traffic::Open { .. } | Traffic::Closed { .. } => {
                 "Nothing was lost, doubled, reordered or corrupted".to_owned()
             }
@@ -234,10 +258,11 @@ impl Report {
 
     /// The title of the plot.
     pub(crate) fn title(&self) -> String {
-        let Asked { dialect, clients, publishers, size, traffic, .. } = &self.plan;
+        let Asked { dialect, kept, clients, publishers, size, traffic, .. } = &self.plan;
         let name = dialect.wire().name();
+        let kept = if *kept { " (acknowledgements)" } else { "" };
         format!(
-            "{name}, {clients} clients, {publishers} publishers, {size} bytes, {}",
+            "{name}{kept}, {clients} clients, {publishers} publishers, {size} bytes, {}",
             traffic_words(traffic)
         )
     }
@@ -248,6 +273,7 @@ impl Asked {
         Self {
             addr: plan.addr.to_string(),
             dialect: plan.dialect,
+            kept: plan.kept,
             clients: plan.clients,
             room_size: plan.room_size,
             publishers: plan.publishers,
@@ -261,42 +287,88 @@ impl Asked {
     }
 }
 
-fn problems(
-    tally: &Tally,
-    may_lose: bool,
-    connections_lost: usize,
-    first_failure: Option<&str>,
-) -> Vec<String> {
-    let unless_may_lose = |count: u64| if may_lose { 0 } else { count };
-    let announced_missed = unless_may_lose(tally.announced_missed);
-    let deliveries = [
-        (unless_may_lose(tally.lost), "lost"),
-        (tally.doubled, "doubled"),
-        (unless_may_lose(tally.reordered), "out of order"),
-        (tally.corrupted, "corrupted"),
-    ];
-    let mut problems: Vec<String> = deliveries
-        .into_iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{} {what}", number_of(count, "delivery", "deliveries")))
-        .collect();
-    let others = [
-        (announced_missed, "message", "messages", "announced by the server as missed"),
-        (tally.undecodable, "frame", "frames", "too long, not UTF-8 or malformed"),
-        (tally.unkept, "message", "messages", "not acknowledged as kept"),
-        (tally.mislisted, "mailbox", "mailboxes", "did not list what is in there"),
-    ];
-    for (count, one, more, what) in others {
-        if count > 0 {
-            problems.push(format!("{} {what}", number_of(count, one, more)));
+/// What a delivery is.
+#[derive(Clone, Copy)]
+enum Counted {
+    /// A message that a recipient received.
+    Deliveries,
+    /// A message of which its publisher was told that it is kept.
+    Acknowledgements,
+}
+
+impl Counted {
+    fn of(asked: &Asked) -> Self {
+        if asked.kept { Self::Acknowledgements } else { Self::Deliveries }
+    }
+
+    /// One of them, and more.
+    fn nouns(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Deliveries => ("delivery", "deliveries"),
+            Self::Acknowledgements => ("acknowledgement", "acknowledgements"),
         }
     }
-    if connections_lost > 0 {
-        let connections = number_of(connections_lost as u64, "connection", "connections");
-        problems.push(format!("{connections} cut off (first: {})", first_failure.unwrap_or("unknown")));
+
+    fn participle(self) -> &'static str {
+        match self {
+            Self::Deliveries => "delivered",
+            Self::Acknowledgements => "acknowledged",
+        }
     }
-    debug_assert_eq!(problems.is_empty(), tally.is_clean(may_lose) && connections_lost == 0);
-    problems
+}
+
+/// What the problems follow from.
+struct Found<'a> {
+    tally: Tally,
+    counted: Counted,
+    may_lose: bool,
+    first_refusal: Option<&'a str>,
+    connections_lost: usize,
+    first_failure: Option<&'a str>,
+}
+
+impl Found<'_> {
+    /// What was wrong, in words.
+    fn problems(&self) -> Vec<String> {
+        let Self { tally, may_lose, connections_lost, .. } = *self;
+        let unless_may_lose = |count: u64| if may_lose { 0 } else { count };
+        let announced_missed = unless_may_lose(tally.announced_missed);
+        let deliveries = [
+            (unless_may_lose(tally.lost), "lost"),
+            (tally.doubled, "doubled"),
+            (unless_may_lose(tally.reordered), "out of order"),
+            (tally.corrupted, "corrupted"),
+        ];
+        let (one, more) = self.counted.nouns();
+        let mut problems: Vec<String> = deliveries
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{} {what}", number_of(count, one, more)))
+            .collect();
+        let others = [
+            (announced_missed, "message", "messages", "announced by the server as missed"),
+            (tally.undecodable, "frame", "frames", "too long, not UTF-8 or malformed"),
+            (tally.unkept, "message", "messages", "not acknowledged as kept"),
+            (tally.mislisted, "mailbox", "mailboxes", "did not list what is in there"),
+        ];
+        for (count, one, more, what) in others {
+            if count > 0 {
+                problems.push(format!("{} {what}", number_of(count, one, more)));
+            }
+        }
+        let with_firsts = [
+            (tally.refused, "message", "messages", "refused", self.first_refusal),
+            (connections_lost as u64, "connection", "connections", "cut off", self.first_failure),
+        ];
+        for (count, one, more, what, first) in with_firsts {
+            if count > 0 {
+                let (number, first) = (number_of(count, one, more), first.unwrap_or("unknown"));
+                problems.push(format!("{number} {what} (first: {first})"));
+            }
+        }
+        debug_assert_eq!(problems.is_empty(), tally.is_clean(may_lose) && connections_lost == 0);
+        problems
+    }
 }
 
 fn number_of(count: u64, one: &str, more: &str) -> String {
@@ -318,7 +390,7 @@ impl fmt::Display for Report {
         let plan = &self.plan;
         let mut row = |name: &str, value: String| writeln!(f, "{name:<16} {value}");
         row("run", format!("{} at {}", self.title(), plan.addr))?;
-        if plan.room_size < plan.clients {
+        if plan.room_size < plan.clients && !plan.kept {
             row("rooms", format!("of {}", plan.room_size))?;
         }
         row("connected", format!("{:.3} s; all logged in: {:.3} s", self.connected_s, self.logged_in_s))?;
@@ -327,7 +399,8 @@ impl fmt::Display for Report {
         if plan.traffic != Traffic::Idle {
             let (published, deliveries) = (grouped(self.published), grouped(self.deliveries));
             row("published", format!("{published:>15}  {:>15}/s", rate(self.published_per_s)))?;
-            row("deliveries", format!("{deliveries:>15}  {:>15}/s", rate(self.deliveries_per_s)))?;
+            let counted = if plan.kept { "acknowledged" } else { "deliveries" };
+            row(counted, format!("{deliveries:>15}  {:>15}/s", rate(self.deliveries_per_s)))?;
             row("received", format!("{:>15.1}  MB/s", self.megabytes_per_s))?;
             if plan.dialect.may_lose() {
                 let Tally { lost, reordered, announced_missed, .. } = self.check;
@@ -342,9 +415,10 @@ impl fmt::Display for Report {
                 )?;
             }
         }
-        row("generator CPU", self.generator_cpu.to_string())?;
+        let (counted, _) = Counted::of(plan).nouns();
+        row("generator CPU", self.generator_cpu.words(counted))?;
         if let Some(cpu) = &self.server_cpu {
-            row("server CPU", cpu.to_string())?;
+            row("server CPU", cpu.words(counted))?;
         }
         if let Some(memory) = &self.server_memory {
             row("server memory", memory.to_string())?;
@@ -353,16 +427,6 @@ impl fmt::Display for Report {
             f.write_str(&self.latency_table())?;
         }
         Ok(())
-    }
-}
-
-impl fmt::Display for Cpu {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.3} s, {:.1} % of a core", self.seconds, self.cores * 100.0)?;
-        match self.ns_per_delivery {
-            Some(nanoseconds) => write!(f, ", {nanoseconds:.1} ns a delivery"),
-            None => Ok(()),
-        }
     }
 }
 
@@ -386,9 +450,10 @@ impl Report {
         let cells = Percentiles::COLUMNS.map(|column| format!(" {column:>10}"));
         table.extend(cells);
         table.push('\n');
+        let delivered = !self.plan.kept;
         let rows = [
-            ("delivery", Some(&self.delivery_latency)),
-            ("last recipient", Some(&self.last_recipient_latency)),
+            ("delivery", delivered.then_some(&self.delivery_latency)),
+            ("last recipient", delivered.then_some(&self.last_recipient_latency)),
             ("kept", self.kept_latency.as_ref()),
             ("schedule lag", Some(&self.schedule_lag)),
         ];
@@ -449,23 +514,37 @@ mod tests {
         assert_eq!([19.96, 8_100_000.4].map(rate), ["20.0", "8,100,000"]);
     }
 
+    fn found(tally: Tally) -> Found<'static> {
+        Found {
+            tally,
+            counted: Counted::Deliveries,
+            may_lose: false,
+            first_refusal: None,
+            connections_lost: 0,
+            first_failure: None,
+        }
+    }
+
     #[test]
     fn each_fault_has_its_words() {
-        assert!(problems(&Tally { delivered: 5, foreign: 1, ..Tally::default() }, false, 0, None).is_empty());
+        assert!(found(Tally { delivered: 5, foreign: 1, ..Tally::default() }).problems().is_empty());
         let tally = Tally { lost: 1, doubled: 2, reordered: 3, corrupted: 4, ..Tally::default() };
         let words =
             "1 delivery lost; 2 deliveries doubled; 3 deliveries out of order; 4 deliveries corrupted";
-        assert_eq!(problems(&tally, false, 0, None).join("; "), words);
+        assert_eq!(found(tally).problems().join("; "), words);
         let words = "2 deliveries doubled; 4 deliveries corrupted";
-        assert_eq!(
-            problems(&tally, true, 0, None).join("; "),
-            words,
-            "where messages may be lost on the way"
-        );
+        let may_lose = Found { may_lose: true, ..found(tally) };
+        assert_eq!(may_lose.problems().join("; "), words, "where messages may be lost on the way");
         let tally = Tally { unkept: 1, mislisted: 2, ..Tally::default() };
         let words = "1 message not acknowledged as kept; 2 mailboxes did not list what is in there";
-        assert_eq!(problems(&tally, false, 0, None).join("; "), words);
-        let cut_off = problems(&Tally::default(), false, 1, Some("reset"));
-        assert_eq!(cut_off, ["1 connection cut off (first: reset)"]);
+        assert_eq!(found(tally).problems().join("; "), words);
+        let cut_off = Found { connections_lost: 1, first_failure: Some("reset"), ..found(Tally::default()) };
+        assert_eq!(cut_off.problems(), ["1 connection cut off (first: reset)"]);
+        let refused = Found {
+            counted: Counted::Acknowledgements,
+            first_refusal: Some("full"),
+            ..found(Tally { lost: 1, refused: 2, ..Tally::default() })
+        };
+        assert_eq!(refused.problems(), ["1 acknowledgement lost", "2 messages refused (first: full)"]);
     }
 }

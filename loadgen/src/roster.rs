@@ -9,9 +9,17 @@ pub(crate) const NAME_BYTES: usize = 12;
 /// Bytes of a room's name, at most: as many rooms as there can be clients.
 pub(crate) const ROOM_NAME_BYTES_MAX: usize = "L0000-room-999999".len();
 
+/// What names start with where accounts stay; that of no run, whose numbers have other digits.
+const KEPT_PREFIX: &str = "Lkept-";
+
 /// Everybody in the run, by index of client and by index of publisher.
+///
+/// Where only acknowledgements count, everybody is in a room of its own, and a publisher hears itself: of its message it
+/// is told that it is kept, and nobody else is told anything.
 pub(crate) struct Roster {
+    name_prefix: String,
     run: u16,
+    kept: bool,
     echoes: bool,
     room_size: usize,
     clients: usize,
@@ -62,18 +70,29 @@ impl Roster {
             room.first_cell = cells;
             cells += room.members as usize * room.publishers as usize;
         }
-        let echoes = plan.dialect.wire().echoes();
-        Self { run, echoes, room_size: plan.room_size, clients: plan.clients, publishers, rooms }
+        let echoes = plan.kept || plan.dialect.wire().echoes();
+        // Accounts that stay are found again by the next run.
+        let name_prefix = if plan.kept { KEPT_PREFIX.to_owned() } else { format!("L{run:04x}-") };
+        Self {
+            name_prefix,
+            run,
+            kept: plan.kept,
+            echoes,
+            room_size: plan.room_size,
+            clients: plan.clients,
+            publishers,
+            rooms,
+        }
     }
 
-    /// What all names of the run start with; no other run's do.
-    pub(crate) fn name_prefix(&self) -> String {
-        format!("L{:04x}-", self.run)
+    /// What all names of the run start with; no other run's do, unless its accounts stay.
+    pub(crate) fn name_prefix(&self) -> &str {
+        &self.name_prefix
     }
 
     /// The name of a client, of [`NAME_BYTES`].
     pub(crate) fn name(&self, client: usize) -> String {
-        format!("L{:04x}-{client:06}", self.run)
+        format!("{}{client:06}", self.name_prefix)
     }
 
     /// The name of a client's room.
@@ -98,6 +117,18 @@ impl Roster {
     /// The other one, where clients are two by two.
     pub(crate) fn partner(client: usize) -> usize {
         client ^ 1
+    }
+
+    /// To whose mailbox a message goes: to the other one of a pair or, where only acknowledgements count, to all others
+    /// in turn.
+    #[inline]
+    pub(crate) fn addressee(&self, publisher: usize, sequence: u32) -> usize {
+        let client = self.publishers[publisher].client as usize;
+        if self.kept {
+            let others = self.clients - 1;
+            return (client + 1 + sequence as usize % others) % self.clients;
+        }
+        Self::partner(client)
     }
 
     /// Who comes at a place of the order in which hosts are first.
@@ -210,12 +241,32 @@ mod tests {
     }
 
     #[test]
+    fn acknowledgements_come_to_the_publisher_alone_and_messages_go_to_all_others() {
+        let plan = Plan {
+            dialect: Dialect::Typed,
+            kept: true,
+            clients: 5,
+            room_size: 1,
+            publishers: 2,
+            ..Plan::default()
+        };
+        let [roster, next_run] = [1, 2].map(|run| Roster::new(&plan, run));
+        assert_eq!((roster.cells(), roster.recipients(1)), (2, 1));
+        assert_eq!((roster.publishers()[1].client, roster.cell(2, 1)), (2, Some(1)));
+        assert_eq!(roster.cell(3, 1), None);
+        let addressees = |sequences: Range<u32>| sequences.map(|sequence| roster.addressee(1, sequence));
+        assert!(addressees(0..8).eq([3, 4, 0, 1, 3, 4, 0, 1]));
+        assert_eq!(roster.name(4), next_run.name(4), "the account of the run before");
+        assert_eq!(roster.name(4).len(), NAME_BYTES);
+    }
+
+    #[test]
     fn names_suit_the_dialects() {
         let roster = roster(Dialect::Slash, 10, 10, 2);
         for client in [0, 999_999] {
             let name = roster.name(client);
             assert_eq!(name.len(), NAME_BYTES);
-            assert!(name.starts_with(&roster.name_prefix()));
+            assert!(name.starts_with(roster.name_prefix()));
             assert_eq!(Dialect::Slash.wire().check_name(&name), Ok(()));
             assert!(roster.room_name(client).len() <= ROOM_NAME_BYTES_MAX);
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 use thiserror::Error;
 
+use crate::check::Tally;
 use crate::clock::Moment;
 use crate::files;
 use crate::load::{Counts, Load};
@@ -262,7 +263,8 @@ impl Run<'_> {
         let mut moved = (self.load.clock.now(), 0);
         while !self.load.is_drained() {
             let now = self.load.clock.now();
-            let progress = self.load.counts.published + self.load.intake.tally.delivered;
+            let Tally { delivered, refused, .. } = self.load.intake.tally;
+            let progress = self.load.counts.published + delivered + refused;
             if progress != moved.1 {
                 moved = (now, progress);
             }

@@ -28,6 +28,14 @@ enum Fault {
     Announce,
     /// The fifth acknowledgement does not come.
     DropAcknowledgement,
+    /// It comes twice.
+    DoubleAcknowledgement,
+    /// It comes behind the sixth one.
+    SwapAcknowledgements,
+    /// It is of a message that nobody sent.
+    CorruptAcknowledgement,
+    /// The server refuses the message instead.
+    Refuse,
     /// The first password is answered: later.
     Busy,
     /// The first datagrams of each client are lost.
@@ -62,13 +70,35 @@ impl Way {
     fn pass(&mut self, dialect: Dialect, frame: &[u8]) -> Vec<Vec<u8>> {
         let is_acknowledgement = dialect == Dialect::Typed && frame[7] == ACKNOWLEDGEMENT;
         self.acknowledgements += u32::from(is_acknowledgement);
-        if is_acknowledgement && self.fault == Fault::DropAcknowledgement && self.acknowledgements == HIT {
-            return Vec::new();
+        if is_acknowledgement {
+            return self.pass_acknowledgement(frame);
         }
-        if is_acknowledgement || !contains(frame, PADDING) {
+        if !contains(frame, PADDING) {
             return vec![frame.to_vec()];
         }
         self.messages += 1;
+        self.pass_message(frame)
+    }
+
+    fn pass_acknowledgement(&mut self, frame: &[u8]) -> Vec<Vec<u8>> {
+        let mut out = vec![frame.to_vec()];
+        match (self.fault, self.acknowledgements == HIT) {
+            (Fault::DropAcknowledgement, true) => out.clear(),
+            (Fault::DoubleAcknowledgement, true) => out.push(frame.to_vec()),
+            (Fault::SwapAcknowledgements, true) => {
+                self.held = frame.to_vec();
+                out.clear();
+            }
+            // The key stands behind the header, the list and its own count, and starts with the run.
+            (Fault::CorruptAcknowledgement, true) => out[0][12 + 5 + 5] ^= 1,
+            (Fault::Refuse, true) => out = vec![error("nothing can be kept")],
+            _ if !self.held.is_empty() => out.push(std::mem::take(&mut self.held)),
+            _ => {}
+        }
+        out
+    }
+
+    fn pass_message(&mut self, frame: &[u8]) -> Vec<Vec<u8>> {
         let mut out = vec![frame.to_vec()];
         match (self.fault, self.messages == HIT) {
             (Fault::Double, true) => out.push(frame.to_vec()),
@@ -87,6 +117,13 @@ impl Way {
         }
         out
     }
+}
+
+/// The answer to a request that failed.
+fn error(reason: &str) -> Vec<u8> {
+    let mut frame = Vec::new();
+    Reply::Error(reason).encode(TagSet::InUse, &mut frame).expect("it is short");
+    frame
 }
 
 /// Bytes of the first frame, if it is there.
@@ -144,9 +181,7 @@ fn pass(client: TcpStream, mut server: TcpStream, dialect: Dialect, victim: &str
             });
         }
         if fault == Fault::Busy && frame[7] == PASSWORD && !std::mem::replace(&mut is_refused, true) {
-            let mut busy = Vec::new();
-            Reply::Error("busy; try again later").encode(TagSet::InUse, &mut busy).expect("it is short");
-            return answers.write_all(&busy);
+            return answers.write_all(&error("busy; try again later"));
         }
         server.write_all(frame)
     });
@@ -227,15 +262,26 @@ fn load(dialect: Dialect, address: SocketAddr, more: &[&str]) -> Output {
 
 /// Runs it over TCP.
 fn load_stream(dialect: Dialect, fault: Fault) -> (Option<i32>, String) {
+    load_stream_with(dialect, fault, &[])
+}
+
+fn load_stream_with(dialect: Dialect, fault: Fault, more: &[&str]) -> (Option<i32>, String) {
     let server = TestServer::start();
     let victim = match (dialect, fault) {
-        (_, Fault::DropAcknowledgement) => "-000000",
+        (
+            _,
+            Fault::DropAcknowledgement
+            | Fault::DoubleAcknowledgement
+            | Fault::SwapAcknowledgements
+            | Fault::CorruptAcknowledgement
+            | Fault::Refuse,
+        ) => "-000000",
         // Whom the publisher writes to.
         (Dialect::Typed, _) => "-000001",
         _ => "-000003",
     };
     let address = proxy(server.address(dialect), dialect, victim, fault);
-    outcome(&load(dialect, address, &[]))
+    outcome(&load(dialect, address, more))
 }
 
 /// Runs it over UDP.
@@ -277,6 +323,23 @@ fn over_tcp_every_fault_is_found() {
 fn a_message_that_is_not_acknowledged_is_found() {
     let outcome = load_stream(Dialect::Typed, Fault::DropAcknowledgement);
     assert_ends(outcome, 1, "loadgen: 1 message not acknowledged as kept.");
+}
+
+#[test]
+fn where_acknowledgements_count_every_fault_of_theirs_is_found() {
+    for (fault, sentence) in [
+        (Fault::DropAcknowledgement, "loadgen: 1 acknowledgement lost."),
+        (Fault::DoubleAcknowledgement, "loadgen: 1 acknowledgement doubled."),
+        (Fault::SwapAcknowledgements, "loadgen: 1 acknowledgement out of order."),
+        (Fault::CorruptAcknowledgement, "loadgen: 1 acknowledgement lost; 1 acknowledgement corrupted."),
+        (Fault::Refuse, "loadgen: 1 message refused (first: nothing can be kept)."),
+    ] {
+        assert_ends(load_stream_with(Dialect::Typed, fault, &["--kept"]), 1, sentence);
+    }
+    for fault in [Fault::Nothing, Fault::Busy] {
+        let sentence = "Each message was acknowledged, once and in order.";
+        assert_ends(load_stream_with(Dialect::Typed, fault, &["--kept"]), 0, sentence);
+    }
 }
 
 #[test]

@@ -16,6 +16,18 @@ use support::{TestServer, deadline};
 
 /// Runs the program in a dialect against a server, and returns its report.
 fn load(server: &TestServer, dialect: Dialect, more: &[&str]) -> Value {
+    load_until(0, server, dialect, more)
+}
+
+/// The same, where it ends with this exit status.
+fn load_until(status: i32, server: &TestServer, dialect: Dialect, more: &[&str]) -> Value {
+    let (code, words, report) = outcome(server, dialect, more);
+    assert_eq!(code, Some(status), "{words}");
+    report
+}
+
+/// Runs the program, and returns its exit status, what it printed, and its report.
+fn outcome(server: &TestServer, dialect: Dialect, more: &[&str]) -> (Option<i32>, String, Value) {
     let address = server.address(dialect).to_string();
     let datagrams = server.address(Dialect::Ucrp).to_string();
     let name = format!("{}-{}.json", std::process::id(), server.address(dialect).port());
@@ -28,15 +40,17 @@ fn load(server: &TestServer, dialect: Dialect, more: &[&str]) -> Value {
     let output = command.args(more).arg("--json").arg(&json).output().expect("it starts");
     let words =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{words}");
-    let report = std::fs::read_to_string(&json).expect("it was written");
-    serde_json::from_str(&report).expect("JSON")
+    let report = std::fs::read_to_string(&json).unwrap_or_else(|error| panic!("{error}: {words}"));
+    let report = serde_json::from_str(&report).expect("JSON");
+    (output.status.code(), words, report)
 }
 
 fn assert_delivered(report: &Value, published: u64, delivered: u64) {
     assert_eq!(report["published"], published);
     let check = &report["check"];
-    for fault in ["doubled", "corrupted", "undecodable", "unkept", "mislisted", "unrecognized", "foreign"] {
+    for fault in
+        ["doubled", "corrupted", "undecodable", "unkept", "refused", "mislisted", "unrecognized", "foreign"]
+    {
         assert_eq!(check[fault], 0, "{fault}");
     }
     assert_eq!(check["delivered"], delivered);
@@ -107,6 +121,61 @@ fn mailboxes_are_listed_and_accounts_deleted_at_the_end() {
     assert_delivered(&report, 24, 24);
     assert_eq!(report["kept_latency"]["count"], 24);
     assert_eq!(names_of_accounts(&server), ["somebody"]);
+}
+
+#[test]
+fn acknowledgements_are_counted_and_the_next_run_finds_its_accounts_again() {
+    let server = TestServer::start();
+    let clients = ["--kept", "--clients", "5", "--publishers", "2"];
+    for more in [&["--rate", "100"][..], &["--rate", "100", "--delete-accounts"]] {
+        assert_delivered(&load(&server, Dialect::Typed, &[&clients[..], more].concat()), 20, 20);
+        if !more.contains(&"--delete-accounts") {
+            let accounts: Vec<String> = (0..5).map(|client| format!("Lkept-{client:06}")).collect();
+            let mut there = names_of_accounts(&server);
+            there.sort_unstable();
+            assert_eq!(there[..5], accounts);
+        }
+    }
+    assert_eq!(names_of_accounts(&server), ["somebody"]);
+}
+
+#[test]
+fn acknowledgements_refill_the_closed_window() {
+    let server = TestServer::start();
+    for window in ["1", "64"] {
+        let report = load(&server, Dialect::Typed, &["--kept", "--clients", "3", "--window", window]);
+        let check = &report["check"];
+        for fault in ["lost", "doubled", "reordered", "corrupted", "refused", "unkept"] {
+            assert_eq!(check[fault], 0, "{fault}");
+        }
+        assert!(check["delivered"].as_u64() > Some(window.parse().expect("a number")));
+        assert_eq!(report["kept_latency"], report["delivery_latency"]);
+    }
+}
+
+#[test]
+fn what_a_full_mailbox_does_not_take_is_refused() {
+    let server = TestServer::start();
+    // A message takes 4352 bytes of a mailbox's 16 MiB.
+    let arguments = ["--kept", "--clients", "2", "--size", "4096", "--window", "256"];
+    let mut refused = 0;
+    // As many runs as it takes to fill it, however fast this machine is.
+    while refused == 0 {
+        let (_, _, report) = outcome(&server, Dialect::Typed, &arguments);
+        refused = report["check"]["refused"].as_u64().expect("a count");
+        assert_eq!(
+            (&report["check"]["lost"], &report["connections_lost"]),
+            (&Value::from(0), &Value::from(0))
+        );
+    }
+    let report = load_until(
+        1,
+        &server,
+        Dialect::Typed,
+        &["--kept", "--clients", "2", "--rate", "100", "--size", "4096"],
+    );
+    assert_eq!((&report["published"], &report["check"]["refused"]), (&Value::from(20), &Value::from(20)));
+    assert_eq!(report["problems"][0], "20 messages refused (first: the mailbox is full)");
 }
 
 #[test]

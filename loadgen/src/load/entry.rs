@@ -5,6 +5,7 @@
 //! | line, slash | its name, and the room | the server says so |
 //! | gob | that it joins, and something to itself | that comes back |
 //! | typed | name, password, "tell me of what arrives", "list" | the list is there |
+//! | the same, where only acknowledgements count | name, password | the server says so |
 //! | tcrp | a request over TCP, then by datagram where it is | somebody in its room was heard |
 //!
 //! A datagram may be lost, and that a client is registered is answered by nobody. So two of each room speak until all of
@@ -303,7 +304,7 @@ pub(super) fn step(
         (Answer::LoggedIn, Phase::LoggingIn) => {
             // A message as the server sends it, with what stands around the text.
             client.reserve(plan.size + plan.dialect.bytes_around());
-            if plan.dialect == Dialect::Typed {
+            if plan.dialect == Dialect::Typed && !plan.kept {
                 client.phase = Phase::Joining;
                 let partner = roster.name(Roster::partner(index));
                 return say(client.push(|_, out| speech::subscribe(&partner, out)));
@@ -326,7 +327,7 @@ pub(super) fn step(
             Step::Ready
         }
         (Answer::Named { .. }, Phase::LoggingIn) => say(client.push(|_, out| speech::password(out))),
-        (Answer::Busy, Phase::LoggingIn) => Step::Retry,
+        (Answer::Busy(_), Phase::LoggingIn) => Step::Retry,
         (Answer::Seated(token), Phase::LoggingIn) => Step::Sit(token),
         (Answer::Listed(messages), Phase::Joining) if messages.size_hint().0 == 0 => {
             client.phase = Phase::Ready;
@@ -337,6 +338,12 @@ pub(super) fn step(
             Step::Done
         }
         (Answer::Named { is_new: true }, Phase::Leaving) => Step::Done,
+        (Answer::Said(reason) | Answer::Busy(reason), Phase::Ready)
+            if plan.kept && intake.awaits_acknowledgement(index) =>
+        {
+            intake.refuse(index, reason);
+            Step::Wait
+        }
         (answer, _) => Step::Fail(words(plan, &answer)),
     }
 }
@@ -349,8 +356,7 @@ fn words(plan: &Plan, answer: &Answer<'_>) -> String {
             let _ = plan.dialect.wire().encode_event(&Codec::default(), event, &mut words);
             String::from_utf8_lossy(&words).trim().to_owned()
         }
-        Answer::Said(words) => (*words).to_owned(),
-        Answer::Busy => "busy".to_owned(),
+        Answer::Said(words) | Answer::Busy(words) => (*words).to_owned(),
         Answer::Unreadable(error) => return format!("the server sent what cannot be read: {error}"),
         Answer::RoomClosed => return "the server closed the room".to_owned(),
         Answer::Listed(_) => return "its mailbox was not empty".to_owned(),

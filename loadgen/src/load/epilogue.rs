@@ -53,9 +53,9 @@ impl Epilogue {
 }
 
 impl Load {
-    /// Asks for what the mailboxes hold, where there are any.
+    /// Asks for what the mailboxes hold, where that can be told from what was said.
     pub(crate) fn begin_listing(&mut self) {
-        if self.plan.dialect.keeps_messages() {
+        if self.plan.delivers_and_keeps() {
             self.begin(State::Listing, Errand::new(ASKED_MAX, None), |_, _| true);
         }
     }
@@ -64,6 +64,7 @@ impl Load {
     pub(crate) fn begin_leaving(&mut self) {
         match self.plan.dialect {
             Dialect::Line | Dialect::Slash | Dialect::Gob => {}
+            Dialect::Typed if !self.plan.deletes_accounts => {}
             Dialect::Typed => self.begin(State::Leaving, Errand::new(ASKED_MAX, None), |_, _| true),
             Dialect::Tcrp => {
                 let errand = Errand::new(CLOSED_ROOMS_MAX, Some(LEAVE_AGAIN_AFTER));
