@@ -278,8 +278,8 @@ pub const STORE_BUSY_MILLIS_MAX: u64 = 2000;
 /// KiB of pages that a writer keeps in memory: the ends of all rooms, and those of the index.
 pub const STORE_CACHE_KIB: u32 = 64 << 10;
 /// Pages of the write-ahead log beyond which a commit moves them into the database, 64 MiB: enough for a page that changes
-/// often to be moved once for many changes, and few enough to be moved in tens of milliseconds.
-pub const STORE_WAL_PAGES_MAX: u32 = 4096;
+/// often to be moved once for many changes, and few enough to be moved in a tenth of a second.
+pub const STORE_WAL_PAGES_MAX: u32 = 16384;
 
 // Connections.
 

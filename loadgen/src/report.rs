@@ -152,11 +152,10 @@ impl Cpu {
         Self { seconds, cores: seconds / measured, ns_per_delivery }
     }
 
-    /// For the table, where a delivery is called so.
-    fn words(&self, delivery: &str) -> String {
-        let per_delivery = self
-            .ns_per_delivery
-            .map_or(String::new(), |nanoseconds| format!(", {nanoseconds:.1} ns a {delivery}"));
+    /// For the table: of each delivery, as that is called.
+    fn words(&self, each: &str) -> String {
+        let per_delivery =
+            self.ns_per_delivery.map_or(String::new(), |nanoseconds| format!(", {nanoseconds:.1} ns {each}"));
         format!("{:.3} s, {:.1} % of a core{per_delivery}", self.seconds, self.cores * 100.0)
     }
 }
@@ -309,6 +308,14 @@ impl Counted {
         }
     }
 
+    /// What it takes is said so.
+    fn each(self) -> &'static str {
+        match self {
+            Self::Deliveries => "a delivery",
+            Self::Acknowledgements => "a message",
+        }
+    }
+
     fn participle(self) -> &'static str {
         match self {
             Self::Deliveries => "delivered",
@@ -415,10 +422,10 @@ impl fmt::Display for Report {
                 )?;
             }
         }
-        let (counted, _) = Counted::of(plan).nouns();
-        row("generator CPU", self.generator_cpu.words(counted))?;
+        let each = Counted::of(plan).each();
+        row("generator CPU", self.generator_cpu.words(each))?;
         if let Some(cpu) = &self.server_cpu {
-            row("server CPU", cpu.words(counted))?;
+            row("server CPU", cpu.words(each))?;
         }
         if let Some(memory) = &self.server_memory {
             row("server memory", memory.to_string())?;
