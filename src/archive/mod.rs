@@ -5,7 +5,7 @@
 //! what was left, and why. The same files twice change nothing the second time: ids of other programs become the same
 //! [`OpId`](crate::chat::OpId)s again.
 //!
-//! The formats are documented in `docs/storage-import-part.md`. Nothing here opens a file or a store.
+//! The formats are documented in `docs/storage.md`. Nothing here opens a file or a store.
 
 mod export;
 mod foreign_id;

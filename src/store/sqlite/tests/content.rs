@@ -180,7 +180,7 @@ fn mailboxes_are_counted_as_they_change() {
 fn what_operators_ask_of_mailboxes_scans_nothing() {
     let case = Case::new();
     let store = case.open();
-    let examples = include_str!("../../../../docs/storage-sqlite-part.md");
+    let examples = include_str!("../../../../docs/storage.md");
     for title in ["-- the messages between alice and bob", "-- unread counts of bob"] {
         let (_, rest) = examples.split_once(title).expect("it is among the examples");
         let (_, query) = rest.split_once('\n').expect("a query");
