@@ -146,6 +146,9 @@ pub const STORE_GROUP_OPS_MAX: usize = 8192;
 /// Milliseconds that what was said in rooms waits for more of it, so that a quiet server does not sync for each message.
 /// What somebody waits to hear of is committed at once, and takes along what waits.
 pub const STORE_LINGER_MILLIS: u64 = 20;
+/// Pages of rooms' history that are looked up between two groups: some milliseconds. More: behind the next group, so that
+/// whoever asks for many holds nobody's acknowledgement up.
+pub const STORE_LOOK_UPS_MAX: usize = 8;
 /// Milliseconds between two attempts of a store that fails: the first is short, the later ones longer.
 pub const STORE_RETRY_MILLIS_MIN: u64 = 50;
 /// Those of the longest.

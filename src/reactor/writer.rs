@@ -10,6 +10,7 @@
 //! ops that were sent before it. A group that cannot be committed is tried again, behind a pause, until it can: the shard is
 //! told, and sends nothing more that would make it grow without bound.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
@@ -19,8 +20,8 @@ use super::os::Cores;
 use crate::chat::{ConnId, HistoryRules, Op, OpId, RoomMessage, UnixMillis};
 use crate::engine::PastTask;
 use crate::limits::{
-    LOG_REPEAT_SECONDS, STORE_GROUP_OPS_MAX, STORE_IDLE_SECONDS, STORE_LINGER_MILLIS, STORE_REST_MILLIS,
-    STORE_RETRY_MILLIS_MAX, STORE_RETRY_MILLIS_MIN, STORE_TIDY_DIVISOR, STORE_TIDY_MILLIS,
+    LOG_REPEAT_SECONDS, STORE_GROUP_OPS_MAX, STORE_IDLE_SECONDS, STORE_LINGER_MILLIS, STORE_LOOK_UPS_MAX,
+    STORE_REST_MILLIS, STORE_RETRY_MILLIS_MAX, STORE_RETRY_MILLIS_MIN, STORE_TIDY_DIVISOR, STORE_TIDY_MILLIS,
     STORE_UNTIDY_OPS_MAX,
 };
 use crate::store::{Sizes, Store, StoreError};
@@ -73,7 +74,7 @@ impl Writer {
             group: Vec::new(),
             is_waited_for: false,
             linger_until: now,
-            pasts: Vec::new(),
+            pasts: VecDeque::new(),
             retry: None,
             failures: Every::new(Duration::from_secs(LOG_REPEAT_SECONDS)),
             started: now,
@@ -125,7 +126,7 @@ struct Work<T> {
     /// Until then a group that nobody waits for grows.
     linger_until: Instant,
     /// To be looked up once the group is committed.
-    pasts: Vec<PastTask>,
+    pasts: VecDeque<PastTask>,
     retry: Option<Retry>,
     failures: Every,
     started: Instant,
@@ -150,7 +151,7 @@ impl<T: Fn(Outcome)> Work<T> {
             if self.group.is_empty() || self.retry.is_some() {
                 self.look_up();
             }
-            self.is_waited_for &= !self.group.is_empty();
+            self.is_waited_for &= !self.group.is_empty() || !self.pasts.is_empty();
             self.tidy(now);
         }
         if !self.group.is_empty() {
@@ -166,6 +167,7 @@ impl<T: Fn(Outcome)> Work<T> {
     fn gather(&mut self) -> bool {
         let now = Instant::now();
         let until = match (self.retry, self.group.is_empty()) {
+            (Some(_), _) | (_, true) if !self.pasts.is_empty() => now,
             (_, true) if !self.is_untidy => self.tidy_at,
             (_, true) if self.is_resting => now,
             (_, true) => now + Duration::from_millis(STORE_REST_MILLIS),
@@ -176,7 +178,7 @@ impl<T: Fn(Outcome)> Work<T> {
         match self.tasks.recv_timeout(until.saturating_duration_since(now)) {
             Ok(task) => self.take(task),
             Err(RecvTimeoutError::Timeout) => {
-                self.is_resting = self.group.is_empty();
+                self.is_resting = self.group.is_empty() && self.pasts.is_empty();
                 return true;
             }
             Err(RecvTimeoutError::Disconnected) => return false,
@@ -200,7 +202,7 @@ impl<T: Fn(Outcome)> Work<T> {
             }
             Task::Past(past) => {
                 self.is_waited_for = true;
-                self.pasts.push(past);
+                self.pasts.push_back(past);
             }
         }
     }
@@ -251,8 +253,10 @@ impl<T: Fn(Outcome)> Work<T> {
         }
     }
 
+    /// Looks up some of what is to be looked up; then whoever waits for a commit has a turn.
     fn look_up(&mut self) {
-        for PastTask { conn, serial, room, count } in std::mem::take(&mut self.pasts) {
+        for _ in 0..STORE_LOOK_UPS_MAX {
+            let Some(PastTask { conn, serial, room, count }) = self.pasts.pop_front() else { return };
             let messages = match self.store.history(&room, None, count) {
                 Ok(messages) => Some(messages),
                 Err(error) => {
