@@ -26,7 +26,7 @@ use crate::config::{Config, MaxClients, PingIdentity, UcrpSender};
 use crate::engine::{Engine, LOBBY, Random, Settings};
 use crate::limits::{DESCRIPTORS_RESERVED, HISTORY_ON_JOIN_MAX, LOG_TOTAL_BYTES_MAX, REFUSED_MAX};
 use crate::ready::{self, Listening, ReadyError};
-use crate::store::{self, Durability, Options, Store, StoreError};
+use crate::store::{self, Durability, Lock, Store, StoreError, StoreSpec};
 use crate::wire::Transport;
 use datagrams::DatagramSocket;
 use listener::Listener;
@@ -92,14 +92,19 @@ pub struct Server {
     listening: Vec<Listening>,
     stop: shard::Handle,
     thread: JoinHandle<io::Result<Report>>,
+    /// On the data directory, where the store's own is on another.
+    _lock: Option<Lock>,
 }
 
 impl Server {
     /// Binds the listeners and starts the loop. `ended` is called when the loop has ended, however that came.
     pub fn start(config: &Config, ended: impl FnOnce() + Send + 'static) -> Result<Self, StartupError> {
-        let options = Options { durability: config.durability, search: config.search };
-        let store = store::open(&config.store_spec(), &options)?;
-        Self::start_with_store(config, store, ended)
+        let options = config.store_options();
+        let spec = config.store_spec();
+        let store = store::open(&spec, &options)?;
+        let lock = lock_data(config, &spec)?;
+        let server = Self::start_with_store(config, store, ended)?;
+        Ok(Self { _lock: lock, ..server })
     }
 
     /// The same with a store of the caller's: for tests.
@@ -149,7 +154,7 @@ impl Server {
             if failed { Ok(Report::default()) } else { shard.run() }
         })?;
         match is_pinned.recv() {
-            Ok(Ok(())) => Ok(Self { listening, stop, thread }),
+            Ok(Ok(())) => Ok(Self { listening, stop, thread, _lock: None }),
             Ok(Err(cause)) => Err(StartupError::Pin { core: core.unwrap_or_default(), cause }),
             Err(mpsc::RecvError) => Err(StartupError::Failed),
         }
@@ -181,6 +186,18 @@ impl<F: FnOnce()> Drop for CallOnDrop<F> {
         if let Some(call) = self.0.take() {
             call();
         }
+    }
+}
+
+/// One server at a time has the data directory, also one with a store elsewhere in it.
+fn lock_data(config: &Config, spec: &StoreSpec) -> Result<Option<Lock>, StoreError> {
+    let Some(locked) = spec.directory().and_then(|directory| directory.canonicalize().ok()) else {
+        return Ok(None);
+    };
+    match config.data.canonicalize() {
+        Ok(data) if data != locked => Lock::take(&data).map(Some),
+        // What is not there has nothing in it.
+        Ok(_) | Err(_) => Ok(None),
     }
 }
 

@@ -27,6 +27,15 @@ impl StoreSpec {
             Self::Memory => Self::Memory,
         }
     }
+
+    /// The directory that a store's lock is on.
+    pub fn directory(&self) -> Option<&Path> {
+        match self {
+            Self::Sqlite(path) => path.parent(),
+            Self::Jsonl(path) => Some(path),
+            Self::Memory => None,
+        }
+    }
 }
 
 impl FromStr for StoreSpec {
