@@ -3,7 +3,7 @@
 use super::membership::Owed;
 use super::{CloseReason, Engine};
 use crate::chat::{ConnId, Departure, Event, Name, Now, RoomId};
-use crate::limits::LINGER_SECONDS_MAX;
+use crate::limits::{LINGER_SECONDS_MAX, STORE_PATIENCE_SECONDS};
 use crate::wire::Transport;
 
 /// What the driver does with a socket.
@@ -54,7 +54,9 @@ impl Engine {
         let conn = self.conn_mut(id);
         conn.closing = Some(Closing { reason, told: false });
         conn.stop_listening();
-        self.deadlines.set(id.slot, self.now.monotonic, LINGER_SECONDS_MAX);
+        // What waits for the store is told when that has kept it, or is given up.
+        let patience = if self.holds(id) { STORE_PATIENCE_SECONDS } else { 0 };
+        self.deadlines.set(id.slot, self.now.monotonic, patience + LINGER_SECONDS_MAX);
         self.close_when_flushed(id);
     }
 

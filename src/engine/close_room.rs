@@ -10,6 +10,7 @@ use crate::wire::Transport;
 impl Engine {
     /// The host has left.
     pub(super) fn close_room(&mut self, id: RoomId) {
+        self.rooms_closed += 1;
         let room = self.room_mut(id);
         room.host = None;
         room.closing = true;

@@ -219,22 +219,22 @@ impl Engine {
         }
         match self.must_look_up(&name) {
             Some(count) => {
-                let past = Past::Join(name.clone());
+                let past = Past::Join { name: name.clone(), rooms_closed: self.rooms_closed };
                 self.look_up(id, &name, count, past);
             }
-            None => self.enter_named(id, name, &[]),
+            None => self.enter_named(id, name, None),
         }
     }
 
     /// Enters a room, of which some of the past may have been looked up meanwhile.
-    pub(super) fn enter_named(&mut self, id: ConnId, name: RoomName, past: &[RoomMessage]) {
+    pub(super) fn enter_named(&mut self, id: ConnId, name: RoomName, past: Option<&[RoomMessage]>) {
         let there = self.rooms_by_name.get(&name).copied();
         if there.is_none() && self.rooms.len() >= ROOMS_MAX {
             return self.reply(id, &Event::Error(Problem::TooManyRooms));
         }
         let text = name.as_str().to_owned();
         let to = there.unwrap_or_else(|| self.make_room(name));
-        if !past.is_empty() {
+        if let Some(past) = past {
             self.room_mut(to).history.fill(past);
         }
         self.move_to(id, to);

@@ -273,7 +273,11 @@ impl Engine {
         let conn = self.conn(id);
         conn.dialect.encode_refusal(&conn.codec, conn.phase, error, &mut words);
         let is_of_login = conn.phase != Phase::Chat && conn.dialect.closes_on_refused_login();
-        self.push_outbox(id, &words);
+        if self.holds(id) {
+            self.hold_behind(id, &words);
+        } else {
+            self.push_outbox(id, &words);
+        }
         if error.ends_connection() {
             self.close(id, CloseReason::Malformed);
         } else if is_of_login {

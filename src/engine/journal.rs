@@ -28,7 +28,11 @@ pub(super) struct Journal {
     /// Ops that are not committed, taken or not, and what they are counted for.
     waiting_ops: usize,
     waiting_bytes: usize,
-    /// When something was last committed, or began to wait.
+    /// The id of the last op.
+    last_given: Option<OpId>,
+    /// Look-ups that were handed out and not answered.
+    pub(super) look_ups: usize,
+    /// When something last came back from the store, or began to wait for it.
     progress_at: Duration,
     /// The store said so, or said nothing for too long.
     pub(super) is_failing: bool,
@@ -50,13 +54,40 @@ impl Journal {
         OpId::new(self.last_at, self.sequence, random)
     }
 
+    /// The highest id of an op that was handed out, or is about to be.
+    pub(super) fn last_given(&self) -> Option<OpId> {
+        self.last_given
+    }
+
     fn push(&mut self, op: Op, now: Duration) {
-        if self.waiting_ops == 0 {
-            self.progress_at = now;
-        }
+        self.last_given = Some(op.id);
+        self.begin_wait(now);
         self.waiting_ops += 1;
         self.waiting_bytes += op.bytes();
         self.ops.push(op);
+    }
+
+    /// Something begins to wait for the store.
+    fn begin_wait(&mut self, now: Duration) {
+        if self.waiting_ops == 0 && self.look_ups == 0 {
+            self.progress_at = now;
+        }
+    }
+
+    /// A look-up was handed out.
+    pub(super) fn look_up_begins(&mut self, now: Duration) {
+        self.begin_wait(now);
+        self.look_ups += 1;
+    }
+
+    /// One came back.
+    pub(super) fn look_up_ends(&mut self, now: Duration, is_well: bool) {
+        self.look_ups = self.look_ups.saturating_sub(1);
+        self.progress_at = now;
+        if is_well && self.waiting_ops == 0 {
+            // Nothing waits that could say so.
+            self.is_failing = false;
+        }
     }
 
     /// Whether so large a part of the queue is free.
@@ -67,7 +98,7 @@ impl Journal {
 
     /// When the store is given up, unless it commits something before.
     pub(super) fn patience_until(&self) -> Option<Duration> {
-        let is_waited_for = self.waiting_ops > 0 && !self.is_failing;
+        let is_waited_for = (self.waiting_ops > 0 || self.look_ups > 0) && !self.is_failing;
         is_waited_for.then(|| self.progress_at + Duration::from_secs(STORE_PATIENCE_SECONDS))
     }
 }
@@ -97,7 +128,8 @@ impl Engine {
     }
 
     /// Whether what somebody asks for can be kept: the store works, and not too much waits for it. (What follows from
-    /// something else, as the end of a seat does, is stored in any case; there is no more of it than there are seats.)
+    /// something else is stored in any case: the end of a seat, and the undoing of what was refused. There is no more of it
+    /// than there are seats and ops that wait.)
     pub(super) fn can_keep(&self) -> bool {
         !self.settings.journal || (!self.journal.is_failing && self.journal.has_space(1))
     }

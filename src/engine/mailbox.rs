@@ -51,9 +51,9 @@ impl Engine {
     /// `is_made`: its account was made for it, a moment ago.
     pub(super) fn open_mailbox(&mut self, id: ConnId, wanted: Wanted, is_made: bool) {
         self.enter_mailbox(id, wanted);
-        let account = self.ledger.find(&wanted.folded).and_then(|account| self.ledger.account(account));
-        let made_by = account.and_then(|account| account.made_by);
-        let promise = Promise::Account(is_made.then(|| Box::new(wanted)));
+        let Some(account) = self.ledger.find(&wanted.folded) else { return };
+        let made_by = self.ledger.account(account).and_then(|account| account.made_by);
+        let promise = Promise::Account { account, made: is_made.then(|| Box::new(wanted)) };
         self.promise(id, made_by, promise, |engine, answer| {
             answer(&Event::LoggedIn { name: wanted.name.as_str(), room: "" });
             // Where one has no space, no other has.
@@ -120,7 +120,10 @@ impl Engine {
         let (Some(reader), Ok((_, folded))) = (self.account_of(id), Name::parse(sender)) else { return };
         let Some(name) = self.conn(id).name else { return };
         let unread = self.ledger.unread_from(reader, &folded);
-        if !unread.is_empty() && !self.can_keep() {
+        if unread.is_empty() {
+            return self.promise_unchanged(id);
+        }
+        if !self.can_keep() {
             return self.reply(id, &Event::Error(self.unkept_problem()));
         }
         for messages in unread.chunks(MAIL_READ_MAX) {
@@ -132,9 +135,10 @@ impl Engine {
 
     pub(super) fn delete_mail(&mut self, id: ConnId, mail: &str) {
         let (Some(account), Some(message)) = (self.account_of(id), OpId::parse(mail)) else { return };
-        if self.ledger.sees(account, message)
-            && let Some(name) = self.conn(id).name
-        {
+        if !self.ledger.sees(account, message) {
+            return self.promise_unchanged(id);
+        }
+        if let Some(name) = self.conn(id).name {
             if !self.can_keep() {
                 return self.reply(id, &Event::Error(self.unkept_problem()));
             }

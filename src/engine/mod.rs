@@ -324,8 +324,8 @@ pub struct Engine {
     password_tasks: VecDeque<PasswordTask>,
     /// Rooms whose past is to be looked up, off the loop.
     past_tasks: VecDeque<PastTask>,
-    /// Those that were handed out and not answered.
-    past_tasks_out: usize,
+    /// Rooms that hosts have closed so far.
+    rooms_closed: u64,
     history_rules: HistoryRules,
     /// Who is told something when an op is committed. Mostly in the order of the ops.
     promised: VecDeque<(OpId, ConnId)>,
@@ -407,7 +407,7 @@ impl Engine {
             attempts: Attempts::new(hasher(4)),
             password_tasks: VecDeque::new(),
             past_tasks: VecDeque::new(),
-            past_tasks_out: 0,
+            rooms_closed: 0,
             history_rules,
             promised: VecDeque::new(),
             held_total_bytes: 0,

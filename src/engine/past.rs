@@ -15,10 +15,21 @@ use crate::limits::{
 /// Why a connection has a room's past looked up.
 #[derive(Clone, Debug)]
 pub(super) enum Past {
-    /// To be shown it.
-    Show,
+    /// To be shown so many messages of the room that it is in.
+    Show {
+        /// The room.
+        room: RoomId,
+        /// How many.
+        count: usize,
+    },
     /// To enter the room, and be shown the last of it.
-    Join(RoomName),
+    Join {
+        /// The room.
+        name: RoomName,
+        /// [`Engine::rooms_closed`] when it was asked for: what was said in a room that was closed meanwhile is not for the
+        /// next one of its name.
+        rooms_closed: u64,
+    },
 }
 
 /// The newest messages of a room, to be looked up off the loop; answer with [`Engine::past_read`].
@@ -48,12 +59,12 @@ impl Engine {
             return self.show_past(id, at.room, count);
         }
         let name = room.name.clone();
-        self.look_up(id, &name, count, Past::Show);
+        self.look_up(id, &name, count, Past::Show { room: at.room, count });
     }
 
     /// Whether so many messages are in memory, or as many as there are.
     fn has_past(&self, room: &Room, count: usize) -> bool {
-        !self.settings.journal || room.history.len() >= count
+        !self.settings.journal || self.journal.is_failing || room.history.len() >= count
     }
 
     /// Shows a connection the newest messages of a room that are in memory.
@@ -87,7 +98,7 @@ impl Engine {
 
     /// Has messages looked up; whoever asked waits.
     pub(super) fn look_up(&mut self, id: ConnId, room: &RoomName, count: usize, past: Past) {
-        if self.past_tasks.len() + self.past_tasks_out >= HISTORY_TASKS_MAX {
+        if self.past_tasks.len() + self.journal.look_ups >= HISTORY_TASKS_MAX {
             return self.reply(id, &Event::Error(Problem::Busy));
         }
         let serial = self.await_something(id, Awaited::Past(past));
@@ -97,24 +108,40 @@ impl Engine {
     /// The next messages to be looked up, behind the ops that were [taken](Engine::take_ops) before.
     pub fn next_past_task(&mut self) -> Option<PastTask> {
         let task = self.past_tasks.pop_front()?;
-        self.past_tasks_out += 1;
+        self.journal.look_up_begins(self.now.monotonic);
         Some(task)
     }
 
     /// What came of a [`PastTask`]: the messages, oldest first, or nothing if the store could not say. Who asked may be gone.
     pub fn past_read(&mut self, id: ConnId, serial: u32, messages: Option<&[RoomMessage]>, now: Now) {
         self.now = now;
-        self.past_tasks_out = self.past_tasks_out.saturating_sub(1);
+        self.journal.look_up_ends(now.monotonic, messages.is_some());
+        self.past_is_known(id, serial, messages);
+    }
+
+    fn past_is_known(&mut self, id: ConnId, serial: u32, messages: Option<&[RoomMessage]>) {
         let Some(Awaited::Past(past)) = self.take_awaited(id, serial) else { return };
         match (past, messages) {
-            (Past::Show, Some(messages)) => self.show_messages(id, messages),
-            (Past::Show, None) => self.reply(id, &Event::Error(Problem::NotKept)),
+            (Past::Show { room, count }, Some(messages)) => self.show_messages(id, room, count, messages),
+            (Past::Show { .. }, None) => self.reply(id, &Event::Error(Problem::NotKept)),
             // A room can be entered without its past.
-            (Past::Join(room), messages) => self.enter_named(id, room, messages.unwrap_or_default()),
+            (Past::Join { name, rooms_closed }, messages) => {
+                self.enter_named(id, name, messages.filter(|_| rooms_closed == self.rooms_closed));
+            }
         }
     }
 
-    fn show_messages(&mut self, id: ConnId, messages: &[RoomMessage]) {
+    /// What the store has, and then what it does not have yet, or could not keep.
+    fn show_messages(&mut self, id: ConnId, room: RoomId, count: usize, messages: &[RoomMessage]) {
+        let is_there = self.conn(id).membership.is_some_and(|at| at.room == room);
+        let last = messages.last().map(|message| message.id);
+        let newer = if is_there {
+            let entries = self.room(room).history.last(count);
+            entries.filter(|entry| last.is_none_or(|last| entry.id > last)).count()
+        } else {
+            0
+        };
+        let messages = &messages[messages.len() - messages.len().min(count - newer.min(count))..];
         let mut bytes = 0;
         let fits = |message: &&RoomMessage| {
             bytes += message.sender.len() + message.text.len();
@@ -126,6 +153,9 @@ impl Engine {
                 answer(&Event::Message { sender, text, at: id.at().seconds() });
             }
         });
+        if newer > 0 {
+            self.show_past(id, room, newer);
+        }
     }
 
     /// Tells whoever waits for a room's past that it cannot be looked up.
@@ -138,8 +168,7 @@ impl Engine {
         let waiting: Vec<_> = self.connections().filter_map(waits).collect();
         for (id, serial) in waiting {
             // Should it be looked up all the same, it comes too late.
-            self.past_tasks_out += 1;
-            self.past_read(id, serial, None, self.now);
+            self.past_is_known(id, serial, None);
         }
     }
 }

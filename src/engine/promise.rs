@@ -9,27 +9,39 @@
 //! ```
 //!
 //! When the store fails, what is held is told all the same, each promise as a refusal; and what was refused is undone, by
-//! further ops, so that it is not there when the store is well again.
+//! further ops, so that it is not there when the store is well again. What cannot be undone, a deletion or a mark of what was
+//! read, is told as one that is not done yet, and is done when the store is well.
 
 use std::collections::VecDeque;
 
 use super::proof::Wanted;
 use super::{Awaited, CloseReason, Engine};
 use crate::chat::{Change, ConnId, Event, OpId, Problem};
+use crate::state::AccountId;
 
 /// What an answer promises.
 #[derive(Debug)]
 pub(super) enum Promise {
     /// Nothing; it stands behind one that does.
     Nothing,
-    /// That there is an account: the one that was made for it, if it was.
-    Account(Option<Box<Wanted>>),
+    /// That the connection is logged in to an account.
+    Account {
+        /// Which.
+        account: AccountId,
+        /// It was made for this.
+        made: Option<Box<Wanted>>,
+    },
     /// That a message is in a mailbox: the one that was sent, unless it was there before.
     Mail(Option<OpId>),
-    /// That messages are read or deleted. There is no answer.
+    /// That messages are read or deleted, or an account is. There is no answer.
     Change,
-    /// That there is a seat: the one that was made, unless it was there before.
-    Seat(Option<ConnId>),
+    /// That there is a seat.
+    Seat {
+        /// Which.
+        seat: ConnId,
+        /// It was made for this, or for somebody who went away before hearing of it.
+        is_made: bool,
+    },
 }
 
 #[derive(Debug)]
@@ -74,7 +86,11 @@ impl Engine {
             self.reply_with(id, events);
             return self.told(id, &promise);
         };
-        if matches!(promise, Promise::Seat(_)) {
+        if self.journal.is_failing {
+            // It waits for what was there before the store failed; nobody knows for how long.
+            return self.refuse_promise(id, &promise);
+        }
+        if matches!(promise, Promise::Seat { .. }) {
             self.await_something(id, Awaited::Seat);
         }
         let mut ends = Vec::new();
@@ -85,8 +101,19 @@ impl Engine {
 
     /// A request that has no answer is carried out by an op: no later answer overtakes that.
     pub(super) fn promise_change(&mut self, id: ConnId, until: OpId) {
-        if self.conn(id).dialect.answers_when_kept() && !self.is_committed(until) {
-            self.hold(id, until, &[], Promise::Change);
+        if !self.conn(id).dialect.answers_when_kept() || self.is_committed(until) {
+            return;
+        }
+        if self.journal.is_failing {
+            return self.refuse_promise(id, &Promise::Change);
+        }
+        self.hold(id, until, &[], Promise::Change);
+    }
+
+    /// A request found nothing to change: what it asked for may have been done by an op that is not committed yet.
+    pub(super) fn promise_unchanged(&mut self, id: ConnId) {
+        if let Some(last) = self.journal.last_given() {
+            self.promise_change(id, last);
         }
     }
 
@@ -112,7 +139,9 @@ impl Engine {
         let added = bytes.len() + size_of::<Answer>();
         self.held_total_bytes += added;
         if before != Some(until) {
-            self.promised.push_back((until, id));
+            // Nearly always the last: only what was promised before is promised again with an earlier op.
+            let behind = self.promised.iter().rev().take_while(|&&(other, _)| other > until).count();
+            self.promised.insert(self.promised.len() - behind, (until, id));
         }
     }
 
@@ -138,7 +167,7 @@ impl Engine {
             && self.is_committed(answer.until)
         {
             bytes += answer.bytes;
-            if let Some(Answer { promise: promise @ Promise::Seat(_), .. }) = held.answers.pop_front() {
+            if let Some(Answer { promise: promise @ Promise::Seat { .. }, .. }) = held.answers.pop_front() {
                 seat = Some(promise);
             }
         }
@@ -163,7 +192,7 @@ impl Engine {
 
     /// An answer is on its way to its connection.
     fn told(&mut self, id: ConnId, promise: &Promise) {
-        if matches!(promise, Promise::Seat(_)) {
+        if matches!(promise, Promise::Seat { .. }) {
             // A handshake has its answer, and ends with it.
             self.stop_awaiting(id);
             self.close(id, CloseReason::Served);
@@ -185,31 +214,49 @@ impl Engine {
         self.held_total_bytes -= held.len();
         for Answer { bytes, promise, .. } in std::mem::take(&mut held.answers) {
             let told: Vec<u8> = held.bytes.drain(..bytes).collect();
-            self.metrics.promises_broken += u64::from(!matches!(promise, Promise::Nothing));
-            match &promise {
+            match promise {
                 Promise::Nothing => self.push_outbox(id, &told),
-                Promise::Account(made) => {
-                    if let Some(wanted) = made {
-                        self.undo_account(wanted);
-                    }
-                    self.leave_mailbox(id);
-                    self.reply(id, &Event::LoginRefused(Problem::NotKept));
-                }
-                Promise::Mail(sent) => {
-                    if let Some(sent) = sent {
-                        self.undo_mail(*sent);
-                    }
-                    self.reply(id, &Event::Error(Problem::NotKept));
-                }
-                Promise::Change => self.reply(id, &Event::Error(Problem::NotKept)),
-                Promise::Seat(made) => {
-                    self.undo_seat(*made);
-                    self.stop_awaiting(id);
-                    self.refuse_login(id, Problem::NotKept);
-                }
+                promise => self.refuse_promise(id, &promise),
             }
         }
+        if self.conn(id).throttled {
+            self.let_wait(id);
+        }
         self.close_when_flushed(id);
+    }
+
+    /// Tells a connection that a promise is not kept, and undoes what was to be promised. A change cannot be undone: it
+    /// is told as one that is not done yet.
+    fn refuse_promise(&mut self, id: ConnId, promise: &Promise) {
+        self.metrics.promises_broken += 1;
+        match promise {
+            Promise::Nothing => {}
+            Promise::Account { account, made } => {
+                if let Some(wanted) = made {
+                    self.undo_account(wanted);
+                }
+                // It may have logged in to another meanwhile.
+                if self.conn(id).more.as_ref().is_some_and(|more| more.account == Some(*account)) {
+                    self.leave_mailbox(id);
+                    self.deadlines.set(id.slot, self.now.monotonic, self.settings.login_timeout);
+                }
+                self.reply(id, &Event::LoginRefused(Problem::NotKept));
+            }
+            Promise::Mail(sent) => {
+                if let Some(sent) = sent {
+                    self.undo_mail(*sent);
+                }
+                self.reply(id, &Event::Error(Problem::NotKept));
+            }
+            Promise::Change => self.reply(id, &Event::Error(Problem::Busy)),
+            Promise::Seat { seat, is_made } => {
+                if *is_made {
+                    self.undo_seat(*seat);
+                }
+                self.stop_awaiting(id);
+                self.refuse_login(id, Problem::NotKept);
+            }
+        }
     }
 
     /// A connection ends before it was told everything.
@@ -218,10 +265,33 @@ impl Engine {
         self.held_total_bytes -= held.len();
         for answer in held.answers {
             // A seat of which nobody knows the token would stay for as long as it may be silent.
-            if let Promise::Seat(made) = answer.promise {
-                self.undo_seat(made);
+            if let Promise::Seat { seat, is_made: true } = answer.promise
+                && !self.hand_seat_over(id, seat)
+            {
+                self.undo_seat(seat);
             }
         }
+    }
+
+    /// Somebody else waits for the token of the same seat, having asked for it again: then the seat is that one's. Returns
+    /// whether there is somebody.
+    fn hand_seat_over(&mut self, from: ConnId, seat: ConnId) -> bool {
+        for index in 0..self.promised.len() {
+            let (_, id) = self.promised[index];
+            if id == from || self.find(id).is_none() {
+                continue;
+            }
+            let Some(held) = &mut self.more_mut(id).held else { continue };
+            for answer in &mut held.answers {
+                if let Promise::Seat { seat: other, is_made } = &mut answer.promise
+                    && *other == seat
+                {
+                    *is_made = true;
+                    return true;
+                }
+            }
+        }
+        false
     }
 
     fn undo_account(&mut self, Wanted { name, folded }: &Wanted) {
@@ -236,11 +306,17 @@ impl Engine {
         }
     }
 
-    fn undo_seat(&mut self, made: Option<ConnId>) {
-        if let Some(seat) = made
-            && self.find(seat).is_some()
-        {
-            self.close(seat, CloseReason::NotKept);
+    /// Gives a seat up of which nobody was told. A room that it was to be the host of goes on without one as long as
+    /// somebody is in it: nobody closed it, and its past stays.
+    fn undo_seat(&mut self, seat: ConnId) {
+        if self.find(seat).is_none() {
+            return;
         }
+        if let Some(at) = self.conn(seat).membership
+            && self.room(at.room).host == Some(seat)
+        {
+            self.room_mut(at.room).host = None;
+        }
+        self.close(seat, CloseReason::NotKept);
     }
 }

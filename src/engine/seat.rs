@@ -114,7 +114,7 @@ impl Engine {
         }
         let seat = own.unwrap_or_else(|| self.make_seat(id, room, making, wanted));
         let Some(&Seat { token, made_by, .. }) = self.seat(seat) else { return };
-        self.promise(id, made_by, Promise::Seat(own.is_none().then_some(seat)), |_, answer| {
+        self.promise(id, made_by, Promise::Seat { seat, is_made: own.is_none() }, |_, answer| {
             answer(&Event::Seated(&token));
         });
     }

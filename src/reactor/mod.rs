@@ -252,7 +252,6 @@ fn settings(config: &Config, open_files: u64) -> Result<Settings, StartupError> 
         gob_gap: config.gob_gap,
         seats_keep_address: config.ucrp_sender == UcrpSender::SameIp,
         ping_identity: config.typed_ping_identity == PingIdentity::SameIp,
-        // Nobody stores anything yet.
         journal: true,
         promises_wait: config.durability != Durability::None,
         drain_timeout: config.drain_timeout.as_secs(),

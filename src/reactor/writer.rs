@@ -273,10 +273,11 @@ impl<T: Fn(Outcome)> Work<T> {
         if self.retry.is_some() || !(self.is_resting || now >= self.tidy_at) {
             return;
         }
+        let began = Instant::now();
         let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let tidied = self.store.tidy(&self.rules, UnixMillis(unix.as_millis() as u64));
         let pause = match tidied {
-            Ok(true) if self.untidy_ops > STORE_UNTIDY_OPS_MAX => now.elapsed() * (STORE_TIDY_DIVISOR - 1),
+            Ok(true) if self.untidy_ops > STORE_UNTIDY_OPS_MAX => began.elapsed() * (STORE_TIDY_DIVISOR - 1),
             Ok(true) => Duration::from_millis(STORE_TIDY_MILLIS),
             Ok(false) => {
                 self.untidy_ops = 0;

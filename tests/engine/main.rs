@@ -14,6 +14,7 @@ mod names;
 mod order;
 mod own;
 mod pace;
+mod promises;
 mod random;
 mod rows;
 mod seats;
