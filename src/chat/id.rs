@@ -1,5 +1,6 @@
 //! Identifiers: small, copyable, and typed, so that a slot is never taken for a room.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -12,8 +13,23 @@ pub const OP_ID_BYTES: usize = uuid::fmt::Hyphenated::LENGTH;
 
 /// The id of a durable change, and of the message that it sent: a UUID of version 7 (RFC 9562, section 5.7), so that ids
 /// sort as things happened.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct OpId(Uuid);
+
+/// The order of their bytes, compared as one number: a mailbox of many messages compares dozens for each that comes.
+impl Ord for OpId {
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.as_u128().cmp(&other.0.as_u128())
+    }
+}
+
+impl PartialOrd for OpId {
+    #[inline]
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl OpId {
     /// The id for a moment: of several in one millisecond, `sequence` (12 bits) gives the order, as method 1 of section
