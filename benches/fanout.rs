@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use parlance::chat::{Command, ConnId, Event, HistoryRules, Now, UnixMillis, UnixSeconds};
-use parlance::engine::{Engine, Gather, Random, Settings};
+use parlance::engine::{Engine, Random, Settings};
+use parlance::fanout::Gather;
 use parlance::wire::{Codec, Dialect};
 
 /// Its publisher is not sent what it says itself: as many deliveries as members.
@@ -65,14 +66,14 @@ impl Room {
         if !lines.is_empty() {
             self.engine.received(self.publisher, lines, self.now);
         }
-        while let Some(id) = self.engine.next_to_flush() {
+        while let Some(id) = self.engine.fanout_mut().next_to_flush() {
             let mut slices = Gather::new();
-            self.engine.gather(id, &mut slices);
+            self.engine.fanout().gather(id, &mut slices);
             let offered = slices.iter().map(|slice| slice.len()).sum();
             self.sink.writes += u64::from(!slices.is_empty());
             self.sink.bytes += offered as u64;
             drop(slices);
-            self.engine.wrote(id, offered, offered);
+            self.engine.fanout_mut().wrote(id, offered, offered);
         }
         self.engine.end_turn(self.now);
     }

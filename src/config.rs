@@ -23,7 +23,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::chat::{HistoryRule, HistoryRules};
-use crate::engine::LagPolicy;
+use crate::fanout::LagPolicy;
 use crate::limits::{GOB_GAP_MICROS_DEFAULT, HISTORY_KEEP_MESSAGES_DEFAULT};
 use crate::store::{Durability, Options, StoreSpec};
 use crate::wire::{Dialect, Transport};

@@ -1,6 +1,6 @@
 //! Parlance: one chat server that speaks many wire dialects into one set of names, rooms and mailboxes.
 //!
-//! Imports point one way: [`chat`] ← [`wire`] ← [`engine`] ← [`reactor`] ← the binary; [`chat`] ← `state` ← [`engine`] and [`store`];
+//! Imports point one way: [`chat`] ← [`wire`] ← [`fanout`] ← [`engine`] ← [`reactor`] ← the binary; [`chat`] ← `state` ← [`engine`] and [`store`];
 //! [`store`] ← [`reactor`]; `state` and [`store`] ← [`archive`] ← the binary. Bounds stand in [`limits`], what an
 //! operator decides in [`config`].
 
@@ -15,6 +15,7 @@ pub mod config;
 #[path = "../tests/support/dice.rs"]
 mod dice;
 pub mod engine;
+pub mod fanout;
 pub mod limits;
 pub mod reactor;
 pub mod ready;

@@ -332,8 +332,10 @@ pub const DRAIN_SECONDS_MAX: u64 = 60;
 pub const CLIENTS_MAX: u32 = 1_000_000;
 /// The highest number of a core: the kernel's own `CPU_SETSIZE`, less one.
 pub const CORE_MAX: usize = 1023;
-/// Cores to be pinned to: one a shard, and there is one shard.
-pub const CORES_MAX: usize = 1;
+/// Shards, at most: the first of them decides everything, and would be the limit long before.
+pub const SHARDS_MAX: usize = 64;
+/// Bytes on their way between two shards. More: nobody is listened to until there are fewer.
+pub const LINK_BYTES_MAX: usize = 16 << 20;
 /// Readiness events taken from the kernel at once. More: they come with the next turn.
 pub const EVENTS_PER_TURN_MAX: usize = 1024;
 /// Connections accepted in a turn, a listener. More: they wait for the next one, behind those that are there.

@@ -13,7 +13,7 @@ use parlance::config::{
     Config, ConfigError, Endpoint, HistoryRoom, LogFormat, MaxClients, Origin, PingIdentity, Sources,
     UcrpSender,
 };
-use parlance::engine::LagPolicy;
+use parlance::fanout::LagPolicy;
 use parlance::store::{Durability, StoreSpec};
 use parlance::wire::Dialect;
 use tempfile::TempDir;

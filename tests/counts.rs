@@ -8,7 +8,8 @@ use std::net::IpAddr;
 use allocations::allocations;
 use parlance::chat::Token;
 use parlance::chat::{ConnId, HistoryRules, Now, Secret};
-use parlance::engine::{Engine, Gather, Random, Settings};
+use parlance::engine::{Engine, Random, Settings};
+use parlance::fanout::Gather;
 use parlance::limits::LOG_BYTES_LIMIT_MIN;
 use parlance::wire::Dialect;
 use parlance::wire::Fit;
@@ -80,15 +81,15 @@ impl Room {
     fn turn(&mut self) {
         self.writes = 0;
         self.writes_in_turn.fill(0);
-        while let Some(id) = self.engine.next_to_flush() {
+        while let Some(id) = self.engine.fanout_mut().next_to_flush() {
             let mut slices = Gather::new();
-            self.engine.gather(id, &mut slices);
+            self.engine.fanout().gather(id, &mut slices);
             let offered: usize = slices.iter().map(|slice| slice.len()).sum();
             drop(slices);
             self.writes += 1;
             self.writes_in_turn[id.slot as usize] += 1;
             self.bytes[id.slot as usize] += offered;
-            self.engine.wrote(id, offered, offered);
+            self.engine.fanout_mut().wrote(id, offered, offered);
         }
         self.engine.end_turn(Now::default());
     }

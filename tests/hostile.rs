@@ -4,8 +4,9 @@ mod support;
 
 use std::net::TcpStream;
 
+use parlance::chat::CloseReason;
 use parlance::config::MaxClients;
-use parlance::engine::{CloseReason, LagPolicy};
+use parlance::fanout::LagPolicy;
 use parlance::wire::Dialect;
 use support::{Peer, TestServer};
 

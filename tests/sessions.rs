@@ -4,9 +4,8 @@ mod support;
 
 use std::time::Duration;
 
-use parlance::chat::Secret;
+use parlance::chat::{CloseReason, Secret};
 use parlance::config::{MaxClients, PingIdentity, UcrpSender};
-use parlance::engine::CloseReason;
 use parlance::wire::Dialect;
 use parlance::wire::gob::Kind;
 use parlance::wire::tcrp::{Operation, Refusal};

@@ -84,18 +84,39 @@ impl fmt::Debug for OpId {
     }
 }
 
-/// A connection: a slot of the shard's slab, and which of the slot's successive holders is meant.
+/// A connection: a slot of a shard's slab, and which of the slot's successive holders is meant.
 ///
 /// A stale id (its generation is not the slot's) names nobody; the engine counts it and goes on.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct ConnId {
-    /// Index into the slab.
+    /// The shard, and the index into its slab: see [`ConnId::shard`] and [`ConnId::index`].
     pub slot: u32,
-    /// Counts the holders of the slot, wrapping.
+    /// Counts the shard's connections, wrapping.
     pub generation: u32,
 }
 
+/// Low bits of a slot that are the index: 16 million connections a shard, and 256 shards.
+const INDEX_BITS: u32 = 24;
+
 impl ConnId {
+    /// The connection at an index, which is below 2^24, of a shard.
+    pub fn new(shard: u8, index: u32, generation: u32) -> Self {
+        debug_assert!(index >> INDEX_BITS == 0, "limits::CLIENTS_MAX and SEATS_MAX keep it below");
+        Self { slot: u32::from(shard) << INDEX_BITS | index, generation }
+    }
+
+    /// Whose socket it is.
+    #[inline]
+    pub fn shard(self) -> u8 {
+        (self.slot >> INDEX_BITS) as u8
+    }
+
+    /// Its index into the shard's slab.
+    #[inline]
+    pub fn index(self) -> usize {
+        (self.slot & ((1 << INDEX_BITS) - 1)) as usize
+    }
+
     /// Packs the id into one word, for the kernel to hand back with a readiness event.
     pub fn to_bits(self) -> u64 {
         u64::from(self.generation) << 32 | u64::from(self.slot)

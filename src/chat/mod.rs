@@ -3,6 +3,7 @@
 //! Dialects turn bytes into a [`Command`] and an [`Event`] into bytes; the engine turns the one into the other.
 //! Nothing here knows a socket, a clock or a dialect, and nothing here depends on another module.
 
+mod close_reason;
 mod command;
 mod event;
 mod id;
@@ -16,6 +17,7 @@ mod text;
 mod time;
 mod token;
 
+pub use close_reason::CloseReason;
 pub use command::{Command, Entrance, Phase, Secret};
 pub use event::{Departure, Event, Problem, Usage};
 pub use id::{ConnId, OP_ID_BYTES, OpId, RoomId};

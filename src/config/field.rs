@@ -18,10 +18,10 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::chat::RoomPattern;
-use crate::engine::LagPolicy;
+use crate::fanout::LagPolicy;
 use crate::limits::{
-    CLIENTS_MAX, CORE_MAX, CORES_MAX, HISTORY_KEEP_DAYS_MAX, HISTORY_KEEP_MESSAGES_MAX, HISTORY_ON_JOIN_MAX,
-    LOG_BYTES_LIMIT_MAX, LOG_BYTES_LIMIT_MIN, ROOM_NAME_BYTES_MAX,
+    CLIENTS_MAX, CORE_MAX, HISTORY_KEEP_DAYS_MAX, HISTORY_KEEP_MESSAGES_MAX, HISTORY_ON_JOIN_MAX,
+    LOG_BYTES_LIMIT_MAX, LOG_BYTES_LIMIT_MIN, ROOM_NAME_BYTES_MAX, SHARDS_MAX,
 };
 use crate::store::Durability;
 
@@ -211,7 +211,7 @@ fn selects_something(text: &str) -> bool {
 
 pub(super) fn pin<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<usize>, D::Error> {
     let Cores(cores) = Cores::deserialize(deserializer)?;
-    if cores.len() > CORES_MAX {
+    if cores.len() > SHARDS_MAX {
         return Err(de::Error::custom("one shard: give one core"));
     }
     Ok(cores)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Config, Endpoint, LogFormat, MaxClients, PingIdentity, UcrpSender};
 use crate::chat::HistoryRule;
-use crate::engine::LagPolicy;
+use crate::fanout::LagPolicy;
 use crate::limits::RESUME_SECONDS_MAX;
 use crate::store::{Durability, StoreSpec};
 use crate::wire::{Dialect, Transport};

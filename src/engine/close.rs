@@ -1,35 +1,20 @@
 //! How a connection ends: its session first, then what it is still owed, then its socket.
 
-use super::membership::Owed;
-use super::{CloseReason, Engine};
-use crate::chat::{ConnId, Departure, Event, Name, Now, RoomId};
+use super::Engine;
+use crate::chat::{CloseReason, ConnId, Departure, Event, Name, Now, RoomId};
+use crate::fanout::Owed;
 use crate::limits::{LINGER_SECONDS_MAX, STORE_PATIENCE_SECONDS};
 use crate::wire::Transport;
-
-/// What the driver does with a socket.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Close {
-    /// Everything is sent: close the sending side, read until the peer closes its own (a close with bytes unread would
-    /// be a reset, and could take the last words with it), then report [`Engine::disconnected`].
-    Linger,
-    /// Time is up: drop the socket and report [`Engine::disconnected`].
-    Now,
-}
 
 /// A connection that is going to be closed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Closing {
     pub(super) reason: CloseReason,
-    /// The driver has been told to close.
+    /// Everything is sent, and its socket is being closed.
     pub(super) told: bool,
 }
 
 impl Engine {
-    /// The next connection that the driver is to close.
-    pub fn next_close(&mut self) -> Option<(ConnId, Close)> {
-        self.closes.pop_front()
-    }
-
     /// The socket is gone, for the reason given unless the engine had one before. Returns the one that counts.
     pub fn disconnected(&mut self, id: ConnId, reason: CloseReason, now: Now) -> CloseReason {
         self.now = now;
@@ -37,11 +22,18 @@ impl Engine {
         let reason = conn.closing.map_or(reason, |closing| closing.reason);
         self.forget_promises(id);
         self.end_session(id, Owed::Forgotten);
-        let conn = self.connections.remove(id.slot as usize);
-        self.seat_connections -= usize::from(conn.dialect.transport() == Transport::Datagram);
-        self.deadlines.set(id.slot, now.monotonic, 0);
+        let is_seat = self.conn(id).dialect.transport() == Transport::Datagram;
+        self.seat_connections -= usize::from(is_seat);
+        self.connections.remove(id);
+        self.fanouts.remove(id);
+        self.deadlines.set(id, now.monotonic, 0);
         self.metrics.closed[reason as usize] += 1;
         reason
+    }
+
+    /// Why a connection is being closed, if it is.
+    pub fn closing_reason(&self, id: ConnId) -> Option<CloseReason> {
+        self.connections.get(id)?.closing.map(|closing| closing.reason)
     }
 
     /// Begins the end of a connection: its name is free and its room told; it gets what it is owed, if it reads it in
@@ -56,7 +48,7 @@ impl Engine {
         conn.stop_listening();
         // What waits for the store is told when that has kept it, or is given up.
         let patience = if self.holds(id) { STORE_PATIENCE_SECONDS } else { 0 };
-        self.deadlines.set(id.slot, self.now.monotonic, patience + LINGER_SECONDS_MAX);
+        self.deadlines.set(id, self.now.monotonic, patience + LINGER_SECONDS_MAX);
         self.close_when_flushed(id);
     }
 
@@ -78,48 +70,42 @@ impl Engine {
         let reason = conn.closing.map_or(reason, |closing| closing.reason);
         conn.closing = Some(Closing { reason, told: true });
         conn.stop_listening();
-        self.deadlines.set(id.slot, self.now.monotonic, 0);
-        self.tell_close(id, Close::Now);
+        self.deadlines.set(id, self.now.monotonic, 0);
+        self.drop_socket(id);
     }
 
-    /// Has a connection closed: by the driver, if it has a socket of its own.
-    pub(super) fn tell_close(&mut self, id: ConnId, close: Close) {
+    /// Has a connection's socket dropped, if it has one of its own.
+    pub(super) fn drop_socket(&mut self, id: ConnId) {
+        self.fanouts.drop_now(id);
         if self.conn(id).dialect.transport() == Transport::Datagram {
             self.vacated.push(id);
-        } else {
-            self.closes.push_back((id, close));
         }
     }
 
-    /// Tells the driver to close a closing connection to which nothing is owed any more.
+    /// Has a closing connection's socket closed when everything is sent, once nothing is held back.
     pub(super) fn close_when_flushed(&mut self, id: ConnId) {
-        if !self.is_flushed(id) {
-            return;
-        }
-        if let Some(closing) = &mut self.conn_mut(id).closing
-            && !closing.told
-        {
-            closing.told = true;
-            self.tell_close(id, Close::Linger);
-            self.deadlines.set(id.slot, self.now.monotonic, LINGER_SECONDS_MAX);
+        let is_closing = self.conn(id).closing.is_some_and(|closing| !closing.told);
+        if is_closing && !self.holds(id) {
+            self.fanouts.end(id);
         }
     }
 
-    /// Whether nothing lies ahead of the connection.
-    pub(super) fn is_flushed(&self, id: ConnId) -> bool {
-        let conn = self.conn(id);
-        conn.outbox.is_none()
-            && !self.holds(id)
-            && conn.membership.is_none_or(|at| {
-                let channel = &self.room(at.room).channels[at.channel()];
-                channel.members[at.member as usize].cursor == channel.log.head()
-            })
+    /// Everything is sent to a connection that is closing.
+    pub(super) fn is_sent(&mut self, id: ConnId) {
+        let Some(conn) = self.find(id) else { return };
+        let Some(closing) = &mut conn.closing else { return };
+        closing.told = true;
+        if conn.dialect.transport() == Transport::Datagram {
+            self.vacated.push(id);
+        } else {
+            self.deadlines.set(id, self.now.monotonic, LINGER_SECONDS_MAX);
+        }
     }
 
     fn end_session(&mut self, id: ConnId, owed: Owed) {
         let room = self.leave_room(id, owed);
         if owed == Owed::Forgotten {
-            self.forget_outbox(id);
+            self.fanouts.forget_outbox(id);
         }
         self.leave_mailbox(id);
         let Some(name) = self.conn_mut(id).name.take() else { return };
@@ -157,8 +143,9 @@ impl Engine {
             // Still a member: the notice is read from the room's log like any other frame.
             conn.closing = Some(Closing { reason: CloseReason::Shutdown, told: false });
             conn.stop_listening();
-            self.deadlines.set(id.slot, now.monotonic, self.settings.drain_timeout);
+            self.deadlines.set(id, now.monotonic, self.settings.drain_timeout);
             self.close_when_flushed(id);
         }
+        self.fanouts.stop_others();
     }
 }

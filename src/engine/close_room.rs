@@ -1,9 +1,9 @@
 //! A room that its host closes: everybody is told at once, its name is free at once, and its members move on, so many a
 //! turn.
 
-use super::membership::Owed;
-use super::{CloseReason, Engine};
-use crate::chat::{Change, ConnId, Event, RoomId};
+use super::Engine;
+use crate::chat::{Change, CloseReason, ConnId, Event, RoomId};
+use crate::fanout::Owed;
 use crate::limits::{LOG_BACKLOG_DIVISOR, ROOM_LEAVERS_PER_TURN_MAX};
 use crate::wire::Transport;
 
@@ -27,14 +27,14 @@ impl Engine {
     pub(super) fn empty_closing_rooms(&mut self) {
         for _ in 0..ROOM_LEAVERS_PER_TURN_MAX {
             let Some(&room) = self.closing_rooms.front() else { return };
-            let Some(member) = self.room(room).members().next().map(|member| member.conn) else {
+            let Some(member) = self.room(room).members().next() else {
                 self.closing_rooms.pop_front();
-                self.remove_room(room);
+                self.rooms.remove(room.0 as usize);
                 continue;
             };
             if self.conn(member).dialect.transport() == Transport::Datagram {
                 self.close(member, CloseReason::RoomClosed);
-            } else if self.room(RoomId::LOBBY).backlog() < self.log_bytes_limit() / LOG_BACKLOG_DIVISOR {
+            } else if self.backlog(RoomId::LOBBY) < self.log_bytes_limit() / LOG_BACKLOG_DIVISOR {
                 self.leave_room(member, Owed::Sent);
                 self.arrive_in_lobby(member);
             } else {

@@ -22,7 +22,8 @@ impl Engine {
     /// has nowhere to be told anything: nobody is there.
     fn listener(&self, folded: &Folded) -> Option<ConnId> {
         let hears = |id: &ConnId| {
-            self.conn(*id).dialect.transport() != Transport::Datagram || self.address_of(*id).is_some()
+            self.conn(*id).dialect.transport() != Transport::Datagram
+                || self.fanouts.own.address_of(*id).is_some()
         };
         self.roster.all_holders(folded).find(hears)
     }

@@ -1,12 +1,13 @@
 //! Carries out commands: one function a command, each saying what happened as events.
 
-use super::membership::Owed;
 use super::past::Past;
 use super::proof::{Then, Wanted};
-use super::{CloseReason, Engine, history};
+use super::{Engine, history};
 use crate::chat::{
-    Command, ConnId, Departure, Event, Name, Phase, Problem, RoomId, RoomMessage, RoomName, Secret, Usage,
+    CloseReason, Command, ConnId, Departure, Event, Name, Phase, Problem, RoomId, RoomMessage, RoomName,
+    Secret, Usage,
 };
+use crate::fanout::Owed;
 use crate::limits::{NAME_NUMBER_MAX, ROOMS_LISTED_MAX, ROOMS_MAX};
 
 impl Engine {
@@ -282,8 +283,8 @@ impl Engine {
             let room = engine.room(room);
             answer(&Event::UsersBegin { room: room.name.as_str(), count: room.count() as u32 });
             for member in room.members() {
-                if let Some(name) = &engine.conn(member.conn).name {
-                    answer(&Event::User { name: name.as_str(), own: member.conn == id });
+                if let Some(name) = &engine.conn(member).name {
+                    answer(&Event::User { name: name.as_str(), own: member == id });
                 }
             }
         });

@@ -14,10 +14,10 @@
 use core::net::IpAddr;
 
 use super::attempts::Network;
-use super::close::{Close, Closing};
+use super::close::Closing;
 use super::inbox::Inbox;
-use super::{Awaited, CloseReason, Connection, Engine};
-use crate::chat::{ConnId, Event, Name, Now, Phase, Problem};
+use super::{Awaited, Connection, Engine};
+use crate::chat::{CloseReason, ConnId, Event, Name, Now, Phase, Problem};
 use crate::limits::{
     HELD_TOTAL_BYTES_MAX, LOG_BACKLOG_DIVISOR, OUTBOX_BYTES_HIGH, OUTBOX_TURN_BYTES_MAX, REFUSED_MAX,
 };
@@ -37,13 +37,24 @@ impl Engine {
     /// [`Engine::refusal`] as the last word.
     pub fn connected(&mut self, dialect: Dialect, ip: IpAddr, now: Now) -> Option<ConnId> {
         self.now = now;
-        let count = self.connection_count();
-        if self.stopping || count >= self.settings.clients_limit + REFUSED_MAX {
+        if !self.takes_more() {
             return None;
         }
-        let full = count >= self.settings.clients_limit;
+        let id = self.fanouts.own.open(dialect);
+        self.greet(id, dialect, ip);
+        Some(id)
+    }
+
+    /// Whether another connection is taken in, if only to be told that the server is full.
+    pub(super) fn takes_more(&self) -> bool {
+        !self.stopping && self.connection_count() < self.settings.clients_limit + REFUSED_MAX
+    }
+
+    /// A connection is there.
+    pub(super) fn greet(&mut self, id: ConnId, dialect: Dialect, ip: IpAddr) {
+        let full = self.connection_count() >= self.settings.clients_limit;
         let network = Network::of(ip);
-        let id = self.insert(NewConnection { dialect, network, phase: Phase::Login, name: None });
+        self.insert(id, NewConnection { dialect, network, phase: Phase::Login, name: None });
         if dialect == Dialect::Tcrp {
             self.more_mut(id).ip = Some(ip.to_canonical());
         }
@@ -51,38 +62,33 @@ impl Engine {
             self.reply(id, &Event::LoginRefused(Problem::ServerFull));
             self.close(id, CloseReason::ServerFull);
         } else {
-            self.deadlines.set(id.slot, now.monotonic, self.settings.login_timeout);
+            self.deadlines.set(id, self.now.monotonic, self.settings.login_timeout);
             self.reply(id, &Event::Greeting);
         }
-        Some(id)
     }
 
-    pub(super) fn insert(&mut self, new: NewConnection) -> ConnId {
+    pub(super) fn insert(&mut self, id: ConnId, new: NewConnection) {
         let NewConnection { dialect, network, phase, name } = new;
-        let generation = self.next_generation;
-        self.next_generation = generation.wrapping_add(1);
         self.seat_connections += usize::from(dialect.transport() == Transport::Datagram);
-        let slot = self.connections.insert(Connection {
-            generation,
+        let connection = Connection {
+            generation: id.generation,
             dialect,
             network,
             codec: Codec::default(),
             phase,
             name,
             membership: None,
-            blocked: false,
-            resting: false,
             awaiting: false,
-            queued: false,
             throttled: false,
             waiting: false,
+            watched: false,
             closing: None,
+            unread: 0,
             inbox: Inbox::default(),
-            outbox: None,
             more: None,
-        });
+        };
+        self.connections.insert(id, connection);
         self.metrics.opened += 1;
-        ConnId { slot: slot as u32, generation }
     }
 
     /// What a connection is told that cannot be taken in at all.
@@ -113,26 +119,20 @@ impl Engine {
     /// The peer sends nothing more. What it is owed is still sent to it.
     pub fn peer_closed(&mut self, id: ConnId, now: Now) {
         self.now = now;
+        // Its last word may have been sent a moment ago.
+        self.take_own_reports();
         let Some(conn) = self.connection(id) else { return };
         match conn.closing {
             None => self.close(id, CloseReason::PeerClosed),
             // The last word was sent, and the peer has closed behind it.
-            Some(Closing { told: true, .. }) => self.tell_close(id, Close::Now),
+            Some(Closing { told: true, .. }) => self.drop_socket(id),
             Some(Closing { told: false, .. }) => {}
         }
     }
 
     /// Whether the connection's socket is to be read from. If not, [`Engine::next_resumed`] tells when it is again.
     pub fn wants_input(&self, id: ConnId) -> bool {
-        self.connections
-            .get(id.slot as usize)
-            .is_some_and(|conn| conn.generation == id.generation && !conn.throttled)
-    }
-
-    /// Whether what was read from a connection is to be acknowledged at once: its programs wait for that before they send
-    /// more.
-    pub fn acknowledges_at_once(&self, id: ConnId) -> bool {
-        self.connections.get(id.slot as usize).is_some_and(|conn| conn.dialect.acknowledges_at_once())
+        self.connections.get(id).is_some_and(|conn| conn.generation == id.generation && !conn.throttled)
     }
 
     /// A connection that is to be read from again.
@@ -152,7 +152,7 @@ impl Engine {
             }
             self.consume_inbox(id);
             if !self.conn(id).throttled {
-                self.resumed.push(id);
+                self.read_on(id);
             }
         }
     }
@@ -206,18 +206,31 @@ impl Engine {
             self.conn_mut(id).throttled = true;
             return true;
         }
-        let unread_answers = conn.outbox.as_ref().is_some_and(|outbox| outbox.len() >= OUTBOX_BYTES_HIGH);
-        let backlog_max = self.log_bytes_limit() / LOG_BACKLOG_DIVISOR;
-        let until_flushed = self.outbox_turn_bytes >= OUTBOX_TURN_BYTES_MAX
-            || conn.membership.is_some_and(|at| self.room(at.room).backlog() >= backlog_max);
-        if unread_answers || until_flushed {
+        let room = conn.membership.map(|at| at.room);
+        if self.has_unread_answers(id) {
+            // Looked at again when it has read them.
             self.conn_mut(id).throttled = true;
-            // Whoever reads its answers is looked at again in `wrote`.
-            if !unread_answers {
-                self.let_wait(id);
-            }
+            return true;
         }
-        unread_answers || until_flushed
+        let backlog_max = self.log_bytes_limit() / LOG_BACKLOG_DIVISOR;
+        let is_behind_here = room.is_some_and(|room| self.fanouts.own.backlog(room) >= backlog_max);
+        if self.fanouts.own.turn_bytes() >= OUTBOX_TURN_BYTES_MAX || is_behind_here {
+            self.conn_mut(id).throttled = true;
+            self.let_wait(id);
+            return true;
+        }
+        let are_others_behind = room.is_some_and(|room| self.room(room).unread() >= backlog_max);
+        if are_others_behind || self.fanouts.are_busy() {
+            self.conn_mut(id).throttled = true;
+            self.let_wait_for_shards(id);
+            return true;
+        }
+        false
+    }
+
+    /// The most bytes of a log's blocks at present.
+    pub(super) fn log_bytes_limit(&self) -> usize {
+        self.fanouts.own.log_bytes_limit()
     }
 
     /// Has a throttled connection looked at when the turn ends.
@@ -264,7 +277,7 @@ impl Engine {
         let conn = self.conn(id);
         if conn.phase == Phase::Chat {
             let seconds = self.settings.idle_timeout(conn.dialect);
-            self.deadlines.set(id.slot, self.now.monotonic, seconds);
+            self.deadlines.set(id, self.now.monotonic, seconds);
         }
     }
 
@@ -288,17 +301,17 @@ impl Engine {
     /// Deals with the connections whose deadline has come.
     pub fn timeout(&mut self, now: Now) {
         self.now = now;
-        self.end_rests();
+        self.fanouts.own.end_rests(now);
         self.lose_patience();
         let mut expired = std::mem::take(&mut self.expired);
         self.deadlines.sweep(now.monotonic, &mut expired);
         for slot in expired.drain(..) {
-            let Some(conn) = self.connections.get(slot as usize) else { continue };
+            let Some(conn) = self.connections.get(ConnId { slot, generation: 0 }) else { continue };
             let id = ConnId { slot, generation: conn.generation };
             let (problem, reason) = match (conn.closing, conn.phase) {
                 (Some(closing), _) => {
                     self.conn_mut(id).closing = Some(Closing { told: true, ..closing });
-                    self.tell_close(id, Close::Now);
+                    self.drop_socket(id);
                     continue;
                 }
                 (None, Phase::Login | Phase::Password) => (Problem::LoginTimeout, CloseReason::LoginTimeout),

@@ -168,7 +168,7 @@ impl Engine {
     pub(super) fn end_account(&mut self, account: AccountId, name: Name) -> OpId {
         for open in self.mailboxes.remove(&account).unwrap_or_default() {
             self.leave_mailbox(open);
-            self.deadlines.set(open.slot, self.now.monotonic, self.settings.login_timeout);
+            self.deadlines.set(open, self.now.monotonic, self.settings.login_timeout);
         }
         self.resumable.remove(&account);
         self.commit(Change::AccountDeleted { name: name.as_str().into() })

@@ -1,23 +1,10 @@
-//! Who is a member of what: rooms that are made and vanish, coming in, and leaving with what is still owed.
+//! Who is a member of what: rooms that are made and vanish, coming in and leaving; and what is said to all in a room.
 
-use std::num::NonZeroU8;
-
-use super::log::Offset;
-use super::outbox::Outbox;
 use super::room::Room;
 use super::{Engine, Membership};
-use crate::chat::{ConnId, RoomId, RoomName};
-use crate::limits::{OUTBOX_BYTES_MAX, OWED_BYTES_BLOCKED_MAX};
-use crate::wire::Transport;
-
-/// What becomes of what a member has not read when it leaves.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Owed {
-    /// It is still sent.
-    Sent,
-    /// Nobody is there to be sent it.
-    Forgotten,
-}
+use crate::chat::{ConnId, Event, RoomId, RoomName};
+use crate::fanout::Owed;
+use crate::wire::{Codec, Fit};
 
 impl Engine {
     pub(super) fn make_room(&mut self, name: RoomName) -> RoomId {
@@ -35,111 +22,54 @@ impl Engine {
             return;
         }
         self.rooms_by_name.remove(&self.rooms[id.0 as usize].name);
-        self.remove_room(id);
-    }
-
-    /// Takes an empty room out whose name is nobody's any more.
-    pub(super) fn remove_room(&mut self, id: RoomId) {
-        // Where it waits in a list it is passed over there, or another that has its slot by then is visited once more.
-        let mut room = self.rooms.remove(id.0 as usize);
-        for channel in &mut room.channels {
-            channel.trim(&mut self.pool);
-        }
+        self.rooms.remove(id.0 as usize);
     }
 
     /// Makes a connection, which is in no room, a member: it gets what is published from now on.
     pub(super) fn enter_room(&mut self, id: ConnId, room: RoomId) {
         let dialect = self.conn(id).dialect;
-        let channel_index = self.room_mut(room).channel_of(dialect);
-        let member = self.room_mut(room).channels[channel_index].insert(id) as u32;
-        let channel_after = u8::try_from(channel_index + 1).ok().and_then(NonZeroU8::new);
-        let channel_after = channel_after.expect("a room has a channel for each dialect at most");
-        self.conn_mut(id).membership = Some(Membership { room, channel_after, member });
+        let member = self.room_mut(room).insert(id, dialect) as u32;
+        self.conn_mut(id).membership = Some(Membership { room, member });
+        self.fanouts.enter(id, room);
     }
 
     /// Ends a connection's membership. Returns the room that it was in.
-    pub(super) fn leave_room(&mut self, id: ConnId, mut owed: Owed) -> Option<RoomId> {
-        if self.conn(id).dialect.transport() == Transport::Datagram && owed == Owed::Sent {
-            owed = self.reduce_owed(id);
-        }
-        let conn = self.conn(id);
-        let at = conn.membership?;
-        let channel = &self.room(at.room).channels[at.channel()];
-        let behind = (channel.log.head().0 - channel.members[at.member as usize].cursor.0) as usize;
-        let behind_max = if conn.blocked { OWED_BYTES_BLOCKED_MAX } else { OUTBOX_BYTES_MAX };
-        if behind > 0 {
-            // The log may have been held for this member alone.
-            self.touch(at.room);
-        }
-        match owed {
-            Owed::Sent if behind > behind_max => {
-                self.metrics.lagged += 1;
-                let missed = self.skip_to_head(id);
-                self.reply_missed(id, missed);
-                self.move_owed(id);
-            }
-            Owed::Sent if behind > 0 || self.conn(id).outbox.is_some() => self.move_owed(id),
-            Owed::Sent | Owed::Forgotten => {}
-        }
-        let moved = self.room_mut(at.room).channels[at.channel()].remove(at.member as usize);
-        self.conn_mut(id).membership = None;
+    pub(super) fn leave_room(&mut self, id: ConnId, owed: Owed) -> Option<RoomId> {
+        let conn = self.conn_mut(id);
+        let dialect = conn.dialect;
+        let at = conn.membership.take()?;
+        let moved = self.room_mut(at.room).remove(at.member as usize, dialect);
         if let Some(moved) = moved
             && let Some(moved_at) = &mut self.conn_mut(moved).membership
         {
             moved_at.member = at.member;
         }
-        self.shed();
+        self.fanouts.leave(id, owed);
         Some(at.room)
     }
 
-    /// What a seat is owed when it leaves is the newest, and nothing if there is nowhere to send it.
-    fn reduce_owed(&mut self, id: ConnId) -> Owed {
-        if self.address_of(id).is_none() {
-            self.forget_outbox(id);
-            return Owed::Forgotten;
-        }
-        if let Some(at) = self.conn(id).membership {
-            let channel = &self.room(at.room).channels[at.channel()];
-            let head = channel.log.head();
-            let from = Offset(head.0.saturating_sub(OWED_BYTES_BLOCKED_MAX as u64));
-            if channel.members[at.member as usize].cursor < from {
-                let kept = channel.log.frames_from(from).find(|frame| frame.start >= from);
-                self.drop_oldest(at, kept.map_or(head, |frame| frame.start));
+    /// Tells everybody in a room something; `skipped_by` does not get it.
+    pub(super) fn publish(&mut self, room: RoomId, event: &Event<'_>, skipped_by: Option<ConnId>) {
+        let mut frame = std::mem::take(&mut self.scratch);
+        let Self { rooms, fanouts, metrics, .. } = self;
+        let mut encoded = None;
+        for audience in &mut rooms[room.0 as usize].audiences {
+            let (dialect, shard) = (audience.dialect, audience.shard);
+            if encoded.replace(dialect) != Some(dialect) {
+                frame.clear();
+                let fit = dialect.encode_event(&Codec::default(), event, &mut frame);
+                metrics.cut += u64::from(fit == Fit::Cut);
+            }
+            if !frame.is_empty() {
+                audience.unread += if shard == 0 { 0 } else { frame.len() };
+                fanouts.append(shard, room, dialect, &frame, skipped_by);
             }
         }
-        Owed::Sent
+        self.scratch = frame;
     }
 
-    /// Moves what a member is owed of its log to its outbox, in the places where it belongs, and its cursor to the head.
-    fn move_owed(&mut self, id: ConnId) {
-        let Some(at) = self.conn(id).membership else { return };
-        let before = self.take_outbox(id);
-        let mut after = self.spare_outbox(id);
-        let channel = &mut self.rooms[at.room.0 as usize].channels[at.channel()];
-        let member = &mut channel.members[at.member as usize];
-        let log = &channel.log;
-
-        let mut frames = log.frames_from(member.cursor).peekable();
-        let mut push_frames = |until: Offset, after: &mut Outbox| {
-            while let Some(frame) = frames.next_if(|frame| frame.start < until) {
-                if frame.skipped_by != Some(id) {
-                    let unsent = frame.start.max(member.cursor);
-                    log.copy(unsent, frame.end, |bytes| after.push(Offset::default(), bytes));
-                }
-            }
-        };
-        let mut waiting = before.bytes();
-        for entry in before.entries() {
-            push_frames(entry.after, &mut after);
-            let (bytes, rest) = waiting.split_at(entry.bytes);
-            after.push(Offset::default(), bytes);
-            waiting = rest;
-        }
-        push_frames(log.head(), &mut after);
-        drop(frames);
-        member.cursor = log.head();
-        member.own_until = log.head();
-        self.keep_spare(before);
-        self.put_outbox(id, after);
+    /// Bytes that a member who is not blocked may be behind.
+    pub(super) fn backlog(&self, room: RoomId) -> usize {
+        self.fanouts.own.backlog(room).max(self.room(room).unread())
     }
 }

@@ -1,67 +1,9 @@
-//! What the engine counts, and the reasons for which a connection ends.
+//! What the engine counts.
 
 use std::collections::BTreeMap;
 
-/// Why a connection ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum CloseReason {
-    /// The peer closed it.
-    PeerClosed,
-    /// The peer reset it, or the kernel gave it up.
-    PeerReset,
-    /// The peer asked for it.
-    Quit,
-    /// Its dialect ends a connection whose login is refused.
-    LoginRefused,
-    /// No login came in time.
-    LoginTimeout,
-    /// Nothing was heard in time.
-    IdleTimeout,
-    /// It fell behind its room's log, and the policy is to close those.
-    Lagged,
-    /// It does not read what others send to it alone.
-    TooSlow,
-    /// It had the most waiting for it when all outboxes together were too large.
-    Memory,
-    /// The server has as many clients as it takes.
-    ServerFull,
-    /// It sent what nothing can be understood behind.
-    Malformed,
-    /// A handshake: it has its answer.
-    Served,
-    /// Its room was closed by its host.
-    RoomClosed,
-    /// A seat that the store could not keep.
-    NotKept,
-    /// The server stopped.
-    Shutdown,
-}
-
-impl CloseReason {
-    /// How many there are.
-    pub const COUNT: usize = Self::Shutdown as usize + 1;
-
-    /// The name used in logs and metrics.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::PeerClosed => "peer-closed",
-            Self::PeerReset => "peer-reset",
-            Self::Quit => "quit",
-            Self::LoginRefused => "login-refused",
-            Self::LoginTimeout => "login-timeout",
-            Self::IdleTimeout => "idle-timeout",
-            Self::Lagged => "lagged",
-            Self::TooSlow => "too-slow",
-            Self::Memory => "memory",
-            Self::ServerFull => "server-full",
-            Self::Malformed => "malformed",
-            Self::Served => "served",
-            Self::RoomClosed => "room-closed",
-            Self::NotKept => "not-kept",
-            Self::Shutdown => "shutdown",
-        }
-    }
-}
+use crate::chat::CloseReason;
+use crate::fanout;
 
 /// Counts since the start.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -107,6 +49,16 @@ pub struct Metrics {
 }
 
 impl Metrics {
+    /// Adds what the fan-out of a shard counted.
+    pub fn add(&mut self, other: &fanout::Metrics) {
+        self.datagrams_sent += other.datagrams_sent;
+        self.datagrams_dropped += other.datagrams_dropped;
+        self.datagrams_undeliverable += other.datagrams_undeliverable;
+        self.lagged += other.lagged;
+        self.missed += other.missed;
+        self.stale_ids += other.stale_ids;
+    }
+
     pub(super) fn count_refused(&mut self, cause: &'static str) {
         *self.refused.entry(cause).or_default() += 1;
     }

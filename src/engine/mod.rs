@@ -28,25 +28,6 @@
 //! which are handed out to be stored; answers that promise something wait until they are [committed](Engine::committed)
 //! (`promise.rs`). What was kept is taken back by [`Engine::restore`].
 //!
-//! # The log and the cursors
-//!
-//! Publishing encodes an event once for each dialect in the room and appends it to that dialect's log. No member is
-//! touched. A member is a *cursor* into the log:
-//!
-//! ```text
-//!   log      ░░░░░░░░░░▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒
-//!            tail      ▲            ▲                      head
-//!                   alice          bob
-//!   alice's outbox          PONG (after ▲ here)     one writev: ▒▒▒▒ PONG ▒▒▒▒▒▒▒▒▒▒
-//! ```
-//!
-//! A *flush* visits each member of a room that is behind, round robin: [`Engine::gather`] borrows what lies between its
-//! cursor and the head, with what waits in its outbox at the places where it happened, as slices for one `writev`, and
-//! [`Engine::wrote`] moves the cursor by what the kernel took. Who comes late finds more, and gets it in one write; who
-//! is blocked stays where it is, and is passed over until its socket is writable again. Where a dialect is paced or in
-//! datagrams, one frame is gathered at a time; who is paced rests after each. When the turn ends, what every member has
-//! read is given back to the pool.
-//!
 //! # Bounds
 //!
 //! Everything that a peer can make grow stands in [`limits`](crate::limits). A member that falls behind a full log is
@@ -57,22 +38,18 @@
 mod attempts;
 mod close;
 mod close_room;
+mod connections;
 mod direct;
 mod execute;
-mod fanout;
-mod flush;
+mod fanouts;
 mod history;
 mod inbox;
 mod intake;
 mod journal;
-mod log;
 mod mailbox;
 mod membership;
 mod metrics;
-mod outbox;
-mod pace;
 mod past;
-mod pool;
 mod promise;
 mod proof;
 mod random;
@@ -80,51 +57,37 @@ mod reply;
 mod room;
 mod roster;
 mod seat;
+mod shards;
 mod timers;
 
 use core::net::IpAddr;
 use std::collections::{HashMap, VecDeque};
-use std::num::NonZeroU8;
 use std::time::Duration;
 
 use ahash::RandomState;
 use slab::Slab;
 
-pub use close::Close;
-pub use log::Gather;
-pub use metrics::{CloseReason, Metrics};
+pub use metrics::Metrics;
 pub use random::Random;
 
 use crate::chat::{ConnId, HistoryRules, Name, Now, OpId, PasswordTask, Phase, RoomId, RoomName, Token};
+use crate::fanout::{self, Fanout, LagPolicy, Reports};
 use crate::limits::{GOB_GAP_MICROS_DEFAULT, LOG_TOTAL_BYTES_MAX};
 use crate::state::{AccountId, Ledger};
-use crate::wire::{Codec, Dialect, Transport};
+use crate::wire::{Codec, Dialect};
 use attempts::{Attempts, Network};
+use connections::Connections;
+use fanouts::Fanouts;
 use inbox::Inbox;
 use journal::Journal;
-use log::Offset;
-use outbox::Outbox;
-use pace::Pace;
 use past::Past;
 pub use past::PastTask;
-use pool::BlockPool;
 use promise::Held;
 use proof::{Proof, Wanted};
 use room::Room;
 use roster::Roster;
 use seat::Seat;
 use timers::Deadlines;
-
-/// What happens with a member that fell behind its room's log.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LagPolicy {
-    /// It skips to the head and is told how many messages it missed.
-    #[default]
-    Skip,
-    /// It is told that it is too slow, and closed.
-    Close,
-}
 
 /// What an operator decides, as far as the engine needs it.
 #[derive(Clone, Copy, Debug)]
@@ -164,6 +127,8 @@ pub struct Settings {
     pub log_total_bytes_limit: usize,
     /// Seeds the hashing of names that peers choose.
     pub seed: u64,
+    /// How many there are; the engine is on the first of them.
+    pub shards: usize,
 }
 
 impl Default for Settings {
@@ -187,6 +152,7 @@ impl Default for Settings {
             log_bytes_limit: 1 << 20,
             log_total_bytes_limit: LOG_TOTAL_BYTES_MAX,
             seed: 0,
+            shards: 1,
         }
     }
 }
@@ -204,12 +170,13 @@ impl Settings {
         }
     }
 
-    /// Whether a dialect's frames go out one by one.
-    fn is_framed(&self, dialect: Dialect) -> bool {
-        match dialect.transport() {
-            Transport::Stream => false,
-            Transport::Paced => !self.gob_gap.is_zero(),
-            Transport::Datagram => true,
+    /// Those of the fan-out of each shard, which has its part of the memory.
+    pub fn fanout(&self) -> fanout::Settings {
+        fanout::Settings {
+            gob_gap: self.gob_gap,
+            lag: self.lag,
+            log_bytes_limit: self.log_bytes_limit,
+            log_total_bytes_limit: self.log_total_bytes_limit / self.shards.max(1),
         }
     }
 }
@@ -218,17 +185,8 @@ impl Settings {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Membership {
     room: RoomId,
-    /// One more than the index into the room's channels, so that none takes no more space than one.
-    channel_after: NonZeroU8,
-    /// Index into the channel's members.
+    /// Index into the room's members.
     member: u32,
-}
-
-impl Membership {
-    /// Index into the room's channels.
-    fn channel(self) -> usize {
-        usize::from(self.channel_after.get()) - 1
-    }
 }
 
 /// One connection. What is needed only while something happens is behind a pointer, and absent when nothing does.
@@ -242,22 +200,19 @@ struct Connection {
     phase: Phase,
     name: Option<Name>,
     membership: Option<Membership>,
-    /// The socket took less than it was offered, and has not been writable since.
-    blocked: bool,
-    /// It was written to a moment ago, and its dialect wants a pause: see `pace.rs`.
-    resting: bool,
     /// Something is done for it elsewhere; it is not read from until that is done.
     awaiting: bool,
-    /// It waits in the list of connections to be flushed.
-    queued: bool,
     /// It is not read from until something else has happened: see `intake.rs`.
     throttled: bool,
     /// It waits in the list of throttled connections to be looked at.
     waiting: bool,
+    /// Its fan-out will tell when it has read its answers.
+    watched: bool,
     closing: Option<close::Closing>,
+    /// Of one on another shard: bytes that were sent to it since it was last watched.
+    unread: u32,
     /// The start of a frame whose end has not come, or frames that wait while the connection is throttled.
     inbox: Inbox,
-    outbox: Option<Box<Outbox>>,
     more: Option<Box<More>>,
 }
 
@@ -300,20 +255,15 @@ impl Connection {
         }
         self.inbox = Inbox::default();
     }
-
-    /// Nothing is written to it for now; something will have it looked at again.
-    fn is_held(&self) -> bool {
-        self.blocked || self.resting
-    }
 }
 
-/// The engine of one shard. See the module's documentation.
+/// The engine. See the module's documentation.
 #[derive(Debug)]
 pub struct Engine {
     settings: Settings,
     now: Now,
-    connections: Slab<Connection>,
-    next_generation: u32,
+    connections: Connections,
+    fanouts: Fanouts,
     deadlines: Deadlines,
     roster: Roster,
     ledger: Ledger,
@@ -341,39 +291,18 @@ pub struct Engine {
     seat_connections: usize,
     /// Seats that ended, to be taken out with the turn.
     vacated: Vec<ConnId>,
-    datagrams_are_full: bool,
-    /// Seats that had something to be sent since the socket is full.
-    datagrams_waiting: Vec<ConnId>,
-    pace: Pace,
     rooms: Slab<Room>,
     rooms_by_name: HashMap<RoomName, RoomId, RandomState>,
     /// Rooms that their hosts closed, until their members have moved on.
     closing_rooms: VecDeque<RoomId>,
-    pool: BlockPool,
-    #[expect(clippy::vec_box, reason = "they move between here and connections, which hold them by pointer")]
-    outbox_pool: Vec<Box<Outbox>>,
-    /// Bytes in all outboxes.
-    outbox_total_bytes: usize,
-    /// Bytes put into outboxes since the last turn ended.
-    outbox_turn_bytes: usize,
-    /// Connections with something in their outbox that are not blocked.
-    dirty: VecDeque<ConnId>,
-    /// Rooms with members to be visited.
-    dirty_rooms: VecDeque<RoomId>,
-    /// The next visit is for a room, if there is one to be visited.
-    room_is_next: bool,
-    /// Visits left for the first of them before the next one has its turn.
-    visits_left: usize,
-    /// Rooms in which a cursor moved since the last turn ended.
-    touched_rooms: Vec<RoomId>,
     /// Throttled connections that may be able to go on.
     waiting: VecDeque<ConnId>,
+    /// Throttled connections that wait for another shard: they are looked at when one has reported something.
+    waiting_for_shards: Vec<ConnId>,
     /// Connections that were throttled and are to be read from again.
     resumed: Vec<ConnId>,
-    /// Connections that are too slow, to be ended with the turn.
-    doomed: Vec<(ConnId, CloseReason)>,
-    /// Connections for the driver to close.
-    closes: VecDeque<(ConnId, Close)>,
+    /// In the place of those that are being looked at.
+    spare_reports: Reports,
     stopping: bool,
     /// For encoding one event; kept for its capacity.
     scratch: Vec<u8>,
@@ -397,8 +326,8 @@ impl Engine {
         Self {
             settings,
             now: Now::default(),
-            connections: Slab::new(),
-            next_generation: 0,
+            connections: Connections::new(settings.shards),
+            fanouts: Fanouts::new(Fanout::new(0, settings.fanout()), settings.shards),
             deadlines: Deadlines::new(),
             roster: Roster::new(hasher(2)),
             ledger: Ledger::new(&hasher(3)),
@@ -417,25 +346,13 @@ impl Engine {
             seats: HashMap::with_hasher(hasher(7)),
             seat_connections: 0,
             vacated: Vec::new(),
-            datagrams_are_full: false,
-            datagrams_waiting: Vec::new(),
-            pace: Pace::default(),
             rooms,
             rooms_by_name,
             closing_rooms: VecDeque::new(),
-            pool: BlockPool::default(),
-            outbox_pool: Vec::new(),
-            outbox_total_bytes: 0,
-            outbox_turn_bytes: 0,
-            dirty: VecDeque::new(),
-            dirty_rooms: VecDeque::new(),
-            room_is_next: false,
-            visits_left: crate::limits::ROOM_VISITS_MAX,
-            touched_rooms: Vec::new(),
             waiting: VecDeque::new(),
-            doomed: Vec::new(),
+            waiting_for_shards: Vec::new(),
             resumed: Vec::new(),
-            closes: VecDeque::new(),
+            spare_reports: Reports::default(),
             stopping: false,
             scratch: Vec::new(),
             expired: Vec::new(),
@@ -443,9 +360,21 @@ impl Engine {
         }
     }
 
-    /// Counts since the start.
-    pub fn metrics(&self) -> &Metrics {
-        &self.metrics
+    /// Counts since the start, those of the own fan-out included.
+    pub fn metrics(&self) -> Metrics {
+        let mut metrics = self.metrics.clone();
+        metrics.add(self.fanouts.own.metrics());
+        metrics
+    }
+
+    /// The fan-out of the own shard.
+    pub fn fanout(&self) -> &Fanout {
+        &self.fanouts.own
+    }
+
+    /// The fan-out of the own shard.
+    pub fn fanout_mut(&mut self) -> &mut Fanout {
+        &mut self.fanouts.own
     }
 
     /// How many connections with a socket of their own there are, closing ones included.
@@ -455,25 +384,24 @@ impl Engine {
 
     /// Whether there is neither a connection nor a seat.
     pub fn is_empty(&self) -> bool {
-        self.connections.is_empty()
+        self.connections.len() == 0
     }
 
     /// The connections that there are, seats included.
     pub fn connections(&self) -> impl Iterator<Item = ConnId> + '_ {
-        self.connections.iter().map(|(slot, conn)| ConnId { slot: slot as u32, generation: conn.generation })
+        self.connections.iter().map(|(id, _)| id)
     }
 
-    /// Bytes held for peers: logs, outboxes, answers that wait for the store, and unfinished frames. Bounded by [`limits`](crate::limits).
+    /// Bytes held for peers on this shard: logs, outboxes, answers that wait for the store, and unfinished frames. Bounded by [`limits`](crate::limits).
     pub fn held_bytes(&self) -> usize {
-        let logs: usize = self.rooms.iter().flat_map(|(_, room)| &room.channels).map(|c| c.log.held()).sum();
-        let kept = |(_, conn): (usize, &Connection)| conn.inbox.capacity() + conn.codec.held_bytes();
+        let kept = |(_, conn): (ConnId, &Connection)| conn.inbox.capacity() + conn.codec.held_bytes();
         let inboxes: usize = self.connections.iter().map(kept).sum();
-        logs + inboxes + self.outbox_total_bytes + self.held_total_bytes
+        self.fanouts.own.held_bytes() + inboxes + self.held_total_bytes
     }
 
     /// The connection with an id that the driver gave, unless it is stale.
     fn connection(&mut self, id: ConnId) -> Option<&mut Connection> {
-        match self.connections.get_mut(id.slot as usize) {
+        match self.connections.get_mut(id) {
             Some(conn) if conn.generation == id.generation => Some(conn),
             _ => {
                 self.metrics.stale_ids += 1;
@@ -484,18 +412,18 @@ impl Engine {
 
     /// The connection with an id from one of the engine's lists, unless it is gone.
     fn find(&mut self, id: ConnId) -> Option<&mut Connection> {
-        self.connections.get_mut(id.slot as usize).filter(|conn| conn.generation == id.generation)
+        self.connections.get_mut(id).filter(|conn| conn.generation == id.generation)
     }
 
     /// The connection with an id that the engine itself holds, and which is there.
     fn conn(&self, id: ConnId) -> &Connection {
-        let conn = &self.connections[id.slot as usize];
+        let conn = self.connections.get(id).expect("an id that the engine holds is not stale");
         debug_assert_eq!(conn.generation, id.generation, "an id that the engine holds is not stale");
         conn
     }
 
     fn conn_mut(&mut self, id: ConnId) -> &mut Connection {
-        let conn = &mut self.connections[id.slot as usize];
+        let conn = self.connections.get_mut(id).expect("an id that the engine holds is not stale");
         debug_assert_eq!(conn.generation, id.generation, "an id that the engine holds is not stale");
         conn
     }
@@ -512,14 +440,8 @@ impl Engine {
         &mut self.rooms[id.0 as usize]
     }
 
-    /// The head of the log that the connection reads: what happens now follows it.
-    fn head_for(&self, conn: &Connection) -> Offset {
-        conn.membership.map_or(Offset::default(), |at| self.room(at.room).channels[at.channel()].log.head())
-    }
-
     /// Walks everything and panics where an invariant does not hold. For tests.
     pub fn check_invariants(&self) {
-        let mut outbox_bytes = 0;
         let mut members = 0;
         let mut names = 0;
         let mut seats = 0;
@@ -535,30 +457,13 @@ impl Engine {
             }
             let is_seated = more.is_some_and(|more| more.seat.is_some()) && conn.membership.is_some();
             seats += usize::from(is_seated);
-            if let Some(outbox) = &conn.outbox {
-                assert!(!outbox.is_empty(), "an empty outbox is not there");
-                assert_eq!(outbox.entries().map(|entry| entry.bytes).sum::<usize>(), outbox.len());
-                assert!(outbox.entries().zip(outbox.entries().skip(1)).all(|(a, b)| a.after <= b.after));
-                outbox_bytes += outbox.len();
-                assert!(conn.queued || conn.is_held(), "what waits is going to be sent");
-            }
             if let Some(at) = conn.membership {
                 members += 1;
-                let room = self.room(at.room);
-                let channel = &room.channels[at.channel()];
-                let member = &channel.members[at.member as usize];
-                let is_due = room.dirty && channel.is_due(at.member as usize);
-                let has_everything = member.cursor == channel.log.head();
-                assert!(
-                    has_everything || conn.is_held() || conn.queued || is_due,
-                    "who is behind is visited"
-                );
-                assert_eq!(member.conn, id);
-                assert_eq!(channel.dialect, conn.dialect);
-                assert!(channel.log.tail() <= member.cursor && member.cursor <= channel.log.head());
+                assert_eq!(self.room(at.room).members().nth(at.member as usize), Some(id));
             }
+            assert!(id.shard() > 0 || self.fanouts.own.has(id), "it has its place in the fan-out");
         }
-        assert_eq!(outbox_bytes, self.outbox_total_bytes);
+        self.fanouts.own.check_invariants();
         assert_eq!(held_bytes, self.held_total_bytes);
         assert_eq!(members, self.rooms.iter().map(|(_, room)| room.count()).sum::<usize>());
         assert_eq!(names, self.roster.len());
@@ -568,9 +473,6 @@ impl Engine {
         for (key, room) in &self.rooms {
             let stays = key == RoomId::LOBBY.0 as usize || room.closing;
             assert!(stays || room.count() > 0, "empty rooms vanish");
-            for channel in &room.channels {
-                assert!(channel.log.held() <= self.settings.log_bytes_limit);
-            }
         }
     }
 }

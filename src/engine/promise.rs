@@ -15,8 +15,8 @@
 use std::collections::VecDeque;
 
 use super::proof::Wanted;
-use super::{Awaited, CloseReason, Engine};
-use crate::chat::{Change, ConnId, Event, OpId, Problem};
+use super::{Awaited, Engine};
+use crate::chat::{Change, CloseReason, ConnId, Event, OpId, Problem};
 use crate::state::AccountId;
 
 /// What an answer promises.
@@ -238,7 +238,7 @@ impl Engine {
                 // It may have logged in to another meanwhile.
                 if self.conn(id).more.as_ref().is_some_and(|more| more.account == Some(*account)) {
                     self.leave_mailbox(id);
-                    self.deadlines.set(id.slot, self.now.monotonic, self.settings.login_timeout);
+                    self.deadlines.set(id, self.now.monotonic, self.settings.login_timeout);
                 }
                 self.reply(id, &Event::LoginRefused(Problem::NotKept));
             }

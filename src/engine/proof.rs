@@ -1,10 +1,10 @@
 //! Proving a name: which password is looked at for whom, and what happens then. Passwords are compared off the loop; the
 //! connection waits meanwhile, and whatever it sent stays where it is.
 
-use super::{Awaited, CloseReason, Engine};
+use super::{Awaited, Engine};
 use crate::chat::{
-    Change, ConnId, Event, Folded, Name, Now, PasswordHash, PasswordOutcome, PasswordTask, Phase, Problem,
-    RoomName, SERVER_NAME,
+    Change, CloseReason, ConnId, Event, Folded, Name, Now, PasswordHash, PasswordOutcome, PasswordTask,
+    Phase, Problem, RoomName, SERVER_NAME,
 };
 use crate::limits::PASSWORD_BYTES_MAX;
 use crate::state::AccountId;

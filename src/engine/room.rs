@@ -1,135 +1,25 @@
-//! A room: for each dialect that has members in it a channel, which is a log and the cursors of its readers.
+//! A room: who is in it, and in which dialects and on which shards they hear it.
 
 use super::history::History;
-use super::log::{Log, Offset};
-use super::pool::BlockPool;
 use crate::chat::{ConnId, HistoryRule, RoomName};
-use crate::limits::LOG_BYTES_LIMIT_MIN;
 use crate::wire::Dialect;
 
-/// A reader of a log.
+/// The members of one dialect on one shard. Never without any.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Member {
-    pub(super) conn: ConnId,
-    /// Everything before it is sent.
-    pub(super) cursor: Offset,
-    /// From the cursor to here there may be frames that this member wrote itself and does not get.
-    pub(super) own_until: Offset,
-}
-
-/// The members of one dialect in a room.
-///
-/// Flushing goes round: `next` is whom it visits next, `due` how many are still to be visited since the last frame was
-/// appended. Members that have everything are passed over.
-#[derive(Debug)]
-pub(super) struct Channel {
+pub(super) struct Audience {
     pub(super) dialect: Dialect,
-    pub(super) log: Log,
-    pub(super) members: Vec<Member>,
-    next: usize,
-    due: usize,
-    /// The head when the round last began, and when the one before began: whoever is not blocked has been visited
-    /// since the latter, so that it has read at least so far.
-    round_began: Offset,
-    last_round_began: Offset,
-}
-
-impl Channel {
-    fn new(dialect: Dialect) -> Self {
-        Self {
-            dialect,
-            log: Log::default(),
-            members: Vec::new(),
-            next: 0,
-            due: 0,
-            round_began: Offset::default(),
-            last_round_began: Offset::default(),
-        }
-    }
-
-    /// Everybody is to be visited (again).
-    pub(super) fn visit_all(&mut self) {
-        self.due = self.members.len();
-    }
-
-    /// The next member that has something to read.
-    fn next_behind(&mut self) -> Option<ConnId> {
-        let head = self.log.head();
-        while self.due > 0 {
-            if self.next >= self.members.len() {
-                self.next = 0;
-                self.last_round_began = self.round_began;
-                self.round_began = head;
-            }
-            let Some(member) = self.members.get(self.next) else { break };
-            self.next += 1;
-            self.due -= 1;
-            if member.cursor < head {
-                return Some(member.conn);
-            }
-        }
-        self.due = 0;
-        self.round_began = head;
-        self.last_round_began = head;
-        None
-    }
-
-    /// Whether the member at an index is still to be visited.
-    pub(super) fn is_due(&self, index: usize) -> bool {
-        let count = self.members.len();
-        (index + count - self.next % count) % count < self.due
-    }
-
-    /// Bytes that a member who is not blocked may be behind.
-    pub(super) fn backlog(&self) -> usize {
-        if self.due == 0 { 0 } else { (self.log.head().0 - self.last_round_began.0) as usize }
-    }
-
-    /// Gives back what every member has read, where looking for it is worth it: when a round has ended, or the log has
-    /// grown meanwhile.
-    pub(super) fn trim_when_due(&mut self, pool: &mut BlockPool) {
-        if self.due == 0 || self.log.held() >= LOG_BYTES_LIMIT_MIN {
-            self.trim(pool);
-        }
-    }
-
-    /// Gives back what every member has read.
-    pub(super) fn trim(&mut self, pool: &mut BlockPool) {
-        if self.log.len() > 0 {
-            let head = self.log.head();
-            let read = self.members.iter().map(|member| member.cursor).min().unwrap_or(head);
-            self.log.release(read, pool);
-        }
-    }
-
-    /// Lets a connection in: it reads from the head. Returns its index.
-    pub(super) fn insert(&mut self, conn: ConnId) -> usize {
-        let cursor = self.log.head();
-        self.members.push(Member { conn, cursor, own_until: cursor });
-        // It may stand between the next to be visited and the others that are due.
-        if self.due > 0 {
-            self.due += 1;
-        }
-        self.members.len() - 1
-    }
-
-    /// Takes a member out; returns who stands at its index now.
-    pub(super) fn remove(&mut self, index: usize) -> Option<ConnId> {
-        self.members.swap_remove(index);
-        // Whoever moved may have moved from before the next to be visited to behind it.
-        if self.due > 0 {
-            self.visit_all();
-        }
-        self.members.get(index).map(|member| member.conn)
-    }
+    pub(super) shard: u8,
+    members: u32,
+    /// Bytes that were sent to another shard, and were not reported as read there.
+    pub(super) unread: usize,
 }
 
 #[derive(Debug)]
 pub(super) struct Room {
     pub(super) name: RoomName,
-    pub(super) channels: Vec<Channel>,
-    /// Whose member was visited last: channels take turns, so that a large one does not keep a small one waiting.
-    last_visited: usize,
+    members: Vec<ConnId>,
+    /// Those of one dialect stand together, so that a frame is encoded once for all of them.
+    pub(super) audiences: Vec<Audience>,
     pub(super) history: History,
     /// What is kept of what is said.
     pub(super) rule: HistoryRule,
@@ -137,56 +27,69 @@ pub(super) struct Room {
     pub(super) host: Option<ConnId>,
     /// Its host has left, and its members are leaving.
     pub(super) closing: bool,
-    /// It waits in the list of rooms to be flushed.
-    pub(super) dirty: bool,
-    /// It waits in the list of rooms to be trimmed.
-    pub(super) touched: bool,
 }
 
 impl Room {
     pub(super) fn new(name: RoomName, rule: HistoryRule) -> Self {
         Self {
             name,
-            channels: Vec::new(),
-            last_visited: 0,
+            members: Vec::new(),
+            audiences: Vec::new(),
             history: History::default(),
             rule,
             host: None,
             closing: false,
-            dirty: false,
-            touched: false,
         }
-    }
-
-    /// The channel of a dialect, which stays where it is as long as the room lives.
-    pub(super) fn channel_of(&mut self, dialect: Dialect) -> usize {
-        self.channels.iter().position(|channel| channel.dialect == dialect).unwrap_or_else(|| {
-            self.channels.push(Channel::new(dialect));
-            self.channels.len() - 1
-        })
     }
 
     pub(super) fn count(&self) -> usize {
-        self.channels.iter().map(|channel| channel.members.len()).sum()
+        self.members.len()
     }
 
-    pub(super) fn members(&self) -> impl Iterator<Item = &Member> {
-        self.channels.iter().flat_map(|channel| &channel.members)
+    pub(super) fn members(&self) -> impl Iterator<Item = ConnId> {
+        self.members.iter().copied()
     }
 
-    /// The next member in any channel that has something to read.
-    pub(super) fn next_behind(&mut self) -> Option<ConnId> {
-        for _ in 0..self.channels.len() {
-            self.last_visited = (self.last_visited + 1) % self.channels.len();
-            if let Some(id) = self.channels[self.last_visited].next_behind() {
-                return Some(id);
+    /// Lets a connection in. Returns its index.
+    pub(super) fn insert(&mut self, conn: ConnId, dialect: Dialect) -> usize {
+        let (shard, audiences) = (conn.shard(), &mut self.audiences);
+        match audiences.iter_mut().find(|audience| (audience.dialect, audience.shard) == (dialect, shard)) {
+            Some(audience) => audience.members += 1,
+            None => {
+                let behind = audiences.iter().rposition(|audience| audience.dialect == dialect);
+                let at = behind.map_or(audiences.len(), |last| last + 1);
+                audiences.insert(at, Audience { dialect, shard, members: 1, unread: 0 });
             }
         }
-        None
+        self.members.push(conn);
+        self.members.len() - 1
     }
 
-    /// Bytes that a member who is not blocked may be behind.
-    pub(super) fn backlog(&self) -> usize {
-        self.channels.iter().map(Channel::backlog).max().unwrap_or(0)
+    /// Takes a member out; returns who stands at its index now.
+    pub(super) fn remove(&mut self, index: usize, dialect: Dialect) -> Option<ConnId> {
+        let conn = self.members.swap_remove(index);
+        let shard = conn.shard();
+        self.audiences.retain_mut(|audience| {
+            let is_its = (audience.dialect, audience.shard) == (dialect, shard);
+            audience.members -= u32::from(is_its);
+            audience.members > 0
+        });
+        self.members.get(index).copied()
+    }
+
+    /// Another shard has read so much of what was sent there.
+    pub(super) fn was_read(&mut self, dialect: Dialect, shard: u8, bytes: usize) {
+        let mut audiences = self.audiences.iter_mut();
+        if let Some(audience) =
+            audiences.find(|audience| (audience.dialect, audience.shard) == (dialect, shard))
+        {
+            // What was sent to those who have all left since is not counted.
+            audience.unread = audience.unread.saturating_sub(bytes);
+        }
+    }
+
+    /// Bytes that the slowest of the other shards has not read.
+    pub(super) fn unread(&self) -> usize {
+        self.audiences.iter().map(|audience| audience.unread).max().unwrap_or(0)
     }
 }

@@ -15,7 +15,6 @@ use crate::chat::{
 };
 use crate::limits::{
     LOG_BACKLOG_DIVISOR, OUTBOX_BYTES_HIGH, OUTBOX_TURN_BYTES_MAX, ROOMS_MAX, SEATS_MAX, SEATS_OF_NAME_MAX,
-    UCRP_UNHEARD_BYTES_MAX,
 };
 use crate::wire::ucrp::Datagram;
 use crate::wire::{DecodeError, Dialect};
@@ -26,10 +25,6 @@ pub(super) struct Seat {
     token: Token,
     /// The address that it was issued to.
     ip: IpAddr,
-    /// Where its last datagram came from; nothing is sent before there was one.
-    address: Option<SocketAddr>,
-    /// Bytes sent there since.
-    unheard_bytes: u64,
     /// The op that made it, unless that was before the start.
     made_by: Option<OpId>,
 }
@@ -150,8 +145,9 @@ impl Engine {
         let &chat::Seat { token, ip, .. } = kept;
         let connection =
             NewConnection { dialect: Dialect::Ucrp, network, phase: Phase::Chat, name: Some(wanted.name) };
-        let id = self.insert(connection);
-        self.more_mut(id).seat = Some(Seat { token, ip, address: None, unheard_bytes: 0, made_by: None });
+        let id = self.fanouts.own.open(connection.dialect);
+        self.insert(id, connection);
+        self.more_mut(id).seat = Some(Seat { token, ip, made_by: None });
         self.seats.insert(token, id);
         self.roster.hold(&wanted.folded, id);
         let there = self.rooms_by_name.get(&room).copied();
@@ -208,87 +204,23 @@ impl Engine {
         }
         let command = datagram.message.command();
         // Nobody can be made to wait here: what would have others lag is dropped.
-        let is_busy = room.backlog() >= self.log_bytes_limit() / LOG_BACKLOG_DIVISOR;
+        let is_busy = membership
+            .is_some_and(|at| self.backlog(at.room) >= self.log_bytes_limit() / LOG_BACKLOG_DIVISOR);
         if is_busy && matches!(command, Command::Say(_)) {
             return Err(ROOM_BUSY);
         }
-        let unread_answers = conn.outbox.as_ref().is_some_and(|outbox| outbox.len() >= OUTBOX_BYTES_HIGH);
-        let are_busy = unread_answers || self.outbox_turn_bytes >= OUTBOX_TURN_BYTES_MAX;
+        let fanout = &self.fanouts.own;
+        let are_busy =
+            fanout.waiting(id) >= OUTBOX_BYTES_HIGH || fanout.turn_bytes() >= OUTBOX_TURN_BYTES_MAX;
         if are_busy && matches!(command, Command::Direct { .. }) {
             return Err(PEOPLE_BUSY);
         }
-        if let Some(seat) = self.seat_mut(id) {
-            seat.address = Some(from);
-            seat.unheard_bytes = 0;
-        }
+        let is_proved = self.seat(id).is_some_and(|seat| seat.ip == ip);
+        self.fanouts.own.heard_from(id, from, is_proved);
         self.heard(id);
         self.metrics.commands += 1;
         self.execute(id, command);
         Ok(())
-    }
-
-    /// Where datagrams for a connection go, if it is spoken to in datagrams and there is somewhere.
-    pub fn address_of(&self, id: ConnId) -> Option<SocketAddr> {
-        let seat = self.seat(id)?;
-        let address = seat.address?;
-        let is_proved = address.ip().to_canonical() == seat.ip;
-        (is_proved || seat.unheard_bytes < UCRP_UNHEARD_BYTES_MAX).then_some(address)
-    }
-
-    /// A datagram of so many bytes went to a seat's address.
-    pub(super) fn sent_datagram(&mut self, id: ConnId, bytes: usize) {
-        self.metrics.datagrams_sent += 1;
-        if let Some(seat) = self.seat_mut(id) {
-            seat.unheard_bytes += bytes as u64;
-        }
-    }
-
-    /// The socket for datagrams takes no more until [`Engine::datagrams_writable`].
-    pub fn datagrams_full(&mut self) {
-        self.datagrams_are_full = true;
-    }
-
-    /// It does again.
-    pub fn datagrams_writable(&mut self) {
-        if std::mem::take(&mut self.datagrams_are_full) {
-            for id in std::mem::take(&mut self.datagrams_waiting) {
-                if self.find(id).is_some() {
-                    self.writable(id);
-                }
-            }
-        }
-    }
-
-    /// Looks whether a seat is to be written to now. One without an address has nothing kept for it; while the socket is full,
-    /// it waits.
-    pub(super) fn prepare_seat(&mut self, id: ConnId) -> bool {
-        if self.address_of(id).is_none() {
-            self.pass_over(id);
-            return false;
-        }
-        if self.datagrams_are_full {
-            self.conn_mut(id).blocked = true;
-            self.datagrams_waiting.push(id);
-        }
-        !self.datagrams_are_full
-    }
-
-    /// What there is for a seat is not for it.
-    fn pass_over(&mut self, id: ConnId) {
-        self.forget_outbox(id);
-        if let Some(at) = self.conn(id).membership {
-            let channel = &mut self.room_mut(at.room).channels[at.channel()];
-            let head = channel.log.head();
-            let member = &mut channel.members[at.member as usize];
-            (member.cursor, member.own_until) = (head, head);
-            self.touch(at.room);
-        }
-        self.close_when_flushed(id);
-    }
-
-    /// The kernel refused so many datagrams for good: there was no way to their addresses.
-    pub fn datagrams_refused(&mut self, count: usize) {
-        self.metrics.datagrams_undeliverable += count as u64;
     }
 
     /// A seat, if it is one, is given up: its token is nobody's. Returns whether its room closed with it.

@@ -5,33 +5,40 @@
 
 use std::time::Duration;
 
+use crate::chat::ConnId;
+
 const NEVER: u32 = u32::MAX;
 
 #[derive(Debug)]
 pub(super) struct Deadlines {
-    by_slot: Vec<u32>,
+    /// By shard and index.
+    by_shard: Vec<Vec<u32>>,
     /// No deadline is before it.
     earliest: u32,
 }
 
 impl Deadlines {
     pub(super) fn new() -> Self {
-        Self { by_slot: Vec::new(), earliest: NEVER }
+        Self { by_shard: Vec::new(), earliest: NEVER }
     }
 
     /// Sets a slot's deadline to so many seconds from now; 0 means never.
     #[inline]
-    pub(super) fn set(&mut self, slot: u32, now: Duration, seconds: u64) {
+    pub(super) fn set(&mut self, id: ConnId, now: Duration, seconds: u64) {
         let at = if seconds == 0 {
             NEVER
         } else {
             u32::try_from(now.as_secs() + u64::from(now.subsec_nanos() > 0) + seconds).unwrap_or(NEVER)
         };
-        let slot = slot as usize;
-        if slot >= self.by_slot.len() {
-            self.by_slot.resize(slot + 1, NEVER);
+        let shard = usize::from(id.shard());
+        if shard >= self.by_shard.len() {
+            self.by_shard.resize_with(shard + 1, Vec::new);
         }
-        self.by_slot[slot] = at;
+        let deadlines = &mut self.by_shard[shard];
+        if id.index() >= deadlines.len() {
+            deadlines.resize(id.index() + 1, NEVER);
+        }
+        deadlines[id.index()] = at;
         self.earliest = self.earliest.min(at);
     }
 
@@ -47,12 +54,14 @@ impl Deadlines {
             return;
         }
         self.earliest = NEVER;
-        for (slot, at) in self.by_slot.iter_mut().enumerate() {
-            if *at <= now {
-                *at = NEVER;
-                expired.push(slot as u32);
-            } else {
-                self.earliest = self.earliest.min(*at);
+        for (shard, deadlines) in self.by_shard.iter_mut().enumerate() {
+            for (index, at) in deadlines.iter_mut().enumerate() {
+                if *at <= now {
+                    *at = NEVER;
+                    expired.push(ConnId::new(shard as u8, index as u32, 0).slot);
+                } else {
+                    self.earliest = self.earliest.min(*at);
+                }
             }
         }
     }
@@ -66,10 +75,10 @@ mod tests {
     fn a_deadline_comes_once_never_early_and_within_a_second() {
         let ms = Duration::from_millis;
         let mut deadlines = Deadlines::new();
-        deadlines.set(3, ms(1500), 10);
-        deadlines.set(1, ms(0), 0);
-        deadlines.set(0, ms(0), 5);
-        deadlines.set(0, ms(4000), 20);
+        deadlines.set(ConnId::new(0, 3, 0), ms(1500), 10);
+        deadlines.set(ConnId::new(0, 1, 0), ms(0), 0);
+        deadlines.set(ConnId::new(0, 0, 0), ms(0), 5);
+        deadlines.set(ConnId::new(0, 0, 0), ms(4000), 20);
         assert_eq!(deadlines.next(), Some(ms(5000)));
         let mut expired = Vec::new();
         deadlines.sweep(ms(11_499), &mut expired);

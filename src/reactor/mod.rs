@@ -258,6 +258,7 @@ fn settings(config: &Config, open_files: u64) -> Result<Settings, StartupError> 
         lag: config.lag,
         log_bytes_limit: config.log_bytes,
         log_total_bytes_limit: LOG_TOTAL_BYTES_MAX,
+        shards: 1,
         // The standard library's own seed, which it takes from the operating system.
         seed: std::hash::RandomState::new().build_hasher().finish(),
     })

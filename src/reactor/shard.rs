@@ -28,8 +28,9 @@ use super::listener::{Accepted, Listener, Spare, is_of_peer};
 use super::passwords::Pool;
 use super::timer::Timer;
 use super::writer::{Outcome, Task, Writer};
-use crate::chat::{ConnId, Now, PasswordOutcome, RoomMessage, UnixMillis};
-use crate::engine::{Close, CloseReason, Engine, Gather, Metrics};
+use crate::chat::{CloseReason, ConnId, Now, PasswordOutcome, RoomMessage, UnixMillis};
+use crate::engine::{Engine, Metrics};
+use crate::fanout::{Close, Gather};
 use crate::limits::{
     ACCEPT_PAUSE_MILLIS, ACCEPTS_PER_TURN_MAX, EVENTS_PER_TURN_MAX, LOG_REPEAT_SECONDS,
     READ_BYTES_PER_TURN_MAX, READS_PER_TURN_MAX, RECEIVE_BUFFER_BYTES, UDP_BATCH_MAX,
@@ -307,7 +308,7 @@ impl Shard {
                 store.note(&outcome);
             }
         }
-        Ok(Report { metrics: engine.metrics().clone(), system_calls, store })
+        Ok(Report { metrics: engine.metrics(), system_calls, store })
     }
 
     fn is_done(&self) -> bool {
@@ -388,7 +389,7 @@ impl Shard {
                 self.queue_read(id);
             }
             if event.is_writable() {
-                self.engine.writable(id);
+                self.engine.fanout_mut().writable(id);
             }
         }
     }
@@ -407,10 +408,10 @@ impl Shard {
     fn note_datagrams_full(&mut self) {
         let Some(Datagrams { socket, full, .. }) = &mut self.datagrams else { return };
         let interest = if *full {
-            self.engine.datagrams_full();
+            self.engine.fanout_mut().datagrams_full();
             Interest::READABLE | Interest::WRITABLE
         } else {
-            self.engine.datagrams_writable();
+            self.engine.fanout_mut().datagrams_writable();
             Interest::READABLE
         };
         self.system_calls.registrations += 1;
@@ -426,7 +427,7 @@ impl Shard {
         if !*full && !socket.is_empty() {
             let sent = socket.send();
             self.system_calls.datagram_writes += sent.calls;
-            self.engine.datagrams_refused(sent.refused);
+            self.engine.fanout_mut().datagrams_refused(sent.refused);
             *full = sent.full;
         }
     }
@@ -577,7 +578,7 @@ impl Shard {
     fn read_datagrams(&mut self, buffers: &mut ReceiveBuffers) {
         let Some(Datagrams { socket, readable, .. }) = &mut self.datagrams else { return };
         // While what came before is still being sent, what comes next waits in the kernel.
-        let batches = if self.engine.is_behind() { 1 } else { UDP_BATCHES_PER_TURN_MAX };
+        let batches = if self.engine.fanout().is_behind() { 1 } else { UDP_BATCHES_PER_TURN_MAX };
         for _ in 0..batches {
             if !*readable {
                 break;
@@ -616,7 +617,8 @@ impl Shard {
     /// Returns how many bytes it read.
     fn read_once(&mut self, id: ConnId, buffer: &mut [u8]) -> usize {
         self.system_calls.reads += 1;
-        let acknowledges = self.engine.acknowledges_at_once(id);
+        let dialect = self.engine.fanout().dialect_of(id);
+        let acknowledges = dialect.is_some_and(Dialect::acknowledges_at_once);
         let Some(socket) = self.socket(id) else { return 0 };
         match socket.stream.read(buffer) {
             Ok(0) => {
@@ -649,14 +651,14 @@ impl Shard {
     /// Writes to connections that have something waiting, up to a budget.
     fn flush(&mut self) {
         for _ in 0..WRITES_PER_TURN_MAX {
-            let Some(id) = self.engine.next_to_flush() else { break };
-            if let Some(to) = self.engine.address_of(id) {
+            let Some(id) = self.engine.fanout_mut().next_to_flush() else { break };
+            if let Some(to) = self.engine.fanout().address_of(id) {
                 self.push_datagram(id, to);
                 continue;
             }
             let Some(Some(socket)) = self.sockets.get_mut(id.slot as usize) else { continue };
             let mut slices = Gather::new();
-            self.engine.gather(id, &mut slices);
+            self.engine.fanout().gather(id, &mut slices);
             let offered = slices.iter().map(|slice| slice.len()).sum();
             let result = match slices.as_slice() {
                 [] => Ok(0),
@@ -666,11 +668,11 @@ impl Shard {
             self.system_calls.writes += u64::from(!slices.is_empty());
             drop(slices);
             match result {
-                Ok(taken) => self.engine.wrote(id, taken, offered),
+                Ok(taken) => self.engine.fanout_mut().wrote(id, taken, offered),
                 Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock => self.engine.wrote(id, 0, offered),
+                    io::ErrorKind::WouldBlock => self.engine.fanout_mut().wrote(id, 0, offered),
                     // Offered again in its turn.
-                    io::ErrorKind::Interrupted => self.engine.wrote(id, 0, 0),
+                    io::ErrorKind::Interrupted => self.engine.fanout_mut().wrote(id, 0, 0),
                     _ => self.dead.push((id, CloseReason::PeerReset)),
                 },
             }
@@ -681,7 +683,7 @@ impl Shard {
     /// Puts the next frame of a seat into the batch.
     fn push_datagram(&mut self, id: ConnId, to: SocketAddr) {
         let mut slices = Gather::new();
-        self.engine.gather(id, &mut slices);
+        self.engine.fanout().gather(id, &mut slices);
         let length = slices.iter().map(|slice| slice.len()).sum();
         if let Some(Datagrams { socket, .. }) = &mut self.datagrams
             && !slices.is_empty()
@@ -690,7 +692,7 @@ impl Shard {
         }
         drop(slices);
         // It counts as sent: while the socket is full, the engine hands out no more, and the batch waits.
-        self.engine.wrote(id, length, length);
+        self.engine.fanout_mut().wrote(id, length, length);
         if self.datagrams.as_ref().is_some_and(|datagrams| datagrams.socket.is_full()) {
             self.send_all_datagrams();
         }
@@ -706,7 +708,7 @@ impl Shard {
 
     /// Closes what the engine wants closed, drops what failed, and lets those be read from who have waited.
     fn reap(&mut self) {
-        while let Some((id, close)) = self.engine.next_close() {
+        while let Some((id, close)) = self.engine.fanout_mut().next_close() {
             let Some(socket) = self.socket(id) else { continue };
             if close == Close::Now || socket.ended || socket.stream.shutdown(Shutdown::Write).is_err() {
                 self.dead.push((id, CloseReason::PeerClosed));

@@ -1,7 +1,8 @@
 //! What peers who mean harm, or who are merely in a hurry, must not come through with.
 
 use parlance::chat::Secret;
-use parlance::engine::{LagPolicy, Settings};
+use parlance::engine::Settings;
+use parlance::fanout::LagPolicy;
 use parlance::limits::{ATTEMPTS_MAX, OUTBOX_BYTES_MAX};
 use parlance::wire::Dialect;
 use parlance::wire::typed::{Request, TagSet};

@@ -1,6 +1,8 @@
 //! What a peer can make grow is bounded, and what happens at the bound is what `limits.rs` says.
 
-use parlance::engine::{Close, CloseReason, Settings};
+use parlance::chat::CloseReason;
+use parlance::engine::Settings;
+use parlance::fanout::Close;
 use parlance::limits::{
     LINE_BYTES_MAX, LOG_BYTES_LIMIT_MIN, OUTBOX_BYTES_HIGH, OUTBOX_BYTES_MAX, OUTBOX_TOTAL_BYTES_MAX,
 };

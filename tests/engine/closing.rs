@@ -1,7 +1,8 @@
 //! How connections end, and the server.
 
-use parlance::chat::ConnId;
-use parlance::engine::{Close, CloseReason, Engine, Settings};
+use parlance::chat::{CloseReason, ConnId};
+use parlance::engine::{Engine, Settings};
+use parlance::fanout::Close;
 use parlance::limits::REFUSED_MAX;
 use parlance::wire::Dialect;
 
@@ -128,8 +129,8 @@ fn an_id_of_a_connection_that_is_gone_is_counted_and_ignored() {
     for id in [stale, nobody] {
         let now = world.now;
         world.engine.received(id, b"/quit\n", now);
-        world.engine.writable(id);
-        world.engine.wrote(id, 0, 10);
+        world.engine.fanout_mut().writable(id);
+        world.engine.fanout_mut().wrote(id, 0, 10);
         world.engine.peer_closed(id, now);
         world.engine.disconnected(id, CloseReason::PeerReset, now);
         assert!(!world.engine.wants_input(id));

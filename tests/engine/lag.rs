@@ -1,6 +1,7 @@
 //! A member that does not read: it skips and is told how many messages it missed, or it is closed. Others never notice.
 
-use parlance::engine::{Close, CloseReason, LagPolicy};
+use parlance::chat::CloseReason;
+use parlance::fanout::{Close, LagPolicy};
 use parlance::limits::LOG_BYTES_LIMIT_MIN;
 
 use crate::world::{Client, Ended, World, settings};

@@ -1,6 +1,7 @@
 //! Everybody sees things in the order in which they happened, at every place where a write may be cut.
 
-use parlance::engine::{Close, CloseReason};
+use parlance::chat::CloseReason;
+use parlance::fanout::Close;
 
 use crate::world::{Client, Ended, World};
 

@@ -1,6 +1,7 @@
 //! The tables of both dialects, as scenes in which two line users and two slash users share the lobby.
 
-use parlance::engine::{Close, CloseReason};
+use parlance::chat::CloseReason;
+use parlance::fanout::Close;
 use parlance::wire::Dialect;
 
 use crate::world::{Client, Ended, World};

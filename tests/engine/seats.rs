@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use parlance::chat::{Change, Token};
-use parlance::engine::{CloseReason, Settings};
+use parlance::chat::{Change, CloseReason, Token};
+use parlance::engine::Settings;
 use parlance::limits::UCRP_UNHEARD_BYTES_MAX;
 use parlance::wire::Dialect;
 use parlance::wire::tcrp::{Content, Decoded, Operation, Refusal, Reply, encode_request};
@@ -271,7 +271,7 @@ fn a_full_socket_keeps_what_its_log_holds_and_drops_the_oldest() {
     let mut world = World::new();
     let alice = world.host("den", "alice", 1);
     world.guest("den", "bob", 2);
-    world.engine.datagrams_full();
+    world.engine.fanout_mut().datagrams_full();
     let texts: Vec<_> = (0..100).map(|index| format!("{index} {}", "x".repeat(3000))).collect();
     for text in &texts {
         // A turn each, so that none is dropped at once because the room is busy.
@@ -279,7 +279,7 @@ fn a_full_socket_keeps_what_its_log_holds_and_drops_the_oldest() {
         world.settles();
     }
     assert!(world.datagrams.is_empty());
-    world.engine.datagrams_writable();
+    world.engine.fanout_mut().datagrams_writable();
     let heard = world.seat_hears(2);
     let dropped = world.engine.metrics().datagrams_dropped + world.refused("ucrp-room-busy");
     assert!(dropped > 0 && !heard.is_empty(), "{dropped} dropped, {} heard", heard.len());

@@ -1,6 +1,8 @@
 //! Deadlines, on a clock that the tests move.
 
-use parlance::engine::{Close, CloseReason, Settings};
+use parlance::chat::CloseReason;
+use parlance::engine::Settings;
+use parlance::fanout::Close;
 use parlance::wire::Dialect;
 
 use crate::world::{Ended, World, settings};

@@ -1,6 +1,7 @@
 //! What many peers do together is bounded as well: what they leave behind, what they fall behind by, what they wait for.
 
-use parlance::engine::{CloseReason, Settings};
+use parlance::chat::CloseReason;
+use parlance::engine::Settings;
 use parlance::limits::{INBOX_SPARE_BYTES_MAX, LINE_BYTES_MAX, LOG_BYTES_LIMIT_MIN, OWED_BYTES_BLOCKED_MAX};
 
 use crate::world::{Client, World, settings};

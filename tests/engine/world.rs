@@ -1,11 +1,15 @@
-//! A world around one engine: a clock that moves when told to, and for each client a socket that takes as many bytes as
+//! A world around one engine, and around the outposts where there are several shards (`PARLANCE_TEST_SHARDS`): a clock that moves when told to, and for each client a socket that takes as many bytes as
 //! the test lets it. It drives the engine as a reactor does, and looks at its invariants after every step.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use parlance::chat::{ConnId, HistoryRules, Now, PasswordHash, PasswordOutcome, PasswordTask, UnixMillis};
-use parlance::engine::{Close, CloseReason, Engine, Gather, Random, Settings};
+use parlance::chat::{
+    CloseReason, ConnId, HistoryRules, Now, PasswordHash, PasswordOutcome, PasswordTask, UnixMillis,
+};
+use parlance::engine::{Engine, Random, Settings};
+use parlance::fanout::{Close, Fanout, Gather, Orders, Outpost, Reports};
 use parlance::limits::LOG_BYTES_LIMIT_MIN;
 use parlance::wire::Dialect;
 
@@ -42,10 +46,12 @@ struct Socket {
 
 pub(crate) struct World {
     pub(crate) engine: Engine,
+    /// The other shards. Clients connect to all in turn.
+    outposts: Vec<Outpost>,
     pub(crate) now: Now,
     sockets: Vec<Socket>,
-    /// The last client in each of the engine's slots.
-    by_slot: Vec<Client>,
+    /// The clients by their ids.
+    by_id: HashMap<ConnId, Client>,
     /// Writes to sockets, empty ones not counted.
     pub(crate) writes: usize,
     /// Datagrams that the server sent, and nobody has looked at.
@@ -54,6 +60,12 @@ pub(crate) struct World {
     pub(crate) compares_at_once: bool,
     /// Whether the invariants are looked at after every step: with very many clients that takes too long.
     pub(crate) checks: bool,
+}
+
+/// How many shards there are.
+pub(crate) fn shards() -> usize {
+    let shards = std::env::var("PARLANCE_TEST_SHARDS").ok();
+    shards.map_or(1, |shards| shards.parse().expect("PARLANCE_TEST_SHARDS is a number"))
 }
 
 pub(crate) fn settings() -> Settings {
@@ -75,11 +87,16 @@ impl World {
 
     pub(crate) fn with(settings: Settings) -> Self {
         let now = Now { monotonic: Duration::from_millis(1500), unix: START };
+        let shards = shards();
+        let settings = Settings { shards, ..settings };
+        let outposts =
+            (1..shards).map(|shard| Outpost::new(Fanout::new(shard as u8, settings.fanout()))).collect();
         Self {
             engine: Engine::new(settings, HistoryRules::default(), Random::guessable(7)),
+            outposts,
             now,
             sockets: Vec::new(),
-            by_slot: Vec::new(),
+            by_id: HashMap::new(),
             writes: 0,
             datagrams: Vec::new(),
             compares_at_once: true,
@@ -94,13 +111,18 @@ impl World {
     }
 
     pub(crate) fn connects_from(&mut self, ip: IpAddr, dialect: Dialect) -> Client {
-        let id = self.engine.connected(dialect, ip, self.now).expect("there is room for one more");
+        // Handshakes and the rest in turn, so that each kind is everywhere.
+        let shard = self.sockets.len() % (self.outposts.len() + 1);
+        let id = match shard.checked_sub(1) {
+            None => self.engine.connected(dialect, ip, self.now),
+            Some(outpost) => self.outposts[outpost].connected(dialect, ip),
+        };
+        let id = id.expect("there is room for one more");
         let socket = Socket { id, space: usize::MAX, taken: Vec::new(), unread: Vec::new(), ended: None };
         let client = Client(self.sockets.len());
         self.sockets.push(socket);
-        let slot = id.slot as usize;
-        self.by_slot.resize(self.by_slot.len().max(slot + 1), client);
-        self.by_slot[slot] = client;
+        self.by_id.insert(id, client);
+        self.passes_on();
         self.checked();
         client
     }
@@ -133,14 +155,56 @@ impl World {
     }
 
     fn is_read(&mut self, client: Client) {
-        let Self { engine, sockets, now, checks, .. } = self;
-        let socket = &mut sockets[client.0];
-        while socket.ended.is_none() && engine.wants_input(socket.id) && !socket.unread.is_empty() {
+        let id = self.id(client);
+        while self.wants_input(id) {
+            let socket = self.socket(client);
+            if socket.ended.is_some() || socket.unread.is_empty() {
+                break;
+            }
             let rest = socket.unread.split_off(socket.unread.len().min(READ_BYTES_MAX));
             let read = std::mem::replace(&mut socket.unread, rest);
-            engine.received(socket.id, &read, *now);
-            if *checks {
-                engine.check_invariants();
+            match self.outpost(id) {
+                None => self.engine.received(id, &read, self.now),
+                Some(outpost) => outpost.received(id, &read),
+            }
+            self.passes_on();
+            self.checked();
+        }
+    }
+
+    fn wants_input(&mut self, id: ConnId) -> bool {
+        match self.outpost(id) {
+            None => self.engine.wants_input(id),
+            Some(outpost) => outpost.wants_input(id),
+        }
+    }
+
+    fn outpost(&mut self, id: ConnId) -> Option<&mut Outpost> {
+        usize::from(id.shard()).checked_sub(1).map(|index| &mut self.outposts[index])
+    }
+
+    fn fanout(&mut self, id: ConnId) -> &mut Fanout {
+        match usize::from(id.shard()).checked_sub(1) {
+            None => self.engine.fanout_mut(),
+            Some(index) => self.outposts[index].fanout_mut(),
+        }
+    }
+
+    /// Passes on what the shards have for each other, until they have nothing.
+    fn passes_on(&mut self) {
+        let Self { engine, outposts, now, .. } = self;
+        loop {
+            let mut is_quiet = true;
+            for (index, outpost) in outposts.iter_mut().enumerate() {
+                let shard = index as u8 + 1;
+                let reports = std::mem::replace(outpost.reports_mut(), Reports::default());
+                engine.take_reports(shard, &reports, *now);
+                let orders = std::mem::replace(engine.orders_mut(shard), Orders::default());
+                outpost.carry_out(&orders, *now);
+                is_quiet &= reports.is_empty() && orders.is_empty();
+            }
+            if is_quiet {
+                return;
             }
         }
     }
@@ -156,7 +220,7 @@ impl World {
         socket.space = socket.space.saturating_add(bytes);
         let id = socket.id;
         if socket.ended.is_none() && bytes > 0 {
-            self.engine.writable(id);
+            self.fanout(id).writable(id);
             self.checked();
         }
     }
@@ -168,7 +232,11 @@ impl World {
     /// It sends nothing more, but reads on.
     pub(crate) fn closes_its_side(&mut self, client: Client) {
         let id = self.id(client);
-        self.engine.peer_closed(id, self.now);
+        match self.outpost(id) {
+            None => self.engine.peer_closed(id, self.now),
+            Some(outpost) => outpost.peer_closed(id),
+        }
+        self.passes_on();
         self.checked();
     }
 
@@ -179,7 +247,15 @@ impl World {
 
     fn ends(&mut self, client: Client, close: Option<Close>, reason: CloseReason) {
         let id = self.id(client);
-        let reason = self.engine.disconnected(id, reason, self.now);
+        let known = self.engine.closing_reason(id).unwrap_or(reason);
+        let reason = match self.outpost(id) {
+            None => self.engine.disconnected(id, reason, self.now),
+            Some(outpost) => {
+                outpost.disconnected(id, reason);
+                known
+            }
+        };
+        self.passes_on();
         let ended = self.socket(client).ended.replace(Ended { close, reason });
         assert_eq!(ended, None, "a connection ends once");
         self.checked();
@@ -217,10 +293,7 @@ impl World {
     }
 
     fn client(&self, id: ConnId) -> Option<Client> {
-        self.by_slot.get(id.slot as usize).copied().filter(|client| {
-            let socket = &self.sockets[client.0];
-            socket.id == id && socket.ended.is_none()
-        })
+        self.by_id.get(&id).copied().filter(|client| self.sockets[client.0].ended.is_none())
     }
 
     fn checked(&self) {
@@ -231,17 +304,22 @@ impl World {
 
     pub(crate) fn check(&self) {
         self.engine.check_invariants();
+        self.outposts.iter().for_each(|outpost| outpost.fanout().check_invariants());
     }
 
     /// Writes to the next connection that has something; returns whose it is.
     pub(crate) fn visit(&mut self) -> Option<Client> {
-        let id = self.engine.next_to_flush()?;
-        if let Some(to) = self.engine.address_of(id) {
+        let mut fanouts = std::iter::once(self.engine.fanout_mut())
+            .chain(self.outposts.iter_mut().map(Outpost::fanout_mut));
+        let id = fanouts.find_map(Fanout::next_to_flush)?;
+        drop(fanouts);
+        if let Some(to) = self.fanout(id).address_of(id) {
             let mut slices = Gather::new();
-            self.engine.gather(id, &mut slices);
+            let fanout = self.fanout(id);
+            fanout.gather(id, &mut slices);
             let datagram: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
             drop(slices);
-            self.engine.wrote(id, datagram.len(), datagram.len());
+            fanout.wrote(id, datagram.len(), datagram.len());
             if !datagram.is_empty() {
                 self.datagrams.push((to, datagram));
             }
@@ -250,9 +328,14 @@ impl World {
         }
         let client = self.client(id).expect("the engine flushes connections that are there");
         let mut slices = Gather::new();
-        self.engine.gather(id, &mut slices);
+        let Self { engine, outposts, sockets, .. } = self;
+        let fanout = match usize::from(id.shard()).checked_sub(1) {
+            None => engine.fanout_mut(),
+            Some(index) => outposts[index].fanout_mut(),
+        };
+        fanout.gather(id, &mut slices);
         let offered: usize = slices.iter().map(|slice| slice.len()).sum();
-        let socket = &mut self.sockets[client.0];
+        let socket = &mut sockets[client.0];
         let mut taken = 0;
         for slice in &slices {
             let length = slice.len().min(socket.space);
@@ -261,8 +344,8 @@ impl World {
             taken += length;
         }
         drop(slices);
+        fanout.wrote(id, taken, offered);
         self.writes += usize::from(offered > 0);
-        self.engine.wrote(id, taken, offered);
         self.checked();
         Some(client)
     }
@@ -270,28 +353,45 @@ impl World {
     /// A turn with so many writes at most, but without its input.
     pub(crate) fn turn_of(&mut self, writes: usize) {
         self.engine.timeout(self.now);
+        let now = self.now;
+        self.outposts.iter_mut().for_each(|outpost| outpost.timeout(now));
+        self.passes_on();
         self.checked();
         for _ in 0..writes {
             if self.visit().is_none() {
                 break;
             }
         }
+        self.outposts.iter_mut().for_each(|outpost| outpost.end_turn(now));
+        self.passes_on();
         self.engine.end_turn(self.now);
+        self.passes_on();
         self.checked();
         if self.compares_at_once {
             self.compares_passwords();
         }
-        while let Some((id, close)) = self.engine.next_close() {
+        while let Some((id, close)) = self.next_close() {
             // A polite peer, which closes its side as soon as the server closed its own.
             if let Some(client) = self.client(id) {
                 self.ends(client, Some(close), CloseReason::PeerClosed);
             }
         }
-        while let Some(id) = self.engine.next_resumed() {
+        while let Some(id) = self.next_resumed() {
             if let Some(client) = self.client(id) {
                 self.is_read(client);
             }
         }
+    }
+
+    fn next_close(&mut self) -> Option<(ConnId, Close)> {
+        let mut fanouts = std::iter::once(self.engine.fanout_mut())
+            .chain(self.outposts.iter_mut().map(Outpost::fanout_mut));
+        fanouts.find_map(Fanout::next_close)
+    }
+
+    fn next_resumed(&mut self) -> Option<ConnId> {
+        let mut outposts = self.outposts.iter_mut();
+        self.engine.next_resumed().or_else(|| outposts.find_map(Outpost::next_resumed))
     }
 
     /// Does what is done off the loop. A hash is the password in clear; an imported one is replaced.
@@ -312,12 +412,14 @@ impl World {
             Some(_) => PasswordOutcome::Wrong,
         };
         self.engine.password_compared(conn, serial, outcome, self.now);
+        self.passes_on();
         self.checked();
     }
 
     /// A datagram reaches the server.
     pub(crate) fn datagram(&mut self, from: SocketAddr, bytes: &[u8]) {
         self.engine.datagram(from, bytes, self.now);
+        self.passes_on();
         self.checked();
     }
 
@@ -329,11 +431,12 @@ impl World {
     pub(crate) fn settles(&mut self) {
         for _ in 0..100_000 {
             self.turn();
-            if self.engine.has_work() {
+            if self.engine.has_work() || self.outposts.iter().any(Outpost::has_work) {
                 continue;
             }
             // Those who rest are waited for.
-            match self.engine.next_wake() {
+            let outposts = self.outposts.iter().filter_map(|outpost| outpost.fanout().next_wake());
+            match self.engine.next_wake().into_iter().chain(outposts).min() {
                 Some(wake) => self.now.monotonic = self.now.monotonic.max(wake),
                 None => return,
             }

@@ -1,33 +1,32 @@
-//! What goes out to a room: frames into the log of each dialect, and what becomes of members who fall behind it.
+//! What goes out to a room: a frame into the log of a dialect, and what becomes of members who fall behind it.
 
 use super::log::{Frame, Log, Offset};
-use super::{CloseReason, Engine, LagPolicy, Membership};
-use crate::chat::{ConnId, Event, RoomId};
+use super::pool::BlockPool;
+use super::room::Room;
+use super::{Fanout, LagPolicy, Membership, Report};
+use crate::chat::{ConnId, RoomId};
 use crate::limits::LOG_BYTES_LIMIT_MIN;
-use crate::wire::{Codec, Fit, Transport};
+use crate::wire::{Dialect, Transport};
 
-impl Engine {
-    /// Appends an event to the log of each dialect in the room; `skipped_by` does not get it.
-    pub(super) fn publish(&mut self, room: RoomId, event: &Event<'_>, skipped_by: Option<ConnId>) {
-        for index in 0..self.room(room).channels.len() {
-            let mut frame = std::mem::take(&mut self.scratch);
-            frame.clear();
-            let channel = &self.room(room).channels[index];
-            if !channel.members.is_empty() {
-                let fit = channel.dialect.encode_event(&Codec::default(), event, &mut frame);
-                self.metrics.cut += u64::from(fit == Fit::Cut);
-            }
-            if !frame.is_empty() {
-                self.append(room, index, &frame, skipped_by);
-            }
-            self.scratch = frame;
-        }
-    }
-
-    fn append(&mut self, room_id: RoomId, index: usize, frame: &[u8], skipped_by: Option<ConnId>) {
+impl Fanout {
+    /// Appends a frame to the log of a dialect in a room, if anybody here reads it; `skipped_by` does not get it.
+    pub(crate) fn append(
+        &mut self,
+        room_id: RoomId,
+        dialect: Dialect,
+        frame: &[u8],
+        skipped_by: Option<ConnId>,
+    ) {
+        let is_read = |room: &Room| {
+            let index = room.channels.iter().position(|channel| channel.dialect == dialect)?;
+            (!room.channels[index].members.is_empty()).then_some(index)
+        };
+        let Some(index) = self.find_room(room_id).and_then(is_read) else { return };
         self.make_space(room_id, index, frame.len());
-        let author = skipped_by.and_then(|id| self.conn(id).membership);
-        let room = &mut self.rooms[room_id.0 as usize];
+        let here = skipped_by.filter(|id| id.shard() == self.shard);
+        // It may be gone: another shard said so before this one could.
+        let author = here.and_then(|id| self.find(id)?.membership);
+        let Some(room) = self.rooms[room_id.0 as usize].as_deref_mut() else { return };
         let channel = &mut room.channels[index];
         let before = channel.log.head();
         channel.log.append(frame, skipped_by, &mut self.pool);
@@ -56,11 +55,24 @@ impl Engine {
     }
 
     /// Bytes of blocks that a log may hold at present.
-    pub(super) fn log_bytes_limit(&self) -> usize {
+    pub(crate) fn log_bytes_limit(&self) -> usize {
         if self.pool.taken_bytes() > self.settings.log_total_bytes_limit {
             LOG_BYTES_LIMIT_MIN
         } else {
             self.settings.log_bytes_limit
+        }
+    }
+
+    /// Bytes that a member of a room who is not blocked may be behind here.
+    pub(crate) fn backlog(&self, room: RoomId) -> usize {
+        self.find_room(room).map_or(0, Room::backlog)
+    }
+
+    /// A room, and the pool that its logs' blocks come from.
+    pub(super) fn with_pool(&mut self, room: RoomId, act: impl FnOnce(&mut Room, &mut BlockPool)) {
+        let Self { rooms, pool, .. } = self;
+        if let Some(room) = rooms.get_mut(room.0 as usize).and_then(Option::as_deref_mut) {
+            act(room, pool);
         }
     }
 
@@ -73,8 +85,7 @@ impl Engine {
         if fits(&self.room(room).channels[index].log) {
             return;
         }
-        let Self { rooms, pool, .. } = self;
-        rooms[room.0 as usize].channels[index].trim(pool);
+        self.with_pool(room, |room, pool| room.channels[index].trim(pool));
         loop {
             let log = &self.room(room).channels[index].log;
             if fits(log) {
@@ -87,21 +98,20 @@ impl Engine {
                     match self.room(room).channels[index].dialect.transport() {
                         Transport::Stream | Transport::Paced => self.lag(member.conn),
                         Transport::Datagram => {
-                            if let Some(at) = self.conn(member.conn).membership {
+                            if let Some(at) = self.line(member.conn).membership {
                                 self.drop_oldest(at, tail);
                             }
                         }
                     }
                 }
             }
-            let Self { rooms, pool, .. } = self;
-            rooms[room.0 as usize].channels[index].log.release(tail, pool);
+            self.with_pool(room, |room, pool| room.channels[index].log.release(tail, pool));
         }
     }
 
     /// A member to whom no datagrams can be sent loses the oldest, up to a frame's start.
     pub(super) fn drop_oldest(&mut self, at: Membership, tail: Offset) {
-        let channel = &mut self.rooms[at.room.0 as usize].channels[at.channel()];
+        let channel = self.channel_mut(at);
         let member = &mut channel.members[at.member as usize];
         let log = &channel.log;
         let mut lost = log.frame_count_from(member.cursor) - log.frame_count_from(tail);
@@ -110,8 +120,8 @@ impl Engine {
             let dropped = log.frames_from(member.cursor).take_while(|frame| frame.start < tail);
             lost -= dropped.filter(is_own).count() as u64;
         }
-        self.metrics.datagrams_dropped += lost;
         member.cursor = tail;
+        self.metrics.datagrams_dropped += lost;
     }
 
     /// A member fell off the tail of its room's log.
@@ -120,18 +130,18 @@ impl Engine {
         let missed = self.skip_to_head(id);
         match self.settings.lag {
             LagPolicy::Skip => self.reply_missed(id, missed),
-            LagPolicy::Close => self.doomed.push((id, CloseReason::Lagged)),
+            LagPolicy::Close => self.reports.push(Report::Lagged(id)),
         }
     }
 
     /// Moves a member to the head of its log; the rest of a frame of which it has a part is moved to its outbox. Returns
     /// how many messages it has missed and not been told of.
-    pub(super) fn skip_to_head(&mut self, id: ConnId) -> u64 {
-        let Some(at) = self.conn(id).membership else { return 0 };
+    pub(crate) fn skip_to_head(&mut self, id: ConnId) -> u64 {
+        let Some(at) = self.line(id).membership else { return 0 };
         let mut before = self.take_outbox(id);
         let mut after = self.spare_outbox(id);
         let untold = before.take_missed();
-        let channel = &mut self.rooms[at.room.0 as usize].channels[at.channel()];
+        let channel = self.channel_mut(at);
         let member = &mut channel.members[at.member as usize];
         let log = &channel.log;
         let own = if member.cursor < member.own_until {

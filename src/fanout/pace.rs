@@ -5,10 +5,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::Engine;
+use super::Fanout;
 use crate::chat::{ConnId, Now};
-use crate::limits::OUTBOX_BYTES_HIGH;
-use crate::wire::Transport;
 
 #[derive(Debug, Default)]
 pub(super) struct Pace {
@@ -18,10 +16,10 @@ pub(super) struct Pace {
     resting: VecDeque<(Duration, ConnId)>,
 }
 
-impl Engine {
+impl Fanout {
     /// A frame went out whole: the next one waits.
     pub(super) fn rest(&mut self, id: ConnId) {
-        self.conn_mut(id).resting = true;
+        self.line_mut(id).resting = true;
         self.pace.written.push(id);
     }
 
@@ -33,27 +31,20 @@ impl Engine {
     }
 
     /// Wakes those who have rested.
-    pub(super) fn end_rests(&mut self) {
+    pub(crate) fn end_rests(&mut self, now: Now) {
+        self.now = now;
         while let Some(&(until, id)) = self.pace.resting.front()
-            && until <= self.now.monotonic
+            && until <= now.monotonic
         {
             self.pace.resting.pop_front();
-            if let Some(conn) = self.find(id) {
-                conn.resting = false;
+            if let Some(line) = self.find(id) {
+                line.resting = false;
                 self.mark_dirty(id);
             }
         }
     }
 
-    /// Whether so much waits for somebody who takes a frame at a time that others have to wait before they send more: it
-    /// reads all it is sent, and is not to be closed for what they do.
-    pub(super) fn has_enough_to_pace(&self, id: ConnId) -> bool {
-        let conn = self.conn(id);
-        let waiting = conn.outbox.as_ref().map_or(0, |outbox| outbox.len());
-        conn.dialect.transport() == Transport::Paced && waiting >= OUTBOX_BYTES_HIGH
-    }
-
-    /// When [`Engine::timeout`] has somebody to wake, on the monotonic clock, if ever: a matter of microseconds.
+    /// When somebody has rested, on the monotonic clock, if ever: a matter of microseconds.
     pub fn next_wake(&self) -> Option<Duration> {
         self.pace.resting.front().map(|&(until, _)| until)
     }

@@ -8,9 +8,9 @@ use std::ops::ControlFlow;
 
 use super::log::{Gather, Offset};
 use super::room::{Channel, Room};
-use super::{Connection, Engine, Membership};
+use super::{Fanout, Line, Membership, Report};
 use crate::chat::{ConnId, Now};
-use crate::limits::{OUTBOX_BYTES_HIGH, ROOM_VISITS_MAX};
+use crate::limits::{LOG_BACKLOG_DIVISOR, OUTBOX_BYTES_HIGH, ROOM_VISITS_MAX};
 use crate::wire::Transport;
 
 /// One step of what lies ahead of a connection.
@@ -24,7 +24,7 @@ enum Step {
     Outbox { bytes: usize },
 }
 
-impl Connection {
+impl Line {
     /// Calls `step` for each step ahead, in order, until it breaks. Where frames go out one by one, a step is a frame: the
     /// next one is found without looking at those behind it.
     fn steps(
@@ -109,9 +109,9 @@ fn own_steps(
     ControlFlow::Continue(())
 }
 
-impl Engine {
-    fn channel_at(&self, conn: &Connection) -> Option<(&Channel, Membership)> {
-        conn.membership.map(|at| (&self.room(at.room).channels[at.channel()], at))
+impl Fanout {
+    fn channel_at(&self, line: &Line) -> Option<(&Channel, Membership)> {
+        line.membership.map(|at| (self.channel(at), at))
     }
 
     /// The next connection that has something to be written and whose socket, as far as is known, takes it. Those with
@@ -127,10 +127,10 @@ impl Engine {
 
     fn next_dirty(&mut self) -> Option<ConnId> {
         while let Some(id) = self.dirty.pop_front() {
-            let Some(conn) = self.find(id) else { continue };
-            conn.queued = false;
+            let Some(line) = self.find(id) else { continue };
+            line.queued = false;
             // Its room may have been visited meanwhile.
-            if !conn.is_held() && !self.is_flushed(id) && self.prepare(id) {
+            if !line.is_held() && !self.is_flushed(id) && self.prepare(id) {
                 return Some(id);
             }
         }
@@ -145,14 +145,13 @@ impl Engine {
                 continue;
             }
             // It may be gone.
-            let room = self.rooms.get_mut(id.0 as usize);
-            if let Some(member) = room.and_then(Room::next_behind) {
+            if let Some(member) = self.find_room_mut(id).and_then(Room::next_behind) {
                 self.visits_left -= 1;
-                if !self.conn(member).is_held() && self.prepare(member) {
+                if !self.line(member).is_held() && self.prepare(member) {
                     return Some(member);
                 }
             } else {
-                if let Some(room) = self.rooms.get_mut(id.0 as usize) {
+                if let Some(room) = self.find_room_mut(id) {
                     room.dirty = false;
                     // What the whole round has read can be given back, even if its end moved nobody.
                     self.touch(id);
@@ -165,7 +164,7 @@ impl Engine {
     }
 
     fn prepare(&mut self, id: ConnId) -> bool {
-        self.conn(id).dialect.transport() != Transport::Datagram || self.prepare_seat(id)
+        self.line(id).dialect.transport() != Transport::Datagram || self.prepare_seat(id)
     }
 
     /// Whether there are rooms whose members have not all been visited since something was said.
@@ -174,23 +173,18 @@ impl Engine {
     }
 
     /// Whether another turn has something to do even if nothing happens until then.
-    pub fn has_work(&self) -> bool {
-        !(self.dirty.is_empty()
-            && self.dirty_rooms.is_empty()
-            && self.touched_rooms.is_empty()
-            && self.vacated.is_empty()
-            && self.closing_rooms.is_empty()
-            && self.waiting.is_empty())
+    pub(crate) fn has_work(&self) -> bool {
+        !(self.dirty.is_empty() && self.dirty_rooms.is_empty() && self.touched_rooms.is_empty())
     }
 
     /// Borrows what is to be written to a connection, as slices for one `writev`; the next frame alone, where each wants a
-    /// write or a datagram of its own. None: call [`Engine::wrote`] all the same, with nothing written.
+    /// write or a datagram of its own. None: call [`Fanout::wrote`] all the same, with nothing written.
     pub fn gather<'a>(&'a self, id: ConnId, out: &mut Gather<'a>) {
-        let conn = self.conn(id);
-        let channel = self.channel_at(conn);
-        let mut waiting = conn.outbox.as_ref().map_or(&[][..], |outbox| outbox.bytes());
-        let is_framed = self.settings.is_framed(conn.dialect);
-        conn.steps(channel, is_framed, |step| {
+        let line = self.line(id);
+        let channel = self.channel_at(line);
+        let mut waiting = line.outbox.as_ref().map_or(&[][..], |outbox| outbox.bytes());
+        let is_framed = self.settings.is_framed(line.dialect);
+        line.steps(channel, is_framed, |step| {
             match step {
                 Step::Own { .. } => return ControlFlow::Continue(()),
                 Step::Log { from, to } => {
@@ -214,11 +208,11 @@ impl Engine {
     }
 
     /// Of the bytes gathered, the kernel took so many; fewer than were offered mean that it has no room for more until
-    /// it says [`Engine::writable`].
+    /// it says [`Fanout::writable`].
     pub fn wrote(&mut self, id: ConnId, taken: usize, offered: usize) {
-        let Some(conn) = self.connection(id) else { return };
-        conn.blocked = taken < offered;
-        let transport = conn.dialect.transport();
+        let Some(line) = self.known(id) else { return };
+        line.blocked = taken < offered;
+        let transport = line.dialect.transport();
         if transport == Transport::Datagram && taken > 0 {
             self.sent_datagram(id, taken);
         } else if transport == Transport::Paced
@@ -232,22 +226,25 @@ impl Engine {
         if more {
             self.mark_dirty(id);
         }
-        let conn = self.conn_mut(id);
-        let unread = conn.outbox.as_ref().map_or(0, |outbox| outbox.len());
-        if conn.throttled && unread < OUTBOX_BYTES_HIGH / 2 {
-            self.let_wait(id);
-        }
-        if self.conn(id).closing.is_some() {
-            self.close_when_flushed(id);
+        self.report_drained(id);
+        self.end_when_flushed(id);
+    }
+
+    /// Tells the engine that a connection has read most of what waited for it, if it wants to know.
+    pub(super) fn report_drained(&mut self, id: ConnId) {
+        let line = self.line_mut(id);
+        if line.watched && line.waiting() < OUTBOX_BYTES_HIGH / 2 {
+            line.watched = false;
+            self.reports.push(Report::Drained(id));
         }
     }
 
     /// Takes `taken` bytes off what lies ahead; returns whether anything is left.
     fn advance(&mut self, id: ConnId, mut taken: usize) -> bool {
-        let conn = self.conn(id);
-        let channel = self.channel_at(conn);
+        let line = self.line(id);
+        let channel = self.channel_at(line);
         // Nearly always nothing but others' frames lie ahead: no need to walk.
-        if let (None, Some((channel, at))) = (&conn.outbox, channel) {
+        if let (None, Some((channel, at))) = (&line.outbox, channel) {
             let member = channel.members[at.member as usize];
             if member.cursor >= member.own_until {
                 let cursor = Offset(member.cursor.0 + taken as u64);
@@ -259,7 +256,7 @@ impl Engine {
         let mut cursor = channel.map(|(channel, at)| channel.members[at.member as usize].cursor);
         let mut outbox_bytes = 0;
         let mut more = false;
-        conn.steps(channel, self.settings.is_framed(conn.dialect), |step| {
+        line.steps(channel, self.settings.is_framed(line.dialect), |step| {
             match step {
                 Step::Own { to } => cursor = Some(to),
                 Step::Log { from, to } => {
@@ -278,7 +275,7 @@ impl Engine {
             }
             if more { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
-        if let (Some(cursor), Some(at)) = (cursor, conn.membership) {
+        if let (Some(cursor), Some(at)) = (cursor, line.membership) {
             self.move_cursor(at, cursor);
         }
         if outbox_bytes > 0 {
@@ -288,15 +285,13 @@ impl Engine {
     }
 
     fn move_cursor(&mut self, at: Membership, cursor: Offset) {
-        let channel = &mut self.room_mut(at.room).channels[at.channel()];
-        channel.members[at.member as usize].cursor = cursor;
+        self.channel_mut(at).members[at.member as usize].cursor = cursor;
         self.touch(at.room);
     }
 
     fn advance_outbox(&mut self, id: ConnId, mut bytes: usize) {
         self.outbox_total_bytes -= bytes;
-        let conn = self.conn_mut(id);
-        let Some(mut outbox) = conn.outbox.take() else { return };
+        let Some(mut outbox) = self.line_mut(id).outbox.take() else { return };
         while let Some(entry) = outbox.front()
             && bytes > 0
         {
@@ -307,37 +302,37 @@ impl Engine {
         if outbox.is_empty() {
             self.keep_spare(outbox);
         } else {
-            conn.outbox = Some(outbox);
+            self.line_mut(id).outbox = Some(outbox);
         }
     }
 
     /// The socket has room again.
     pub fn writable(&mut self, id: ConnId) {
-        if let Some(conn) = self.connection(id)
-            && std::mem::replace(&mut conn.blocked, false)
+        if let Some(line) = self.known(id)
+            && std::mem::replace(&mut line.blocked, false)
         {
             self.mark_dirty(id);
         }
     }
 
-    /// Ends the turn, after flushing: gives back what everybody has read, ends who is too slow, and lets those go on who
-    /// waited for this.
-    pub fn end_turn(&mut self, now: Now) {
+    /// Ends the turn, after flushing: gives back what everybody has read. `reports_reading`: the engine, on another shard,
+    /// is told how far that is.
+    pub(crate) fn end_turn(&mut self, reports_reading: bool, now: Now) {
         self.now = now;
         self.outbox_turn_bytes = 0;
-        let Self { rooms, pool, touched_rooms, .. } = self;
+        let read_min = self.log_bytes_limit() / LOG_BACKLOG_DIVISOR / 2;
+        let Self { rooms, pool, touched_rooms, reports, .. } = self;
         for id in touched_rooms.drain(..) {
             // It may be gone.
-            let Some(room) = rooms.get_mut(id.0 as usize) else { continue };
+            let Some(room) = rooms.get_mut(id.0 as usize).and_then(Option::as_deref_mut) else { continue };
             room.touched = false;
             for channel in &mut room.channels {
                 channel.trim_when_due(pool);
+                if reports_reading && let Some(bytes) = channel.take_read(read_min) {
+                    reports.push(Report::Read { room: id, dialect: channel.dialect, bytes });
+                }
             }
         }
         self.begin_rests(now);
-        self.empty_closing_rooms();
-        self.resume_waiting();
-        self.end_doomed();
-        self.take_vacated_out();
     }
 }

@@ -256,7 +256,7 @@ mod tests {
             assert_eq!(log.held(), pool.taken_bytes());
         }
         let marks: usize =
-            log.blocks.iter().map(|block| block.marks.len() * size_of::<crate::engine::pool::Mark>()).sum();
+            log.blocks.iter().map(|block| block.marks.len() * size_of::<crate::fanout::pool::Mark>()).sum();
         assert!(marks <= log.held(), "the marks take no more than the blocks are counted for");
         log.release(log.head(), &mut pool);
         assert_eq!((log.held(), pool.taken_bytes()), (0, 0));

@@ -1,0 +1,62 @@
+//! The reasons for which a connection ends.
+
+/// Why a connection ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CloseReason {
+    /// The peer closed it.
+    PeerClosed,
+    /// The peer reset it, or the kernel gave it up.
+    PeerReset,
+    /// The peer asked for it.
+    Quit,
+    /// Its dialect ends a connection whose login is refused.
+    LoginRefused,
+    /// No login came in time.
+    LoginTimeout,
+    /// Nothing was heard in time.
+    IdleTimeout,
+    /// It fell behind its room's log, and the policy is to close those.
+    Lagged,
+    /// It does not read what others send to it alone.
+    TooSlow,
+    /// It had the most waiting for it when all outboxes together were too large.
+    Memory,
+    /// The server has as many clients as it takes.
+    ServerFull,
+    /// It sent what nothing can be understood behind.
+    Malformed,
+    /// A handshake: it has its answer.
+    Served,
+    /// Its room was closed by its host.
+    RoomClosed,
+    /// A seat that the store could not keep.
+    NotKept,
+    /// The server stopped.
+    Shutdown,
+}
+
+impl CloseReason {
+    /// How many there are.
+    pub const COUNT: usize = Self::Shutdown as usize + 1;
+
+    /// The name used in logs and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PeerClosed => "peer-closed",
+            Self::PeerReset => "peer-reset",
+            Self::Quit => "quit",
+            Self::LoginRefused => "login-refused",
+            Self::LoginTimeout => "login-timeout",
+            Self::IdleTimeout => "idle-timeout",
+            Self::Lagged => "lagged",
+            Self::TooSlow => "too-slow",
+            Self::Memory => "memory",
+            Self::ServerFull => "server-full",
+            Self::Malformed => "malformed",
+            Self::Served => "served",
+            Self::RoomClosed => "room-closed",
+            Self::NotKept => "not-kept",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The fan-out of every shard: the own one, which is called, and the others', for which the same calls are collected as
+//! orders.
+
+use crate::chat::{ConnId, RoomId};
+use crate::fanout::{Fanout, Order, Orders, Owed};
+use crate::limits::LINK_BYTES_MAX;
+use crate::wire::Dialect;
+
+/// Another shard, as the engine sees it.
+#[derive(Debug, Default)]
+struct Other {
+    /// Since they were last taken.
+    orders: Orders,
+    /// Bytes of orders that were taken, and are on their way.
+    on_its_way: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct Fanouts {
+    pub(super) own: Fanout,
+    others: Vec<Other>,
+}
+
+impl Fanouts {
+    pub(super) fn new(own: Fanout, shards: usize) -> Self {
+        Self { own, others: (1..shards).map(|_| Other::default()).collect() }
+    }
+
+    /// The orders for a shard, unless it is the own one.
+    fn orders(&mut self, shard: u8) -> Option<&mut Orders> {
+        let index = usize::from(shard).checked_sub(1)?;
+        Some(&mut self.others[index].orders)
+    }
+
+    pub(super) fn append(
+        &mut self,
+        shard: u8,
+        room: RoomId,
+        dialect: Dialect,
+        frame: &[u8],
+        skipped_by: Option<ConnId>,
+    ) {
+        match self.orders(shard) {
+            None => self.own.append(room, dialect, frame, skipped_by),
+            Some(orders) => orders.append(room, dialect, frame, skipped_by),
+        }
+    }
+
+    pub(super) fn push(&mut self, id: ConnId, bytes: &[u8]) {
+        match self.orders(id.shard()) {
+            None => self.own.push(id, bytes),
+            Some(orders) => orders.send(id, bytes),
+        }
+    }
+
+    pub(super) fn enter(&mut self, id: ConnId, room: RoomId) {
+        match self.orders(id.shard()) {
+            None => self.own.enter(id, room),
+            Some(orders) => orders.push(Order::Enter(id, room)),
+        }
+    }
+
+    pub(super) fn leave(&mut self, id: ConnId, owed: Owed) {
+        match self.orders(id.shard()) {
+            None => self.own.leave(id, owed),
+            Some(orders) => orders.push(Order::Leave(id, owed)),
+        }
+    }
+
+    pub(super) fn forget_outbox(&mut self, id: ConnId) {
+        match self.orders(id.shard()) {
+            None => self.own.forget_outbox(id),
+            Some(orders) => orders.push(Order::ForgetOutbox(id)),
+        }
+    }
+
+    pub(super) fn skip_to_head(&mut self, id: ConnId) {
+        match self.orders(id.shard()) {
+            None => {
+                self.own.skip_to_head(id);
+            }
+            Some(orders) => orders.push(Order::SkipToHead(id)),
+        }
+    }
+
+    pub(super) fn watch(&mut self, id: ConnId) {
+        match self.orders(id.shard()) {
+            None => self.own.watch(id),
+            Some(orders) => orders.push(Order::Watch(id)),
+        }
+    }
+
+    pub(super) fn end(&mut self, id: ConnId) {
+        match self.orders(id.shard()) {
+            None => self.own.end(id),
+            Some(orders) => orders.push(Order::End(id)),
+        }
+    }
+
+    pub(super) fn drop_now(&mut self, id: ConnId) {
+        match self.orders(id.shard()) {
+            None => self.own.drop_now(id),
+            Some(orders) => orders.push(Order::Drop(id)),
+        }
+    }
+
+    /// A connection of the own shard is gone. On another one, that shard said so.
+    pub(super) fn remove(&mut self, id: ConnId) {
+        if id.shard() == 0 {
+            self.own.remove(id);
+        }
+    }
+
+    /// An order that only other shards have to be given.
+    pub(super) fn tell(&mut self, shard: u8, order: Order) {
+        if let Some(orders) = self.orders(shard) {
+            orders.push(order);
+        }
+    }
+
+    pub(super) fn stop_others(&mut self) {
+        for other in &mut self.others {
+            other.orders.push(Order::Stop);
+        }
+    }
+
+    /// Whether a shard is so far behind with its orders that there should be no more.
+    pub(super) fn are_busy(&self) -> bool {
+        self.others.iter().any(|other| other.on_its_way + other.orders.size() >= LINK_BYTES_MAX)
+    }
+
+    /// The orders for another shard, which are taken, by emptying them or by leaving others in their place.
+    pub(super) fn orders_mut(&mut self, shard: u8) -> &mut Orders {
+        &mut self.others[usize::from(shard) - 1].orders
+    }
+
+    pub(super) fn note_on_its_way(&mut self, shard: u8, bytes: usize) {
+        self.others[usize::from(shard) - 1].on_its_way = bytes;
+    }
+}

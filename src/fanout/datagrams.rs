@@ -1,0 +1,98 @@
+//! Connections that are spoken to in datagrams: where these go, and what becomes of them when they cannot.
+
+use core::net::SocketAddr;
+
+use super::Fanout;
+use crate::chat::ConnId;
+use crate::limits::UCRP_UNHEARD_BYTES_MAX;
+
+/// Where the datagrams for a connection go.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Address {
+    at: SocketAddr,
+    /// Whoever holds the seat has that address, and nobody gets what he did not ask for.
+    is_proved: bool,
+    /// Bytes sent there since it was last heard.
+    unheard_bytes: u64,
+}
+
+/// The socket for datagrams, as far as is known.
+#[derive(Debug, Default)]
+pub(super) struct Datagrams {
+    are_full: bool,
+    /// Who had something to be sent since the socket is full.
+    waiting: Vec<ConnId>,
+}
+
+impl Fanout {
+    /// A datagram came from a connection. `is_proved`: from where the handshake came from.
+    pub(crate) fn heard_from(&mut self, id: ConnId, at: SocketAddr, is_proved: bool) {
+        let address = Address { at, is_proved, unheard_bytes: 0 };
+        match &mut self.line_mut(id).address {
+            Some(known) => **known = address,
+            none => *none = Some(Box::new(address)),
+        }
+    }
+
+    /// Where datagrams for a connection go, if it is spoken to in datagrams and there is somewhere.
+    pub fn address_of(&self, id: ConnId) -> Option<SocketAddr> {
+        let Address { at, is_proved, unheard_bytes } = **self.line(id).address.as_ref()?;
+        (is_proved || unheard_bytes < UCRP_UNHEARD_BYTES_MAX).then_some(at)
+    }
+
+    /// A datagram of so many bytes went to a connection's address.
+    pub(super) fn sent_datagram(&mut self, id: ConnId, bytes: usize) {
+        self.metrics.datagrams_sent += 1;
+        if let Some(address) = &mut self.line_mut(id).address {
+            address.unheard_bytes += bytes as u64;
+        }
+    }
+
+    /// The socket for datagrams takes no more until [`Fanout::datagrams_writable`].
+    pub fn datagrams_full(&mut self) {
+        self.datagrams.are_full = true;
+    }
+
+    /// It does again.
+    pub fn datagrams_writable(&mut self) {
+        if std::mem::take(&mut self.datagrams.are_full) {
+            for id in std::mem::take(&mut self.datagrams.waiting) {
+                if self.has(id) {
+                    self.writable(id);
+                }
+            }
+        }
+    }
+
+    /// The kernel refused so many datagrams for good: there was no way to their addresses.
+    pub fn datagrams_refused(&mut self, count: usize) {
+        self.metrics.datagrams_undeliverable += count as u64;
+    }
+
+    /// Looks whether a connection is to be sent datagrams now. One without an address has nothing kept for it; while the
+    /// socket is full, it waits.
+    pub(super) fn prepare_seat(&mut self, id: ConnId) -> bool {
+        if self.address_of(id).is_none() {
+            self.pass_over(id);
+            return false;
+        }
+        if self.datagrams.are_full {
+            self.line_mut(id).blocked = true;
+            self.datagrams.waiting.push(id);
+        }
+        !self.datagrams.are_full
+    }
+
+    /// What there is for a connection is not for it.
+    fn pass_over(&mut self, id: ConnId) {
+        self.forget_outbox(id);
+        if let Some(at) = self.line(id).membership {
+            let channel = self.channel_mut(at);
+            let head = channel.log.head();
+            let member = &mut channel.members[at.member as usize];
+            (member.cursor, member.own_until) = (head, head);
+            self.touch(at.room);
+        }
+        self.end_when_flushed(id);
+    }
+}

@@ -1,0 +1,86 @@
+//! What a shard tells the engine: what its fan-out found; and, where the engine is on another shard, what came in.
+
+use core::net::IpAddr;
+
+use crate::chat::{CloseReason, ConnId, RoomId};
+use crate::wire::Dialect;
+
+/// One thing that happened. `bytes` lie in the batch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Report {
+    /// A connection that was watched has read most of what waited for it.
+    Drained(ConnId),
+    /// Everything is sent to a connection that was to be closed.
+    Ended(ConnId),
+    /// A connection cannot be kept: nothing more is written to it.
+    GivenUp(ConnId, CloseReason),
+    /// A member fell off its room's log, and the policy is to close those.
+    Lagged(ConnId),
+    /// So many bytes of a dialect's log of a room were read by all who read.
+    Read {
+        /// The room.
+        room: RoomId,
+        /// The dialect.
+        dialect: Dialect,
+        /// How many.
+        bytes: usize,
+    },
+    /// A connection was accepted.
+    Connected(ConnId, Dialect, IpAddr),
+    /// Bytes came from a connection. It is not read from again before [`Order::ReadOn`](super::Order::ReadOn).
+    Received {
+        /// From whom.
+        from: ConnId,
+        /// How many.
+        bytes: u32,
+    },
+    /// A peer sends nothing more.
+    PeerClosed(ConnId),
+    /// A socket is gone.
+    Disconnected(ConnId, CloseReason),
+}
+
+/// Reports of one shard, in the order in which things happened.
+#[derive(Debug, Default)]
+pub struct Reports {
+    list: Vec<Report>,
+    bytes: Vec<u8>,
+}
+
+impl Reports {
+    pub(crate) fn push(&mut self, report: Report) {
+        self.list.push(report);
+    }
+
+    pub(crate) fn received(&mut self, from: ConnId, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+        self.list.push(Report::Received { from, bytes: bytes.len() as u32 });
+    }
+
+    /// Whether nothing happened.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// What the batch takes of the bound on what is on its way.
+    pub fn size(&self) -> usize {
+        self.list.len() * size_of::<Report>() + self.bytes.len()
+    }
+
+    /// Empties it, for the next use.
+    pub fn clear(&mut self) {
+        self.list.clear();
+        self.bytes.clear();
+    }
+
+    /// The reports, each with its bytes.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Report, &[u8])> {
+        let mut rest = &self.bytes[..];
+        self.list.iter().map(move |&report| {
+            let Report::Received { bytes, .. } = report else { return (report, &[][..]) };
+            let (these, behind) = rest.split_at(bytes as usize);
+            rest = behind;
+            (report, these)
+        })
+    }
+}
