@@ -296,11 +296,11 @@ pub const OUTBOX_BYTES_MAX: usize = 1 << 20;
 pub const OUTBOX_TURN_BYTES_MAX: usize = OUTBOX_BYTES_MAX / 2;
 /// Bytes of a log that a blocked member takes along when it leaves its room. More: it skips them, and is told so.
 pub const OWED_BYTES_BLOCKED_MAX: usize = 64 << 10;
-/// Bytes waiting for all connections of a shard together. More: those with the most give way, and are closed, until
-/// there are no more than [`OUTBOX_TOTAL_BYTES_LOW`].
+/// Bytes waiting for all connections together; each shard has its part. More: those with the most give way, and are closed,
+/// until there are no more than [`OUTBOX_TOTAL_LOW_EIGHTHS`] of it.
 pub const OUTBOX_TOTAL_BYTES_MAX: usize = 256 << 20;
 /// Where giving way ends: far enough below for its cost to be rare.
-pub const OUTBOX_TOTAL_BYTES_LOW: usize = OUTBOX_TOTAL_BYTES_MAX / 8 * 7;
+pub const OUTBOX_TOTAL_LOW_EIGHTHS: usize = 7;
 /// Outboxes kept for reuse, so that an answer costs no allocation. More: given back to the allocator.
 pub const OUTBOX_POOL_MAX: usize = 64;
 /// Bytes of an outbox that is kept for reuse. Larger: given back to the allocator.
@@ -334,6 +334,9 @@ pub const CLIENTS_MAX: u32 = 1_000_000;
 pub const CORE_MAX: usize = 1023;
 /// Shards, at most: the first of them decides everything, and would be the limit long before.
 pub const SHARDS_MAX: usize = 64;
+/// Bytes of a log that another shard has read before it says so: little enough for a publisher that waits for the smallest
+/// of logs, where it waits for a [`LOG_BACKLOG_DIVISOR`]th; enough not to say so of each message.
+pub const READ_REPORT_BYTES_MIN: usize = LOG_BYTES_LIMIT_MIN / LOG_BACKLOG_DIVISOR / 2;
 /// Bytes on their way between two shards. More: nobody is listened to until there are fewer.
 pub const LINK_BYTES_MAX: usize = 16 << 20;
 /// Readiness events taken from the kernel at once. More: they come with the next turn.

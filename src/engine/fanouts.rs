@@ -1,7 +1,7 @@
 //! The fan-out of every shard: the own one, which is called, and the others', for which the same calls are collected as
 //! orders.
 
-use crate::chat::{ConnId, RoomId};
+use crate::chat::{ConnId, Now, RoomId};
 use crate::fanout::{Fanout, Order, Orders, Owed};
 use crate::limits::LINK_BYTES_MAX;
 use crate::wire::Dialect;
@@ -19,11 +19,24 @@ struct Other {
 pub(super) struct Fanouts {
     pub(super) own: Fanout,
     others: Vec<Other>,
+    /// Bytes sent to single connections of the others since the last turn ended.
+    others_turn_bytes: usize,
 }
 
 impl Fanouts {
     pub(super) fn new(own: Fanout, shards: usize) -> Self {
-        Self { own, others: (1..shards).map(|_| Other::default()).collect() }
+        let others = (1..shards).map(|_| Other::default()).collect();
+        Self { own, others, others_turn_bytes: 0 }
+    }
+
+    /// Bytes sent to single connections since the last turn ended.
+    pub(super) fn turn_bytes(&self) -> usize {
+        self.own.turn_bytes() + self.others_turn_bytes
+    }
+
+    pub(super) fn end_turn(&mut self, now: Now) {
+        self.own.end_turn(now);
+        self.others_turn_bytes = 0;
     }
 
     /// The orders for a shard, unless it is the own one.
@@ -49,7 +62,10 @@ impl Fanouts {
     pub(super) fn push(&mut self, id: ConnId, bytes: &[u8]) {
         match self.orders(id.shard()) {
             None => self.own.push(id, bytes),
-            Some(orders) => orders.send(id, bytes),
+            Some(orders) => {
+                orders.send(id, bytes);
+                self.others_turn_bytes += bytes.len();
+            }
         }
     }
 

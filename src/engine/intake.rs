@@ -214,7 +214,7 @@ impl Engine {
         }
         let backlog_max = self.log_bytes_limit() / LOG_BACKLOG_DIVISOR;
         let is_behind_here = room.is_some_and(|room| self.fanouts.own.backlog(room) >= backlog_max);
-        if self.fanouts.own.turn_bytes() >= OUTBOX_TURN_BYTES_MAX || is_behind_here {
+        if self.fanouts.turn_bytes() >= OUTBOX_TURN_BYTES_MAX || is_behind_here {
             self.conn_mut(id).throttled = true;
             self.let_wait(id);
             return true;

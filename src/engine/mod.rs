@@ -72,7 +72,7 @@ pub use random::Random;
 
 use crate::chat::{ConnId, HistoryRules, Name, Now, OpId, PasswordTask, Phase, RoomId, RoomName, Token};
 use crate::fanout::{self, Fanout, LagPolicy, Reports};
-use crate::limits::{GOB_GAP_MICROS_DEFAULT, LOG_TOTAL_BYTES_MAX};
+use crate::limits::{GOB_GAP_MICROS_DEFAULT, LOG_TOTAL_BYTES_MAX, OUTBOX_TOTAL_BYTES_MAX};
 use crate::state::{AccountId, Ledger};
 use crate::wire::{Codec, Dialect};
 use attempts::{Attempts, Network};
@@ -177,6 +177,7 @@ impl Settings {
             lag: self.lag,
             log_bytes_limit: self.log_bytes_limit,
             log_total_bytes_limit: self.log_total_bytes_limit / self.shards.max(1),
+            outbox_total_bytes_limit: OUTBOX_TOTAL_BYTES_MAX / self.shards.max(1),
         }
     }
 }

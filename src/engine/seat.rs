@@ -209,9 +209,8 @@ impl Engine {
         if is_busy && matches!(command, Command::Say(_)) {
             return Err(ROOM_BUSY);
         }
-        let fanout = &self.fanouts.own;
-        let are_busy =
-            fanout.waiting(id) >= OUTBOX_BYTES_HIGH || fanout.turn_bytes() >= OUTBOX_TURN_BYTES_MAX;
+        let has_unread_answers = self.fanouts.own.waiting(id) >= OUTBOX_BYTES_HIGH;
+        let are_busy = has_unread_answers || self.fanouts.turn_bytes() >= OUTBOX_TURN_BYTES_MAX;
         if are_busy && matches!(command, Command::Direct { .. }) {
             return Err(PEOPLE_BUSY);
         }

@@ -139,7 +139,7 @@ impl Engine {
     /// waited for this.
     pub fn end_turn(&mut self, now: Now) {
         self.now = now;
-        self.fanouts.own.end_turn(false, now);
+        self.fanouts.end_turn(now);
         self.empty_closing_rooms();
         self.take_own_reports();
         self.resume_waiting();

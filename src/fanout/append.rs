@@ -21,7 +21,10 @@ impl Fanout {
             let index = room.channels.iter().position(|channel| channel.dialect == dialect)?;
             (!room.channels[index].members.is_empty()).then_some(index)
         };
-        let Some(index) = self.find_room(room_id).and_then(is_read) else { return };
+        let Some(index) = self.find_room(room_id).and_then(is_read) else {
+            // The engine counts what it sent until it hears that it was read.
+            return self.report_read(room_id, dialect, frame.len());
+        };
         self.make_space(room_id, index, frame.len());
         let here = skipped_by.filter(|id| id.shard() == self.shard);
         // It may be gone: another shard said so before this one could.
@@ -45,6 +48,13 @@ impl Fanout {
             self.dirty_rooms.push_back(room_id);
         }
         self.touch(room_id);
+    }
+
+    /// Tells an engine on another shard that bytes of a log are read, or of no interest.
+    pub(super) fn report_read(&mut self, room: RoomId, dialect: Dialect, bytes: usize) {
+        if self.is_outpost() && bytes > 0 {
+            self.reports.push(Report::Read { room, dialect, bytes });
+        }
     }
 
     /// Has a room's logs looked at when the turn ends.

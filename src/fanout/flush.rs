@@ -10,7 +10,7 @@ use super::log::{Gather, Offset};
 use super::room::{Channel, Room};
 use super::{Fanout, Line, Membership, Report};
 use crate::chat::{ConnId, Now};
-use crate::limits::{LOG_BACKLOG_DIVISOR, OUTBOX_BYTES_HIGH, ROOM_VISITS_MAX};
+use crate::limits::{OUTBOX_BYTES_HIGH, READ_REPORT_BYTES_MIN, ROOM_VISITS_MAX};
 use crate::wire::Transport;
 
 /// One step of what lies ahead of a connection.
@@ -315,12 +315,12 @@ impl Fanout {
         }
     }
 
-    /// Ends the turn, after flushing: gives back what everybody has read. `reports_reading`: the engine, on another shard,
-    /// is told how far that is.
-    pub(crate) fn end_turn(&mut self, reports_reading: bool, now: Now) {
+    /// Ends the turn, after flushing: gives back what everybody has read, and tells an engine on another shard how far that
+    /// is.
+    pub(crate) fn end_turn(&mut self, now: Now) {
         self.now = now;
         self.outbox_turn_bytes = 0;
-        let read_min = self.log_bytes_limit() / LOG_BACKLOG_DIVISOR / 2;
+        let is_outpost = self.is_outpost();
         let Self { rooms, pool, touched_rooms, reports, .. } = self;
         for id in touched_rooms.drain(..) {
             // It may be gone.
@@ -328,7 +328,7 @@ impl Fanout {
             room.touched = false;
             for channel in &mut room.channels {
                 channel.trim_when_due(pool);
-                if reports_reading && let Some(bytes) = channel.take_read(read_min) {
+                if is_outpost && let Some(bytes) = channel.take_read(READ_REPORT_BYTES_MIN) {
                     reports.push(Report::Read { room: id, dialect: channel.dialect, bytes });
                 }
             }

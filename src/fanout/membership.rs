@@ -64,6 +64,11 @@ impl Fanout {
         {
             moved_at.member = at.member;
         }
+        let channel = self.channel_mut(at);
+        if channel.members.is_empty() {
+            let (dialect, unread) = (channel.dialect, channel.take_unreported());
+            self.report_read(at.room, dialect, unread);
+        }
         if self.room(at.room).count() == 0 {
             // Where it waits in a list it is passed over there, or another that has its slot by then is visited once more.
             self.with_pool(at.room, |room, pool| {

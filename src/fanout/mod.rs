@@ -58,7 +58,7 @@ pub use outpost::Outpost;
 pub use report::{Report, Reports};
 
 use crate::chat::{ConnId, Now, RoomId};
-use crate::limits::{GOB_GAP_MICROS_DEFAULT, LOG_TOTAL_BYTES_MAX};
+use crate::limits::{GOB_GAP_MICROS_DEFAULT, LOG_TOTAL_BYTES_MAX, OUTBOX_TOTAL_BYTES_MAX};
 use crate::wire::{Dialect, Transport};
 use datagrams::{Address, Datagrams};
 use log::Offset;
@@ -90,6 +90,8 @@ pub struct Settings {
     /// Bytes of all logs together, above which each is held to
     /// [`LOG_BYTES_LIMIT_MIN`](crate::limits::LOG_BYTES_LIMIT_MIN).
     pub log_total_bytes_limit: usize,
+    /// Bytes that wait for all connections together, each in its outbox.
+    pub outbox_total_bytes_limit: usize,
 }
 
 impl Default for Settings {
@@ -99,6 +101,7 @@ impl Default for Settings {
             lag: LagPolicy::Skip,
             log_bytes_limit: 1 << 20,
             log_total_bytes_limit: LOG_TOTAL_BYTES_MAX,
+            outbox_total_bytes_limit: OUTBOX_TOTAL_BYTES_MAX,
         }
     }
 }
@@ -280,6 +283,11 @@ impl Fanout {
         let rooms = self.rooms.iter().flatten();
         let logs: usize = rooms.flat_map(|room| &room.channels).map(|channel| channel.log.held()).sum();
         logs + self.outbox_total_bytes
+    }
+
+    /// Whether the engine is on another shard.
+    fn is_outpost(&self) -> bool {
+        self.shard > 0
     }
 
     /// Whether a dialect's frames go out one by one.

@@ -146,6 +146,6 @@ impl Outpost {
 
     /// Ends the turn, after flushing.
     pub fn end_turn(&mut self, now: Now) {
-        self.fanout.end_turn(true, now);
+        self.fanout.end_turn(now);
     }
 }

@@ -98,6 +98,13 @@ impl Channel {
         })
     }
 
+    /// Nobody reads any more: what was not said to be read need not be.
+    pub(super) fn take_unreported(&mut self) -> usize {
+        let bytes = (self.log.head().0 - self.reported.0) as usize;
+        self.reported = self.log.head();
+        bytes
+    }
+
     /// Gives back what every member has read, where looking for it is worth it: when a round has ended, or the log has
     /// grown meanwhile.
     pub(super) fn trim_when_due(&mut self, pool: &mut BlockPool) {

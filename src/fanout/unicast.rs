@@ -5,8 +5,7 @@ use super::outbox::Outbox;
 use super::{Fanout, Line, Report};
 use crate::chat::{CloseReason, ConnId, Event};
 use crate::limits::{
-    OUTBOX_BYTES_HIGH, OUTBOX_BYTES_MAX, OUTBOX_POOL_BYTES_MAX, OUTBOX_POOL_MAX, OUTBOX_TOTAL_BYTES_LOW,
-    OUTBOX_TOTAL_BYTES_MAX,
+    OUTBOX_BYTES_HIGH, OUTBOX_BYTES_MAX, OUTBOX_POOL_BYTES_MAX, OUTBOX_POOL_MAX, OUTBOX_TOTAL_LOW_EIGHTHS,
 };
 use crate::wire::{Codec, Transport};
 
@@ -99,9 +98,10 @@ impl Fanout {
 
     /// Frees memory, where all outboxes together are too large: the connections with the most waiting for them give way.
     pub(super) fn shed(&mut self) {
-        if self.outbox_total_bytes <= OUTBOX_TOTAL_BYTES_MAX {
+        if self.outbox_total_bytes <= self.settings.outbox_total_bytes_limit {
             return;
         }
+        let low = self.settings.outbox_total_bytes_limit / 8 * OUTBOX_TOTAL_LOW_EIGHTHS;
         let shard = self.shard;
         let waiting = |(slot, line): (usize, &Line)| {
             let bytes = line.outbox.as_ref()?.len();
@@ -110,7 +110,7 @@ impl Fanout {
         let mut largest: Vec<_> = self.lines.iter().filter_map(waiting).collect();
         largest.sort_unstable_by_key(|&(bytes, _)| std::cmp::Reverse(bytes));
         for (_, id) in largest {
-            if self.outbox_total_bytes <= OUTBOX_TOTAL_BYTES_LOW {
+            if self.outbox_total_bytes <= low {
                 return;
             }
             self.give_up(id, CloseReason::Memory);

@@ -38,10 +38,10 @@ fn the_end_is_not_read_while_a_password_is_compared_though_an_answer_goes_out() 
     let slash = world.connects(Dialect::Slash);
     // As `printf 'alice\nalice\n' | nc` has it: the prompt is written while the password is compared.
     world.sends(slash, b"alice\nalice\n");
-    assert!(!world.engine.wants_input(world.id(slash)));
+    assert!(!world.listens_to(slash));
     world.turn();
     world.turn();
-    assert!(!world.engine.wants_input(world.id(slash)), "slash: the end would be read now");
+    assert!(!world.listens_to(slash), "slash: the end would be read now");
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn an_account_is_made_though_its_owner_half_closes_at_once() {
     world.turn();
     world.turn();
     // What the reactor does: it reads the end as soon as the engine wants input.
-    if world.engine.wants_input(world.id(client)) {
+    if world.listens_to(client) {
         world.closes_its_side(client);
     }
     world.compares_passwords();
@@ -75,7 +75,7 @@ fn what_waits_for_a_seat_is_bounded_as_for_others() {
         }
         world.turn_of(256);
     }
-    let held = world.engine.held_bytes();
+    let held = world.held_bytes();
     assert!(held <= 2 * OUTBOX_BYTES_MAX, "{held} bytes wait for one seat");
 }
 
@@ -104,7 +104,7 @@ fn datagrams_put_no_more_into_outboxes_in_a_turn_than_others_may() {
     for _ in 0..512 {
         world.seat_sends(&host, Message::Chat(&format!("/msg alice {}", "y".repeat(3900))));
     }
-    let held = world.engine.held_bytes();
+    let held = world.held_bytes();
     assert!(held <= OUTBOX_BYTES_MAX, "{held} bytes in one turn, where others wait after half a MiB");
     assert_eq!(world.ended(alice), None);
 }
@@ -142,7 +142,7 @@ fn guesses_at_once_are_counted_as_guesses_one_by_one() {
         world.sends(thief, &typed(&[Request::LoginName("alice"), Request::LoginPassword(Secret(&guess))]));
     }
     world.compares_passwords();
-    let compared = world.engine.metrics().wrong_passwords;
+    let compared = world.metrics().wrong_passwords;
     assert!(compared <= u64::from(ATTEMPTS_MAX), "{compared} guesses were compared");
 }
 

@@ -24,7 +24,7 @@ fn a_flood_of_direct_messages_closes_only_the_one_who_does_not_read_them() {
         world.types(alice, &format!("DM slow {psst}"));
         world.types(alice, &format!("DM bob {psst}"));
         world.turn();
-        assert!(world.engine.held_bytes() <= OUTBOX_BYTES_MAX + SLACK);
+        assert!(world.held_bytes() <= OUTBOX_BYTES_MAX + SLACK);
     }
     let too_slow = Ended { close: Some(Close::Now), reason: CloseReason::TooSlow };
     assert_eq!(world.ended(slow), Some(too_slow));
@@ -53,11 +53,11 @@ fn who_asks_without_reading_is_not_read_from_until_it_reads_and_then_nothing_is_
             world.types(bob, "WHO");
             expected.push_str("USER bob\n");
             world.turn();
-            assert!(world.engine.held_bytes() <= OUTBOX_BYTES_HIGH + SLACK);
+            assert!(world.held_bytes() <= OUTBOX_BYTES_HIGH + SLACK);
         }
     }
     world.settles();
-    assert!(!world.engine.wants_input(world.id(bob)));
+    assert!(!world.listens_to(bob));
     let mut heard = String::new();
     while heard.len() < expected.len() {
         world.reads(bob, 9000);
@@ -66,7 +66,7 @@ fn who_asks_without_reading_is_not_read_from_until_it_reads_and_then_nothing_is_
         heard.push_str(&more);
     }
     assert_eq!(heard, expected);
-    assert!(world.engine.wants_input(world.id(bob)));
+    assert!(world.listens_to(bob));
 }
 
 #[test]
@@ -100,11 +100,11 @@ fn a_publisher_faster_than_its_room_is_flushed_waits_and_readers_lose_nothing() 
             if number % (4 * visits) == 0 {
                 world.turn_of(visits);
             }
-            waited |= !world.engine.wants_input(world.id(alice));
-            assert!(world.engine.held_bytes() <= 2 * LOG_BYTES_LIMIT_MIN + SLACK);
+            waited |= !world.listens_to(alice);
+            assert!(world.held_bytes() <= 2 * LOG_BYTES_LIMIT_MIN + SLACK);
         }
         assert!(waited, "{visits} visits a turn");
-        while world.engine.has_work() {
+        while world.has_work() {
             world.turn_of(visits);
         }
         for reader in readers {
@@ -113,7 +113,7 @@ fn a_publisher_faster_than_its_room_is_flushed_waits_and_readers_lose_nothing() 
             assert_eq!(heard.lines().count(), 600);
         }
         assert_eq!(world.took(carol).lines().count(), 600);
-        assert_eq!(world.engine.metrics().lagged, 0);
+        assert_eq!(world.metrics().lagged, 0);
     }
 }
 
@@ -129,7 +129,7 @@ fn a_publisher_as_fast_as_its_room_is_flushed_never_waits() {
     for _ in 0..600 {
         world.types(alice, &format!("MSG {text}"));
         world.turn_of(3);
-        assert!(world.engine.wants_input(world.id(alice)) && world.engine.has_work());
+        assert!(world.listens_to(alice) && world.has_work());
     }
 }
 
@@ -151,7 +151,7 @@ fn readers_lose_nothing_while_others_come_and_go() {
             guests.push(guest);
         }
     }
-    while world.engine.has_work() {
+    while world.has_work() {
         world.turn_of(2);
     }
     for reader in readers {
@@ -160,7 +160,7 @@ fn readers_lose_nothing_while_others_come_and_go() {
         assert!(messages.clone().enumerate().all(|(n, line)| line.starts_with(&format!("MSG alice {n} "))));
         assert_eq!(messages.count(), 600);
     }
-    assert_eq!(world.engine.metrics().lagged, 0);
+    assert_eq!(world.metrics().lagged, 0);
 }
 
 #[test]
@@ -169,11 +169,11 @@ fn of_an_endless_line_nothing_is_kept() {
     let bob = world.line("bob");
     for _ in 0..1000 {
         world.sends(bob, &[b'x'; 1000]);
-        assert!(world.engine.held_bytes() <= 2 * LINE_BYTES_MAX);
+        assert!(world.held_bytes() <= 2 * LINE_BYTES_MAX);
     }
     world.sends(bob, b"\nPING\n");
     assert_eq!(world.hears(bob), "ERR line-too-long\nPONG\n");
-    assert_eq!(world.engine.held_bytes(), 0);
+    assert_eq!(world.held_bytes(), 0);
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn an_idle_connection_holds_nothing() {
         world.sends(bob, &[*byte]);
     }
     assert_eq!(world.hears(carol), "[12:34:56] bob: hi\n");
-    assert_eq!(world.engine.held_bytes(), 0);
+    assert_eq!(world.held_bytes(), 0);
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn when_all_outboxes_are_too_large_together_the_largest_gives_way_and_no_frame_s
     let psst = "\u{1}".repeat(4000);
     let fill = |world: &mut World, until: usize| {
         let mut next = 0;
-        while world.engine.held_bytes() < until {
+        while world.held_bytes() < until {
             world.types(alice, &format!("DM slow{} {psst}", next % slow.len()));
             world.settles();
             next += 1;
@@ -233,7 +233,7 @@ fn when_all_outboxes_are_too_large_together_the_largest_gives_way_and_no_frame_s
         next
     };
     let mut next = fill(&mut world, OUTBOX_TOTAL_BYTES_MAX - (100 << 10));
-    assert_eq!(world.engine.metrics().closed_for(CloseReason::Memory), 0);
+    assert_eq!(world.metrics().closed_for(CloseReason::Memory), 0);
     // All of them are in the middle of a frame, and may be written to again, when it becomes too much.
     for &client in &slow {
         world.reads(client, 100);
@@ -251,6 +251,6 @@ fn when_all_outboxes_are_too_large_together_the_largest_gives_way_and_no_frame_s
         assert_eq!(world.ended(client), Some(memory));
         assert!(!world.took_bytes(client).contains(&b'\n'), "half a frame, and nothing behind it");
     }
-    assert!(world.engine.held_bytes() <= OUTBOX_TOTAL_BYTES_MAX);
+    assert!(world.held_bytes() <= OUTBOX_TOTAL_BYTES_MAX);
     world.check();
 }

@@ -117,6 +117,7 @@ fn who_quits_and_does_not_read_is_dropped_after_two_seconds() {
 #[test]
 fn an_id_of_a_connection_that_is_gone_is_counted_and_ignored() {
     let mut world = World::new();
+    world.is_spread = false;
     let bob = world.line("bob");
     let gone = world.line("gone");
     let stale = world.id(gone);
@@ -125,7 +126,7 @@ fn an_id_of_a_connection_that_is_gone_is_counted_and_ignored() {
     assert_eq!(world.id(carol).slot, stale.slot, "somebody else has the slot");
     world.hears(bob);
     let nobody = ConnId { slot: 999, generation: 0 };
-    let before = world.engine.metrics().clone();
+    let before = world.metrics().clone();
     for id in [stale, nobody] {
         let now = world.now;
         world.engine.received(id, b"/quit\n", now);
@@ -133,11 +134,11 @@ fn an_id_of_a_connection_that_is_gone_is_counted_and_ignored() {
         world.engine.fanout_mut().wrote(id, 0, 10);
         world.engine.peer_closed(id, now);
         world.engine.disconnected(id, CloseReason::PeerReset, now);
-        assert!(!world.engine.wants_input(id));
+        assert!(!world.wants_input(id));
         world.check();
     }
-    assert_eq!(world.engine.metrics().stale_ids, before.stale_ids + 10);
-    assert_eq!(world.engine.metrics().closed, before.closed);
+    assert_eq!(world.metrics().stale_ids, before.stale_ids + 10);
+    assert_eq!(world.metrics().closed, before.closed);
     assert_eq!(world.hears(bob), "");
     world.types(carol, "still here");
     assert_eq!(world.hears(bob), "MSG carol still here\n");
@@ -155,9 +156,9 @@ fn each_end_is_counted_under_its_reason() {
         [(alice, CloseReason::PeerReset), (bob, CloseReason::PeerClosed), (carol, CloseReason::Quit)]
     {
         assert_eq!(world.ended(client).map(|ended| ended.reason), Some(reason));
-        assert_eq!(world.engine.metrics().closed_for(reason), 1);
+        assert_eq!(world.metrics().closed_for(reason), 1);
     }
-    assert_eq!(world.engine.metrics().closed.iter().sum::<u64>(), world.engine.metrics().opened);
+    assert_eq!(world.metrics().closed.iter().sum::<u64>(), world.metrics().opened);
 }
 
 #[test]

@@ -178,7 +178,7 @@ fn play(seed: u64) -> (u64, u64) {
         })
         .sum();
     assert!(by_address.is_empty() && private > 0);
-    let metrics = scene.world.engine.metrics();
+    let metrics = scene.world.metrics();
     assert_eq!(missing as u64, metrics.datagrams_dropped, "what a seat did not get is counted");
     (metrics.missed, metrics.datagrams_dropped)
 }

@@ -200,7 +200,7 @@ fn what_is_refused_when_the_store_fails_is_not_there_later() {
     let [erin, frank] = ["erin", "frank"].map(|name| world.line(name));
     world.types(erin, "MSG hello");
     assert_eq!(world.hears(frank), "MSG erin hello\n");
-    assert_eq!(world.engine.metrics().history_unkept, 1);
+    assert_eq!(world.metrics().history_unkept, 1);
     // Well again: what is left in the end is what was never refused.
     disk.keeps(&mut world);
     let names = disk.kept().into_iter().map(|kept| match kept {
@@ -211,7 +211,7 @@ fn what_is_refused_when_the_store_fails_is_not_there_later() {
     assert_eq!(world.gets(alice, &kept("k", "bob")), NOTHING);
     disk.keeps(&mut world);
     assert_eq!(world.replies(alice), ["kept k 36"]);
-    assert_eq!(world.engine.metrics().promises_broken, 4);
+    assert_eq!(world.metrics().promises_broken, 4);
 }
 
 #[test]
@@ -268,7 +268,7 @@ fn more_than_the_queue_holds_is_refused_and_history_leaves_space() {
     let (waiting, bytes) = world.engine.waiting_ops();
     assert_eq!(waiting, reserve);
     assert!(bytes > 0);
-    assert!(world.engine.metrics().history_unkept > 0);
+    assert!(world.metrics().history_unkept > 0);
     assert_eq!(world.gets(alice, &kept("k", "alice")), NOTHING, "it is taken");
     disk.keeps(&mut world);
     assert_eq!(world.replies(alice), ["kept k 36"]);
@@ -280,7 +280,7 @@ fn whoever_has_many_answers_waiting_is_not_read_from_until_they_are_told() {
     let (mut world, mut disk) = world();
     let alice = mail_user(&mut world, &mut disk, "alice");
     let mut sent = 0;
-    while world.engine.wants_input(world.id(alice)) {
+    while world.listens_to(alice) {
         let key = format!("{sent:0100}");
         world.asks(alice, &kept(&key, "alice"));
         sent += 1;

@@ -4,7 +4,7 @@ use parlance::chat::CloseReason;
 use parlance::fanout::{Close, LagPolicy};
 use parlance::limits::LOG_BYTES_LIMIT_MIN;
 
-use crate::world::{Client, Ended, World, settings};
+use crate::world::{Client, Ended, World, settings, shards};
 
 /// A message of about a thousand bytes.
 fn long(number: usize) -> String {
@@ -51,7 +51,7 @@ fn who_never_reads_skips_and_is_told_how_many_it_missed_and_the_others_get_every
         let carol = world.slash("carol");
         world.reads_only(slow, cut);
         says(&mut world, alice, 0..100);
-        assert_eq!(world.engine.metrics().lagged, 1, "once at this length");
+        assert_eq!(world.metrics().lagged, 1, "once at this length");
         let everything: Vec<_> = (0..100).map(|number| format!("MSG alice {}", long(number))).collect();
         assert_eq!(world.hears(bob).lines().collect::<Vec<_>>(), everything);
         assert_eq!(world.hears(carol).lines().count(), 100);
@@ -59,7 +59,7 @@ fn who_never_reads_skips_and_is_told_how_many_it_missed_and_the_others_get_every
         let heard = world.hears(slow);
         one_gap(&heard, 0..100);
         let told = 100 - heard.lines().filter(|line| line.starts_with("MSG")).count();
-        assert_eq!(world.engine.metrics().missed, told as u64);
+        assert_eq!(world.metrics().missed, told as u64);
     }
 }
 
@@ -70,7 +70,7 @@ fn who_is_lagged_several_times_is_told_once_with_the_sum() {
         let [alice, slow] = ["alice", "slow"].map(|name| world.line(name));
         world.reads_only(slow, cut);
         says(&mut world, alice, 0..1000);
-        assert!(world.engine.metrics().lagged > 5);
+        assert!(world.metrics().lagged > 5);
         world.reads_everything(slow);
         one_gap(&world.hears(slow), 0..1000);
     }
@@ -164,7 +164,7 @@ fn by_policy_who_never_reads_is_closed_and_told_why() {
         let close = if reads_in_time { Close::Linger } else { Close::Now };
         let lagged = Ended { close: Some(close), reason: CloseReason::Lagged };
         assert_eq!(world.ended(slow), Some(lagged));
-        assert_eq!(world.engine.metrics().closed_for(CloseReason::Lagged), 1);
+        assert_eq!(world.metrics().closed_for(CloseReason::Lagged), 1);
     }
 }
 
@@ -178,8 +178,8 @@ fn any_number_of_members_that_never_read_cost_one_log() {
     }
     for number in 0..300 {
         says(&mut world, alice, number..number + 1);
-        // The log, and for each of the forty the rest of a frame and a notice.
-        assert!(world.engine.held_bytes() <= LOG_BYTES_LIMIT_MIN + 40 * 1100, "after {number}");
+        // The log, on each shard, and for each of the forty the rest of a frame and a notice.
+        assert!(world.held_bytes() <= shards() * LOG_BYTES_LIMIT_MIN + 40 * 1100, "after {number}");
     }
 }
 
@@ -190,10 +190,10 @@ fn what_everybody_has_read_is_given_back() {
     let carol = world.slash("carol");
     world.reads_only(slow, 0);
     says(&mut world, alice, 0..50);
-    assert!(world.engine.held_bytes() >= 50_000);
+    assert!(world.held_bytes() >= 50_000);
     world.reads_everything(slow);
     world.settles();
-    assert_eq!(world.engine.held_bytes(), 0);
+    assert_eq!(world.held_bytes(), 0);
     world.hears(carol);
 }
 
@@ -210,7 +210,7 @@ fn what_only_one_who_left_had_not_read_is_given_back() {
         leaves(&mut world, carol);
         world.reads_everything(carol);
         world.settles();
-        assert_eq!(world.engine.held_bytes(), 0);
+        assert_eq!(world.held_bytes(), 0);
     }
 }
 
@@ -224,5 +224,5 @@ fn the_last_one_to_leave_leaves_nothing_behind() {
     world.settles();
     world.vanishes(bob);
     world.settles();
-    assert_eq!((world.engine.held_bytes(), world.engine.connection_count()), (0, 0));
+    assert_eq!((world.held_bytes(), world.engine.connection_count()), (0, 0));
 }

@@ -93,7 +93,7 @@ fn who_alone_has_something_to_say_is_written_nothing() {
         world.settles();
     }
     assert_eq!(world.writes, before);
-    assert_eq!(world.engine.held_bytes(), 0);
+    assert_eq!(world.held_bytes(), 0);
 }
 
 #[test]

@@ -65,7 +65,7 @@ fn each_frame_has_a_write_of_its_own_and_the_next_one_waits() {
     }
     world.turn();
     assert_eq!(shown(&world.took_bytes(alice)), [""; 0]);
-    assert!(!world.engine.has_work() && world.engine.next_wake().is_none());
+    assert!(!world.has_work() && world.engine.next_wake().is_none());
 }
 
 #[test]

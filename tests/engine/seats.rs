@@ -127,7 +127,7 @@ fn a_room_of_seats_talks_and_closes_with_its_host() {
     assert_eq!(world.refused("ucrp-unknown-token"), 1);
     // The names are free, and so is the room.
     world.host("den", "bob", 3);
-    assert_eq!(world.engine.metrics().closed_for(CloseReason::RoomClosed), 1);
+    assert_eq!(world.metrics().closed_for(CloseReason::RoomClosed), 1);
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn nothing_is_sent_to_who_was_not_heard() {
         world.seat_sends(&alice, Message::Chat(&"x".repeat(4000)));
     }
     world.settles();
-    assert_eq!(world.engine.held_bytes(), 0, "nothing is kept for it");
+    assert_eq!(world.held_bytes(), 0, "nothing is kept for it");
     let bob = Seat { room: "den".into(), token, address: address(2) };
     world.seat_sends(&bob, Message::Register);
     assert_eq!(world.seat_hears(2), NOTHING);
@@ -281,7 +281,7 @@ fn a_full_socket_keeps_what_its_log_holds_and_drops_the_oldest() {
     assert!(world.datagrams.is_empty());
     world.engine.fanout_mut().datagrams_writable();
     let heard = world.seat_hears(2);
-    let dropped = world.engine.metrics().datagrams_dropped + world.refused("ucrp-room-busy");
+    let dropped = world.metrics().datagrams_dropped + world.refused("ucrp-room-busy");
     assert!(dropped > 0 && !heard.is_empty(), "{dropped} dropped, {} heard", heard.len());
     assert_eq!(heard.len() as u64 + dropped, 100, "each is heard or counted");
     let last: Vec<_> = texts[100 - heard.len()..].iter().map(|text| format!("alice: {text}")).collect();
@@ -304,7 +304,7 @@ fn who_is_silent_for_a_day_leaves_and_a_hosts_room_closes() {
     world.settles();
     assert_eq!(world.seat_hears(3), ["closed"]);
     assert_eq!(world.engine.seat_count(), 0);
-    assert_eq!(world.engine.metrics().closed_for(CloseReason::IdleTimeout), 2);
+    assert_eq!(world.metrics().closed_for(CloseReason::IdleTimeout), 2);
 }
 
 #[test]

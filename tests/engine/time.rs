@@ -113,6 +113,7 @@ fn the_next_deadline_is_when_something_is_to_be_done() {
 #[test]
 fn who_has_a_slot_after_another_has_a_deadline_of_its_own() {
     let mut world = World::new();
+    world.is_spread = false;
     let alice = world.line("alice");
     world.seconds_pass(50);
     world.vanishes(alice);

@@ -29,13 +29,13 @@ fn many_who_leave_while_far_behind_take_little_along() {
         world.types(alice, &format!("MSG {text}"));
         world.turn();
     }
-    let before = world.engine.held_bytes();
+    let before = world.held_bytes();
     assert!(before >= 900 * 1000, "they are far behind");
     for &member in &members {
         world.closes_its_side(member);
     }
     // They learn of each other's leaving as well, until each has left.
-    let after = world.engine.held_bytes();
+    let after = world.held_bytes();
     assert!(after < before + MEMBERS * OWED_BYTES_BLOCKED_MAX / 4, "{before} became {after}");
     world.check();
     for &member in &members {
@@ -53,7 +53,7 @@ fn many_who_leave_while_far_behind_take_little_along() {
         );
         assert_eq!(world.ended(member).expect("it is closed").reason, CloseReason::PeerClosed);
     }
-    assert!(world.engine.held_bytes() <= SLACK);
+    assert!(world.held_bytes() <= SLACK);
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn who_vanishes_while_far_behind_leaves_nothing() {
         world.vanishes(member);
     }
     world.settles();
-    assert!(world.engine.held_bytes() <= SLACK);
+    assert!(world.held_bytes() <= SLACK);
     world.check();
 }
 
@@ -98,10 +98,10 @@ fn many_small_rooms_share_one_bound_on_their_logs() {
             world.took_bytes(talker);
         }
     }
-    let held = world.engine.held_bytes();
+    let held = world.held_bytes();
     assert!(held >= log_total_bytes_limit / 2, "{held}: the test fills it");
     assert!(held <= log_total_bytes_limit + rooms * LOG_BYTES_LIMIT_MIN + SLACK, "{held}");
-    assert!(world.engine.metrics().lagged > 0);
+    assert!(world.metrics().lagged > 0);
     world.check();
 }
 
@@ -115,7 +115,7 @@ fn what_many_small_frames_need_beside_their_bytes_is_counted() {
     for _ in 0..200 {
         world.sends(alice, "MSG b\n".repeat(100).as_bytes());
         world.turn();
-        assert!(world.engine.held_bytes() <= LOG_BYTES_LIMIT_MIN + SLACK);
+        assert!(world.held_bytes() <= LOG_BYTES_LIMIT_MIN + SLACK);
     }
     world.check();
     world.reads_everything(slow);
@@ -178,7 +178,7 @@ fn an_inbox_gives_back_what_it_does_not_need() {
         world.sends(client, format!("ING{}P", "\n".repeat(15_000)).as_bytes());
         assert_eq!(world.hears(client), "PONG\n");
     }
-    assert!(world.engine.held_bytes() <= CLIENTS * INBOX_SPARE_BYTES_MAX);
+    assert!(world.held_bytes() <= CLIENTS * INBOX_SPARE_BYTES_MAX);
 }
 
 #[test]
@@ -193,14 +193,14 @@ fn publishers_that_wait_together_all_go_on() {
         world.sends(publisher, "a text of some length\n".repeat(MESSAGES).as_bytes());
     }
     let mut turns = 0;
-    while world.engine.has_work() {
+    while world.has_work() {
         world.turn_of(64);
         turns += 1;
         assert!(turns < 100_000, "it comes to rest");
     }
     world.check();
     assert_eq!(world.took(reader).lines().count(), PUBLISHERS * MESSAGES);
-    assert_eq!(world.engine.metrics().missed, 0);
+    assert_eq!(world.metrics().missed, 0);
 }
 
 #[test]
@@ -231,10 +231,10 @@ fn whatever_a_turns_budget_what_everybody_has_read_is_given_back() {
             // Some are visited for their answers, and read the room on that occasion.
             world.types(members[round % 5], "MSG hi");
             world.types(members[(round * 3 + 1) % 5], "PING");
-            while world.engine.has_work() {
+            while world.has_work() {
                 world.turn_of(budget);
             }
-            assert_eq!(world.engine.held_bytes(), 0, "budget {budget}, round {round}");
+            assert_eq!(world.held_bytes(), 0, "budget {budget}, round {round}");
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use parlance::chat::{
     CloseReason, ConnId, HistoryRules, Now, PasswordHash, PasswordOutcome, PasswordTask, UnixMillis,
 };
-use parlance::engine::{Engine, Random, Settings};
+use parlance::engine::{Engine, Metrics, Random, Settings};
 use parlance::fanout::{Close, Fanout, Gather, Orders, Outpost, Reports};
 use parlance::limits::LOG_BYTES_LIMIT_MIN;
 use parlance::wire::Dialect;
@@ -58,6 +58,8 @@ pub(crate) struct World {
     pub(crate) datagrams: Vec<(SocketAddr, Vec<u8>)>,
     /// Passwords are compared at the end of each turn; else when the test says so.
     pub(crate) compares_at_once: bool,
+    /// New clients connect to all shards in turn; else to the engine's.
+    pub(crate) is_spread: bool,
     /// Whether the invariants are looked at after every step: with very many clients that takes too long.
     pub(crate) checks: bool,
 }
@@ -76,6 +78,7 @@ pub(crate) fn settings() -> Settings {
         log_bytes_limit: LOG_BYTES_LIMIT_MIN,
         log_total_bytes_limit: 64 << 20,
         seed: 7,
+        shards: shards(),
         ..Settings::default()
     }
 }
@@ -87,10 +90,8 @@ impl World {
 
     pub(crate) fn with(settings: Settings) -> Self {
         let now = Now { monotonic: Duration::from_millis(1500), unix: START };
-        let shards = shards();
-        let settings = Settings { shards, ..settings };
         let outposts =
-            (1..shards).map(|shard| Outpost::new(Fanout::new(shard as u8, settings.fanout()))).collect();
+            (1..settings.shards).map(|shard| Outpost::new(Fanout::new(shard as u8, settings.fanout()))).collect();
         Self {
             engine: Engine::new(settings, HistoryRules::default(), Random::guessable(7)),
             outposts,
@@ -100,6 +101,7 @@ impl World {
             writes: 0,
             datagrams: Vec::new(),
             compares_at_once: true,
+            is_spread: true,
             checks: true,
         }
     }
@@ -112,7 +114,8 @@ impl World {
 
     pub(crate) fn connects_from(&mut self, ip: IpAddr, dialect: Dialect) -> Client {
         // Handshakes and the rest in turn, so that each kind is everywhere.
-        let shard = self.sockets.len() % (self.outposts.len() + 1);
+        let shards = if self.is_spread { self.outposts.len() + 1 } else { 1 };
+        let shard = self.sockets.len() % shards;
         let id = match shard.checked_sub(1) {
             None => self.engine.connected(dialect, ip, self.now),
             Some(outpost) => self.outposts[outpost].connected(dialect, ip),
@@ -172,11 +175,33 @@ impl World {
         }
     }
 
-    fn wants_input(&mut self, id: ConnId) -> bool {
+    /// Counts of all shards.
+    pub(crate) fn metrics(&self) -> Metrics {
+        let mut metrics = self.engine.metrics();
+        self.outposts.iter().for_each(|outpost| metrics.add(outpost.fanout().metrics()));
+        metrics
+    }
+
+    pub(crate) fn held_bytes(&self) -> usize {
+        let outposts = self.outposts.iter().map(|outpost| outpost.fanout().held_bytes());
+        self.engine.held_bytes() + outposts.sum::<usize>()
+    }
+
+    pub(crate) fn has_work(&mut self) -> bool {
+        self.engine.has_work() || self.outposts.iter().any(Outpost::has_work)
+    }
+
+    pub(crate) fn wants_input(&mut self, id: ConnId) -> bool {
         match self.outpost(id) {
             None => self.engine.wants_input(id),
             Some(outpost) => outpost.wants_input(id),
         }
+    }
+
+    /// Whether its socket is read from.
+    pub(crate) fn listens_to(&mut self, client: Client) -> bool {
+        let id = self.id(client);
+        self.wants_input(id)
     }
 
     fn outpost(&mut self, id: ConnId) -> Option<&mut Outpost> {
@@ -184,10 +209,7 @@ impl World {
     }
 
     fn fanout(&mut self, id: ConnId) -> &mut Fanout {
-        match usize::from(id.shard()).checked_sub(1) {
-            None => self.engine.fanout_mut(),
-            Some(index) => self.outposts[index].fanout_mut(),
-        }
+        self.fanout_of(usize::from(id.shard()))
     }
 
     /// Passes on what the shards have for each other, until they have nothing.
@@ -309,10 +331,18 @@ impl World {
 
     /// Writes to the next connection that has something; returns whose it is.
     pub(crate) fn visit(&mut self) -> Option<Client> {
-        let mut fanouts = std::iter::once(self.engine.fanout_mut())
-            .chain(self.outposts.iter_mut().map(Outpost::fanout_mut));
-        let id = fanouts.find_map(Fanout::next_to_flush)?;
-        drop(fanouts);
+        (0..=self.outposts.len()).find_map(|shard| self.visit_on(shard))
+    }
+
+    fn fanout_of(&mut self, shard: usize) -> &mut Fanout {
+        match shard.checked_sub(1) {
+            None => self.engine.fanout_mut(),
+            Some(index) => self.outposts[index].fanout_mut(),
+        }
+    }
+
+    fn visit_on(&mut self, shard: usize) -> Option<Client> {
+        let id = self.fanout_of(shard).next_to_flush()?;
         if let Some(to) = self.fanout(id).address_of(id) {
             let mut slices = Gather::new();
             let fanout = self.fanout(id);
@@ -357,9 +387,11 @@ impl World {
         self.outposts.iter_mut().for_each(|outpost| outpost.timeout(now));
         self.passes_on();
         self.checked();
-        for _ in 0..writes {
-            if self.visit().is_none() {
-                break;
+        for shard in 0..=self.outposts.len() {
+            for _ in 0..writes {
+                if self.visit_on(shard).is_none() {
+                    break;
+                }
             }
         }
         self.outposts.iter_mut().for_each(|outpost| outpost.end_turn(now));
@@ -431,7 +463,7 @@ impl World {
     pub(crate) fn settles(&mut self) {
         for _ in 0..100_000 {
             self.turn();
-            if self.engine.has_work() || self.outposts.iter().any(Outpost::has_work) {
+            if self.has_work() {
                 continue;
             }
             // Those who rest are waited for.
