@@ -321,11 +321,21 @@ struct Flags {
     )]
     drain_timeout: Option<String>,
 
-    /// Run on this core only [default: any]
+    /// Share the connections out among so many threads; auto for one a core [default: 1]
     #[arg(
         long,
         global = true,
-        value_name = "CORE",
+        value_name = "N|auto",
+        allow_negative_numbers = true,
+        help_heading = "How it runs"
+    )]
+    shards: Option<String>,
+
+    /// Run on these cores only, one a shard, such as 0 or 0,1 [default: any]
+    #[arg(
+        long,
+        global = true,
+        value_name = "CORES",
         allow_negative_numbers = true,
         help_heading = "How it runs"
     )]
@@ -399,6 +409,7 @@ impl Flags {
             ("history-on-join", &self.history_on_join),
             ("history-rooms", &self.history_rooms),
             ("drain-timeout", &self.drain_timeout),
+            ("shards", &self.shards),
             ("pin", &self.pin),
             ("log", &self.log),
             ("log-format", &self.log_format),

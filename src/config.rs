@@ -30,7 +30,7 @@ use crate::wire::{Dialect, Transport};
 
 pub use endpoint::Endpoint;
 pub use error::{ConfigError, Origin};
-pub use field::{LogFormat, MaxClients, PingIdentity, UcrpSender};
+pub use field::{LogFormat, MaxClients, PingIdentity, Shards, UcrpSender};
 pub use history::HistoryRoom;
 pub use sources::Sources;
 
@@ -139,6 +139,9 @@ pub struct Config {
     #[serde(with = "field::drain")]
     pub drain_timeout: Duration,
 
+    /// How many threads share the connections.
+    pub shards: Shards,
+
     /// The cores to run on, one a shard; empty leaves it to the kernel.
     #[serde(deserialize_with = "field::pin")]
     pub pin: Vec<usize>,
@@ -166,7 +169,7 @@ pub struct Config {
 
 impl Config {
     /// The name of every setting that can come from anywhere, as the file has it, in the order of the fields.
-    pub const KEYS: [&str; 32] = [
+    pub const KEYS: [&str; 33] = [
         "bind",
         "line",
         "slash",
@@ -194,6 +197,7 @@ impl Config {
         "history-keep-days",
         "history-on-join",
         "drain-timeout",
+        "shards",
         "pin",
         "log",
         "log-format",
@@ -227,6 +231,16 @@ impl Config {
             if config.endpoint(on) != Endpoint::Off && config.endpoint(off) == Endpoint::Off {
                 return Err(ConfigError::HalfOff { on: origin_of(on), off: origin_of(off), consequence });
             }
+        }
+        if let Shards::Count(count) = config.shards
+            && !config.pin.is_empty()
+            && config.pin.len() != count
+        {
+            return Err(ConfigError::Pins {
+                cores: config.pin.len(),
+                shards: count,
+                origins: ["pin", "shards"].map(|key| (key, layers.origin(key))).to_vec(),
+            });
         }
         for (index, &(second, address)) in listeners.iter().enumerate() {
             // The ports of TCP and those of UDP are not the same ones.
@@ -327,6 +341,7 @@ impl Default for Config {
             history_keep_days: 0,
             history_on_join: 0,
             drain_timeout: Duration::from_secs(3),
+            shards: Shards::Count(1),
             pin: Vec::new(),
             log: "info".to_owned(),
             log_format: LogFormat::Text,

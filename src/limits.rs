@@ -337,6 +337,10 @@ pub const SHARDS_MAX: usize = 64;
 /// Bytes of a log that another shard has read before it says so: little enough for a publisher that waits for the smallest
 /// of logs, where it waits for a [`LOG_BACKLOG_DIVISOR`]th; enough not to say so of each message.
 pub const READ_REPORT_BYTES_MIN: usize = LOG_BYTES_LIMIT_MIN / LOG_BACKLOG_DIVISOR / 2;
+/// Batches on their way between two shards, one a turn at most. More: they become larger.
+pub const LINK_BATCHES_MAX: usize = 256;
+/// Milliseconds until a shard tries again to pass on what another has no space for.
+pub const LINK_RETRY_MILLIS: u64 = 1;
 /// Bytes on their way between two shards. More: nobody is listened to until there are fewer.
 pub const LINK_BYTES_MAX: usize = 16 << 20;
 /// Readiness events taken from the kernel at once. More: they come with the next turn.

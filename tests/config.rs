@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use parlance::chat::{HistoryRule, RoomPattern};
 use parlance::config::{
-    Config, ConfigError, Endpoint, HistoryRoom, LogFormat, MaxClients, Origin, PingIdentity, Sources,
+    Config, ConfigError, Endpoint, HistoryRoom, LogFormat, MaxClients, Origin, PingIdentity, Shards, Sources,
     UcrpSender,
 };
 use parlance::fanout::LagPolicy;
@@ -90,7 +90,8 @@ fn all_changed() -> Config {
         history_keep_days: 30,
         history_on_join: 20,
         drain_timeout: Duration::ZERO,
-        pin: vec![1],
+        shards: Shards::Auto,
+        pin: vec![1, 2],
         log: "warn,parlance::reactor=debug".to_owned(),
         log_format: LogFormat::Json,
         ready_fd: Some(3),
@@ -195,7 +196,9 @@ fn every_setting_can_come_from_the_environment_and_from_flags_as_text() {
     for key in Config::KEYS {
         let text = match table.get(key) {
             Some(toml::Value::String(text)) => text.clone(),
-            Some(toml::Value::Array(array)) => array[0].to_string(),
+            Some(toml::Value::Array(array)) => {
+                array.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+            }
             Some(other) => other.to_string(),
             None => panic!("{key} is not printed"),
         };
@@ -258,6 +261,8 @@ fn every_form_of_a_value_is_read() {
     let pin = |text: &str| given().file(&format!("pin = {text}")).config().pin;
     assert_eq!(pin("[]"), Vec::<usize>::new());
     assert_eq!(pin("1"), [1]);
+    assert_eq!(pin("[0, 1]\nshards = 2"), [0, 1]);
+    assert_eq!(pin("\"0,1\"\nshards = \"auto\""), [0, 1]);
     assert_eq!(pin("[1]"), [1]);
     assert_eq!(pin("\"1\""), [1]);
 
@@ -306,6 +311,7 @@ fn bounds_are_allowed_and_what_lies_beyond_them_is_refused() {
         ("history-on-join", "0", "100", ["-1", "101"]),
         ("drain-timeout", "0", "60", ["-1", "61"]),
         ("pin", "0", "1023", ["-1", "1024"]),
+        ("shards", "1", "64", ["0", "65"]),
         ("ready-fd", "1", "2147483647", ["0", "2147483648"]),
     ];
     for (key, min, max, beyond) in bounds {
@@ -403,15 +409,17 @@ fn a_refused_value_is_told_with_its_origin_and_the_remedy() {
         ),
         (
             given().file("pin = [0, 1]"),
-            "`pin` cannot be `[0, 1]` (parlance.toml): one shard: give one core".to_owned(),
+            "2 cores for 1 shard (`pin` (parlance.toml) and `shards` (default)): give one core a shard, or none, or \
+             `shards = \"auto\"`"
+                .to_owned(),
         ),
         (
-            given().flag("pin", "0,1"),
-            "`pin` cannot be `0,1` (flag --pin): one shard: give one core".to_owned(),
+            given().flag("pin", "0").flag("shards", "2"),
+            "1 core for 2 shards (`pin` (flag --pin) and `shards` (flag --shards)): give one core a shard, or none, or `shards = \"auto\"`".to_owned(),
         ),
         (
             given().file("pin = [\"x\"]"),
-            "`pin` cannot be `[\"x\"]` (parlance.toml): use the number of a core, 0 to 1023".to_owned(),
+            "`pin` cannot be `[\"x\"]` (parlance.toml): use the number of a core a shard, 0 to 1023".to_owned(),
         ),
         (
             given().variable("PARLANCE_LAG", "drop"),
@@ -863,6 +871,11 @@ fn the_command_check_config_tells_the_dialects_apart() {
         (
             &["--durability", "normal"],
             "What is to be kept is acknowledged once the operating system has it: a loss of power may lose it.",
+        ),
+        (&["--shards", "3"], "3 shards share the connections; the kernel chooses the cores."),
+        (
+            &["--shards", "auto", "--pin", "0,1"],
+            "A shard on each of the cores 0, 1 has its part of the connections.",
         ),
         (&["--search", "off"], "There is no index for searching: a search reads everything."),
         (&["--history-keep-messages", "0"], "Of each room, nothing that is said is kept."),

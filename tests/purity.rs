@@ -10,11 +10,12 @@ struct Layer {
     pure: bool,
 }
 
-const LAYERS: [Layer; 7] = [
+const LAYERS: [Layer; 8] = [
     Layer { name: "chat", uses: &["chat", "limits"], pure: true },
     Layer { name: "wire", uses: &["chat", "wire", "limits"], pure: true },
     Layer { name: "state", uses: &["chat", "state", "limits"], pure: true },
-    Layer { name: "engine", uses: &["chat", "wire", "state", "engine", "limits"], pure: true },
+    Layer { name: "fanout", uses: &["chat", "wire", "fanout", "limits"], pure: true },
+    Layer { name: "engine", uses: &["chat", "wire", "state", "fanout", "engine", "limits"], pure: true },
     Layer { name: "store", uses: &["chat", "state", "store", "limits"], pure: false },
     Layer { name: "archive", uses: &["chat", "state", "store", "archive", "limits"], pure: false },
     Layer { name: "client", uses: &["chat", "wire", "client", "limits"], pure: false },

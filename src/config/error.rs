@@ -97,6 +97,22 @@ pub enum ConfigError {
         remedy: String,
     },
 
+    /// There are more or fewer cores than shards to run on them.
+    #[error(
+        "{cores} {} for {shards} {} ({}): give one core a shard, or none, or `shards = \"auto\"`",
+        if *cores == 1 { "core" } else { "cores" },
+        if *shards == 1 { "shard" } else { "shards" },
+        names(origins)
+    )]
+    Pins {
+        /// How many cores.
+        cores: usize,
+        /// How many shards.
+        shards: usize,
+        /// Both keys, and what set them.
+        origins: Vec<(&'static str, Origin)>,
+    },
+
     /// Every dialect is off.
     #[error(
         "{} are all off, so nobody could connect: give one of them a port, such as --line 4000",

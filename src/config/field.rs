@@ -25,6 +25,15 @@ use crate::limits::{
 };
 use crate::store::Durability;
 
+/// How many threads share the connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shards {
+    /// One a core; one a core to be pinned to, where those are given.
+    Auto,
+    /// So many.
+    Count(usize),
+}
+
 /// How many clients may be connected at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MaxClients {
@@ -212,7 +221,9 @@ fn selects_something(text: &str) -> bool {
 pub(super) fn pin<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<usize>, D::Error> {
     let Cores(cores) = Cores::deserialize(deserializer)?;
     if cores.len() > SHARDS_MAX {
-        return Err(de::Error::custom("one shard: give one core"));
+        return Err(de::Error::custom(format!(
+            "give one core a shard, of which there are at most {SHARDS_MAX}"
+        )));
     }
     Ok(cores)
 }
@@ -224,7 +235,7 @@ struct CoresVisitor;
 
 impl CoresVisitor {
     fn remedy() -> String {
-        format!("use the number of a core, 0 to {CORE_MAX}")
+        format!("use the number of a core a shard, 0 to {CORE_MAX}")
     }
 }
 
@@ -402,6 +413,25 @@ impl<'de> Deserialize<'de> for MaxClients {
         scalar(deserializer, &remedy, |text| match text {
             "auto" => Some(Self::Auto),
             number => within(number, 1, CLIENTS_MAX).map(Self::Limit),
+        })
+    }
+}
+
+impl Serialize for Shards {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Auto => serializer.serialize_str("auto"),
+            Self::Count(count) => serializer.serialize_u64(*count as u64),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Shards {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let remedy = format!("use a number from 1 to {SHARDS_MAX}, or auto for one a core");
+        scalar(deserializer, &remedy, |text| match text {
+            "auto" => Some(Self::Auto),
+            number => within(number, 1, SHARDS_MAX).map(Self::Count),
         })
     }
 }

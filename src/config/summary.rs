@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Config, Endpoint, LogFormat, MaxClients, PingIdentity, UcrpSender};
+use super::{Config, Endpoint, LogFormat, MaxClients, PingIdentity, Shards, UcrpSender};
 use crate::chat::HistoryRule;
 use crate::fanout::LagPolicy;
 use crate::limits::RESUME_SECONDS_MAX;
@@ -172,9 +172,23 @@ impl Config {
             "At shutdown, clients have up to {} to receive what they are owed.",
             Seconds(self.drain_timeout)
         )?;
-        match self.pin.first() {
-            None => writeln!(out, "The kernel chooses the core.")?,
-            Some(core) => writeln!(out, "The server runs on core {core}.")?,
+        match (self.shards, &self.pin[..]) {
+            (Shards::Count(1), []) => writeln!(out, "The kernel chooses the core.")?,
+            (_, [core]) => writeln!(out, "The server runs on core {core}.")?,
+            (Shards::Count(count), []) => {
+                writeln!(out, "{count} shards share the connections; the kernel chooses the cores.")?;
+            }
+            (Shards::Auto, []) => {
+                writeln!(out, "Shards, one a core, share the connections; the kernel chooses the cores.")?;
+            }
+            (_, cores) => {
+                let cores: Vec<_> = cores.iter().map(ToString::to_string).collect();
+                writeln!(
+                    out,
+                    "A shard on each of the cores {} has its part of the connections.",
+                    cores.join(", ")
+                )?;
+            }
         }
         let format = match self.log_format {
             LogFormat::Text => "text",

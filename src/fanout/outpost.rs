@@ -27,13 +27,7 @@ pub struct Outpost {
 impl Outpost {
     /// One with nobody in it.
     pub fn new(fanout: Fanout) -> Self {
-        Self {
-            fanout,
-            resumed: Vec::new(),
-            refused: Vec::new(),
-            on_its_way: 0,
-            stopping: false,
-        }
+        Self { fanout, resumed: Vec::new(), refused: Vec::new(), on_its_way: 0, stopping: false }
     }
 
     /// Its fan-out.

@@ -26,9 +26,13 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    pub(super) fn bind(dialect: Dialect, address: SocketAddr) -> io::Result<Self> {
+    /// `is_shared`: other shards listen on the same address, and the kernel gives each some of the connections.
+    pub(super) fn bind(dialect: Dialect, address: SocketAddr, is_shared: bool) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;
+        if is_shared {
+            share(&socket)?;
+        }
         if address.is_ipv6() {
             // The two families are bound one by one, as they are configured.
             socket.set_only_v6(true)?;
@@ -47,6 +51,17 @@ impl Listener {
         let socket = TcpListener::from_std(socket.into());
         Ok(Self { dialect, address: socket.local_addr()?, socket, ready: false })
     }
+}
+
+#[cfg(target_os = "linux")]
+fn share(socket: &Socket) -> io::Result<()> {
+    socket.set_reuse_port(true)
+}
+
+/// Elsewhere the kernel does not share connections out.
+#[cfg(not(target_os = "linux"))]
+fn share(_socket: &Socket) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// What one attempt to accept came to.

@@ -1,13 +1,18 @@
 //! The sockets, and the loop that drives the engine with them.
 //!
-//! A shard is one thread with one loop (`shard.rs`). The main thread starts it, waits for signals, and tells it to stop.
-//! Passwords are hashed on threads of their own (`passwords.rs`), and the store has one (`writer.rs`): they leave the outcome
-//! as a message for the shard.
+//! A shard is one thread with one loop (`shard.rs`). The first has the engine (`home.rs`); others are its outposts, which
+//! accept, read and write, and exchange batches with it (`link.rs`). The main thread starts them, waits for signals, and tells
+//! the first to stop. Passwords are hashed on threads of their own (`passwords.rs`), and the store has one (`writer.rs`): they
+//! leave the outcome as a message for the engine's shard.
 
+mod alarm;
 mod datagrams;
+mod home;
+mod link;
 mod listener;
 mod os;
 mod passwords;
+mod role;
 mod shard;
 mod timer;
 mod writer;
@@ -15,22 +20,30 @@ mod writer;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::chat::Kept;
-use crate::config::{Config, MaxClients, PingIdentity, UcrpSender};
+use crate::config::{Config, MaxClients, PingIdentity, Shards, UcrpSender};
 use crate::engine::{Engine, LOBBY, Random, Settings};
-use crate::limits::{DESCRIPTORS_RESERVED, HISTORY_ON_JOIN_MAX, LOG_TOTAL_BYTES_MAX, REFUSED_MAX};
+use crate::fanout::{Fanout, Outpost};
+use crate::limits::{
+    DESCRIPTORS_RESERVED, HISTORY_ON_JOIN_MAX, LOG_TOTAL_BYTES_MAX, REFUSED_MAX, SHARDS_MAX,
+};
 use crate::ready::{self, Listening, ReadyError};
 use crate::store::{self, Durability, Lock, Store, StoreError, StoreSpec};
-use crate::wire::Transport;
+use crate::wire::{Dialect, Transport};
+use alarm::Alarm;
 use datagrams::DatagramSocket;
+use home::{Home, Other};
+use link::link;
 use listener::Listener;
-use shard::{Clock, Shard};
+use passwords::Pool;
+use role::{Away, Role};
+use shard::{Clock, Handle, Message, Shard, ShardReport};
 pub use shard::{Report, StoreReport, SystemCalls};
 use writer::Writer;
 
@@ -47,9 +60,14 @@ pub enum StartupError {
         /// What the system said.
         cause: io::Error,
     },
+    /// A thread could not have open files of its own.
+    #[error(
+        "a shard cannot have a table of open files of its own: {0}; one shard needs none: give `--shards 1`"
+    )]
+    Descriptors(io::Error),
     /// The thread could not be pinned.
     #[error(
-        "cannot pin the shard to core {core}: {cause}; `nproc` tells how many there are, and `--pin` may be left out"
+        "cannot pin a shard to core {core}: {cause}; `nproc` tells how many there are, and `--pin` may be left out"
     )]
     Pin {
         /// The core asked for.
@@ -86,18 +104,19 @@ fn listen_remedy(cause: &io::Error) -> &'static str {
     }
 }
 
-/// A running server: one shard on a thread of its own.
+/// A running server: each shard on a thread of its own.
 #[derive(Debug)]
 pub struct Server {
     listening: Vec<Listening>,
-    stop: shard::Handle,
-    thread: JoinHandle<io::Result<Report>>,
+    stop: Handle,
+    home: JoinHandle<io::Result<Report>>,
+    outposts: Vec<JoinHandle<io::Result<ShardReport>>>,
     /// On the data directory, where the store's own is on another.
     _lock: Option<Lock>,
 }
 
 impl Server {
-    /// Binds the listeners and starts the loop. `ended` is called when the loop has ended, however that came.
+    /// Binds the listeners and starts the loops. `ended` is called when the first has ended, however that came.
     pub fn start(config: &Config, ended: impl FnOnce() + Send + 'static) -> Result<Self, StartupError> {
         let options = config.store_options();
         let spec = config.store_spec();
@@ -117,47 +136,77 @@ impl Server {
         let clock = Clock::new();
         let mut engine = Engine::new(settings, config.history_rules(), Random::new(os::random_in_stock()));
         restore(&mut engine, store.as_mut(), &clock)?;
-        let mut listeners = Vec::new();
-        let mut datagrams = None;
-        let mut listening = Vec::new();
-        for (dialect, address) in config.listeners() {
-            let failed = |cause| StartupError::Listen { dialect: dialect.name(), address, cause };
-            let address = match dialect.transport() {
-                Transport::Stream | Transport::Paced => {
-                    let listener = Listener::bind(dialect, address).map_err(failed)?;
-                    let address = listener.address;
-                    listeners.push(listener);
-                    address
-                }
-                Transport::Datagram => {
-                    datagrams.insert(DatagramSocket::bind(address).map_err(failed)?).address
-                }
-            };
-            listening.push(Listening { dialect: dialect.name(), address });
-        }
+
+        let alarms =
+            (0..settings.shards).map(|_| Alarm::new().map(Arc::new)).collect::<io::Result<Vec<_>>>()?;
+        let (sender, messages) = mpsc::channel();
+        let stop = Handle { messages: sender, alarm: Arc::clone(&alarms[0]) };
         // It has a core of its own, where there is one.
         let cores = os::Cores::allowed().ok().map(|cores| cores.without(&config.pin));
-        let rules = config.history_rules();
-        let (shard, stop) =
-            Shard::new(engine, clock, config.drain_timeout, listeners, datagrams, move |tell| {
-                Writer::start(store, rules, cores, tell)
-            })?;
+        let stored = stop.clone();
+        let tell = Box::new(move |outcome| stored.send(Message::Stored(outcome)));
+        let writer = Writer::start(store, config.history_rules(), cores, tell)?;
+        let (others, aways): (Vec<_>, Vec<_>) = alarms[1..]
+            .iter()
+            .enumerate()
+            .map(|(index, alarm)| {
+                let (orders, received_orders) = link(Arc::clone(alarm));
+                let (reports, received_reports) = link(Arc::clone(&alarms[0]));
+                let fanout = Fanout::new(index as u8 + 1, settings.fanout());
+                let away = Away { outpost: Outpost::new(fanout), reports, orders: received_orders };
+                (Other { orders, reports: received_reports }, away)
+            })
+            .unzip();
 
-        let core = config.pin.first().copied();
-        let (pinned, is_pinned) = mpsc::channel();
-        let thread = thread::Builder::new().name("shard-0".to_owned()).spawn(move || {
-            let _ended = CallOnDrop(Some(ended));
-            let result = core.map_or(Ok(()), os::pin);
-            let failed = result.is_err();
-            // The other end waits for exactly this.
-            let _ = pinned.send(result);
-            if failed { Ok(Report::default()) } else { shard.run() }
+        let start = |shard: usize| Start {
+            shard,
+            core: config.pin.get(shard).copied(),
+            has_own_descriptors: settings.shards > 1,
+            alarms: alarms.clone(),
+            clock,
+            drain_timeout: config.drain_timeout,
+        };
+        let compared = stop.clone();
+        let make_home = move || {
+            let passwords = Pool::new(move |id, serial, outcome| {
+                compared.send(Message::PasswordCompared(id, serial, outcome));
+            });
+            Role::Home(Box::new(Home::new(engine, passwords, writer, others, messages)))
+        };
+        let addresses = config.listeners();
+        let (home, listening) = start(0).spawn(addresses, make_home, ended, |role, system_calls| {
+            let Role::Home(home) = role else { return Report::default() };
+            let (engine, store) = home.finish();
+            Report { metrics: engine.metrics(), system_calls, store }
         })?;
-        match is_pinned.recv() {
-            Ok(Ok(())) => Ok(Self { listening, stop, thread, _lock: None }),
-            Ok(Err(cause)) => Err(StartupError::Pin { core: core.unwrap_or_default(), cause }),
-            Err(mpsc::RecvError) => Err(StartupError::Failed),
+        let mut server = Self { listening, stop, home, outposts: Vec::new(), _lock: None };
+        for (index, away) in aways.into_iter().enumerate() {
+            if let Err(error) = server.add_outpost(&start(index + 1), away) {
+                server.stop();
+                // Why it did not start is what to say.
+                let _ = server.join();
+                return Err(error);
+            }
         }
+        Ok(server)
+    }
+
+    /// Starts a further shard, which listens where the first one does.
+    fn add_outpost(&mut self, start: &Start, away: Away) -> Result<(), StartupError> {
+        let streams = self.listening.iter().filter_map(|listening| {
+            let dialect = Dialect::ALL.into_iter().find(|dialect| dialect.name() == listening.dialect)?;
+            (dialect.transport() != Transport::Datagram).then_some((dialect, listening.address))
+        });
+        let stop = self.stop.clone();
+        // One that ended while the others go on would leave its clients alone.
+        let ended = move || stop.stop();
+        let make = move || Role::Away(Box::new(away));
+        let (thread, _) = start.spawn(streams.collect(), make, ended, |role, system_calls| ShardReport {
+            metrics: role.fanout().metrics().clone(),
+            system_calls,
+        })?;
+        self.outposts.push(thread);
+        Ok(())
     }
 
     /// The listeners, with the addresses really bound.
@@ -172,11 +221,101 @@ impl Server {
 
     /// Waits until the server has stopped.
     pub fn join(self) -> Result<Report, StartupError> {
-        match self.thread.join() {
-            Ok(report) => Ok(report?),
-            Err(_) => Err(StartupError::Failed),
+        let mut report = self.home.join().map_err(|_| StartupError::Failed)??;
+        for outpost in self.outposts {
+            report.add(&outpost.join().map_err(|_| StartupError::Failed)??);
+        }
+        Ok(report)
+    }
+}
+
+/// How a shard's thread begins.
+struct Start {
+    shard: usize,
+    core: Option<usize>,
+    has_own_descriptors: bool,
+    alarms: Vec<Arc<Alarm>>,
+    clock: Clock,
+    drain_timeout: std::time::Duration,
+}
+
+impl Start {
+    /// Starts the thread. It has its listeners when this returns, with the addresses really bound. `make` and `report` are
+    /// called on it.
+    fn spawn<T: Send + 'static>(
+        &self,
+        addresses: Vec<(Dialect, SocketAddr)>,
+        make: impl FnOnce() -> Role + Send + 'static,
+        ended: impl FnOnce() + Send + 'static,
+        report: impl FnOnce(Role, SystemCalls) -> T + Send + 'static,
+    ) -> Result<(JoinHandle<io::Result<T>>, Vec<Listening>), StartupError> {
+        let Self { shard, core, has_own_descriptors, ref alarms, clock, drain_timeout } = *self;
+        let alarms = alarms.clone();
+        let (started, is_started) = mpsc::channel::<Result<Vec<Listening>, StartupError>>();
+        let thread = thread::Builder::new().name(format!("shard-{shard}")).spawn(move || {
+            let _ended = CallOnDrop(Some(ended));
+            let prepare = || -> Result<_, StartupError> {
+                core.map_or(Ok(()), os::pin)
+                    .map_err(|cause| StartupError::Pin { core: core.unwrap_or_default(), cause })?;
+                if has_own_descriptors {
+                    let kept: Vec<_> = alarms.iter().map(|alarm| alarm.descriptor()).collect();
+                    os::take_own_descriptors(&kept).map_err(StartupError::Descriptors)?;
+                }
+                let is_first = shard == 0;
+                let (listeners, datagrams, listening) = listen(addresses, has_own_descriptors, is_first)?;
+                let alarm = Arc::clone(&alarms[shard]);
+                let shard = Shard::new(make(), alarm, clock, drain_timeout, listeners, datagrams)?;
+                Ok((shard, listening))
+            };
+            // The other end waits for exactly this.
+            let mut shard = match prepare() {
+                Ok((shard, listening)) => {
+                    let _ = started.send(Ok(listening));
+                    shard
+                }
+                Err(error) => {
+                    let _ = started.send(Err(error));
+                    return Err(io::ErrorKind::Other.into());
+                }
+            };
+            shard.run()?;
+            let (role, system_calls) = shard.into_parts();
+            Ok(report(role, system_calls))
+        })?;
+        match is_started.recv() {
+            Ok(listening) => Ok((thread, listening?)),
+            Err(mpsc::RecvError) => Err(StartupError::Failed),
         }
     }
+}
+
+/// Binds listeners. `is_shared`: other shards listen there as well; and for the first of them nobody else may.
+fn listen(
+    addresses: Vec<(Dialect, SocketAddr)>,
+    is_shared: bool,
+    is_first: bool,
+) -> Result<(Vec<Listener>, Option<DatagramSocket>, Vec<Listening>), StartupError> {
+    let mut listeners = Vec::new();
+    let mut datagrams = None;
+    let mut listening = Vec::new();
+    for (dialect, address) in addresses {
+        let failed = |cause| StartupError::Listen { dialect: dialect.name(), address, cause };
+        let address = match dialect.transport() {
+            Transport::Stream | Transport::Paced => {
+                if is_shared && is_first {
+                    // Sharing an address with another server would split its clients between the two.
+                    Listener::bind(dialect, address, false).map_err(failed)?;
+                }
+                let listener = Listener::bind(dialect, address, is_shared).map_err(failed)?;
+                let address = listener.address;
+                listeners.push(listener);
+                address
+            }
+            Transport::Datagram => datagrams.insert(DatagramSocket::bind(address).map_err(failed)?).address,
+        };
+        listening.push(Listening { dialect: dialect.name(), address });
+    }
+    Ok((listeners, datagrams, listening))
 }
 
 struct CallOnDrop<F: FnOnce()>(Option<F>);
@@ -224,7 +363,14 @@ fn restore(engine: &mut Engine, store: &mut dyn Store, clock: &Clock) -> Result<
 
 fn settings(config: &Config, open_files: u64) -> Result<Settings, StartupError> {
     let reserved = DESCRIPTORS_RESERVED + REFUSED_MAX as u64;
+    let shards = match config.shards {
+        Shards::Count(count) => count,
+        Shards::Auto if !config.pin.is_empty() => config.pin.len(),
+        Shards::Auto => thread::available_parallelism().map_or(1, usize::from).min(SHARDS_MAX),
+    };
+    // Each of several shards has the limit for itself.
     let allowed = usize::try_from(open_files.saturating_sub(reserved)).unwrap_or(usize::MAX);
+    let allowed = allowed.saturating_mul(shards);
     if allowed == 0 {
         return Err(StartupError::OpenFiles { limit: open_files });
     }
@@ -258,7 +404,7 @@ fn settings(config: &Config, open_files: u64) -> Result<Settings, StartupError> 
         lag: config.lag,
         log_bytes_limit: config.log_bytes,
         log_total_bytes_limit: LOG_TOTAL_BYTES_MAX,
-        shards: 1,
+        shards,
         // The standard library's own seed, which it takes from the operating system.
         seed: std::hash::RandomState::new().build_hasher().finish(),
     })

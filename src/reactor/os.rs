@@ -77,6 +77,29 @@ pub(super) fn pin(_core: usize) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Gives the calling thread a descriptor table of its own, and with it a limit on open files of its own. What others open is
+/// not seen here from now on, nor the other way round; of what there was, only the standard streams and `kept` stay open
+/// here, so that no copy of a socket outlives the one that it is a copy of. The thread must own no other descriptor.
+#[cfg(target_os = "linux")]
+pub(super) fn take_own_descriptors(kept: &[std::os::fd::RawFd]) -> io::Result<()> {
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_FILES)?;
+    // Without /proc the copies stay, until the server ends.
+    let Ok(entries) = std::fs::read_dir("/proc/thread-self/fd") else { return Ok(()) };
+    let open: Vec<std::os::fd::RawFd> =
+        entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for descriptor in open.into_iter().filter(|descriptor| *descriptor > 2 && !kept.contains(descriptor)) {
+        // The directory's own is among them, and closed already.
+        let _ = nix::unistd::close(descriptor);
+    }
+    Ok(())
+}
+
+/// There is one table for all threads, and nothing to be kept.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn take_own_descriptors(_kept: &[std::os::fd::RawFd]) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// The cores that a thread may run on. A thread inherits those of the thread that starts it, pinned or not.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cores(#[cfg(target_os = "linux")] rustix::thread::CpuSet);

@@ -16,23 +16,25 @@ use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant, SystemTime};
 
 use mio::event::Event;
 use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Events, Interest, Poll, Token};
 
+use super::alarm::Alarm;
 use super::datagrams::{DatagramSocket, ReceiveBuffers};
+use super::home::Home;
 use super::listener::{Accepted, Listener, Spare, is_of_peer};
-use super::passwords::Pool;
+use super::role::Role;
 use super::timer::Timer;
-use super::writer::{Outcome, Task, Writer};
-use crate::chat::{CloseReason, ConnId, Now, PasswordOutcome, RoomMessage, UnixMillis};
+use super::writer::Outcome;
+use crate::chat::{CloseReason, ConnId, Now, PasswordOutcome, UnixMillis};
 use crate::engine::{Engine, Metrics};
-use crate::fanout::{Close, Gather};
+use crate::fanout::{self, Close, Gather};
 use crate::limits::{
-    ACCEPT_PAUSE_MILLIS, ACCEPTS_PER_TURN_MAX, EVENTS_PER_TURN_MAX, LOG_REPEAT_SECONDS,
+    ACCEPT_PAUSE_MILLIS, ACCEPTS_PER_TURN_MAX, EVENTS_PER_TURN_MAX, LINK_RETRY_MILLIS, LOG_REPEAT_SECONDS,
     READ_BYTES_PER_TURN_MAX, READS_PER_TURN_MAX, RECEIVE_BUFFER_BYTES, UDP_BATCH_MAX,
     UDP_BATCHES_PER_TURN_MAX, WRITES_PER_TURN_MAX,
 };
@@ -40,7 +42,7 @@ use crate::store::Sizes;
 use crate::telemetry::Every;
 use crate::wire::Dialect;
 
-const WAKER: Token = Token(usize::MAX);
+const ALARM: Token = Token(usize::MAX);
 const TIMER: Token = Token(usize::MAX - 1);
 const DATAGRAMS: Token = Token(usize::MAX - 2);
 const _: () = assert!(usize::BITS >= u64::BITS, "a token holds a slot and its generation");
@@ -50,19 +52,19 @@ fn listener_token(index: usize) -> Token {
     Token(DATAGRAMS.0 - 1 - index)
 }
 
-/// What other threads tell a shard.
+/// What other threads tell the engine's shard.
 #[derive(Debug)]
-enum Message {
+pub(super) enum Message {
     Stop,
     PasswordCompared(ConnId, u32, PasswordOutcome),
     Stored(Outcome),
 }
 
-/// For other threads: leaves messages for a shard and wakes it.
+/// For other threads: leaves messages for the engine's shard and wakes it.
 #[derive(Clone, Debug)]
 pub(super) struct Handle {
-    messages: Sender<Message>,
-    waker: Arc<Waker>,
+    pub(super) messages: Sender<Message>,
+    pub(super) alarm: Arc<Alarm>,
 }
 
 impl Handle {
@@ -70,12 +72,10 @@ impl Handle {
         self.send(Message::Stop);
     }
 
-    fn send(&self, message: Message) {
+    pub(super) fn send(&self, message: Message) {
         // A shard that is gone needs no telling.
-        if self.messages.send(message).is_ok()
-            && let Err(error) = self.waker.wake()
-        {
-            tracing::error!(%error, "cannot wake the shard");
+        if self.messages.send(message).is_ok() {
+            self.alarm.ring();
         }
     }
 }
@@ -99,15 +99,42 @@ pub struct SystemCalls {
     pub datagram_writes: u64,
 }
 
-/// What a shard did.
+impl SystemCalls {
+    fn add(&mut self, other: &Self) {
+        self.waits += other.waits;
+        self.registrations += other.registrations;
+        self.accepts += other.accepts;
+        self.reads += other.reads;
+        self.writes += other.writes;
+        self.datagram_reads += other.datagram_reads;
+        self.datagram_writes += other.datagram_writes;
+    }
+}
+
+/// What the server did.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Report {
-    /// The engine's counts.
+    /// The engine's counts, and those of all shards' fan-out.
     pub metrics: Metrics,
-    /// The loop's counts.
+    /// The counts of all loops.
     pub system_calls: SystemCalls,
     /// What the store had, and what waited for it.
     pub store: StoreReport,
+}
+
+/// What a shard without the engine did.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct ShardReport {
+    pub(super) metrics: fanout::Metrics,
+    pub(super) system_calls: SystemCalls,
+}
+
+impl Report {
+    /// Adds what another shard did.
+    pub(super) fn add(&mut self, other: &ShardReport) {
+        self.metrics.add(&other.metrics);
+        self.system_calls.add(&other.system_calls);
+    }
 }
 
 /// The store, as the shard last heard of it.
@@ -149,14 +176,14 @@ struct Datagrams {
     full: bool,
 }
 
-/// The monotonic and the wall clock.
-#[derive(Debug)]
+/// The monotonic and the wall clock, the same for all shards.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Clock {
     start: Instant,
 }
 
 impl StoreReport {
-    fn note(&mut self, outcome: &Outcome) {
+    pub(super) fn note(&mut self, outcome: &Outcome) {
         match outcome {
             Outcome::Committed { ops, bytes, .. } => {
                 self.groups += 1;
@@ -168,9 +195,6 @@ impl StoreReport {
         }
     }
 }
-
-/// Tells a shard what became of its tasks.
-pub(super) type TellShard = Box<dyn Fn(Outcome) + Send>;
 
 impl Clock {
     /// One that starts now.
@@ -187,16 +211,13 @@ impl Clock {
 /// One shard. See the module's documentation.
 #[derive(Debug)]
 pub(super) struct Shard {
-    engine: Engine,
+    role: Role,
     poll: Poll,
     listeners: Vec<Listener>,
     datagrams: Option<Datagrams>,
-    passwords: Pool,
-    writer: Writer,
-    store: StoreReport,
     /// Made when somebody is to be paced.
     timer: Option<Timer>,
-    /// By the engine's slots.
+    /// By the index of their ids.
     sockets: Vec<Option<Socket>>,
     /// Connections to be read from.
     unread: VecDeque<ConnId>,
@@ -206,9 +227,10 @@ pub(super) struct Shard {
     /// No accepting before then: the kernel lacked something.
     accept_paused_until: Option<Duration>,
     accept_errors: Every,
-    /// Keeps the readiness queue's end of it registered.
-    _waker: Arc<Waker>,
-    messages: Receiver<Message>,
+    /// Wakes this shard.
+    alarm: Arc<Alarm>,
+    /// Another shard has no space for what is to be passed on to it.
+    is_passing_on: bool,
     clock: Clock,
     now: Now,
     /// When to end, flushed or not, once the server is stopping.
@@ -218,33 +240,21 @@ pub(super) struct Shard {
 }
 
 impl Shard {
-    /// `start_writer` is given the function that tells the shard what became of its tasks.
     pub(super) fn new(
-        engine: Engine,
+        role: Role,
+        alarm: Arc<Alarm>,
         clock: Clock,
         drain_timeout: Duration,
         listeners: Vec<Listener>,
         datagrams: Option<DatagramSocket>,
-        start_writer: impl FnOnce(TellShard) -> io::Result<Writer>,
-    ) -> io::Result<(Self, Handle)> {
+    ) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
-        let (sender, messages) = mpsc::channel();
-        let handle = Handle { messages: sender, waker: Arc::clone(&waker) };
-        let compared = handle.clone();
-        let passwords = Pool::new(move |id, serial, outcome| {
-            compared.send(Message::PasswordCompared(id, serial, outcome));
-        });
-        let stored = handle.clone();
-        let writer = start_writer(Box::new(move |outcome| stored.send(Message::Stored(outcome))))?;
+        alarm.register(poll.registry(), ALARM)?;
         let mut shard = Self {
-            engine,
+            role,
             poll,
             listeners,
             datagrams: datagrams.map(|socket| Datagrams { socket, readable: false, full: false }),
-            passwords,
-            writer,
-            store: StoreReport::default(),
             timer: None,
             sockets: Vec::new(),
             unread: VecDeque::new(),
@@ -252,8 +262,8 @@ impl Shard {
             spare: Spare::new()?,
             accept_paused_until: None,
             accept_errors: Every::new(Duration::from_secs(LOG_REPEAT_SECONDS)),
-            _waker: waker,
-            messages,
+            alarm,
+            is_passing_on: false,
             now: clock.now(),
             clock,
             drain_until: None,
@@ -272,11 +282,11 @@ impl Shard {
             shard.poll.registry().register(&mut socket.socket, DATAGRAMS, Interest::READABLE)?;
             shard.system_calls.registrations += 1;
         }
-        Ok((shard, handle))
+        Ok(shard)
     }
 
     /// Runs until told to stop.
-    pub(super) fn run(mut self) -> io::Result<Report> {
+    pub(super) fn run(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS_PER_TURN_MAX);
         let mut buffer = vec![0; RECEIVE_BUFFER_BYTES].into_boxed_slice();
         let mut datagram_buffers = self.datagrams.is_some().then(ReceiveBuffers::new);
@@ -290,31 +300,39 @@ impl Shard {
                 self.read_datagrams(buffers);
             }
             self.read(&mut buffer);
-            self.engine.timeout(self.now);
-            // The store works while this thread writes.
+            self.role.timeout(self.now);
+            // The other shards and the store work while this thread writes.
+            self.is_passing_on = self.role.pass_on();
             self.hand_out_ops();
             self.flush();
             // Pauses begin after the writes: the clock is read once more.
-            self.engine.end_turn(self.clock.now());
-            self.hand_out_passwords();
+            self.role.end_turn(self.clock.now());
+            if let Some(home) = self.role.home() {
+                home.hand_out_passwords();
+            }
             self.hand_out_ops();
             self.reap();
+            self.is_passing_on = self.role.pass_on();
         }
         self.hand_out_ops();
-        let Self { engine, writer, messages, mut store, system_calls, .. } = self;
-        writer.finish();
-        for message in messages.try_iter() {
-            if let Message::Stored(outcome) = message {
-                store.note(&outcome);
-            }
+        Ok(())
+    }
+
+    /// What it did, and the engine's shard what it has.
+    pub(super) fn into_parts(self) -> (Role, SystemCalls) {
+        (self.role, self.system_calls)
+    }
+
+    fn hand_out_ops(&mut self) {
+        if let Some(home) = self.role.home() {
+            home.hand_out_ops(self.now);
         }
-        Ok(Report { metrics: engine.metrics(), system_calls, store })
     }
 
     fn is_done(&self) -> bool {
         let nothing_waits = || {
             let sent = self.datagrams.as_ref().is_none_or(|datagrams| datagrams.socket.is_empty());
-            sent && self.engine.is_empty()
+            sent && self.role.is_empty()
         };
         self.drain_until.is_some_and(|until| nothing_waits() || self.now.monotonic >= until)
     }
@@ -323,17 +341,26 @@ impl Shard {
         self.system_calls.waits += 1;
         let accepting = self.accept_paused_until.is_none() && self.listeners.iter().any(|l| l.ready);
         let has_datagrams = self.datagrams.as_ref().is_some_and(|datagrams| datagrams.readable);
-        let timeout = if accepting || has_datagrams || !self.unread.is_empty() || self.engine.has_work() {
+        let has_input = !self.unread.is_empty() && !self.role.is_busy();
+        let timeout = if accepting || has_datagrams || has_input || self.role.has_work() {
             Some(Duration::ZERO)
         } else {
-            let wake = self.engine.next_wake().filter(|&wake| !self.set_timer(wake));
-            [wake, self.engine.next_deadline(), self.drain_until, self.accept_paused_until]
-                .into_iter()
-                .flatten()
-                .min()
-                .map(|deadline| deadline.saturating_sub(self.clock.start.elapsed()))
+            let wake = self.role.fanout().next_wake().filter(|&wake| !self.set_timer(wake));
+            // What others have no space for is tried again.
+            let retry = (self.is_passing_on || !self.unread.is_empty())
+                .then(|| self.now.monotonic + Duration::from_millis(LINK_RETRY_MILLIS));
+            let deadline =
+                [wake, self.role.next_deadline(), self.drain_until, self.accept_paused_until, retry]
+                    .into_iter()
+                    .flatten()
+                    .min()
+                    .map(|deadline| deadline.saturating_sub(self.clock.start.elapsed()));
+            self.alarm.will_sleep();
+            if self.role.has_mail() { Some(Duration::ZERO) } else { deadline }
         };
-        match self.poll.poll(events, timeout) {
+        let result = self.poll.poll(events, timeout);
+        self.alarm.is_awake();
+        match result {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
             result => result,
         }
@@ -359,7 +386,7 @@ impl Shard {
         for event in events {
             match event.token() {
                 // What they wake for is looked at in any case.
-                WAKER => continue,
+                ALARM => continue,
                 TIMER => {
                     if let Some(timer) = &mut self.timer {
                         timer.went_off();
@@ -379,7 +406,7 @@ impl Shard {
                 }
             }
             let id = ConnId::from_bits(event.token().0 as u64);
-            let Some(Some(socket)) = self.sockets.get_mut(id.slot as usize) else { continue };
+            let Some(Some(socket)) = self.sockets.get_mut(id.index()) else { continue };
             if socket.generation != id.generation {
                 continue;
             }
@@ -389,7 +416,7 @@ impl Shard {
                 self.queue_read(id);
             }
             if event.is_writable() {
-                self.engine.fanout_mut().writable(id);
+                self.role.fanout_mut().writable(id);
             }
         }
     }
@@ -408,10 +435,10 @@ impl Shard {
     fn note_datagrams_full(&mut self) {
         let Some(Datagrams { socket, full, .. }) = &mut self.datagrams else { return };
         let interest = if *full {
-            self.engine.fanout_mut().datagrams_full();
+            self.role.fanout_mut().datagrams_full();
             Interest::READABLE | Interest::WRITABLE
         } else {
-            self.engine.fanout_mut().datagrams_writable();
+            self.role.fanout_mut().datagrams_writable();
             Interest::READABLE
         };
         self.system_calls.registrations += 1;
@@ -427,65 +454,18 @@ impl Shard {
         if !*full && !socket.is_empty() {
             let sent = socket.send();
             self.system_calls.datagram_writes += sent.calls;
-            self.engine.fanout_mut().datagrams_refused(sent.refused);
+            self.role.fanout_mut().datagrams_refused(sent.refused);
             *full = sent.full;
         }
     }
 
     fn take_messages(&mut self) {
-        while let Ok(message) = self.messages.try_recv() {
-            match message {
-                Message::PasswordCompared(id, serial, outcome) => {
-                    self.engine.password_compared(id, serial, outcome, self.now);
-                }
-                Message::Stored(outcome) => self.take_outcome(outcome),
-                Message::Stop if self.drain_until.is_some() => {}
-                Message::Stop => {
-                    self.listeners.clear();
-                    self.engine.shutdown(self.now);
-                    self.drain_until = Some(self.now.monotonic + self.drain_timeout);
-                }
+        if self.role.take_messages(self.now) && self.drain_until.is_none() {
+            self.listeners.clear();
+            if let Some(Home { engine, .. }) = self.role.home() {
+                engine.shutdown(self.now);
             }
-        }
-    }
-
-    fn take_outcome(&mut self, outcome: Outcome) {
-        self.store.note(&outcome);
-        match outcome {
-            Outcome::Committed { up_to, ops, bytes } => self.engine.committed(up_to, ops, bytes, self.now),
-            Outcome::Failed => self.engine.store_failed(self.now),
-            Outcome::Past { conn, serial, messages } => {
-                self.engine.past_read(conn, serial, messages.as_deref(), self.now);
-            }
-            Outcome::Sizes(_) => {}
-        }
-    }
-
-    /// Sends the store what is to be kept, and then what is to be looked up behind it.
-    fn hand_out_ops(&mut self) {
-        let ops = self.engine.take_ops();
-        if !ops.is_empty() {
-            let (waiting_ops, waiting_bytes) = self.engine.waiting_ops();
-            (self.store.queue_ops, self.store.queue_bytes) = (waiting_ops, waiting_bytes);
-            self.store.queue_ops_high = self.store.queue_ops_high.max(waiting_ops);
-            if !self.writer.send(Task::Ops(ops)) {
-                // Its thread is gone, and has said why.
-                self.engine.store_failed(self.now);
-            }
-        }
-        while let Some(task) = self.engine.next_past_task() {
-            let (conn, serial) = (task.conn, task.serial);
-            if !self.writer.send(Task::Past(task)) {
-                self.engine.past_read(conn, serial, None::<&[RoomMessage]>, self.now);
-            }
-        }
-    }
-
-    fn hand_out_passwords(&mut self) {
-        while let Some(task) = self.engine.next_password_task() {
-            if let Err(task) = self.passwords.submit(task) {
-                self.engine.password_refused(&task);
-            }
+            self.drain_until = Some(self.now.monotonic + self.drain_timeout);
         }
     }
 
@@ -524,13 +504,13 @@ impl Shard {
 
     fn complain(&mut self, what: &str, error: Option<&io::Error>) {
         if let Some(suppressed) = self.accept_errors.admit(self.now.monotonic) {
-            let clients = self.engine.connection_count();
+            let clients = self.role.fanout().connections().count();
             tracing::warn!(error = error.map(tracing::field::display), clients, suppressed, "{what}");
         }
     }
 
     fn admit(&mut self, mut stream: TcpStream, peer: SocketAddr, dialect: Dialect) {
-        let Some(id) = self.engine.connected(dialect, peer.ip(), self.now) else {
+        let Some(id) = self.role.connected(dialect, peer.ip(), self.now) else {
             refuse(stream, dialect);
             return self.complain("the server is full: connections are refused", None);
         };
@@ -542,7 +522,7 @@ impl Shard {
             self.complain("cannot watch a connection", Some(&error));
             self.dead.push((id, CloseReason::PeerReset));
         }
-        let slot = id.slot as usize;
+        let slot = id.index();
         if slot >= self.sockets.len() {
             self.sockets.resize_with(slot + 1, || None);
         }
@@ -557,13 +537,13 @@ impl Shard {
     }
 
     fn socket(&mut self, id: ConnId) -> Option<&mut Socket> {
-        let socket = self.sockets.get_mut(id.slot as usize)?.as_mut()?;
+        let socket = self.sockets.get_mut(id.index())?.as_mut()?;
         (socket.generation == id.generation).then_some(socket)
     }
 
     /// Puts a readable connection in the list of those to be read from, unless it has to wait.
     fn queue_read(&mut self, id: ConnId) {
-        let wanted = self.engine.wants_input(id);
+        let wanted = self.role.wants_input(id);
         if let Some(socket) = self.socket(id)
             && wanted
             && socket.readable
@@ -578,13 +558,14 @@ impl Shard {
     fn read_datagrams(&mut self, buffers: &mut ReceiveBuffers) {
         let Some(Datagrams { socket, readable, .. }) = &mut self.datagrams else { return };
         // While what came before is still being sent, what comes next waits in the kernel.
-        let batches = if self.engine.fanout().is_behind() { 1 } else { UDP_BATCHES_PER_TURN_MAX };
+        let batches = if self.role.fanout().is_behind() { 1 } else { UDP_BATCHES_PER_TURN_MAX };
         for _ in 0..batches {
             if !*readable {
                 break;
             }
             self.system_calls.datagram_reads += 1;
-            let received = socket.receive(buffers, |from, bytes| self.engine.datagram(from, bytes, self.now));
+            let Some(Home { engine, .. }) = self.role.home() else { return };
+            let received = socket.receive(buffers, |from, bytes| engine.datagram(from, bytes, self.now));
             match received {
                 Ok(count) => *readable = count == UDP_BATCH_MAX,
                 // With the next one that comes, the kernel tells of all that are there.
@@ -600,14 +581,14 @@ impl Shard {
     fn read(&mut self, buffer: &mut [u8]) {
         let mut bytes = 0;
         for _ in 0..self.unread.len().min(READS_PER_TURN_MAX) {
-            if bytes >= READ_BYTES_PER_TURN_MAX {
+            if bytes >= READ_BYTES_PER_TURN_MAX || self.role.is_busy() {
                 break;
             }
             let Some(id) = self.unread.pop_front() else { break };
             if let Some(socket) = self.socket(id) {
                 socket.queued = false;
                 // It may have to wait since it was put here; it is put here again when it need not.
-                if self.engine.wants_input(id) {
+                if self.role.wants_input(id) {
                     bytes += self.read_once(id, buffer);
                 }
             }
@@ -617,13 +598,13 @@ impl Shard {
     /// Returns how many bytes it read.
     fn read_once(&mut self, id: ConnId, buffer: &mut [u8]) -> usize {
         self.system_calls.reads += 1;
-        let dialect = self.engine.fanout().dialect_of(id);
+        let dialect = self.role.fanout().dialect_of(id);
         let acknowledges = dialect.is_some_and(Dialect::acknowledges_at_once);
         let Some(socket) = self.socket(id) else { return 0 };
         match socket.stream.read(buffer) {
             Ok(0) => {
                 socket.ended = true;
-                self.engine.peer_closed(id, self.now);
+                self.role.peer_closed(id, self.now);
             }
             Ok(length) => {
                 socket.readable = length == buffer.len() || socket.hung_up;
@@ -632,7 +613,7 @@ impl Shard {
                     // Without it they are slow, and nothing else.
                     let _ = rustix::net::sockopt::set_tcp_quickack(&socket.stream, true);
                 }
-                self.engine.received(id, &buffer[..length], self.now);
+                self.role.received(id, &buffer[..length], self.now);
                 self.queue_read(id);
                 return length;
             }
@@ -651,14 +632,14 @@ impl Shard {
     /// Writes to connections that have something waiting, up to a budget.
     fn flush(&mut self) {
         for _ in 0..WRITES_PER_TURN_MAX {
-            let Some(id) = self.engine.fanout_mut().next_to_flush() else { break };
-            if let Some(to) = self.engine.fanout().address_of(id) {
+            let Some(id) = self.role.fanout_mut().next_to_flush() else { break };
+            if let Some(to) = self.role.fanout().address_of(id) {
                 self.push_datagram(id, to);
                 continue;
             }
-            let Some(Some(socket)) = self.sockets.get_mut(id.slot as usize) else { continue };
+            let Some(Some(socket)) = self.sockets.get_mut(id.index()) else { continue };
             let mut slices = Gather::new();
-            self.engine.fanout().gather(id, &mut slices);
+            self.role.fanout().gather(id, &mut slices);
             let offered = slices.iter().map(|slice| slice.len()).sum();
             let result = match slices.as_slice() {
                 [] => Ok(0),
@@ -668,11 +649,11 @@ impl Shard {
             self.system_calls.writes += u64::from(!slices.is_empty());
             drop(slices);
             match result {
-                Ok(taken) => self.engine.fanout_mut().wrote(id, taken, offered),
+                Ok(taken) => self.role.fanout_mut().wrote(id, taken, offered),
                 Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock => self.engine.fanout_mut().wrote(id, 0, offered),
+                    io::ErrorKind::WouldBlock => self.role.fanout_mut().wrote(id, 0, offered),
                     // Offered again in its turn.
-                    io::ErrorKind::Interrupted => self.engine.fanout_mut().wrote(id, 0, 0),
+                    io::ErrorKind::Interrupted => self.role.fanout_mut().wrote(id, 0, 0),
                     _ => self.dead.push((id, CloseReason::PeerReset)),
                 },
             }
@@ -683,7 +664,7 @@ impl Shard {
     /// Puts the next frame of a seat into the batch.
     fn push_datagram(&mut self, id: ConnId, to: SocketAddr) {
         let mut slices = Gather::new();
-        self.engine.fanout().gather(id, &mut slices);
+        self.role.fanout().gather(id, &mut slices);
         let length = slices.iter().map(|slice| slice.len()).sum();
         if let Some(Datagrams { socket, .. }) = &mut self.datagrams
             && !slices.is_empty()
@@ -692,7 +673,7 @@ impl Shard {
         }
         drop(slices);
         // It counts as sent: while the socket is full, the engine hands out no more, and the batch waits.
-        self.engine.fanout_mut().wrote(id, length, length);
+        self.role.fanout_mut().wrote(id, length, length);
         if self.datagrams.as_ref().is_some_and(|datagrams| datagrams.socket.is_full()) {
             self.send_all_datagrams();
         }
@@ -708,7 +689,14 @@ impl Shard {
 
     /// Closes what the engine wants closed, drops what failed, and lets those be read from who have waited.
     fn reap(&mut self) {
-        while let Some((id, close)) = self.engine.fanout_mut().next_close() {
+        while let Some(id) = self.role.next_refused() {
+            let dialect = self.role.fanout().dialect_of(id);
+            if let (Some(socket), Some(dialect)) = (self.socket(id), dialect) {
+                say_refused(&mut socket.stream, dialect);
+                self.dead.push((id, CloseReason::ServerFull));
+            }
+        }
+        while let Some((id, close)) = self.role.fanout_mut().next_close() {
             let Some(socket) = self.socket(id) else { continue };
             if close == Close::Now || socket.ended || socket.stream.shutdown(Shutdown::Write).is_err() {
                 self.dead.push((id, CloseReason::PeerClosed));
@@ -718,12 +706,12 @@ impl Shard {
         }
         while let Some((id, reason)) = self.dead.pop() {
             if self.socket(id).is_some() {
-                self.sockets[id.slot as usize] = None;
-                let reason = self.engine.disconnected(id, reason, self.now);
+                self.sockets[id.index()] = None;
+                let reason = self.role.disconnected(id, reason, self.now);
                 tracing::debug!(conn = id.to_bits(), reason = reason.name(), "closed");
             }
         }
-        while let Some(id) = self.engine.next_resumed() {
+        while let Some(id) = self.role.next_resumed() {
             self.queue_read(id);
         }
     }
@@ -731,6 +719,10 @@ impl Shard {
 
 /// Says why, as far as the socket takes it at once, and drops it.
 fn refuse(mut stream: TcpStream, dialect: Dialect) {
+    say_refused(&mut stream, dialect);
+}
+
+fn say_refused(stream: &mut TcpStream, dialect: Dialect) {
     let mut words = Vec::new();
     Engine::refusal(dialect, &mut words);
     // Whether it can still be told makes no difference to what follows.

@@ -90,8 +90,9 @@ impl World {
 
     pub(crate) fn with(settings: Settings) -> Self {
         let now = Now { monotonic: Duration::from_millis(1500), unix: START };
-        let outposts =
-            (1..settings.shards).map(|shard| Outpost::new(Fanout::new(shard as u8, settings.fanout()))).collect();
+        let outposts = (1..settings.shards)
+            .map(|shard| Outpost::new(Fanout::new(shard as u8, settings.fanout())))
+            .collect();
         Self {
             engine: Engine::new(settings, HistoryRules::default(), Random::guessable(7)),
             outposts,

@@ -12,7 +12,7 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use parlance::client::Client;
-use parlance::config::{Config, Endpoint};
+use parlance::config::{Config, Endpoint, Shards};
 use parlance::reactor::{Report, Server};
 use parlance::store::{Store, StoreSpec};
 use parlance::wire::Dialect;
@@ -24,6 +24,12 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn deadline() -> Instant {
     Instant::now() + PATIENCE
+}
+
+/// How many shards the servers of tests have: `PARLANCE_TEST_SHARDS`, or one.
+pub fn shards() -> usize {
+    let shards = std::env::var("PARLANCE_TEST_SHARDS").ok();
+    shards.map_or(1, |shards| shards.parse().expect("PARLANCE_TEST_SHARDS is a number"))
 }
 
 /// A server in this process, which stops when it goes out of scope.
@@ -57,6 +63,7 @@ impl TestServer {
             typed: any,
             gob: any,
             store: StoreSpec::Memory,
+            shards: Shards::Count(shards()),
             ..Config::default()
         };
         change(&mut config);

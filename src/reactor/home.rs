@@ -1,0 +1,135 @@
+//! The shard that the engine is on: what goes from the engine to other threads, and comes back. Passwords, the store, and
+//! the other shards.
+
+use std::sync::mpsc::Receiver;
+
+use super::link;
+use super::passwords::Pool;
+use super::shard::{Message, StoreReport};
+use super::writer::{Outcome, Task, Writer};
+use crate::chat::{Now, RoomMessage};
+use crate::engine::Engine;
+use crate::fanout::{Orders, Reports};
+
+/// The ways to another shard and back.
+#[derive(Debug)]
+pub(super) struct Other {
+    pub(super) orders: link::Sender<Orders>,
+    pub(super) reports: link::Receiver<Reports>,
+}
+
+#[derive(Debug)]
+pub(super) struct Home {
+    pub(super) engine: Engine,
+    passwords: Pool,
+    writer: Writer,
+    store: StoreReport,
+    /// From the second shard on.
+    others: Vec<Other>,
+    messages: Receiver<Message>,
+    /// One that was found when the shard was about to sleep.
+    found: Option<Message>,
+}
+
+impl Home {
+    pub(super) fn new(
+        engine: Engine,
+        passwords: Pool,
+        writer: Writer,
+        others: Vec<Other>,
+        messages: Receiver<Message>,
+    ) -> Self {
+        Self { engine, passwords, writer, store: StoreReport::default(), others, messages, found: None }
+    }
+
+    /// Whether somebody left something that was not taken in.
+    pub(super) fn has_mail(&mut self) -> bool {
+        if self.found.is_none() {
+            self.found = self.messages.try_recv().ok();
+        }
+        self.found.is_some() || self.others.iter().any(|other| !other.reports.is_empty())
+    }
+
+    /// Takes in what other threads left. Returns whether one of them says that the server is to stop.
+    pub(super) fn take_messages(&mut self, now: Now) -> bool {
+        let mut stops = false;
+        while let Some(message) = self.found.take().or_else(|| self.messages.try_recv().ok()) {
+            match message {
+                Message::PasswordCompared(id, serial, outcome) => {
+                    self.engine.password_compared(id, serial, outcome, now);
+                }
+                Message::Stored(outcome) => self.take_outcome(outcome, now),
+                Message::Stop => stops = true,
+            }
+        }
+        for (index, other) in self.others.iter_mut().enumerate() {
+            other.reports.receive(|reports| self.engine.take_reports(index as u8 + 1, reports, now));
+        }
+        stops
+    }
+
+    fn take_outcome(&mut self, outcome: Outcome, now: Now) {
+        self.store.note(&outcome);
+        match outcome {
+            Outcome::Committed { up_to, ops, bytes } => self.engine.committed(up_to, ops, bytes, now),
+            Outcome::Failed => self.engine.store_failed(now),
+            Outcome::Past { conn, serial, messages } => {
+                self.engine.past_read(conn, serial, messages.as_deref(), now);
+            }
+            Outcome::Sizes(_) => {}
+        }
+    }
+
+    /// Sends the other shards their orders. Returns whether one has to wait for space.
+    pub(super) fn send_orders(&mut self) -> bool {
+        let mut is_full = false;
+        for (index, other) in self.others.iter_mut().enumerate() {
+            let shard = index as u8 + 1;
+            let orders = self.engine.orders_mut(shard);
+            let on_its_way = other.orders.send(orders);
+            is_full |= !orders.is_empty();
+            self.engine.note_on_its_way(shard, on_its_way);
+        }
+        is_full
+    }
+
+    /// Sends the store what is to be kept, and then what is to be looked up behind it.
+    pub(super) fn hand_out_ops(&mut self, now: Now) {
+        let ops = self.engine.take_ops();
+        if !ops.is_empty() {
+            let (waiting_ops, waiting_bytes) = self.engine.waiting_ops();
+            (self.store.queue_ops, self.store.queue_bytes) = (waiting_ops, waiting_bytes);
+            self.store.queue_ops_high = self.store.queue_ops_high.max(waiting_ops);
+            if !self.writer.send(Task::Ops(ops)) {
+                // Its thread is gone, and has said why.
+                self.engine.store_failed(now);
+            }
+        }
+        while let Some(task) = self.engine.next_past_task() {
+            let (conn, serial) = (task.conn, task.serial);
+            if !self.writer.send(Task::Past(task)) {
+                self.engine.past_read(conn, serial, None::<&[RoomMessage]>, now);
+            }
+        }
+    }
+
+    pub(super) fn hand_out_passwords(&mut self) {
+        while let Some(task) = self.engine.next_password_task() {
+            if let Err(task) = self.passwords.submit(task) {
+                self.engine.password_refused(&task);
+            }
+        }
+    }
+
+    /// Waits until the store has all that it was given. Returns what it had, and what waited for it.
+    pub(super) fn finish(self) -> (Engine, StoreReport) {
+        let Self { engine, writer, messages, mut store, .. } = self;
+        writer.finish();
+        for message in messages.try_iter() {
+            if let Message::Stored(outcome) = message {
+                store.note(&outcome);
+            }
+        }
+        (engine, store)
+    }
+}
