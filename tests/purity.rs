@@ -167,7 +167,7 @@ fn nothing_is_unsafe() {
 
 #[test]
 fn the_check_finds_what_is_planted() {
-    let [chat, wire, _, engine, _, _, client] = &LAYERS;
+    let [chat, wire, _, _, engine, _, _, client] = &LAYERS;
     for (layer, is_root, source) in [
         (engine, false, "use std::net::SocketAddr;"),
         (engine, false, "use std::{fmt, net::SocketAddr};"),
