@@ -2,6 +2,7 @@
 
 mod support;
 
+use parlance::config::Shards;
 use parlance::wire::Dialect;
 use support::{Peer, TestServer};
 
@@ -11,7 +12,7 @@ const MESSAGES: u64 = 50;
 /// One reading by each member between two messages, so that every turn of the server has exactly one.
 #[test]
 fn a_message_costs_one_read_and_one_write_a_member_and_registers_nothing() {
-    let server = TestServer::start();
+    let server = TestServer::with(|config| config.shards = Shards::Count(1));
     let mut peers: Vec<Peer> = (0..MEMBERS).map(|index| server.line(&format!("user{index}"))).collect();
     for message in 0..MESSAGES {
         let author = (message % MEMBERS) as usize;
@@ -36,7 +37,7 @@ fn a_message_costs_one_read_and_one_write_a_member_and_registers_nothing() {
 /// However many messages one read brings, a member gets them in one write.
 #[test]
 fn a_batch_of_messages_costs_one_write_a_member() {
-    let server = TestServer::start();
+    let server = TestServer::with(|config| config.shards = Shards::Count(1));
     let mut author = server.line("author");
     let mut peers: Vec<Peer> = (0..MEMBERS).map(|index| server.line(&format!("user{index}"))).collect();
     let batch: String = (0..64).map(|index| format!("MSG {index}\n")).collect();

@@ -16,6 +16,7 @@ use core::net::IpAddr;
 use super::attempts::Network;
 use super::close::Closing;
 use super::inbox::Inbox;
+use super::reply::Unread;
 use super::{Awaited, Connection, Engine};
 use crate::chat::{CloseReason, ConnId, Event, Name, Now, Phase, Problem};
 use crate::limits::{
@@ -83,7 +84,7 @@ impl Engine {
             waiting: false,
             watched: false,
             closing: None,
-            unread: 0,
+            unread: Unread::default(),
             inbox: Inbox::default(),
             more: None,
         };

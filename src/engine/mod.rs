@@ -84,6 +84,7 @@ use past::Past;
 pub use past::PastTask;
 use promise::Held;
 use proof::{Proof, Wanted};
+use reply::Unread;
 use room::Room;
 use roster::Roster;
 use seat::Seat;
@@ -210,8 +211,7 @@ struct Connection {
     /// Its fan-out will tell when it has read its answers.
     watched: bool,
     closing: Option<close::Closing>,
-    /// Of one on another shard: bytes that were sent to it since it was last watched.
-    unread: u32,
+    unread: Unread,
     /// The start of a frame whose end has not come, or frames that wait while the connection is throttled.
     inbox: Inbox,
     more: Option<Box<More>>,

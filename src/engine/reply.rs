@@ -85,27 +85,35 @@ impl Engine {
         self.fanouts.push(id, bytes);
         if id.shard() > 0 {
             let conn = self.conn_mut(id);
-            conn.unread = conn.unread.saturating_add(bytes.len() as u32);
+            conn.unread.sent(bytes.len());
+            // Early enough that whoever reads all the time never seems not to.
+            if conn.unread.bytes() >= OUTBOX_BYTES_HIGH / 2 {
+                self.watch(id);
+            }
+        }
+    }
+
+    /// Has its fan-out tell when a connection has read most of what waits for it.
+    fn watch(&mut self, id: ConnId) {
+        let conn = self.conn_mut(id);
+        if !std::mem::replace(&mut conn.watched, true) {
+            conn.unread.watched();
+            self.fanouts.watch(id);
         }
     }
 
     /// Whether a connection has so much to read that it gets no more answers before. If so, [`Report::Drained`] tells when it
     /// has less.
     ///
-    /// How much waits on another shard is not known here. What was sent since it last said that it is little is as much at
-    /// most.
-    ///
     /// [`Report::Drained`]: crate::fanout::Report::Drained
     pub(super) fn has_unread_answers(&mut self, id: ConnId) -> bool {
-        let Self { connections, fanouts, .. } = self;
-        let Some(conn) = connections.get_mut(id) else { return false };
-        let has = match id.shard() {
-            0 => fanouts.own.waiting(id) >= OUTBOX_BYTES_HIGH,
-            _ => conn.watched || conn.unread as usize >= OUTBOX_BYTES_HIGH,
+        let bytes = match id.shard() {
+            0 => self.fanouts.own.waiting(id),
+            _ => self.conn(id).unread.bytes(),
         };
-        if has && !std::mem::replace(&mut conn.watched, true) {
-            conn.unread = 0;
-            fanouts.watch(id);
+        let has = bytes >= OUTBOX_BYTES_HIGH;
+        if has {
+            self.watch(id);
         }
         has
     }
@@ -114,5 +122,35 @@ impl Engine {
     /// reads all it is sent, and is not to be closed for what they do.
     pub(super) fn has_enough_to_pace(&mut self, id: ConnId) -> bool {
         self.conn(id).dialect.transport() == Transport::Paced && self.has_unread_answers(id)
+    }
+}
+
+/// What was sent to a connection on another shard and may wait there. How much does is not known here: what was sent since it
+/// last told that it is little is as much at most.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Unread {
+    bytes: u32,
+    /// Those of them that were sent since it is to tell.
+    since_watched: u32,
+}
+
+impl Unread {
+    fn bytes(self) -> usize {
+        self.bytes as usize
+    }
+
+    fn sent(&mut self, bytes: usize) {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.since_watched = self.since_watched.saturating_add(bytes);
+    }
+
+    fn watched(&mut self) {
+        self.since_watched = 0;
+    }
+
+    /// It has told.
+    pub(super) fn drained(&mut self) {
+        self.bytes = self.since_watched;
     }
 }

@@ -36,6 +36,7 @@ impl Engine {
             Report::Drained(id) => {
                 if let Some(conn) = self.find(id) {
                     conn.watched = false;
+                    conn.unread.drained();
                     if conn.throttled {
                         self.let_wait(id);
                     }

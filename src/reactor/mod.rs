@@ -109,8 +109,8 @@ fn listen_remedy(cause: &io::Error) -> &'static str {
 pub struct Server {
     listening: Vec<Listening>,
     stop: Handle,
-    home: JoinHandle<io::Result<Report>>,
-    outposts: Vec<JoinHandle<io::Result<ShardReport>>>,
+    /// Waits for the shards.
+    thread: JoinHandle<Result<Report, StartupError>>,
     /// On the data directory, where the store's own is on another.
     _lock: Option<Lock>,
 }
@@ -171,42 +171,47 @@ impl Server {
             let passwords = Pool::new(move |id, serial, outcome| {
                 compared.send(Message::PasswordCompared(id, serial, outcome));
             });
-            Role::Home(Box::new(Home::new(engine, passwords, writer, others, messages)))
+            (Role::Home(Box::new(Home::new(engine, passwords, writer, others, messages))), ())
         };
         let addresses = config.listeners();
-        let (home, listening) = start(0).spawn(addresses, make_home, ended, |role, system_calls| {
+        let (home, listening) = start(0).spawn(addresses, make_home, |role, system_calls| {
             let Role::Home(home) = role else { return Report::default() };
             let (engine, store) = home.finish();
             Report { metrics: engine.metrics(), system_calls, store }
         })?;
-        let mut server = Self { listening, stop, home, outposts: Vec::new(), _lock: None };
+        let mut outposts = Vec::new();
+        let mut failed = None;
         for (index, away) in aways.into_iter().enumerate() {
-            if let Err(error) = server.add_outpost(&start(index + 1), away) {
-                server.stop();
-                // Why it did not start is what to say.
-                let _ = server.join();
-                return Err(error);
+            match spawn_outpost(&start(index + 1), &listening, &stop, away) {
+                Ok(thread) => outposts.push(thread),
+                Err(error) => {
+                    failed = Some(error);
+                    stop.stop();
+                    break;
+                }
             }
         }
-        Ok(server)
-    }
-
-    /// Starts a further shard, which listens where the first one does.
-    fn add_outpost(&mut self, start: &Start, away: Away) -> Result<(), StartupError> {
-        let streams = self.listening.iter().filter_map(|listening| {
-            let dialect = Dialect::ALL.into_iter().find(|dialect| dialect.name() == listening.dialect)?;
-            (dialect.transport() != Transport::Datagram).then_some((dialect, listening.address))
-        });
-        let stop = self.stop.clone();
-        // One that ended while the others go on would leave its clients alone.
-        let ended = move || stop.stop();
-        let make = move || Role::Away(Box::new(away));
-        let (thread, _) = start.spawn(streams.collect(), make, ended, |role, system_calls| ShardReport {
-            metrics: role.fanout().metrics().clone(),
-            system_calls,
+        // On a thread that sees the descriptors that `ended` may have to do with.
+        let thread = thread::Builder::new().name("shards".to_owned()).spawn(move || {
+            let home = {
+                let _ended = CallOnDrop(Some(ended));
+                home.join()
+            };
+            let mut report = home.map_err(|_| StartupError::Failed)??;
+            for outpost in outposts {
+                report.add(&outpost.join().map_err(|_| StartupError::Failed)??);
+            }
+            Ok(report)
         })?;
-        self.outposts.push(thread);
-        Ok(())
+        let server = Self { listening, stop, thread, _lock: None };
+        match failed {
+            None => Ok(server),
+            Some(error) => {
+                // Why it did not start is what to say.
+                let _ = server.join();
+                Err(error)
+            }
+        }
     }
 
     /// The listeners, with the addresses really bound.
@@ -221,12 +226,31 @@ impl Server {
 
     /// Waits until the server has stopped.
     pub fn join(self) -> Result<Report, StartupError> {
-        let mut report = self.home.join().map_err(|_| StartupError::Failed)??;
-        for outpost in self.outposts {
-            report.add(&outpost.join().map_err(|_| StartupError::Failed)??);
-        }
-        Ok(report)
+        self.thread.join().map_err(|_| StartupError::Failed)?
     }
+}
+
+/// Starts a further shard, which listens where the first one does.
+fn spawn_outpost(
+    start: &Start,
+    listening: &[Listening],
+    stop: &Handle,
+    away: Away,
+) -> Result<JoinHandle<io::Result<ShardReport>>, StartupError> {
+    let streams = listening.iter().filter_map(|listening| {
+        let dialect = Dialect::ALL.into_iter().find(|dialect| dialect.name() == listening.dialect)?;
+        (dialect.transport() != Transport::Datagram).then_some((dialect, listening.address))
+    });
+    let stop = stop.clone();
+    let make = move || {
+        // One that ended while the others go on would leave its clients alone.
+        (Role::Away(Box::new(away)), CallOnDrop(Some(move || stop.stop())))
+    };
+    let (thread, _) = start.spawn(streams.collect(), make, |role, system_calls| ShardReport {
+        metrics: role.fanout().metrics().clone(),
+        system_calls,
+    })?;
+    Ok(thread)
 }
 
 /// How a shard's thread begins.
@@ -241,19 +265,17 @@ struct Start {
 
 impl Start {
     /// Starts the thread. It has its listeners when this returns, with the addresses really bound. `make` and `report` are
-    /// called on it.
-    fn spawn<T: Send + 'static>(
+    /// called on it; what `make` gives beside the role is dropped when the thread ends.
+    fn spawn<T: Send + 'static, G>(
         &self,
         addresses: Vec<(Dialect, SocketAddr)>,
-        make: impl FnOnce() -> Role + Send + 'static,
-        ended: impl FnOnce() + Send + 'static,
+        make: impl FnOnce() -> (Role, G) + Send + 'static,
         report: impl FnOnce(Role, SystemCalls) -> T + Send + 'static,
     ) -> Result<(JoinHandle<io::Result<T>>, Vec<Listening>), StartupError> {
         let Self { shard, core, has_own_descriptors, ref alarms, clock, drain_timeout } = *self;
         let alarms = alarms.clone();
         let (started, is_started) = mpsc::channel::<Result<Vec<Listening>, StartupError>>();
         let thread = thread::Builder::new().name(format!("shard-{shard}")).spawn(move || {
-            let _ended = CallOnDrop(Some(ended));
             let prepare = || -> Result<_, StartupError> {
                 core.map_or(Ok(()), os::pin)
                     .map_err(|cause| StartupError::Pin { core: core.unwrap_or_default(), cause })?;
@@ -264,14 +286,15 @@ impl Start {
                 let is_first = shard == 0;
                 let (listeners, datagrams, listening) = listen(addresses, has_own_descriptors, is_first)?;
                 let alarm = Arc::clone(&alarms[shard]);
-                let shard = Shard::new(make(), alarm, clock, drain_timeout, listeners, datagrams)?;
-                Ok((shard, listening))
+                let (role, guard) = make();
+                let shard = Shard::new(role, alarm, clock, drain_timeout, listeners, datagrams)?;
+                Ok((shard, guard, listening))
             };
             // The other end waits for exactly this.
-            let mut shard = match prepare() {
-                Ok((shard, listening)) => {
+            let (mut shard, _guard) = match prepare() {
+                Ok((shard, guard, listening)) => {
                     let _ = started.send(Ok(listening));
-                    shard
+                    (shard, guard)
                 }
                 Err(error) => {
                     let _ = started.send(Err(error));

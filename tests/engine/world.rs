@@ -1,4 +1,4 @@
-//! A world around one engine, and around the outposts where there are several shards (`PARLANCE_TEST_SHARDS`): a clock that moves when told to, and for each client a socket that takes as many bytes as
+//! A world around one engine, and around the outposts where there are several shards (`TEST_SHARDS`): a clock that moves when told to, and for each client a socket that takes as many bytes as
 //! the test lets it. It drives the engine as a reactor does, and looks at its invariants after every step.
 
 use std::collections::HashMap;
@@ -66,8 +66,8 @@ pub(crate) struct World {
 
 /// How many shards there are.
 pub(crate) fn shards() -> usize {
-    let shards = std::env::var("PARLANCE_TEST_SHARDS").ok();
-    shards.map_or(1, |shards| shards.parse().expect("PARLANCE_TEST_SHARDS is a number"))
+    let shards = std::env::var("TEST_SHARDS").ok();
+    shards.map_or(1, |shards| shards.parse().expect("TEST_SHARDS is a number"))
 }
 
 pub(crate) fn settings() -> Settings {

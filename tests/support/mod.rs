@@ -26,10 +26,10 @@ pub fn deadline() -> Instant {
     Instant::now() + PATIENCE
 }
 
-/// How many shards the servers of tests have: `PARLANCE_TEST_SHARDS`, or one.
+/// How many shards the servers of tests have: `TEST_SHARDS`, or one.
 pub fn shards() -> usize {
-    let shards = std::env::var("PARLANCE_TEST_SHARDS").ok();
-    shards.map_or(1, |shards| shards.parse().expect("PARLANCE_TEST_SHARDS is a number"))
+    let shards = std::env::var("TEST_SHARDS").ok();
+    shards.map_or(1, |shards| shards.parse().expect("TEST_SHARDS is a number"))
 }
 
 /// A server in this process, which stops when it goes out of scope.

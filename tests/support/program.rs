@@ -42,7 +42,7 @@ pub struct Ended {
 pub fn parlance(directory: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_parlance"));
     command.args(arguments).env_clear().current_dir(directory).stdin(Stdio::null());
-    if let Ok(shards) = std::env::var("PARLANCE_TEST_SHARDS") {
+    if let Ok(shards) = std::env::var("TEST_SHARDS") {
         command.env("PARLANCE_SHARDS", shards);
     }
     command
