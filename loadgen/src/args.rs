@@ -271,7 +271,7 @@ impl Args {
         match self.dialect.rooms() {
             Rooms::Any => Ok(room_size),
             Rooms::One if room_size == clients => Ok(clients),
-            Rooms::One => Err(PlanError::OneRoom(self.dialect.wire().name())),
+            Rooms::One => Err(PlanError::OneRoom(self.dialect.name())),
             Rooms::Pairs if self.room_size.is_some_and(|size| self.kept || size != 2) => {
                 Err(PlanError::NoRooms)
             }

@@ -20,6 +20,7 @@ mod load;
 mod mailbox;
 mod measure;
 mod payload;
+mod peer;
 mod plan;
 mod plot;
 mod progress;

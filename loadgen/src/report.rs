@@ -258,7 +258,7 @@ impl Report {
     /// The title of the plot.
     pub(crate) fn title(&self) -> String {
         let Asked { dialect, kept, clients, publishers, size, traffic, .. } = &self.plan;
-        let name = dialect.wire().name();
+        let name = dialect.name();
         let kept = if *kept { " (acknowledgements)" } else { "" };
         format!(
             "{name}{kept}, {clients} clients, {publishers} publishers, {size} bytes, {}",

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::Load;
 use crate::clock::Moment;
+use crate::dialect::Dialect;
 use crate::payload::Header;
 use crate::plan::Traffic;
 use crate::schedule::Schedule;
@@ -176,14 +177,16 @@ impl Load {
         self.text.extend_from_slice(&self.padding);
         let mailbox = self.mailboxes.get(self.intake.roster.addressee(publisher, sequence));
         let said = str::from_utf8(&self.text).map_err(|error| error.to_string()).and_then(|text| {
-            let wire = self.plan.dialect.wire();
             let said = client.push(|seat, out| {
-                let to = match (seat, mailbox) {
-                    (Some(seat), _) => To::Seat(seat),
-                    (None, Some(mailbox)) => To::Mailbox(mailbox),
-                    (None, None) => To::Room,
+                let to = match (self.plan.dialect, seat, mailbox) {
+                    (Dialect::Peer(peer), ..) => {
+                        To::Channel(peer, &self.intake.rooms[self.intake.roster.room_of(index)])
+                    }
+                    (_, Some(seat), _) => To::Seat(seat),
+                    (_, None, Some(mailbox)) => To::Mailbox(mailbox),
+                    (dialect, None, None) => To::Room(dialect),
                 };
-                speech::message(wire, text, &to, out)
+                speech::message(text, &to, out)
             });
             said.map_err(|error| error.to_string())
         });
