@@ -113,8 +113,9 @@ impl Figure {
                 _ => (1.0, " ns"),
             },
             Self::Memory if value >= 1e6 => (1e6, " MB"),
-            Self::Memory if value >= 1e4 => (1e3, " kB"),
+            Self::Memory if value >= 1e3 => (1e3, " kB"),
             Self::Memory => (1.0, " B"),
+            Self::Connected | Self::LoggedIn if value < 1.0 => (1e-3, " ms"),
             Self::Connected | Self::LoggedIn => (1.0, " s"),
             Self::IdleCpu => (0.01, " %"),
             Self::Lost => (1.0, " %"),
@@ -137,12 +138,14 @@ impl Figure {
     }
 }
 
-/// Three digits, as far as they are worth something.
+/// Three digits, fewer of what is small.
 pub(crate) fn digits(value: f64) -> String {
     match value.abs() {
         100.0.. => format!("{value:.0}"),
         10.0.. => format!("{value:.1}"),
-        0.0005.. => format!("{value:.2}"),
+        0.1.. => format!("{value:.2}"),
+        0.01.. => format!("{value:.3}"),
+        0.0001.. => format!("{value:.4}"),
         _ => "0".to_owned(),
     }
 }
@@ -321,6 +324,8 @@ mod tests {
         assert_eq!(Figure::Memory.words(14_676.0), "14.7 kB");
         assert_eq!(Figure::IdleCpu.words(0.0123), "1.23 %");
         assert_eq!(Figure::Lost.words(0.0), "0 %");
+        assert_eq!(Figure::LoggedIn.words(0.0312), "31.2 ms");
+        assert_eq!(Figure::Memory.words(2572.0), "2.57 kB");
         assert_eq!(Figure::Cpu.words_with_spread(998.0, 950.0, 1020.0), "998 ns (950 to 1020)");
     }
 }

@@ -9,6 +9,8 @@ use crate::server::Server;
 use crate::statistics::{median, spread};
 
 const NONE: &str = "–";
+/// Of why something failed. All of it is in the results.
+const REASON_CHARS_MAX: usize = 200;
 
 /// The part of the document that is generated.
 pub(crate) fn section(results: &Results, plots: &[(&str, &str)]) -> String {
@@ -157,9 +159,13 @@ pub(crate) fn verdict(measured: &Measured, server: Server) -> &'static str {
     }
 }
 
-/// What does not end a cell of a table.
+/// What fits a cell of a table, and does not end it.
 fn plain(text: &str) -> String {
-    text.replace('|', "/").split_ascii_whitespace().collect::<Vec<_>>().join(" ")
+    let plain = text.replace('|', "/").split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+    match plain.char_indices().nth(REASON_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &plain[..end]),
+        None => plain,
+    }
 }
 
 #[cfg(test)]
