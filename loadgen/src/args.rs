@@ -9,7 +9,7 @@ use parlance::limits::{MAIL_BYTES_AROUND, MAIL_TOTAL_BYTES_MAX, MAILBOX_BYTES_MA
 use thiserror::Error;
 
 use crate::dialect::{Dialect, Rooms};
-use crate::payload::{HEADER_BYTES, PUBLISHERS_MAX};
+use crate::payload::{HEADER_BYTES, PUBLISHERS_MAX, RUN_MAX};
 use crate::plan::{Arrivals, Plan, Traffic};
 use crate::roster::Roster;
 
@@ -91,7 +91,7 @@ pub(crate) struct Args {
     /// How many of the clients speak, spread evenly over them [default: 4; with rooms one in each; with --kept all, up to 64]
     #[arg(long, value_name = "N")]
     publishers: Option<usize>,
-    /// Bytes of a message's text, at least 32.
+    /// Bytes of a message's text, at least 16.
     #[arg(long, value_name = "BYTES", default_value_t = 64)]
     size: usize,
     /// Open loop: publish so many messages a second in all, whatever the server does [default: 20]
@@ -182,6 +182,8 @@ pub(crate) enum PlanError {
     Zero(&'static str),
     #[error("--duration must be more than 0s")]
     Duration,
+    #[error("--warmup and --duration must be at most {} h together", RUN_MAX.as_secs() / 3600)]
+    TooLong,
     #[error(
         "checking {0} pairs of client and publisher takes too much memory: at most {CELLS_MAX}, so give fewer \
          --publishers or smaller rooms"
@@ -227,6 +229,9 @@ impl Args {
         }
         if self.duration.is_zero() {
             return Err(PlanError::Duration);
+        }
+        if self.warmup.saturating_add(self.duration) > RUN_MAX {
+            return Err(PlanError::TooLong);
         }
         let addr = self
             .addr
@@ -398,11 +403,12 @@ mod tests {
         assert_eq!(plan("--datagrams 127.0.0.1:1").err(), Some(PlanError::Datagrams));
         assert_eq!(plan("--dialect slash --room-size 101").err(), Some(PlanError::RoomSize(101)));
         assert_eq!(plan("--publishers 101").err(), Some(PlanError::Publishers(101)));
-        assert_eq!(plan("--size 31").err(), Some(PlanError::Size { size: 31, max: 4091 }));
+        assert_eq!(plan("--size 15").err(), Some(PlanError::Size { size: 15, max: 4091 }));
         assert_eq!(plan("--size 4092").err(), Some(PlanError::Size { size: 4092, max: 4091 }));
         assert_eq!(plan("--rate 0").err(), Some(PlanError::Rate { flag: "--rate", value: 0.0 }));
         assert_eq!(plan("--window 0").err(), Some(PlanError::Zero("--window")));
         assert_eq!(plan("--duration 0s").err(), Some(PlanError::Duration));
+        assert_eq!(plan("--duration 18h").err(), Some(PlanError::TooLong));
         let cells = plan("--clients 60000 --publishers 60000").err();
         assert_eq!(cells, Some(PlanError::Cells(3_600_000_000)));
     }

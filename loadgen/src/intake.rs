@@ -23,7 +23,8 @@ pub(crate) struct Intake {
     dialect: Dialect,
     /// An acknowledgement is what is delivered; nothing else is.
     only_kept: bool,
-    run: u16,
+    /// As headers have it.
+    run: u8,
     padding: Vec<u8>,
     name_prefix: String,
     /// By publisher.
@@ -59,7 +60,7 @@ impl Intake {
         Ok(Self {
             dialect: plan.dialect,
             only_kept: plan.kept,
-            run,
+            run: run as u8,
             padding: padding(plan.size),
             name_prefix: roster.name_prefix().to_owned(),
             names,
@@ -325,7 +326,7 @@ mod tests {
     use parlance::chat::{Event, Mail, UnixMillis};
 
     const RUN: u16 = 0x1f2e;
-    const NOW: Moment = Moment(1000);
+    const NOW: Moment = Moment(6400);
 
     struct Fixture {
         intake: Intake,
@@ -363,10 +364,10 @@ mod tests {
         fn publish(&mut self, publisher: u16) -> Vec<u8> {
             let index = usize::from(publisher);
             let sequence = self.intake.in_flight.next(index);
-            let scheduled = Moment(u64::from(sequence) * 10);
+            let scheduled = Moment(u64::from(sequence) * 64);
             let recipients = self.intake.roster.recipients(index);
             self.intake.in_flight.publish(index, scheduled, recipients);
-            let mut text = Header { run: RUN, publisher, sequence, scheduled }.encode().to_vec();
+            let mut text = Header { run: RUN as u8, publisher, sequence, scheduled }.encode().to_vec();
             text.extend_from_slice(&padding(self.size));
             let text = String::from_utf8(text).expect("text");
             let mut frame = Vec::new();
@@ -398,8 +399,8 @@ mod tests {
 
         /// The acknowledgement of a message that was published.
         fn acknowledgement(publisher: u16, sequence: u32) -> Vec<u8> {
-            let scheduled = Moment(u64::from(sequence) * 10);
-            let key = Header { run: RUN, publisher, sequence, scheduled }.encode();
+            let scheduled = Moment(u64::from(sequence) * 64);
+            let key = Header { run: RUN as u8, publisher, sequence, scheduled }.encode();
             let key = str::from_utf8(&key).expect("text");
             let id = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b";
             let mut frame = Vec::new();
@@ -497,7 +498,7 @@ mod tests {
             }
             fixture.receive(1, &altered("-room-000000", "-room-000001"));
             fixture.receive(1, &altered("abc", "abd"));
-            fixture.receive(1, &altered("@@@D", "@@@O"));
+            fixture.receive(1, &altered("???????C", "???????N"));
             let expected = Tally { delivered: 3, doubled: 1, reordered: 1, corrupted: 4, ..Tally::default() };
             assert_eq!(fixture.intake.tally, expected, "{peer:?}");
         }
@@ -605,8 +606,12 @@ mod tests {
     fn what_is_kept_is_told_once_and_in_turn() {
         let mut fixture = Fixture::new(Dialect::Typed);
         let key = |sequence| {
-            let header =
-                Header { run: RUN, publisher: 1, sequence, scheduled: Moment(u64::from(sequence) * 10) };
+            let header = Header {
+                run: RUN as u8,
+                publisher: 1,
+                sequence,
+                scheduled: Moment(u64::from(sequence) * 64),
+            };
             String::from_utf8(header.encode().to_vec()).expect("text")
         };
         (0..3).for_each(|_| drop(fixture.publish(1)));

@@ -12,6 +12,7 @@ use crate::clock::Moment;
 use crate::files;
 use crate::load::{Counts, Load};
 use crate::measure::Series;
+use crate::payload::on_the_wire;
 use crate::plan::{Plan, Traffic};
 use crate::progress::Progress;
 use crate::server_process::ServerProcess;
@@ -238,8 +239,9 @@ impl Run<'_> {
     /// Publishes for the warm-up and for the duration. Gives the totals at the beginning and the end of the latter.
     fn measure(&mut self) -> Result<(Sample, Sample), RunError> {
         let (warmup, duration) = (self.load.plan.warmup, self.load.plan.duration);
-        let start = self.load.clock.now();
-        let from = start.after(warmup);
+        // What is scheduled then is measured, as a payload tells the time.
+        let start = on_the_wire(self.load.clock.now());
+        let from = on_the_wire(start.after(warmup));
         let to = from.after(duration);
         self.load.intake.latencies.measure(from..to);
         self.load.series = Series::new(start, warmup + duration);

@@ -113,11 +113,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         ..BASE
     },
     Scenario {
-        name: "size-32",
-        title: "One room of 100, window 64, texts of 32 bytes",
+        name: "size-16",
+        title: "One room of 100, window 64, texts of 16 bytes",
         clients: 100,
         room_size: 100,
-        size: 32,
+        size: 16,
         traffic: Traffic::Window(64),
         ..BASE
     },
@@ -170,10 +170,6 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 const IDLE: Duration = Duration::from_secs(1);
 const AFTER_A_STORM: Duration = Duration::from_millis(100);
 
-/// Clients that connect or log in at once. With fewer, who logs people in once a second, as `InspIRCd` does, is waited for by all;
-/// with more, who has a short queue of connections, as Mosquitto does, has the kernel turn most of them away.
-const CONNECTING_MAX: u32 = 1000;
-
 impl Scenario {
     #[cfg(test)]
     pub(crate) fn named(name: &str) -> Option<&'static Self> {
@@ -194,9 +190,6 @@ impl Scenario {
         let mut arguments = vec![format!("--clients {}", self.clients)];
         if self.has_rooms() {
             arguments.push(format!("--room-size {}", self.room_size));
-        }
-        if self.transport == Transport::Stream {
-            arguments.push(format!("--connecting {}", self.clients.min(CONNECTING_MAX)));
         }
         if let Some(publishers) = self.publishers {
             arguments.push(format!("--publishers {publishers}"));
@@ -266,15 +259,12 @@ mod tests {
         };
         assert_eq!(
             arguments("rooms-of-10"),
-            "--clients 10000 --room-size 10 --connecting 1000 --size 64 --rate 5000 --warmup 500ms --duration 2s"
+            "--clients 10000 --room-size 10 --size 64 --rate 5000 --warmup 500ms --duration 2s"
         );
         assert_eq!(
             arguments("everyone-speaks"),
-            "--clients 100 --connecting 100 --publishers 100 --size 64 --window 100 --warmup 500ms --duration 2s"
+            "--clients 100 --publishers 100 --size 64 --window 100 --warmup 500ms --duration 2s"
         );
-        assert_eq!(
-            arguments("idle-10000"),
-            "--clients 10000 --connecting 1000 --idle --warmup 0s --duration 1s"
-        );
+        assert_eq!(arguments("idle-10000"), "--clients 10000 --idle --warmup 0s --duration 1s");
     }
 }

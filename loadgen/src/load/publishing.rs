@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::Load;
 use crate::clock::Moment;
 use crate::dialect::Dialect;
-use crate::payload::Header;
+use crate::payload::{Header, on_the_wire};
 use crate::plan::Traffic;
 use crate::schedule::Schedule;
 use crate::speech::{self, To};
@@ -171,7 +171,8 @@ impl Load {
         let index = self.intake.roster.publishers()[publisher].client as usize;
         let Some(client) = &mut self.clients[index] else { return };
         let sequence = self.intake.in_flight.next(publisher);
-        let header = Header { run: self.run, publisher: publisher as u16, sequence, scheduled };
+        let scheduled = on_the_wire(scheduled);
+        let header = Header { run: self.run as u8, publisher: publisher as u16, sequence, scheduled };
         self.text.clear();
         self.text.extend_from_slice(&header.encode());
         self.text.extend_from_slice(&self.padding);
