@@ -134,9 +134,10 @@ impl Dialect {
     /// Clients that connect or log in at once, when nothing else is asked for.
     pub(crate) fn connecting_default(self) -> usize {
         match self {
-            Self::Line | Self::Slash | Self::Tcrp | Self::Gob | Self::Peer(_) => 256,
+            Self::Line | Self::Slash | Self::Tcrp | Self::Gob => 256,
             // Each has the server hash a password. It takes 256 at once, and not only from here.
             Self::Typed => 100,
+            Self::Peer(peer) => peer.facts().connecting,
         }
     }
 

@@ -18,6 +18,8 @@ use crate::incoming::{Answer, Incoming};
 const TEXT_BYTES_MAX: usize = 64 << 10;
 /// More than stands around any text.
 const BYTES_AROUND: usize = 128;
+/// Clients that connect at once: fewer than a server's queue for those whom it has not accepted is long.
+const CONNECTING: usize = 256;
 /// The longest frame of a server that has something else to say than texts.
 const FRAME_BYTES_MAX: usize = TEXT_BYTES_MAX + 4096;
 
@@ -44,6 +46,8 @@ pub(crate) struct Facts {
     pub(crate) bytes_around: usize,
     /// The longest frame that the server sends.
     pub(crate) frame_bytes_max: usize,
+    /// Clients that connect or log in at once, when nothing else is asked for.
+    pub(crate) connecting: usize,
     /// Appends what a client says first. When the server has let it in, that decodes as [`Answer::LoggedIn`].
     pub(crate) log_in: fn(&Login<'_>, &mut Vec<u8>),
     /// Appends what brings it into a room. When it is there, that decodes as [`Answer::Joined`].

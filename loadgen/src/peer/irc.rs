@@ -35,6 +35,8 @@ pub(super) const FACTS: Facts = Facts {
     bytes_around: BYTES_AROUND,
     // A line may have tags in front.
     frame_bytes_max: 8191 + LINE_BYTES_MAX,
+    // InspIRCd lets in once a second whoever has come since.
+    connecting: 2000,
     log_in,
     join,
     message,

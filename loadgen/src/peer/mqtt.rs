@@ -25,6 +25,8 @@ pub(super) const FACTS: Facts = Facts {
     text_bytes_max: TEXT_BYTES_MAX,
     bytes_around: BYTES_AROUND,
     frame_bytes_max: FRAME_BYTES_MAX,
+    // Mosquitto's queue of those whom it has not accepted is 100 long: who does not fit tries again a second later.
+    connecting: 64,
     log_in,
     join,
     message,

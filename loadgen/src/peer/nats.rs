@@ -15,7 +15,7 @@ use std::io::Write;
 
 use parlance::wire::Decoded;
 
-use super::{BYTES_AROUND, FRAME_BYTES_MAX, Facts, TEXT_BYTES_MAX, Unread, decoded, line, text};
+use super::{BYTES_AROUND, CONNECTING, FRAME_BYTES_MAX, Facts, TEXT_BYTES_MAX, Unread, decoded, line, text};
 use crate::incoming::{Answer, Incoming};
 
 pub(super) const FACTS: Facts = Facts {
@@ -26,6 +26,7 @@ pub(super) const FACTS: Facts = Facts {
     text_bytes_max: TEXT_BYTES_MAX,
     bytes_around: BYTES_AROUND,
     frame_bytes_max: FRAME_BYTES_MAX,
+    connecting: CONNECTING,
     // The server speaks first.
     log_in: |_, _| {},
     join,

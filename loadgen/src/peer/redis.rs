@@ -14,7 +14,9 @@ use std::io::Write;
 
 use parlance::wire::Decoded;
 
-use super::{BYTES_AROUND, FRAME_BYTES_MAX, Facts, Login, TEXT_BYTES_MAX, Unread, decoded, line, text};
+use super::{
+    BYTES_AROUND, CONNECTING, FRAME_BYTES_MAX, Facts, Login, TEXT_BYTES_MAX, Unread, decoded, line, text,
+};
 use crate::incoming::{Answer, Incoming};
 
 pub(super) const FACTS: Facts = Facts {
@@ -25,6 +27,7 @@ pub(super) const FACTS: Facts = Facts {
     text_bytes_max: TEXT_BYTES_MAX,
     bytes_around: BYTES_AROUND,
     frame_bytes_max: FRAME_BYTES_MAX,
+    connecting: CONNECTING,
     log_in,
     join,
     message,
