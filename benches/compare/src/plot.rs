@@ -13,7 +13,7 @@ use plotters::style::{Color, IntoFont, RGBColor, TextStyle, WHITE};
 
 use crate::figures::Figure;
 use crate::results::{Measured, Results};
-use crate::scenario::{SCENARIOS, Scenario, Traffic};
+use crate::scenario::{SCENARIOS, Scenario, Traffic, Transport};
 use crate::server::Server;
 use crate::statistics::{median, spread};
 use crate::table::verdict;
@@ -78,7 +78,8 @@ fn closed(scenario: &Scenario) -> bool {
 }
 
 fn paced(scenario: &Scenario) -> bool {
-    matches!(scenario.traffic, Traffic::Rate(_))
+    // The loop of `sendto` has no latency to compare with.
+    matches!((scenario.transport, scenario.traffic), (Transport::Stream, Traffic::Rate(_)))
 }
 
 fn panels(
@@ -225,14 +226,21 @@ impl Scale {
         ((value.max(self.least) / self.least).ln() / (self.most / self.least).ln()).clamp(0.0, 1.0)
     }
 
-    /// Round numbers: 1, 2 and 5 of each power of ten where there are few of these, else the powers alone.
+    /// Round numbers, as few as tell the scale: powers of ten, or those with 2 and 5 of each, or all digits of each.
     fn marks(&self) -> Vec<f64> {
-        let steps: &[f64] = if self.most / self.least > 50.0 { &[1.0] } else { &[1.0, 2.0, 5.0] };
-        let powers = (-6..13).map(|power| 10_f64.powi(power));
-        powers
-            .flat_map(|power| steps.iter().map(move |step| step * power))
-            .filter(|mark| (self.least..self.most).contains(mark))
-            .collect()
+        const STEPS: [&[f64]; 3] = [&[1.0], &[1.0, 2.0, 5.0], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]];
+        let of = |steps: &[f64]| -> Vec<f64> {
+            let marks = (-6..13).flat_map(|power| steps.iter().map(move |step| step * 10_f64.powi(power)));
+            marks.filter(|mark| (self.least..self.most).contains(mark)).collect()
+        };
+        let [few, some, many] = STEPS.map(of);
+        if few.len() > 2 {
+            few
+        } else if some.len() > 2 {
+            some
+        } else {
+            many
+        }
     }
 }
 
@@ -247,6 +255,7 @@ mod tests {
         let near = |value, share: f64| (scale.share(value) - share).abs() < 1e-9;
         assert!(near(0.0, 0.0) && near(8.0, 0.0) && near(120.0, 1.0) && near((8.0_f64 * 120.0).sqrt(), 0.5));
         assert_eq!(scale.marks(), [10.0, 20.0, 50.0, 100.0]);
+        assert_eq!(Scale { least: 2.5, most: 4.5 }.marks(), [3.0, 4.0]);
         assert_eq!(Scale { least: 8.0, most: 12_000.0 }.marks(), [10.0, 100.0, 1000.0, 10_000.0]);
     }
 

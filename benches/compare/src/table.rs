@@ -9,12 +9,18 @@ use crate::server::Server;
 use crate::statistics::{median, spread};
 
 const NONE: &str = "–";
+/// Fewer have no median worth the name.
+const ROUNDS_MIN: usize = 3;
 /// Of why something failed. All of it is in the results.
 const REASON_CHARS_MAX: usize = 200;
 
 /// The part of the document that is generated.
 pub(crate) fn section(results: &Results, plots: &[(&str, &str)]) -> String {
-    let mut parts = vec![overview(results)];
+    let mut parts = Vec::new();
+    if known(results).any(|(_, measured)| measured.rounds.len() < ROUNDS_MIN) {
+        parts.push("**A try, not a measurement**: some of it is of one round or two.".to_owned());
+    }
+    parts.push(overview(results));
     parts.extend(plots.iter().map(|(file, title)| format!("![{title}]({file})")));
     for (scenario, measured) in known(results) {
         parts.push(format!("### {}", scenario.title));
@@ -215,6 +221,14 @@ mod tests {
     }
 
     #[test]
+    fn a_try_is_called_one() {
+        let (mut results, mut measured) = (Results::default(), measured());
+        measured.rounds.truncate(2);
+        results.insert("size-64", measured);
+        assert!(section(&results, &[]).starts_with("**A try, not a measurement**"));
+    }
+
+    #[test]
     fn the_section_has_the_command_of_every_figure() {
         let mut results = Results::default();
         results.insert("size-64", measured());
@@ -223,5 +237,6 @@ mod tests {
         assert!(section.contains("| Redis pub/sub | of this commit | line | `serve line` |"), "{section}");
         assert!(section.contains("| CPU a delivery | 1.20 |  | 0.40 |"), "{section}");
         assert!(section.contains("![What it costs](compare-cost.svg)"), "{section}");
+        assert!(!section.contains("A try"), "{section}");
     }
 }
