@@ -9,7 +9,7 @@ use parlance::limits::{MAIL_BYTES_AROUND, MAIL_TOTAL_BYTES_MAX, MAILBOX_BYTES_MA
 use thiserror::Error;
 
 use crate::dialect::{Dialect, Rooms};
-use crate::payload::{HEADER_BYTES, PUBLISHERS_MAX};
+use crate::payload::{HEADER_BYTES, PUBLISHERS_MAX, RUN_MAX};
 use crate::plan::{Arrivals, Plan, Traffic};
 use crate::roster::Roster;
 
@@ -42,6 +42,8 @@ Examples:
       One room. The server pauses between what it sends to a client, which is part of what is measured.
   loadgen --clients 10000 --idle --server-pid $(pgrep parlance)
       What an idle client costs the server.
+  loadgen --dialect redis --clients 10000 --room-size 10 --rate 5000 --server-pid $(pgrep redis-server)
+      The same as with slash, of Redis. So with nats, irc and mqtt, and the servers that speak these.
 
 Latency counts from when a message should have been sent to when a recipient has read it, so that a stall of the \
 server or of this program is seen in full. Every message is checked on arrival: nothing lost, doubled, reordered or \
@@ -51,7 +53,9 @@ Over UDP (tcrp), what is lost or comes late on the way is reported, and no fault
 
 With --kept, nobody is told of the messages, which go to all clients in turn: what counts as a delivery is that the publisher is told that its message is kept, once for each and in the order in which they were sent. What the server refuses is counted as such. Mailboxes hold 16 MiB each and 512 MiB in all, a message as its text and 256 bytes in the sender's and in the recipient's: 1.6 million messages of 64 bytes, with 64 clients or more. As the accounts stay, that is for all runs on a server together: give --delete-accounts, or a fresh server, when messages are refused because a mailbox is full.
 
-Where the dialect has a PING, each client sends one every 20 s, so that the server does not close it as idle. \
+The dialects redis, nats, irc and mqtt are of other servers, so that Parlance can be compared with them: their channels, subjects or topics are the rooms. Whoever says something hears it as well, but for irc. The servers' own limits on senders that are fast, and on recipients that are slow, must be lifted: docs/loadgen.md says which.
+
+Where Parlance's dialect has a PING, each client sends one every 20 s, so that the server does not close it as idle. \
 Without --busy the program sleeps until the next message is due, and wakes some 0.1 ms late; the schedule lag says \
 by how much.
 
@@ -67,7 +71,7 @@ Exit status:
 #[command(version, after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Server to connect to [default: 127.0.0.1, port 4000 for line, 7000 for slash, 9090 for tcrp, 5000 for typed, 8080
-    /// for gob]
+    /// for gob, 6379 for redis, 4222 for nats, 6667 for irc, 1883 for mqtt]
     #[arg(long, value_name = "ADDR:PORT")]
     addr: Option<SocketAddr>,
     /// Where the server's datagrams go, for tcrp [default: the address of --addr, port 9091]
@@ -91,7 +95,7 @@ pub(crate) struct Args {
     /// How many of the clients speak, spread evenly over them [default: 4; with rooms one in each; with --kept all, up to 64]
     #[arg(long, value_name = "N")]
     publishers: Option<usize>,
-    /// Bytes of a message's text, at least 32.
+    /// Bytes of a message's text, at least 16.
     #[arg(long, value_name = "BYTES", default_value_t = 64)]
     size: usize,
     /// Open loop: publish so many messages a second in all, whatever the server does [default: 20]
@@ -115,7 +119,7 @@ pub(crate) struct Args {
     /// Connect at most so many clients a second [default: unlimited]
     #[arg(long, value_name = "N")]
     connect_rate: Option<f64>,
-    /// Have at most so many clients connecting or logging in at once [default: 256, for typed 100]
+    /// Have at most so many clients connecting or logging in at once [default: 256, for typed 100, for irc 2000, for mqtt 64]
     #[arg(long, value_name = "N")]
     connecting: Option<usize>,
     /// Report the CPU and the memory of this process of this machine, the server.
@@ -182,6 +186,8 @@ pub(crate) enum PlanError {
     Zero(&'static str),
     #[error("--duration must be more than 0s")]
     Duration,
+    #[error("--warmup and --duration must be at most {} h together", RUN_MAX.as_secs() / 3600)]
+    TooLong,
     #[error(
         "checking {0} pairs of client and publisher takes too much memory: at most {CELLS_MAX}, so give fewer \
          --publishers or smaller rooms"
@@ -228,6 +234,9 @@ impl Args {
         if self.duration.is_zero() {
             return Err(PlanError::Duration);
         }
+        if self.warmup.saturating_add(self.duration) > RUN_MAX {
+            return Err(PlanError::TooLong);
+        }
         let addr = self
             .addr
             .unwrap_or_else(|| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), self.dialect.default_port()));
@@ -271,7 +280,7 @@ impl Args {
         match self.dialect.rooms() {
             Rooms::Any => Ok(room_size),
             Rooms::One if room_size == clients => Ok(clients),
-            Rooms::One => Err(PlanError::OneRoom(self.dialect.wire().name())),
+            Rooms::One => Err(PlanError::OneRoom(self.dialect.name())),
             Rooms::Pairs if self.room_size.is_some_and(|size| self.kept || size != 2) => {
                 Err(PlanError::NoRooms)
             }
@@ -364,6 +373,12 @@ mod tests {
         let gob = plan("--dialect gob --size 4019").expect("it is enough");
         assert_eq!((gob.addr.port(), gob.room_size, gob.publishers), (8080, 100, 4));
         assert_eq!(plan("--dialect gob --size 4020").err(), Some(PlanError::Size { size: 4020, max: 4019 }));
+        let peers = [("redis", 6379), ("nats", 4222), ("irc", 6667), ("mqtt", 1883)];
+        for (name, port) in peers {
+            let peer = plan(&format!("--dialect {name} --room-size 10")).expect("it is enough");
+            assert_eq!((peer.dialect.name(), peer.addr.port(), peer.publishers), (name, port, 10));
+        }
+        assert_eq!(plan("--dialect irc --size 400").err(), Some(PlanError::Size { size: 400, max: 395 }));
     }
 
     #[test]
@@ -398,11 +413,12 @@ mod tests {
         assert_eq!(plan("--datagrams 127.0.0.1:1").err(), Some(PlanError::Datagrams));
         assert_eq!(plan("--dialect slash --room-size 101").err(), Some(PlanError::RoomSize(101)));
         assert_eq!(plan("--publishers 101").err(), Some(PlanError::Publishers(101)));
-        assert_eq!(plan("--size 31").err(), Some(PlanError::Size { size: 31, max: 4091 }));
+        assert_eq!(plan("--size 15").err(), Some(PlanError::Size { size: 15, max: 4091 }));
         assert_eq!(plan("--size 4092").err(), Some(PlanError::Size { size: 4092, max: 4091 }));
         assert_eq!(plan("--rate 0").err(), Some(PlanError::Rate { flag: "--rate", value: 0.0 }));
         assert_eq!(plan("--window 0").err(), Some(PlanError::Zero("--window")));
         assert_eq!(plan("--duration 0s").err(), Some(PlanError::Duration));
+        assert_eq!(plan("--duration 18h").err(), Some(PlanError::TooLong));
         let cells = plan("--clients 60000 --publishers 60000").err();
         assert_eq!(cells, Some(PlanError::Cells(3_600_000_000)));
     }

@@ -1,30 +1,31 @@
 //! What the generator must know of a dialect beyond its codec.
 
 use clap::ValueEnum;
-use parlance::chat::TOKEN_TEXT_BYTES;
+use clap::builder::PossibleValue;
+use parlance::chat::{Command, TOKEN_TEXT_BYTES};
 use parlance::limits::{
     GOB_MESSAGE_BYTES_MAX, LINE_BYTES_MAX, SERVER_LINE_BYTES_MAX, TEXT_BYTES_MAX, TYPED_REPLY_BYTES_MAX,
     UCRP_DATAGRAM_BYTES_MAX,
 };
-use parlance::wire;
+use parlance::wire::{self, Unsayable};
 use serde::Serialize;
 
-use crate::roster::{NAME_BYTES, ROOM_NAME_BYTES_MAX};
+use crate::peer::Peer;
+use crate::roster::{NAME_BYTES, ROOM_NAME_BYTES};
 
 /// The dialects that the generator speaks. (Its own type: the handshake and the datagrams behind it are one here.)
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Dialect {
-    /// One command a line (port 4000).
     Line,
-    /// Slash commands (port 7000).
     Slash,
-    /// A handshake over TCP (port 9090), then datagrams over UDP (port 9091).
+    /// The handshake over TCP, then datagrams.
     Tcrp,
-    /// Mailboxes, in typed binary frames (port 5000).
     Typed,
-    /// Structs as Go encodes them (port 8080).
     Gob,
+    /// Not Parlance's, but of a server that it is compared with.
+    #[serde(untagged)]
+    Peer(Peer),
 }
 
 /// Who hears whom.
@@ -39,14 +40,40 @@ pub(crate) enum Rooms {
 }
 
 impl Dialect {
-    /// The codec; for the handshake, where there is one.
-    pub(crate) fn wire(self) -> wire::Dialect {
+    /// Parlance's codec; for the handshake, where there is one. Peers have their own.
+    pub(crate) fn wire(self) -> Option<wire::Dialect> {
         match self {
-            Self::Line => wire::Dialect::Line,
-            Self::Slash => wire::Dialect::Slash,
-            Self::Tcrp => wire::Dialect::Tcrp,
-            Self::Typed => wire::Dialect::Typed,
-            Self::Gob => wire::Dialect::Gob,
+            Self::Line => Some(wire::Dialect::Line),
+            Self::Slash => Some(wire::Dialect::Slash),
+            Self::Tcrp => Some(wire::Dialect::Tcrp),
+            Self::Typed => Some(wire::Dialect::Typed),
+            Self::Gob => Some(wire::Dialect::Gob),
+            Self::Peer(_) => None,
+        }
+    }
+
+    /// Appends a command, where the dialect has words for it.
+    pub(crate) fn encode_command(self, command: &Command<'_>, out: &mut Vec<u8>) -> Result<(), Unsayable> {
+        self.wire().ok_or(Unsayable)?.encode_command(command, out)
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Line => "line",
+            Self::Slash => "slash",
+            Self::Tcrp => "tcrp",
+            Self::Typed => "typed",
+            Self::Gob => "gob",
+            Self::Peer(peer) => peer.facts().name,
+        }
+    }
+
+    /// Whether whoever says something in a room hears it as well.
+    pub(crate) fn echoes(self) -> bool {
+        match self {
+            Self::Slash => true,
+            Self::Line | Self::Tcrp | Self::Typed | Self::Gob => false,
+            Self::Peer(peer) => peer.facts().echoes,
         }
     }
 
@@ -57,6 +84,7 @@ impl Dialect {
             Self::Tcrp => 9090,
             Self::Typed => 5000,
             Self::Gob => 8080,
+            Self::Peer(peer) => peer.facts().port,
         }
     }
 
@@ -64,7 +92,7 @@ impl Dialect {
     pub(crate) fn default_datagram_port(self) -> Option<u16> {
         match self {
             Self::Tcrp => Some(9091),
-            Self::Line | Self::Slash | Self::Typed | Self::Gob => None,
+            Self::Line | Self::Slash | Self::Typed | Self::Gob | Self::Peer(_) => None,
         }
     }
 
@@ -76,16 +104,21 @@ impl Dialect {
     pub(crate) fn rooms(self) -> Rooms {
         match self {
             Self::Line | Self::Gob => Rooms::One,
-            Self::Slash | Self::Tcrp => Rooms::Any,
+            Self::Slash | Self::Tcrp | Self::Peer(_) => Rooms::Any,
             Self::Typed => Rooms::Pairs,
         }
+    }
+
+    /// Whether a message says which room it is for; otherwise it is for the one that its speaker is in.
+    pub(crate) fn names_rooms(self) -> bool {
+        matches!(self, Self::Peer(_))
     }
 
     /// Whether messages are kept, acknowledged as such, and listed at the end.
     pub(crate) fn keeps_messages(self) -> bool {
         match self {
             Self::Typed => true,
-            Self::Line | Self::Slash | Self::Tcrp | Self::Gob => false,
+            Self::Line | Self::Slash | Self::Tcrp | Self::Gob | Self::Peer(_) => false,
         }
     }
 
@@ -93,7 +126,7 @@ impl Dialect {
     /// time in front.
     pub(crate) fn has_shape(self) -> bool {
         match self {
-            Self::Line | Self::Slash | Self::Tcrp | Self::Gob => true,
+            Self::Line | Self::Slash | Self::Tcrp | Self::Gob | Self::Peer(_) => true,
             Self::Typed => false,
         }
     }
@@ -104,6 +137,7 @@ impl Dialect {
             Self::Line | Self::Slash | Self::Tcrp | Self::Gob => 256,
             // Each has the server hash a password. It takes 256 at once, and not only from here.
             Self::Typed => 100,
+            Self::Peer(peer) => peer.facts().connecting,
         }
     }
 
@@ -112,10 +146,11 @@ impl Dialect {
         match self {
             Self::Line => LINE_BYTES_MAX - "MSG \n".len(),
             Self::Slash => LINE_BYTES_MAX - "\n".len(),
-            Self::Tcrp => UCRP_DATAGRAM_BYTES_MAX - 2 - ROOM_NAME_BYTES_MAX - TOKEN_TEXT_BYTES,
+            Self::Tcrp => UCRP_DATAGRAM_BYTES_MAX - 2 - ROOM_NAME_BYTES - TOKEN_TEXT_BYTES,
             Self::Typed => TEXT_BYTES_MAX,
             // A definition, the length of a value and its type; a sender; a length and an index; and the end.
             Self::Gob => GOB_MESSAGE_BYTES_MAX - (53 + 3 + 2) - (2 + NAME_BYTES) - (1 + 3) - 1,
+            Self::Peer(peer) => peer.facts().text_bytes_max,
         }
     }
 
@@ -124,6 +159,7 @@ impl Dialect {
         match self {
             Self::Line | Self::Slash | Self::Tcrp | Self::Gob => SERVER_LINE_BYTES_MAX,
             Self::Typed => wire::typed::HEADER_BYTES + TYPED_REPLY_BYTES_MAX,
+            Self::Peer(peer) => peer.facts().frame_bytes_max,
         }
     }
 
@@ -132,7 +168,36 @@ impl Dialect {
         match self {
             Self::Line | Self::Slash | Self::Tcrp | Self::Gob => 128,
             Self::Typed => 512,
+            Self::Peer(peer) => peer.facts().bytes_around,
         }
+    }
+}
+
+impl ValueEnum for Dialect {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[
+            Self::Line,
+            Self::Slash,
+            Self::Tcrp,
+            Self::Typed,
+            Self::Gob,
+            Self::Peer(Peer::Redis),
+            Self::Peer(Peer::Nats),
+            Self::Peer(Peer::Irc),
+            Self::Peer(Peer::Mqtt),
+        ]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let help = match self {
+            Self::Line => "One command a line (port 4000)",
+            Self::Slash => "Slash commands (port 7000)",
+            Self::Tcrp => "A handshake over TCP (port 9090), then datagrams over UDP (port 9091)",
+            Self::Typed => "Mailboxes, in typed binary frames (port 5000)",
+            Self::Gob => "Structs as Go encodes them (port 8080)",
+            Self::Peer(peer) => peer.facts().help,
+        };
+        Some(PossibleValue::new(self.name()).help(help))
     }
 }
 
@@ -153,7 +218,7 @@ mod tests {
         }
         let max = Dialect::Tcrp.text_bytes_max();
         for (size, fits) in [(max, true), (max + 1, false)] {
-            let (room, token) = ("r".repeat(ROOM_NAME_BYTES_MAX), Token::from_random([0; 16]).reveal());
+            let (room, token) = ("r".repeat(ROOM_NAME_BYTES), Token::from_random([0; 16]).reveal());
             let message = Message::Chat(&"x".repeat(size));
             let datagram = Datagram { room: &room, token: &token, message };
             assert_eq!(datagram.encode(&mut Vec::new()).is_ok(), fits);

@@ -4,15 +4,15 @@ use parlance::chat::{Event, SERVER_NAME, Token};
 use parlance::wire::tcrp::{self, Content};
 use parlance::wire::typed::{self, Messages, Reply};
 use parlance::wire::ucrp::Delivery;
-use parlance::wire::{Codec, DecodeError, Decoded, Frame};
+use parlance::wire::{self, Codec, DecodeError, Decoded, Frame};
 
 use crate::dialect::Dialect;
 use crate::speech::TAGS;
 
 /// What a frame says.
 pub(crate) enum Incoming<'a> {
-    /// Somebody said something to the room, or wrote to a mailbox.
-    Message { sender: &'a str, text: &'a str },
+    /// Somebody said something to the room, or wrote to a mailbox. Who, and where, is there where the dialect says so.
+    Message { sender: Option<&'a str>, room: Option<&'a str>, text: &'a str },
     /// The server skipped so many messages.
     Missed(u64),
     /// A message is kept.
@@ -43,12 +43,22 @@ pub(crate) enum Answer<'a> {
     /// A conversation, as it asked for.
     Listed(Messages<'a>),
     RoomClosed,
+    /// To be answered with the same.
+    Ping(&'a str),
     /// Something else, which nobody expects.
     Event(Event<'a>),
     /// The same, in words.
     Said(&'a str),
-    /// Nothing behind it can be understood.
-    Unreadable(DecodeError),
+    /// Nothing behind it can be understood, and why.
+    Unreadable(String),
+}
+
+impl<'a> Incoming<'a> {
+    /// A message in a dialect that says who sent it.
+    #[inline]
+    fn from(sender: &'a str, text: &'a str) -> Self {
+        Self::Message { sender: Some(sender), room: None, text }
+    }
 }
 
 impl Dialect {
@@ -56,15 +66,17 @@ impl Dialect {
     #[inline]
     pub(crate) fn decode<'a>(self, codec: &mut Codec, bytes: &'a [u8]) -> Decoded<Incoming<'a>> {
         let decoded = match self {
-            Self::Line | Self::Slash => return map(self.wire().decode_event(codec, bytes), of_event),
-            Self::Gob => return map(self.wire().decode_event(codec, bytes), of_struct),
+            Self::Line => return map(wire::Dialect::Line.decode_event(codec, bytes), of_event),
+            Self::Slash => return map(wire::Dialect::Slash.decode_event(codec, bytes), of_event),
+            Self::Gob => return map(wire::Dialect::Gob.decode_event(codec, bytes), of_struct),
+            Self::Peer(peer) => return (peer.facts().decode)(bytes),
             Self::Typed => of_reply(bytes),
             Self::Tcrp => of_handshake(bytes),
         };
         match decoded.frame {
             // What comes behind it starts anywhere.
             Frame::Refused(error) => {
-                let answer = Incoming::Answer(Answer::Unreadable(error));
+                let answer = Incoming::Answer(Answer::Unreadable(error.to_string()));
                 Decoded { consumed: bytes.len(), frame: Frame::Whole(answer) }
             }
             Frame::Whole(_) | Frame::Incomplete => decoded,
@@ -77,7 +89,7 @@ impl Dialect {
 pub(crate) fn of_datagram(bytes: &[u8]) -> Result<Incoming<'_>, DecodeError> {
     Ok(match Delivery::decode(bytes)? {
         Delivery::Relay { sender: SERVER_NAME, text } => of_server(text),
-        Delivery::Relay { sender, text } => Incoming::Message { sender, text },
+        Delivery::Relay { sender, text } => Incoming::from(sender, text),
         Delivery::RoomClosed => Incoming::Answer(Answer::RoomClosed),
     })
 }
@@ -91,7 +103,7 @@ fn map<'a>(
         Frame::Incomplete => Frame::Incomplete,
         Frame::Whole(event) => Frame::Whole(of_event(event)),
         Frame::Refused(error) if error.ends_connection() => {
-            Frame::Whole(Incoming::Answer(Answer::Unreadable(error)))
+            Frame::Whole(Incoming::Answer(Answer::Unreadable(error.to_string())))
         }
         Frame::Refused(error) => Frame::Refused(error),
     };
@@ -101,7 +113,7 @@ fn map<'a>(
 #[inline]
 fn of_event(event: Event<'_>) -> Incoming<'_> {
     match event {
-        Event::Message { sender, text, at: _ } => Incoming::Message { sender, text },
+        Event::Message { sender, text, at: _ } => Incoming::from(sender, text),
         Event::Missed(count) => Incoming::Missed(count),
         Event::LoggedIn { .. } => Incoming::Answer(Answer::LoggedIn),
         Event::YouJoined(_) => Incoming::Answer(Answer::Joined),
@@ -164,7 +176,7 @@ fn of_reply(bytes: &[u8]) -> Decoded<Incoming<'_>> {
         typed::Frame::Ignored(_) => Frame::Whole(Incoming::Aside),
         typed::Frame::Refused(error) => Frame::Refused(error.into()),
         typed::Frame::Whole(reply) => Frame::Whole(match reply {
-            Reply::Message(message) => Incoming::Message { sender: message.sender, text: message.content },
+            Reply::Message(message) => Incoming::from(message.sender, message.content),
             Reply::Kept { key, id: _ } => Incoming::Kept { key },
             Reply::Users(_) => Incoming::Aside,
             Reply::NameKnown => Incoming::Answer(Answer::Named { is_new: false }),

@@ -23,11 +23,14 @@ pub(crate) struct Intake {
     dialect: Dialect,
     /// An acknowledgement is what is delivered; nothing else is.
     only_kept: bool,
-    run: u16,
+    /// As headers have it.
+    run: u8,
     padding: Vec<u8>,
     name_prefix: String,
     /// By publisher.
     names: Vec<String>,
+    /// By room; none where messages do not say which one they are for.
+    pub(crate) rooms: Vec<String>,
     shape: Shape,
     sequences: Sequences,
     /// How many of its messages each publisher was told are kept.
@@ -51,14 +54,17 @@ pub(crate) struct Taken<'a> {
 impl Intake {
     pub(crate) fn new(plan: &Plan, run: u16) -> Result<Self, CreationError> {
         let roster = Roster::new(plan, run);
+        let named_rooms = if plan.dialect.names_rooms() { roster.room_count() } else { 0 };
+        let rooms = (0..named_rooms).map(|room| roster.room_name(roster.members(room).start)).collect();
         let names = roster.publishers().iter().map(|speaker| roster.name(speaker.client as usize)).collect();
         Ok(Self {
             dialect: plan.dialect,
             only_kept: plan.kept,
-            run,
+            run: run as u8,
             padding: padding(plan.size),
             name_prefix: roster.name_prefix().to_owned(),
             names,
+            rooms,
             shape: Shape::new(plan.publishers),
             sequences: Sequences::new(roster.cells()),
             kept: vec![0; plan.publishers],
@@ -159,7 +165,9 @@ impl Intake {
         now: Moment,
     ) -> Option<Answer<'a>> {
         match incoming {
-            Incoming::Message { sender, text } => return self.message(client, frame, sender, text, now),
+            Incoming::Message { sender, room, text } => {
+                return self.message(client, frame, (sender, room, text), now);
+            }
             Incoming::Missed(count) => self.tally.announced_missed += count,
             Incoming::Kept { key } if self.only_kept => match self.header_of(key) {
                 Some(header) => self.account(client, header, now),
@@ -180,11 +188,12 @@ impl Intake {
         &mut self,
         client: usize,
         frame: &[u8],
-        sender: &str,
-        text: &str,
+        (sender, room, text): (Option<&str>, Option<&str>, &str),
         now: Moment,
     ) -> Option<Answer<'static>> {
+        let is_elsewhere = room.is_some_and(|room| room != self.rooms[self.roster.room_of(client)]);
         match self.header(sender, text) {
+            Some(_) if is_elsewhere => self.tally.corrupted += 1,
             Some(header) => {
                 if self.dialect.has_shape() {
                     let text_at = text.as_ptr() as usize - frame.as_ptr() as usize;
@@ -192,7 +201,9 @@ impl Intake {
                 }
                 self.account(client, header, now);
             }
-            None if !sender.starts_with(&self.name_prefix) => self.tally.foreign += 1,
+            None if sender.is_some_and(|sender| !sender.starts_with(&self.name_prefix)) => {
+                self.tally.foreign += 1;
+            }
             None if text == PROBE => return Some(Answer::Probe),
             None => self.tally.corrupted += 1,
         }
@@ -259,12 +270,14 @@ impl Intake {
         self.tally.mislisted += u64::from(!is_right);
     }
 
-    /// The header of a message of this run, when sender and text are what they were when it was sent.
-    pub(crate) fn header(&self, sender: &str, text: &str) -> Option<Header> {
+    /// The header of a message of this run, when the text is what it was when it was sent, and so is the sender, where
+    /// the dialect says who that is.
+    pub(crate) fn header(&self, sender: Option<&str>, text: &str) -> Option<Header> {
         let (header, padding) = text.as_bytes().split_first_chunk::<HEADER_BYTES>()?;
         let header = Header::decode(header)?;
         let name = self.names.get(usize::from(header.publisher))?;
-        (header.run == self.run && padding == self.padding && name == sender).then_some(header)
+        let is_from = sender.is_none_or(|sender| sender == name);
+        (header.run == self.run && padding == self.padding && is_from).then_some(header)
     }
 
     #[inline]
@@ -309,10 +322,11 @@ impl Intake {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::ValueEnum;
     use parlance::chat::{Event, Mail, UnixMillis};
 
     const RUN: u16 = 0x1f2e;
-    const NOW: Moment = Moment(1000);
+    const NOW: Moment = Moment(6400);
 
     struct Fixture {
         intake: Intake,
@@ -350,10 +364,10 @@ mod tests {
         fn publish(&mut self, publisher: u16) -> Vec<u8> {
             let index = usize::from(publisher);
             let sequence = self.intake.in_flight.next(index);
-            let scheduled = Moment(u64::from(sequence) * 10);
+            let scheduled = Moment(u64::from(sequence) * 64);
             let recipients = self.intake.roster.recipients(index);
             self.intake.in_flight.publish(index, scheduled, recipients);
-            let mut text = Header { run: RUN, publisher, sequence, scheduled }.encode().to_vec();
+            let mut text = Header { run: RUN as u8, publisher, sequence, scheduled }.encode().to_vec();
             text.extend_from_slice(&padding(self.size));
             let text = String::from_utf8(text).expect("text");
             let mut frame = Vec::new();
@@ -371,8 +385,12 @@ mod tests {
                 _ => Event::Message { sender, text: &text, at },
             };
             let wire = match self.intake.dialect {
+                Dialect::Peer(peer) => {
+                    let room = &self.intake.rooms[0];
+                    return crate::peer::tests::delivery(peer, sender, room, &text);
+                }
                 Dialect::Tcrp => parlance::wire::Dialect::Ucrp,
-                dialect => dialect.wire(),
+                dialect => dialect.wire().expect("it is one of Parlance's"),
             };
             let fit = wire.encode_event(&Codec::default(), &event, &mut frame);
             assert_eq!(fit, parlance::wire::Fit::Whole);
@@ -381,8 +399,8 @@ mod tests {
 
         /// The acknowledgement of a message that was published.
         fn acknowledgement(publisher: u16, sequence: u32) -> Vec<u8> {
-            let scheduled = Moment(u64::from(sequence) * 10);
-            let key = Header { run: RUN, publisher, sequence, scheduled }.encode();
+            let scheduled = Moment(u64::from(sequence) * 64);
+            let key = Header { run: RUN as u8, publisher, sequence, scheduled }.encode();
             let key = str::from_utf8(&key).expect("text");
             let id = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b";
             let mut frame = Vec::new();
@@ -403,12 +421,17 @@ mod tests {
         }
     }
 
+    /// All dialects whose messages come over TCP.
+    fn streams() -> impl Iterator<Item = Dialect> {
+        Dialect::value_variants().iter().copied().filter(|dialect| !dialect.may_lose())
+    }
+
     #[test]
     fn what_is_right_is_delivered_in_every_dialect_however_it_is_cut() {
         let publish_all = |fixture: &mut Fixture| -> Vec<u8> {
             [0, 0, 1, 0, 1, 1].into_iter().flat_map(|publisher| fixture.publish(publisher)).collect()
         };
-        for dialect in [Dialect::Line, Dialect::Slash, Dialect::Gob, Dialect::Typed] {
+        for dialect in streams() {
             for cut in 0..publish_all(&mut Fixture::new(dialect)).len() {
                 let mut fixture = Fixture::new(dialect);
                 let stream = publish_all(&mut fixture);
@@ -459,6 +482,34 @@ mod tests {
     }
 
     #[test]
+    fn what_peers_deliver_is_checked_with_its_room_though_no_sender_is_told() {
+        for peer in crate::peer::tests::PEERS {
+            let mut fixture = Fixture::new(Dialect::Peer(peer));
+            let frames: Vec<_> = (0..6).map(|_| fixture.publish(0)).collect();
+            let altered = |from: &str, to: &str| {
+                let frame = String::from_utf8(frames[4].clone()).expect("text");
+                assert!(frame.contains(from), "{frame}");
+                frame.replace(from, to).into_bytes()
+            };
+            // Once before the shape is known, and once after that.
+            fixture.receive(1, &altered("-room-000000", "-room-000001"));
+            for index in [0, 1, 3, 2, 3] {
+                fixture.receive(1, &frames[index]);
+            }
+            assert!(fixture.intake.shape.recognize(&frames[5]).is_some(), "{peer:?} takes the fast way");
+            fixture.receive(1, &altered("-room-000000", "-room-000001"));
+            fixture.receive(1, &altered("abc", "abd"));
+            // The header's last digit.
+            let mut wrong = frames[4].clone();
+            let at = wrong.windows(3).position(|part| part == b"abc").expect("padding");
+            wrong[at - 1] ^= 1;
+            fixture.receive(1, &wrong);
+            let expected = Tally { delivered: 3, doubled: 1, reordered: 1, corrupted: 4, ..Tally::default() };
+            assert_eq!(fixture.intake.tally, expected, "{peer:?}");
+        }
+    }
+
+    #[test]
     fn what_a_lost_client_was_owed_is_lost() {
         let mut fixture = Fixture::new(Dialect::Line);
         let frame = fixture.publish(0);
@@ -473,7 +524,7 @@ mod tests {
 
     #[test]
     fn a_message_received_allocates_nothing() {
-        for dialect in [Dialect::Line, Dialect::Slash, Dialect::Gob, Dialect::Typed] {
+        for dialect in streams() {
             let mut fixture = Fixture::new(dialect);
             let frames: Vec<_> = (0..1000).map(|index| fixture.publish(index % 2)).collect();
             let (first, rest) = frames.split_at(2);
@@ -560,8 +611,12 @@ mod tests {
     fn what_is_kept_is_told_once_and_in_turn() {
         let mut fixture = Fixture::new(Dialect::Typed);
         let key = |sequence| {
-            let header =
-                Header { run: RUN, publisher: 1, sequence, scheduled: Moment(u64::from(sequence) * 10) };
+            let header = Header {
+                run: RUN as u8,
+                publisher: 1,
+                sequence,
+                scheduled: Moment(u64::from(sequence) * 64),
+            };
             String::from_utf8(header.encode().to_vec()).expect("text")
         };
         (0..3).for_each(|_| drop(fixture.publish(1)));

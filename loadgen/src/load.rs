@@ -105,7 +105,7 @@ impl Load {
         let mailboxes = if plan.dialect.keeps_messages() { plan.clients } else { 0 };
         let mailboxes = (0..mailboxes).map(|client| intake.roster.name(client)).collect();
         let mut command = Vec::new();
-        let pings = plan.dialect.wire().encode_command(&Command::Ping, &mut command).is_ok().then(|| Pings {
+        let pings = plan.dialect.encode_command(&Command::Ping, &mut command).is_ok().then(|| Pings {
             command,
             gap: nanoseconds(PING_INTERVAL) / plan.clients as u64,
             next: Moment::default().after(PING_INTERVAL),

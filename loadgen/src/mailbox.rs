@@ -26,7 +26,9 @@ pub(crate) fn is_right(client: usize, messages: Messages<'_>, size: usize, intak
     for message in messages {
         count += 1;
         let Message { sender, content, recipient, .. } = message;
-        let Some(Header { publisher, sequence, .. }) = intake.header(sender, content) else { return false };
+        let Some(Header { publisher, sequence, .. }) = intake.header(Some(sender), content) else {
+            return false;
+        };
         let Some(of) = pair.iter().position(|(_, own)| *own == Some(usize::from(publisher))) else {
             return false;
         };

@@ -63,6 +63,8 @@ pub(crate) struct Report {
     generator_cpu: Cpu,
     /// The server's, with `--server-pid`.
     server_cpu: Option<Cpu>,
+    /// The server's until all clients were in their rooms, with `--server-pid`.
+    server_cpu_entering: Option<EntryCpu>,
     /// The server's memory, with `--server-pid`.
     server_memory: Option<Memory>,
     /// Milliseconds in a bucket of the series.
@@ -110,6 +112,13 @@ struct Cpu {
     cores: f64,
     /// Nothing without deliveries.
     ns_per_delivery: Option<f64>,
+}
+
+/// Processor time, user and system, for clients to connect and log in.
+#[derive(Serialize)]
+struct EntryCpu {
+    seconds: f64,
+    ns_per_client: f64,
 }
 
 /// Resident bytes.
@@ -224,6 +233,10 @@ impl Report {
             first_failure: load.counts.first_failure.clone(),
             generator_cpu: Cpu::of(to.cpu.saturating_sub(from.cpu), seconds, deliveries),
             server_cpu: server_cpu.map(|used| Cpu::of(used, seconds, deliveries)),
+            server_cpu_entering: outcome.server_cpu_entering.map(|used| EntryCpu {
+                seconds: used.as_secs_f64(),
+                ns_per_client: used.as_nanos() as f64 / plan.clients as f64,
+            }),
             server_memory: outcome.resident.map(|resident| Memory::of(resident, plan.clients)),
             series_bucket_ms: BUCKET.as_millis(),
             series: load.series.buckets().to_vec(),
@@ -258,7 +271,7 @@ impl Report {
     /// The title of the plot.
     pub(crate) fn title(&self) -> String {
         let Asked { dialect, kept, clients, publishers, size, traffic, .. } = &self.plan;
-        let name = dialect.wire().name();
+        let name = dialect.name();
         let kept = if *kept { " (acknowledgements)" } else { "" };
         format!(
             "{name}{kept}, {clients} clients, {publishers} publishers, {size} bytes, {}",

@@ -6,8 +6,8 @@ use crate::plan::Plan;
 
 /// Bytes of a client's name: the same for all, so that all messages have the same shape.
 pub(crate) const NAME_BYTES: usize = 12;
-/// Bytes of a room's name, at most: as many rooms as there can be clients.
-pub(crate) const ROOM_NAME_BYTES_MAX: usize = "L0000-room-999999".len();
+/// Bytes of a room's name: the same for all, for the same reason. There can be as many rooms as clients.
+pub(crate) const ROOM_NAME_BYTES: usize = "L0000-room-999999".len();
 
 /// What names start with where accounts stay; that of no run, whose numbers have other digits.
 const KEPT_PREFIX: &str = "Lkept-";
@@ -70,7 +70,7 @@ impl Roster {
             room.first_cell = cells;
             cells += room.members as usize * room.publishers as usize;
         }
-        let echoes = plan.kept || plan.dialect.wire().echoes();
+        let echoes = plan.kept || plan.dialect.echoes();
         // Accounts that stay are found again by the next run.
         let name_prefix = if plan.kept { KEPT_PREFIX.to_owned() } else { format!("L{run:04x}-") };
         Self {
@@ -95,9 +95,9 @@ impl Roster {
         format!("{}{client:06}", self.name_prefix)
     }
 
-    /// The name of a client's room.
+    /// The name of a client's room, of [`ROOM_NAME_BYTES`].
     pub(crate) fn room_name(&self, client: usize) -> String {
-        format!("L{:04x}-room-{}", self.run, client / self.room_size)
+        format!("L{:04x}-room-{:06}", self.run, self.room_of(client))
     }
 
     pub(crate) fn room_of(&self, client: usize) -> usize {
@@ -267,8 +267,8 @@ mod tests {
             let name = roster.name(client);
             assert_eq!(name.len(), NAME_BYTES);
             assert!(name.starts_with(roster.name_prefix()));
-            assert_eq!(Dialect::Slash.wire().check_name(&name), Ok(()));
-            assert!(roster.room_name(client).len() <= ROOM_NAME_BYTES_MAX);
+            assert_eq!(parlance::wire::Dialect::Slash.check_name(&name), Ok(()));
+            assert_eq!(roster.room_name(client).len(), ROOM_NAME_BYTES);
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::clock::Moment;
 use crate::files;
 use crate::load::{Counts, Load};
 use crate::measure::Series;
+use crate::payload::on_the_wire;
 use crate::plan::{Plan, Traffic};
 use crate::progress::Progress;
 use crate::server_process::ServerProcess;
@@ -38,6 +39,8 @@ pub(crate) struct Outcome {
     pub(crate) ready_after: Duration,
     /// At the start and at the end of the time that is measured.
     pub(crate) measured: (Sample, Sample),
+    /// The server's processor time until all were in their rooms, and had been told what there was to tell.
+    pub(crate) server_cpu_entering: Option<Duration>,
     /// The server's resident bytes.
     pub(crate) resident: Option<Resident>,
     pub(crate) cut_short: bool,
@@ -109,6 +112,7 @@ pub(crate) fn run(plan: Plan, interrupted: &AtomicBool) -> Result<Outcome, RunEr
     let mut run = Run { load: Load::new(plan, id)?, server, interrupted, progress };
 
     let before = run.resident()?;
+    let cpu_before = run.of_server(ServerProcess::cpu)?;
     let (connected_after, ready_after) = match run.connect() {
         Ok(after) => after,
         Err(error) => {
@@ -118,6 +122,7 @@ pub(crate) fn run(plan: Plan, interrupted: &AtomicBool) -> Result<Outcome, RunEr
     };
     run.settle(SETTLE_MAX)?;
     let connected = run.resident()?;
+    let cpu_connected = run.of_server(ServerProcess::cpu)?;
     let measured = run.measure()?;
     run.drain()?;
     let cut_short = run.is_interrupted();
@@ -131,7 +136,9 @@ pub(crate) fn run(plan: Plan, interrupted: &AtomicBool) -> Result<Outcome, RunEr
         (Some(before), Some(connected), Some(end)) => Some(Resident { before, connected, end }),
         _ => None,
     };
-    Ok(Outcome { load: run.load, connected_after, ready_after, measured, resident, cut_short })
+    let server_cpu_entering = cpu_connected.zip(cpu_before).map(|(to, from)| to.saturating_sub(from));
+    let load = run.load;
+    Ok(Outcome { load, connected_after, ready_after, measured, server_cpu_entering, resident, cut_short })
 }
 
 impl Run<'_> {
@@ -232,8 +239,9 @@ impl Run<'_> {
     /// Publishes for the warm-up and for the duration. Gives the totals at the beginning and the end of the latter.
     fn measure(&mut self) -> Result<(Sample, Sample), RunError> {
         let (warmup, duration) = (self.load.plan.warmup, self.load.plan.duration);
-        let start = self.load.clock.now();
-        let from = start.after(warmup);
+        // What is scheduled then is measured, as a payload tells the time.
+        let start = on_the_wire(self.load.clock.now());
+        let from = on_the_wire(start.after(warmup));
         let to = from.after(duration);
         self.load.intake.latencies.measure(from..to);
         self.load.series = Series::new(start, warmup + duration);

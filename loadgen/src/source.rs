@@ -1,21 +1,24 @@
 //! Source addresses. To one address and port of a server, one source address has some 28,000 ports; a loopback target
-//! can be reached from any address of 127.0.0.0/8, so there the clients are spread over them.
+//! can be reached from any address of 127.0.0.0/8, so there the clients are spread over many.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::Range;
 
 /// Clients that share a source address. Few enough that the kernel finds a free port at the first try, even among those
 /// that earlier runs left in `TIME_WAIT`. (Sharing more would call for `IP_BIND_ADDRESS_NO_PORT`, which has no safe wrapper.)
 const CLIENTS_PER_ADDRESS: u32 = 1000;
-/// Host addresses in 127.0.0.0/8, without the first and the last.
-const LOOPBACK_HOSTS: u32 = (1 << 24) - 2;
+/// The last three numbers of an address, each of three digits: an IRC server has its sender's address in each message, and
+/// those of one length are checked faster (see [`shape`](crate::shape)).
+const NUMBERS: Range<u32> = 100..255;
 
 /// Where a client connects from; nothing, to leave it to the kernel. Each run starts at an address of its own.
 pub(crate) fn source(target: SocketAddr, run: u16, client: usize) -> Option<SocketAddr> {
     match target.ip() {
         IpAddr::V4(ip) if ip.is_loopback() => {
             let block = (u32::from(run) << 8).wrapping_add(client as u32 / CLIENTS_PER_ADDRESS);
-            let address = u32::from(Ipv4Addr::LOCALHOST) + block % LOOPBACK_HOSTS;
-            Some(SocketAddr::new(Ipv4Addr::from(address).into(), 0))
+            let count = NUMBERS.end - NUMBERS.start;
+            let number = |place: u32| (NUMBERS.start + block / count.pow(place) % count) as u8;
+            Some(SocketAddr::new(Ipv4Addr::new(127, number(2), number(1), number(0)).into(), 0))
         }
         IpAddr::V4(_) | IpAddr::V6(_) => None,
     }
@@ -33,8 +36,9 @@ mod tests {
             assert_eq!(sources.len(), 60_000);
             for address in &sources {
                 let IpAddr::V4(ip) = address.ip() else { panic!("{address}") };
-                assert!(ip.is_loopback() && ip != Ipv4Addr::new(127, 0, 0, 0) && !ip.is_broadcast());
-                assert_ne!(ip, Ipv4Addr::new(127, 255, 255, 255));
+                assert!(
+                    ip.is_loopback() && ip.octets()[1..].iter().all(|number| (100..255).contains(number))
+                );
             }
             let shared = sources.chunk_by(|a, b| a == b).map(<[_]>::len).max();
             assert_eq!(shared, Some(1000));

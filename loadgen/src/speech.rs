@@ -1,12 +1,14 @@
 //! What clients say, in each dialect. Appends whole frames; those who speak in datagrams append one at a time.
 
 use parlance::chat::{Command, Secret, TokenText};
+use parlance::wire::Unsayable;
 use parlance::wire::tcrp::{self, Operation};
 use parlance::wire::typed::{Request, TagSet, TooLong};
 use parlance::wire::ucrp::{Datagram, Message};
-use parlance::wire::{self, Unsayable};
 
+use crate::dialect::Dialect;
 use crate::payload::HEADER_BYTES;
+use crate::peer::{Login, Peer};
 
 /// The tags of the programs in use.
 pub(crate) const TAGS: TagSet = TagSet::InUse;
@@ -22,37 +24,61 @@ pub(crate) struct Seat {
     pub(crate) token: TokenText,
 }
 
-/// Whom a message is for, beside the room that its speaker is in.
+/// Whom a message is for.
 pub(crate) enum To<'a> {
-    Room,
+    /// The room that its speaker is in.
+    Room(Dialect),
+    /// A room of a peer's.
+    Channel(Peer, &'a str),
     /// Somebody's mailbox.
     Mailbox(&'a str),
     Seat(&'a Seat),
 }
 
 /// What a client says first, in the dialects that have a login in one piece.
-pub(crate) fn login(wire: wire::Dialect, name: &str, out: &mut Vec<u8>) -> Result<(), Unsayable> {
-    wire.encode_command(&Command::Login { name, password: None }, out)?;
-    if wire.yields_names() {
+pub(crate) fn login(dialect: Dialect, login: &Login<'_>, out: &mut Vec<u8>) -> Result<(), Unsayable> {
+    let name = login.name;
+    match dialect {
+        Dialect::Peer(peer) => {
+            (peer.facts().log_in)(login, out);
+            return Ok(());
+        }
+        Dialect::Line | Dialect::Slash | Dialect::Tcrp | Dialect::Typed | Dialect::Gob => {
+            dialect.encode_command(&Command::Login { name, password: None }, out)?;
+        }
+    }
+    if dialect == Dialect::Gob {
         // Nothing is answered to whoever comes in. What it says to itself comes back, when it is in, and has its name.
-        wire.encode_command(&Command::Direct { to: name, text: PROBE }, out)?;
+        dialect.encode_command(&Command::Direct { to: name, text: PROBE }, out)?;
     }
     Ok(())
 }
 
-pub(crate) fn join(wire: wire::Dialect, room: &str, out: &mut Vec<u8>) -> Result<(), Unsayable> {
-    wire.encode_command(&Command::Join(room), out)
+pub(crate) fn join(dialect: Dialect, room: &str, out: &mut Vec<u8>) -> Result<(), Unsayable> {
+    match dialect {
+        Dialect::Peer(peer) => (peer.facts().join)(room, out),
+        Dialect::Line | Dialect::Slash | Dialect::Tcrp | Dialect::Typed | Dialect::Gob => {
+            dialect.encode_command(&Command::Join(room), out)?;
+        }
+    }
+    Ok(())
+}
+
+/// The answer to a server that asks whether somebody is there. Only peers do.
+pub(crate) fn pong(dialect: Dialect, token: &str, out: &mut Vec<u8>) -> Result<(), Unsayable> {
+    let Dialect::Peer(peer) = dialect else { return Err(Unsayable) };
+    (peer.facts().pong)(token, out);
+    Ok(())
 }
 
 /// A message. Where it is kept, the payload's header is its key.
-pub(crate) fn message(
-    wire: wire::Dialect,
-    text: &str,
-    to: &To<'_>,
-    out: &mut Vec<u8>,
-) -> Result<(), Unsayable> {
+pub(crate) fn message(text: &str, to: &To<'_>, out: &mut Vec<u8>) -> Result<(), Unsayable> {
     match *to {
-        To::Room => wire.encode_command(&Command::Say(text), out),
+        To::Room(dialect) => dialect.encode_command(&Command::Say(text), out),
+        To::Channel(peer, room) => {
+            (peer.facts().message)(room, text, out);
+            Ok(())
+        }
         To::Mailbox(recipient) => {
             let key = text.get(..HEADER_BYTES).ok_or(Unsayable)?;
             request(&Request::SendKept { recipient, content: text, key }, out)

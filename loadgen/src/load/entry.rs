@@ -7,6 +7,7 @@
 //! | typed | name, password, "tell me of what arrives", "list" | the list is there |
 //! | the same, where only acknowledgements count | name, password | the server says so |
 //! | tcrp | a request over TCP, then by datagram where it is | somebody in its room was heard |
+//! | a peer's | its login and, when it is let in, that it joins | the server says so |
 //!
 //! A datagram may be lost, and that a client is registered is answered by nobody. So two of each room speak until all of
 //! it have heard one of them.
@@ -26,6 +27,7 @@ use crate::dialect::Dialect;
 use crate::errand::Errand;
 use crate::incoming::Answer;
 use crate::intake::Intake;
+use crate::peer::Login;
 use crate::plan::Plan;
 use crate::roster::Roster;
 use crate::source::source;
@@ -137,7 +139,7 @@ impl Load {
         self.counts.launched += 1;
         let index = match self.plan.dialect {
             Dialect::Tcrp => self.intake.roster.after_hosts(place),
-            Dialect::Line | Dialect::Slash | Dialect::Typed | Dialect::Gob => place,
+            Dialect::Line | Dialect::Slash | Dialect::Typed | Dialect::Gob | Dialect::Peer(_) => place,
         };
         let publisher = self.intake.roster.publisher(index);
         let connected = Client::connect(self.plan.addr, source(self.plan.addr, self.run, index), publisher)
@@ -156,16 +158,18 @@ impl Load {
         let Some(client) = &mut self.clients[index] else { return };
         let roster = &self.intake.roster;
         let name = roster.name(index);
-        let said = client.push(|_, out| match self.plan.dialect {
+        let (dialect, login) =
+            (self.plan.dialect, Login { name: &name, publishes: client.publisher.is_some() });
+        let said = client.push(|_, out| match dialect {
             Dialect::Line | Dialect::Slash | Dialect::Gob => {
-                let wire = self.plan.dialect.wire();
-                speech::login(wire, &name, out)?;
+                speech::login(dialect, &login, out)?;
                 if self.plan.joins_rooms() {
-                    speech::join(wire, &roster.room_name(index), out)
+                    speech::join(dialect, &roster.room_name(index), out)
                 } else {
                     Ok(())
                 }
             }
+            Dialect::Peer(_) => speech::login(dialect, &login, out),
             Dialect::Typed => speech::identify(&name, out),
             Dialect::Tcrp => {
                 let is_host = roster.members(roster.room_of(index)).start == index;
@@ -309,6 +313,11 @@ pub(super) fn step(
                 let partner = roster.name(Roster::partner(index));
                 return say(client.push(|_, out| speech::subscribe(&partner, out)));
             }
+            if matches!(plan.dialect, Dialect::Peer(_)) {
+                client.phase = Phase::Joining;
+                let room = roster.room_name(index);
+                return say(client.push(|_, out| speech::join(plan.dialect, &room, out)));
+            }
             if plan.joins_rooms() {
                 client.phase = Phase::Joining;
                 return Step::Wait;
@@ -322,6 +331,7 @@ pub(super) fn step(
             Step::Ready
         }
         (Answer::Private(_), _) => Step::Wait,
+        (Answer::Ping(token), _) => say(client.push(|_, out| speech::pong(plan.dialect, token, out))),
         (Answer::Joined, Phase::Joining) => {
             client.phase = Phase::Ready;
             Step::Ready
@@ -353,7 +363,9 @@ fn words(plan: &Plan, answer: &Answer<'_>) -> String {
     let said = match answer {
         Answer::Event(event) => {
             let mut words = Vec::new();
-            let _ = plan.dialect.wire().encode_event(&Codec::default(), event, &mut words);
+            if let Some(wire) = plan.dialect.wire() {
+                let _ = wire.encode_event(&Codec::default(), event, &mut words);
+            }
             String::from_utf8_lossy(&words).trim().to_owned()
         }
         Answer::Said(words) | Answer::Busy(words) => (*words).to_owned(),
@@ -365,6 +377,7 @@ fn words(plan: &Plan, answer: &Answer<'_>) -> String {
         | Answer::Seated(_)
         | Answer::Probe
         | Answer::Private(_)
+        | Answer::Ping(_)
         | Answer::Named { .. } => return "the server answered what was not asked".to_owned(),
     };
     format!("the server said: {said}")

@@ -63,7 +63,7 @@ impl Load {
     /// Has everybody leave who would stay otherwise.
     pub(crate) fn begin_leaving(&mut self) {
         match self.plan.dialect {
-            Dialect::Line | Dialect::Slash | Dialect::Gob => {}
+            Dialect::Line | Dialect::Slash | Dialect::Gob | Dialect::Peer(_) => {}
             Dialect::Typed if !self.plan.deletes_accounts => {}
             Dialect::Typed => self.begin(State::Leaving, Errand::new(ASKED_MAX, None), |_, _| true),
             Dialect::Tcrp => {

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 
 use super::Load;
 use crate::clock::Moment;
-use crate::payload::Header;
+use crate::dialect::Dialect;
+use crate::payload::{Header, on_the_wire};
 use crate::plan::Traffic;
 use crate::schedule::Schedule;
 use crate::speech::{self, To};
@@ -170,20 +171,23 @@ impl Load {
         let index = self.intake.roster.publishers()[publisher].client as usize;
         let Some(client) = &mut self.clients[index] else { return };
         let sequence = self.intake.in_flight.next(publisher);
-        let header = Header { run: self.run, publisher: publisher as u16, sequence, scheduled };
+        let scheduled = on_the_wire(scheduled);
+        let header = Header { run: self.run as u8, publisher: publisher as u16, sequence, scheduled };
         self.text.clear();
         self.text.extend_from_slice(&header.encode());
         self.text.extend_from_slice(&self.padding);
         let mailbox = self.mailboxes.get(self.intake.roster.addressee(publisher, sequence));
         let said = str::from_utf8(&self.text).map_err(|error| error.to_string()).and_then(|text| {
-            let wire = self.plan.dialect.wire();
             let said = client.push(|seat, out| {
-                let to = match (seat, mailbox) {
-                    (Some(seat), _) => To::Seat(seat),
-                    (None, Some(mailbox)) => To::Mailbox(mailbox),
-                    (None, None) => To::Room,
+                let to = match (self.plan.dialect, seat, mailbox) {
+                    (Dialect::Peer(peer), ..) => {
+                        To::Channel(peer, &self.intake.rooms[self.intake.roster.room_of(index)])
+                    }
+                    (_, Some(seat), _) => To::Seat(seat),
+                    (_, None, Some(mailbox)) => To::Mailbox(mailbox),
+                    (dialect, None, None) => To::Room(dialect),
                 };
-                speech::message(wire, text, &to, out)
+                speech::message(text, &to, out)
             });
             said.map_err(|error| error.to_string())
         });

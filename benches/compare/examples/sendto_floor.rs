@@ -29,9 +29,15 @@ struct Args {
     /// Sockets that they are sent to in turn.
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u16).range(1..))]
     receivers: u16,
-    /// Datagrams a second, in bursts of nine; 0 for as many as can be.
+    /// Datagrams a second, in bursts; 0 for as many as can be.
     #[arg(long, default_value_t = 0)]
     rate: u64,
+    /// Datagrams of a burst: 9 are a message to a room of ten.
+    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u64).range(1..))]
+    burst: u64,
+    /// Print what was found as JSON.
+    #[arg(long)]
+    json: bool,
     /// The core that sends.
     #[arg(long)]
     pin: Option<usize>,
@@ -43,8 +49,6 @@ struct Args {
     ip: IpAddr,
 }
 
-/// A message to a room of ten.
-const BURST: u64 = 9;
 /// More than what waits for a reader that keeps up.
 const BUFFER_BYTES: usize = 4 << 20;
 /// How long the reader waits for the last ones, once the sender is done.
@@ -70,8 +74,17 @@ fn main() -> io::Result<()> {
         let received = reader.join().expect("the reader does not panic")?;
         let Sent { elapsed, in_all, in_bursts } = sent?;
         let per_datagram = |time: Duration| time.as_nanos() as f64 / args.datagrams.max(1) as f64;
+        let per_second = args.datagrams as f64 / elapsed.as_secs_f64();
+        if args.json {
+            println!(
+                "{{\"sent\": {}, \"received\": {received}, \"per_second\": {per_second:.1}, \"cpu_ns\": {:.1}}}",
+                args.datagrams,
+                per_datagram(in_all)
+            );
+            return Ok(());
+        }
         println!("{} datagrams of {} bytes, {received} received", args.datagrams, args.size);
-        println!("{:.0} a second", args.datagrams as f64 / elapsed.as_secs_f64());
+        println!("{per_second:.0} a second");
         println!("{:.0} ns of processor time a datagram", per_datagram(in_all));
         if let Some(in_bursts) = in_bursts {
             println!("{:.0} ns of it in the bursts, the rest between them", per_datagram(in_bursts));
@@ -110,7 +123,7 @@ fn send(args: &Args, addresses: &[SocketAddr]) -> io::Result<Sent> {
         while done < args.datagrams {
             let due = start + Duration::from_secs_f64(done as f64 / args.rate as f64);
             thread::sleep(due.saturating_duration_since(Instant::now()));
-            let count = BURST.min(args.datagrams - done);
+            let count = args.burst.min(args.datagrams - done);
             let before = thread_time();
             send(count)?;
             bursts += thread_time().saturating_sub(before);
