@@ -1,9 +1,8 @@
 //! The load generator: connects many clients to a server, lets some speak, and checks and times what the others receive.
 //!
 //! One thread, one loop. `args` makes a `plan` of the command line; `run` carries it out in phases; `load` is the loop with
-//! the clients; `speech` is what they say in each `dialect`, `incoming` what they hear, `peer` both of the servers that Parlance
-//! is compared with; `intake` checks what they receive;
-//! `report`, `plot` and `hgrm` say what was found.
+//! the clients; `speech` is what they say in each `dialect`, `incoming` what they hear, and `peer` both of the servers that
+//! Parlance is compared with; `intake` checks what they receive; `report`, `plot` and `hgrm` say what was found.
 
 mod args;
 mod check;
