@@ -41,7 +41,7 @@ impl Engine {
                 member.cursor = channel.log.head();
             }
         }
-        channel.visit_all();
+        channel.visit_all(before);
         if !std::mem::replace(&mut room.dirty, true) {
             self.dirty_rooms.push_back(room_id);
         }

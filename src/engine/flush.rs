@@ -148,7 +148,11 @@ impl Engine {
             let room = self.rooms.get_mut(id.0 as usize);
             if let Some(member) = room.and_then(Room::next_behind) {
                 self.visits_left -= 1;
-                if !self.conn(member).is_held() && self.prepare(member) {
+                self.metrics.visits += 1;
+                let conn = self.conn(member);
+                if conn.blocked {
+                    self.park(member);
+                } else if !conn.resting && self.prepare(member) {
                     return Some(member);
                 }
             } else {
@@ -162,6 +166,23 @@ impl Engine {
             }
         }
         None
+    }
+
+    /// Spares rounds a blocked member that one has come to, until its socket has room again.
+    fn park(&mut self, id: ConnId) {
+        if let Some(at) = self.conn(id).membership {
+            let places = self.room_mut(at.room).channels[at.channel()].park(at.member as usize);
+            self.note_places(at, places);
+        }
+    }
+
+    fn unpark(&mut self, id: ConnId) {
+        let Some(at) = self.conn(id).membership else { return };
+        let channel = &mut self.room_mut(at.room).channels[at.channel()];
+        if channel.is_parked(at.member as usize) {
+            let places = channel.unpark(at.member as usize);
+            self.note_places(at, places);
+        }
     }
 
     fn prepare(&mut self, id: ConnId) -> bool {
@@ -316,6 +337,7 @@ impl Engine {
         if let Some(conn) = self.connection(id)
             && std::mem::replace(&mut conn.blocked, false)
         {
+            self.unpark(id);
             self.mark_dirty(id);
         }
     }

@@ -51,10 +51,24 @@ impl Engine {
     pub(super) fn enter_room(&mut self, id: ConnId, room: RoomId) {
         let dialect = self.conn(id).dialect;
         let channel_index = self.room_mut(room).channel_of(dialect);
-        let member = self.room_mut(room).channels[channel_index].insert(id) as u32;
+        let places = self.room_mut(room).channels[channel_index].insert(id);
         let channel_after = u8::try_from(channel_index + 1).ok().and_then(NonZeroU8::new);
         let channel_after = channel_after.expect("a room has a channel for each dialect at most");
-        self.conn_mut(id).membership = Some(Membership { room, channel_after, member });
+        let at = Membership { room, channel_after, member: places[0] as u32 };
+        self.conn_mut(id).membership = Some(at);
+        self.note_places(at, places);
+    }
+
+    /// Tells members of a channel where they stand since some have changed places.
+    pub(super) fn note_places(&mut self, at: Membership, places: [usize; 2]) {
+        for index in places {
+            let member = self.room(at.room).channels[at.channel()].members.get(index).copied();
+            if let Some(member) = member
+                && let Some(membership) = &mut self.conn_mut(member.conn).membership
+            {
+                membership.member = index as u32;
+            }
+        }
     }
 
     /// Ends a connection's membership. Returns the room that it was in.
@@ -81,13 +95,9 @@ impl Engine {
             Owed::Sent if behind > 0 || self.conn(id).outbox.is_some() => self.move_owed(id),
             Owed::Sent | Owed::Forgotten => {}
         }
-        let moved = self.room_mut(at.room).channels[at.channel()].remove(at.member as usize);
+        let places = self.room_mut(at.room).channels[at.channel()].remove(at.member as usize);
         self.conn_mut(id).membership = None;
-        if let Some(moved) = moved
-            && let Some(moved_at) = &mut self.conn_mut(moved).membership
-        {
-            moved_at.member = at.member;
-        }
+        self.note_places(at, places);
         self.shed();
         Some(at.room)
     }

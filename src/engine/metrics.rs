@@ -90,6 +90,9 @@ pub struct Metrics {
     pub messages: u64,
     /// Direct messages delivered.
     pub directs: u64,
+    /// Times that a round came to a member who was behind in its room. Most are a write; one who is blocked is come to once
+    /// until it can be written to.
+    pub visits: u64,
     /// Times that a member fell off the tail of its room's log.
     pub lagged: u64,
     /// Messages that such members missed.

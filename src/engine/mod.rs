@@ -43,7 +43,7 @@
 //! A *flush* visits each member of a room that is behind, round robin: [`Engine::gather`] borrows what lies between its
 //! cursor and the head, with what waits in its outbox at the places where it happened, as slices for one `writev`, and
 //! [`Engine::wrote`] moves the cursor by what the kernel took. Who comes late finds more, and gets it in one write; who
-//! is blocked stays where it is, and is passed over until its socket is writable again. Where a dialect is paced or in
+//! is blocked stays where it is, and no round comes by until its socket is writable again. Where a dialect is paced or in
 //! datagrams, one frame is gathered at a time; who is paced rests after each. When the turn ends, what every member has
 //! read is given back to the pool.
 //!
@@ -552,6 +552,10 @@ impl Engine {
                 assert!(
                     has_everything || conn.is_held() || conn.queued || is_due,
                     "who is behind is visited"
+                );
+                assert!(
+                    conn.blocked || !channel.is_parked(at.member as usize),
+                    "only who cannot be written to is spared visits"
                 );
                 assert_eq!(member.conn, id);
                 assert_eq!(channel.dialect, conn.dialect);

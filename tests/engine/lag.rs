@@ -183,6 +183,49 @@ fn any_number_of_members_that_never_read_cost_one_log() {
 }
 
 #[test]
+fn who_stands_still_costs_a_round_no_visit() {
+    const READERS: usize = 1000;
+    const STALLED: usize = READERS;
+    const TURNS: usize = 100;
+    let mut world = World::new();
+    world.checks = false;
+    let author = world.line("alice");
+    // In between each other, as they come.
+    let mut clients = Vec::new();
+    for index in 0..READERS {
+        clients.push(world.line(&format!("reader{index}")));
+        let stalled = world.line(&format!("stalled{index}"));
+        world.reads_only(stalled, 1);
+        clients.push(stalled);
+    }
+    let turn = |world: &mut World, number: usize| {
+        let visits = world.engine.metrics().visits;
+        world.types(author, &format!("MSG {}", long(number)));
+        let written: Vec<_> = std::iter::from_fn(|| world.visit()).collect();
+        world.turn();
+        (world.engine.metrics().visits - visits, written.len())
+    };
+    // The first round finds that they take no more, and the second that they have not been writable since.
+    assert_eq!(turn(&mut world, 0), ((READERS + STALLED) as u64, READERS + STALLED));
+    assert_eq!(turn(&mut world, 1), ((READERS + STALLED) as u64, READERS));
+    for number in 2..TURNS {
+        assert_eq!(turn(&mut world, number), (READERS as u64, READERS), "turn {number}");
+    }
+    assert!(world.engine.metrics().lagged as usize >= STALLED, "they lag meanwhile, and cost no more for it");
+    world.check();
+    // Whoever reads again is visited again.
+    for &client in clients.iter().skip(1).step_by(2) {
+        world.reads_everything(client);
+    }
+    world.settles();
+    world.check();
+    assert_eq!(turn(&mut world, TURNS), ((READERS + STALLED) as u64, READERS + STALLED));
+    for &client in clients.iter().skip(1).step_by(2) {
+        one_gap(&world.hears(client), 0..TURNS + 1);
+    }
+}
+
+#[test]
 fn what_everybody_has_read_is_given_back() {
     let mut world = World::new();
     let [alice, slow] = ["alice", "slow"].map(|name| world.line(name));
