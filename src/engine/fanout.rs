@@ -118,7 +118,7 @@ impl Engine {
     fn lag(&mut self, id: ConnId) {
         self.metrics.lagged += 1;
         let missed = self.skip_to_head(id);
-        match self.settings.lag {
+        match self.settings.lag.of(self.conn(id).dialect) {
             LagPolicy::Skip => self.reply_missed(id, missed),
             LagPolicy::Close => self.doomed.push((id, CloseReason::Lagged)),
         }

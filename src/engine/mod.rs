@@ -65,6 +65,7 @@ mod history;
 mod inbox;
 mod intake;
 mod journal;
+mod lag;
 mod log;
 mod mailbox;
 mod membership;
@@ -91,6 +92,7 @@ use ahash::RandomState;
 use slab::Slab;
 
 pub use close::Close;
+pub use lag::{LagPolicies, LagPolicy};
 pub use log::Gather;
 pub use metrics::{CloseReason, Metrics};
 pub use random::Random;
@@ -114,17 +116,6 @@ use room::Room;
 use roster::Roster;
 use seat::Seat;
 use timers::Deadlines;
-
-/// What happens with a member that fell behind its room's log.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LagPolicy {
-    /// It skips to the head and is told how many messages it missed.
-    #[default]
-    Skip,
-    /// It is told that it is too slow, and closed.
-    Close,
-}
 
 /// What an operator decides, as far as the engine needs it.
 #[derive(Clone, Copy, Debug)]
@@ -156,7 +147,7 @@ pub struct Settings {
     /// Seconds that connections have to read what they are owed when the server stops.
     pub drain_timeout: u64,
     /// What happens with a member that fell behind.
-    pub lag: LagPolicy,
+    pub lag: LagPolicies,
     /// Bytes of a room's log a dialect.
     pub log_bytes_limit: usize,
     /// Bytes of all logs together, above which each is held to
@@ -183,7 +174,7 @@ impl Default for Settings {
             journal: false,
             promises_wait: false,
             drain_timeout: 3,
-            lag: LagPolicy::Skip,
+            lag: LagPolicies::default(),
             log_bytes_limit: 1 << 20,
             log_total_bytes_limit: LOG_TOTAL_BYTES_MAX,
             seed: 0,

@@ -23,7 +23,7 @@ use signal_hook::iterator::Signals;
 
 use crate::chat::Kept;
 use crate::config::{Config, MaxClients, PingIdentity, UcrpSender};
-use crate::engine::{Engine, LOBBY, Random, Settings};
+use crate::engine::{CloseReason, Engine, LOBBY, Random, Settings};
 use crate::limits::{DESCRIPTORS_RESERVED, HISTORY_ON_JOIN_MAX, LOG_TOTAL_BYTES_MAX, REFUSED_MAX};
 use crate::ready::{self, Listening, ReadyError};
 use crate::store::{self, Durability, Lock, Store, StoreError, StoreSpec};
@@ -286,7 +286,9 @@ pub fn serve(config: &Config) -> Result<(), StartupError> {
         connections = report.metrics.opened,
         messages = report.metrics.messages,
         directs = report.metrics.directs,
+        lagged = report.metrics.lagged,
         missed = report.metrics.missed,
+        closed_lagged = report.metrics.closed_for(CloseReason::Lagged),
         refused = ?report.metrics.refused,
         datagrams_dropped = report.metrics.datagrams_dropped,
         cut = report.metrics.cut,

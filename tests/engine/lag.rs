@@ -1,8 +1,10 @@
 //! A member that does not read: it skips and is told how many messages it missed, or it is closed. Others never notice.
 
-use parlance::engine::{Close, CloseReason, LagPolicy};
+use parlance::engine::{Close, CloseReason, LagPolicies, LagPolicy, Settings};
 use parlance::limits::LOG_BYTES_LIMIT_MIN;
+use parlance::wire::Dialect;
 
+use crate::pace::shown;
 use crate::world::{Client, Ended, World, settings};
 
 /// A message of about a thousand bytes.
@@ -146,7 +148,8 @@ fn a_slash_user_is_told_too() {
 #[test]
 fn by_policy_who_never_reads_is_closed_and_told_why() {
     for reads_in_time in [true, false] {
-        let mut world = World::with(parlance::engine::Settings { lag: LagPolicy::Close, ..settings() });
+        let lag = LagPolicies::all(LagPolicy::Close);
+        let mut world = World::with(Settings { lag, ..settings() });
         let [alice, bob, slow] = ["alice", "bob", "slow"].map(|name| world.line(name));
         world.reads_only(slow, 1);
         says(&mut world, alice, 0..100);
@@ -163,6 +166,48 @@ fn by_policy_who_never_reads_is_closed_and_told_why() {
         let close = if reads_in_time { Close::Linger } else { Close::Now };
         let lagged = Ended { close: Some(close), reason: CloseReason::Lagged };
         assert_eq!(world.ended(slow), Some(lagged));
+        assert_eq!(world.engine.metrics().closed_for(CloseReason::Lagged), 1);
+    }
+}
+
+#[test]
+fn each_dialect_has_its_policy_and_says_it_in_its_own_words() {
+    let closes = [Dialect::Line, Dialect::Slash, Dialect::Gob];
+    for closed in closes {
+        let mut lag = LagPolicies::all(LagPolicy::Skip);
+        lag.set(closed, LagPolicy::Close);
+        let mut world = World::with(Settings { lag, ..settings() });
+        let alice = world.line("alice");
+        let slow = [world.line("slow1"), world.slash("slow2"), world.gob("slow3")];
+        for client in slow {
+            world.hears(client);
+            world.reads_only(client, 0);
+        }
+        says(&mut world, alice, 0..100);
+        assert_eq!(world.engine.metrics().lagged, 3);
+        for (client, dialect) in slow.into_iter().zip(closes) {
+            world.reads_everything(client);
+            world.settles();
+            let bytes = world.took_bytes(client);
+            let heard = match dialect {
+                Dialect::Gob => shown(&bytes).join("\n"),
+                _ => String::from_utf8(bytes).expect("text"),
+            };
+            let words = |dialect| match dialect {
+                Dialect::Line => ["ERR too-slow\n", "INFO "],
+                Dialect::Slash => ["ERROR: Too slow\n", "*** "],
+                _ => ["server: too slow", "server: "],
+            };
+            let [too_slow, notice] = words(dialect);
+            if dialect == closed {
+                assert!(heard.ends_with(too_slow), "{dialect:?}: {heard}");
+                assert_eq!(world.ended(client).map(|ended| ended.reason), Some(CloseReason::Lagged));
+            } else {
+                let is_told = |line: &str| line.starts_with(notice) && line.ends_with(" messages missed");
+                assert_eq!(heard.lines().filter(|line| is_told(line)).count(), 1, "{dialect:?}: {heard}");
+                assert!(world.ended(client).is_none());
+            }
+        }
         assert_eq!(world.engine.metrics().closed_for(CloseReason::Lagged), 1);
     }
 }
