@@ -240,10 +240,9 @@ struct Flags {
     )]
     max_clients: Option<String>,
 
-    /// What happens to a member that cannot keep up with its room: skip to the latest message and say how many
-    /// were missed, or close [default: skip]
-    #[arg(long, global = true, value_name = "POLICY", value_parser = ["skip", "close"], hide_possible_values = true,
-          help_heading = "What clients may do")]
+    /// What happens to a member that cannot keep up with its room: skip to the latest message and say how many were
+    /// missed, or close; another for some dialects behind it, such as close,slash=skip [default: skip]
+    #[arg(long, global = true, value_name = "POLICY", help_heading = "What clients may do")]
     lag: Option<String>,
 
     /// How much of a room's latest messages is kept for slow members, for each dialect [default: 1048576]

@@ -23,7 +23,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::chat::{HistoryRule, HistoryRules};
-use crate::fanout::LagPolicy;
+use crate::fanout::LagPolicies;
 use crate::limits::{GOB_GAP_MICROS_DEFAULT, HISTORY_KEEP_MESSAGES_DEFAULT};
 use crate::store::{Durability, Options, StoreSpec};
 use crate::wire::{Dialect, Transport};
@@ -99,9 +99,9 @@ pub struct Config {
     /// How many clients may be connected at once.
     pub max_clients: MaxClients,
 
-    /// What happens to a member that cannot keep up with its room.
-    #[serde(deserialize_with = "field::lag")]
-    pub lag: LagPolicy,
+    /// What happens to a member that cannot keep up with its room, by its dialect.
+    #[serde(with = "field::lag")]
+    pub lag: LagPolicies,
 
     /// How many bytes of its latest frames a room keeps for slow members, for each dialect.
     #[serde(deserialize_with = "field::log_bytes")]
@@ -331,7 +331,7 @@ impl Default for Config {
             typed_ping_identity: PingIdentity::Off,
             gob_gap: Duration::from_micros(GOB_GAP_MICROS_DEFAULT),
             max_clients: MaxClients::Auto,
-            lag: LagPolicy::Skip,
+            lag: LagPolicies::default(),
             log_bytes: 1024 * 1024,
             data: PathBuf::from("parlance-data"),
             store: StoreSpec::Sqlite(PathBuf::from("parlance.db")),

@@ -316,8 +316,10 @@ pub const LINGER_SECONDS_MAX: u64 = 2;
 
 /// Batches of datagrams read in a turn. More: they wait for the next one, behind what others sent.
 pub const UDP_BATCHES_PER_TURN_MAX: usize = 8;
-/// Members of one room that are written to before the next room has its turn: about a millisecond at 4 to 5 µs a write.
-pub const ROOM_VISITS_MAX: usize = 256;
+/// Members of one room that are written to before the next room has its turn. An answer may go out after each of them, so
+/// that the next room waits for 200 writes, which is a millisecond at 4 to 5 µs a write. More: the round goes on when the
+/// other rooms have had their turn.
+pub const ROOM_VISITS_MAX: usize = WRITES_PER_TURN_MAX / 2;
 
 /// Members of rooms that their hosts closed who move on in a turn. More: with the next ones.
 pub const ROOM_LEAVERS_PER_TURN_MAX: usize = 256;
@@ -349,8 +351,9 @@ pub const EVENTS_PER_TURN_MAX: usize = 1024;
 pub const ACCEPTS_PER_TURN_MAX: usize = 256;
 /// Reads in a turn, one a connection. More: the rest is read in the next one, first come first served.
 pub const READS_PER_TURN_MAX: usize = 1024;
-/// Writes in a turn: about a millisecond. More: the rest is written in the next one, after what was read meanwhile.
-pub const WRITES_PER_TURN_MAX: usize = 256;
+/// Writes in a turn: a millisecond at 4 to 5 µs a write. More: the rest is written in the next one, after what was read
+/// meanwhile.
+pub const WRITES_PER_TURN_MAX: usize = 200;
 /// Bytes read in a turn. More: as for [`READS_PER_TURN_MAX`]. It bounds what a turn executes.
 pub const READ_BYTES_PER_TURN_MAX: usize = 512 << 10;
 /// Bytes of the one buffer that a shard reads into. What one connection sends beyond it waits for its next read. A

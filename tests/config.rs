@@ -13,7 +13,7 @@ use parlance::config::{
     Config, ConfigError, Endpoint, HistoryRoom, LogFormat, MaxClients, Origin, PingIdentity, Shards, Sources,
     UcrpSender,
 };
-use parlance::fanout::LagPolicy;
+use parlance::fanout::{LagPolicies, LagPolicy};
 use parlance::store::{Durability, StoreSpec};
 use parlance::wire::Dialect;
 use tempfile::TempDir;
@@ -80,7 +80,7 @@ fn all_changed() -> Config {
         typed_ping_identity: PingIdentity::SameIp,
         gob_gap: Duration::ZERO,
         max_clients: MaxClients::Limit(1_000_000),
-        lag: LagPolicy::Close,
+        lag: LagPolicies::all(LagPolicy::Close),
         log_bytes: 65536,
         data: PathBuf::from("/var/lib/parlance"),
         store: StoreSpec::Jsonl(PathBuf::from("a log")),
@@ -148,7 +148,41 @@ fn settings_of_different_sources_add_up() {
     assert_eq!(config.line, Endpoint::Port(1));
     assert_eq!(config.slash, Endpoint::Port(2));
     assert_eq!(config.bind, IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]));
-    assert_eq!(config.lag, LagPolicy::Close);
+    assert_eq!(config.lag, LagPolicies::all(LagPolicy::Close));
+}
+
+#[test]
+fn what_happens_to_who_lags_is_one_policy_and_others_for_some_dialects() {
+    let [line, slash, gob] = [Dialect::Line, Dialect::Slash, Dialect::Gob];
+    for (text, closed) in [
+        ("skip", &[][..]),
+        ("close", &[line, slash, gob]),
+        ("gob=close", &[gob]),
+        ("gob=close, line = close", &[line, gob]),
+        ("close,slash=skip", &[line, gob]),
+        ("skip,slash=close", &[slash]),
+        ("line=skip,slash=close,gob=skip", &[slash]),
+    ] {
+        let config = given().flag("lag", text).config();
+        for dialect in LagPolicies::dialects() {
+            let expected = if closed.contains(&dialect) { LagPolicy::Close } else { LagPolicy::Skip };
+            assert_eq!(config.lag.of(dialect), expected, "{text}: {}", dialect.name());
+        }
+        let written: Config = toml::from_str(&config.to_toml().expect("TOML")).expect("as it was written");
+        assert_eq!(written, config, "{text}");
+    }
+    for text in [
+        "",
+        "close,",
+        "line=skip,close",
+        "slash=close,slash=skip",
+        "ucrp=close",
+        "line=",
+        "typed=skip",
+        "=skip",
+    ] {
+        assert!(Config::load(&given().flag("lag", text).sources).is_err(), "{text:?}");
+    }
 }
 
 #[test]
@@ -423,7 +457,9 @@ fn a_refused_value_is_told_with_its_origin_and_the_remedy() {
         ),
         (
             given().variable("PARLANCE_LAG", "drop"),
-            "`lag` cannot be `drop` (environment variable PARLANCE_LAG): use skip or close".to_owned(),
+            "`lag` cannot be `drop` (environment variable PARLANCE_LAG): use skip or close; behind it, others for some of \
+             line, slash, gob, such as close,slash=skip"
+                .to_owned(),
         ),
         (
             given().variable("PARLANCE_LOG_FORMAT", "a\nb"),
@@ -793,7 +829,7 @@ fn the_command_config_prints_the_merged_configuration() {
     let expected = Config {
         line: Endpoint::Port(3),
         slash: Endpoint::Port(2),
-        lag: LagPolicy::Close,
+        lag: LagPolicies::all(LagPolicy::Close),
         pin: vec![0],
         ..Config::default()
     };
@@ -860,6 +896,12 @@ fn the_command_check_config_tells_the_dialects_apart() {
             "A gob client is sent one message at a time, and the next after 1 microsecond.",
         ),
         (&["--gob-gap", "0"], "A gob client is sent as many messages at once as there are."),
+        (&["--lag", "close"], "A member that falls further behind is told so, and closed."),
+        (&["--lag", "gob=close"], "A gob member that falls further behind is told so, and closed."),
+        (
+            &["--lag", "gob=close", "--gob", "off"],
+            "A member that falls further behind skips to the latest message and is told how many it missed.",
+        ),
         (
             &["--store", "memory"],
             "Nothing is kept on disk: accounts, messages and rooms are gone when the server stops.",

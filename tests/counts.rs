@@ -38,7 +38,13 @@ struct Room {
 impl Room {
     /// A member for each dialect given.
     fn new(dialects: impl Iterator<Item = Dialect>) -> Self {
+        Self::with(false, dialects)
+    }
+
+    /// The same, of which what is said is kept or not.
+    fn with(journal: bool, dialects: impl Iterator<Item = Dialect>) -> Self {
         let settings = Settings {
+            journal,
             clients_limit: MEMBERS,
             slash_idle_timeout: 60,
             log_bytes_limit: LOG_BYTES_LIMIT_MIN,
@@ -169,6 +175,29 @@ fn to_decode_publish_and_flush_a_message_allocates_nothing() {
         }
         assert_eq!(allocations() - before, 0, "{dialect}");
     }
+}
+
+/// What is said is handed to the store, which takes memory of its own: that is a message's cost, and no delivery's.
+#[test]
+fn to_keep_what_is_said_allocates_the_same_whatever_the_number_of_members() {
+    let counts = [PUBLISHERS + 1, MEMBERS].map(|members| {
+        let mut room = Room::with(true, (0..members).map(|_| Dialect::Line));
+        let round = |room: &mut Room| {
+            room.says(PUBLISHERS, 1);
+            room.turn();
+            assert_eq!((room.writes, room.engine.take_ops().len()), (members, PUBLISHERS));
+        };
+        for _ in 0..WARM_UP_TURNS {
+            round(&mut room);
+        }
+        let before = allocations();
+        for _ in 0..TURNS {
+            round(&mut room);
+        }
+        allocations() - before
+    });
+    assert!(counts[0] > 0, "it is handed out");
+    assert_eq!(counts[0], counts[1]);
 }
 
 #[test]

@@ -7,7 +7,8 @@ use std::net::TcpStream;
 
 use parlance::chat::CloseReason;
 use parlance::config::MaxClients;
-use parlance::fanout::LagPolicy;
+use parlance::fanout::{LagPolicies, LagPolicy};
+use parlance::limits::LOG_BYTES_LIMIT_MIN;
 use parlance::wire::Dialect;
 use support::{Peer, TestServer};
 
@@ -93,7 +94,7 @@ fn who_never_reads_skips_and_is_told_how_much_while_the_others_get_everything() 
 
 #[test]
 fn who_never_reads_is_closed_where_that_is_the_policy() {
-    let server = TestServer::with(|config| config.lag = LagPolicy::Close);
+    let server = TestServer::with(|config| config.lag = LagPolicies::all(LagPolicy::Close));
     let mut stalled = Peer::connect_narrow(server.address(Dialect::Line));
     stalled.send("LOGIN stalled\n");
     stalled.expect("OK\n");
@@ -103,6 +104,47 @@ fn who_never_reads_is_closed_where_that_is_the_policy() {
     publisher.expect("INFO stalled disconnected\n");
     drop(stalled);
     assert_eq!(server.stop().metrics.closed_for(CloseReason::Lagged), 1);
+}
+
+#[test]
+fn of_those_who_never_read_each_dialect_has_its_own_end() {
+    let server = TestServer::with(|config| {
+        config.lag.set(Dialect::Line, LagPolicy::Close);
+        config.log_bytes = LOG_BYTES_LIMIT_MIN;
+    });
+    let mut closed = Peer::connect_narrow(server.address(Dialect::Line));
+    closed.send("LOGIN closed\n");
+    closed.expect("OK\n");
+    let mut skips = Peer::connect_narrow(server.address(Dialect::Slash));
+    skips.send("skips\n");
+    skips.line_where(|line| line == "*** skips joined the room");
+    let mut talker = server.slash("talker");
+    // It sees what it says itself, and so says no more than is passed on; until it sees who could not keep up.
+    let text = "x".repeat(TEXT_BYTES);
+    for number in 0.. {
+        talker.send(format!("{text}\n"));
+        if talker.long_line() == "*** closed left the room" {
+            break;
+        }
+        assert!(number < MESSAGES, "it is never closed");
+    }
+    assert!(talker.long_line().ends_with(&text), "what it said last");
+    let told = closed.rest();
+    assert!(
+        told.ends_with(&format!("MSG talker {text}\nERR too-slow\n")),
+        "the last message is whole: {told:.80}"
+    );
+    // The other is told, when it reads again, and stays.
+    flood(&mut server.line("flood"), &mut talker);
+    let notice = skips.line_where(|line| line.ends_with(" messages missed"));
+    let missed: u64 =
+        notice.strip_prefix("*** ").and_then(|rest| rest.split(' ').next()?.parse().ok()).expect("a count");
+    skips.send("/users\n");
+    skips.line_where(|line| line.starts_with("Users in #lobby"));
+    drop((closed, skips, talker));
+    let metrics = server.stop().metrics;
+    assert_eq!(metrics.closed_for(CloseReason::Lagged), 1);
+    assert!(missed > 0 && metrics.missed >= missed && metrics.lagged >= 2, "{metrics:?}");
 }
 
 #[test]

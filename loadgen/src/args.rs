@@ -95,6 +95,9 @@ pub(crate) struct Args {
     /// How many of the clients speak, spread evenly over them [default: 4; with rooms one in each; with --kept all, up to 64]
     #[arg(long, value_name = "N")]
     publishers: Option<usize>,
+    /// So many of the clients stop reading once they are in the room, and are owed nothing; none of them speaks.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    stalled: usize,
     /// Bytes of a message's text, at least 16.
     #[arg(long, value_name = "BYTES", default_value_t = 64)]
     size: usize,
@@ -178,6 +181,10 @@ pub(crate) enum PlanError {
         "--publishers {0} is out of range: it takes at least 1 and at most --clients, and {PUBLISHERS_MAX}"
     )]
     Publishers(usize),
+    #[error("--stalled {0} is out of range: publishers read, and at least two clients do")]
+    Stalled(usize),
+    #[error("--stalled needs everybody in one room, on connections that can stand still: line, slash or gob")]
+    StalledRooms,
     #[error("--size {size} is out of range: a message takes {HEADER_BYTES} to {max} bytes in this dialect")]
     Size { size: usize, max: usize },
     #[error("{flag} {value} is out of range: it must be more than 0 and at most 1e9")]
@@ -219,6 +226,13 @@ impl Args {
         if publishers == 0 || publishers > clients.min(PUBLISHERS_MAX) {
             return Err(PlanError::Publishers(publishers));
         }
+        if self.stalled > clients.saturating_sub(publishers.max(2)) {
+            return Err(PlanError::Stalled(self.stalled));
+        }
+        let can_stall = room_size == clients && !self.dialect.may_lose() && !self.dialect.keeps_messages();
+        if self.stalled > 0 && !can_stall {
+            return Err(PlanError::StalledRooms);
+        }
         let size_max = self.dialect.text_bytes_max();
         if !(HEADER_BYTES..=size_max).contains(&self.size) {
             return Err(PlanError::Size { size: self.size, max: size_max });
@@ -251,6 +265,7 @@ impl Args {
             clients,
             room_size,
             publishers,
+            stalled: self.stalled,
             size: self.size,
             traffic: self.traffic()?,
             warmup: self.warmup,
@@ -413,6 +428,11 @@ mod tests {
         assert_eq!(plan("--datagrams 127.0.0.1:1").err(), Some(PlanError::Datagrams));
         assert_eq!(plan("--dialect slash --room-size 101").err(), Some(PlanError::RoomSize(101)));
         assert_eq!(plan("--publishers 101").err(), Some(PlanError::Publishers(101)));
+        assert_eq!(plan("--stalled 97").err(), Some(PlanError::Stalled(97)));
+        assert_eq!(plan("--publishers 1 --stalled 99").err(), Some(PlanError::Stalled(99)));
+        for line in ["--dialect slash --room-size 10", "--dialect tcrp", "--dialect typed --clients 4"] {
+            assert_eq!(plan(&format!("{line} --stalled 1")).err(), Some(PlanError::StalledRooms), "{line}");
+        }
         assert_eq!(plan("--size 15").err(), Some(PlanError::Size { size: 15, max: 4091 }));
         assert_eq!(plan("--size 4092").err(), Some(PlanError::Size { size: 4092, max: 4091 }));
         assert_eq!(plan("--rate 0").err(), Some(PlanError::Rate { flag: "--rate", value: 0.0 }));

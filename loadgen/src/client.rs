@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use mio::net::{TcpStream, UdpSocket};
 use mio::{Interest, Registry, Token};
 use parlance::wire::{Codec, Unsayable};
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::datagram_buffers::DatagramBuffers;
 use crate::speech::Seat;
@@ -60,6 +60,8 @@ pub(crate) struct Client {
     taken: u64,
     /// The socket is full, until it says that it is writable.
     blocked: bool,
+    /// It stands still, and nothing is read for it.
+    pub(crate) is_stalled: bool,
 }
 
 /// The one buffer that all clients read into.
@@ -123,6 +125,7 @@ impl Client {
             out: Vec::new(),
             taken: 0,
             blocked: true,
+            is_stalled: false,
         })
     }
 
@@ -133,6 +136,14 @@ impl Client {
             // Not as writable: the kernel tells of space with each datagram that the server has read.
             Link::Datagrams { socket, .. } => registry.register(socket, token, Interest::READABLE),
         }
+    }
+
+    /// Reads nothing any more, and has the kernel take little more. It is not told of what comes, either.
+    pub(crate) fn stall(&mut self, registry: &Registry) -> io::Result<()> {
+        self.is_stalled = true;
+        let Link::Stream(stream) = &mut self.link else { return Ok(()) };
+        SockRef::from(&*stream).set_recv_buffer_size(1)?;
+        registry.deregister(stream)
     }
 
     /// Goes over to datagrams, from the address that the connection came from; that is closed.
@@ -185,6 +196,9 @@ impl Client {
     /// the connection.
     #[inline]
     pub(crate) fn receive<'a>(&mut self, buffer: &'a mut ReceiveBuffer) -> io::Result<Option<Received<'a>>> {
+        if self.is_stalled {
+            return Ok(None);
+        }
         let Link::Stream(stream) = &mut self.link else { return Ok(None) };
         let ReceiveBuffer { bytes, kept_bytes_max } = buffer;
         let kept_bytes_max = *kept_bytes_max;

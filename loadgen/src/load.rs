@@ -193,7 +193,9 @@ impl Load {
                 self.publishing.remove(publisher);
             }
         }
-        self.intake.lose(index);
+        if !client.as_ref().is_some_and(|client| client.is_stalled) {
+            self.intake.lose(index);
+        }
         self.counts.failed += 1;
         self.counts.first_failure.get_or_insert_with(|| reason.to_owned());
         self.excuse(index, client.map(|client| client.phase));
@@ -250,7 +252,16 @@ impl Load {
                 match entry::step(&self.plan, &mut self.intake, index, client, answer) {
                     Step::Wait => {}
                     step @ (Step::Sit(_) | Step::Fail(_)) => break step,
-                    Step::Ready => self.counts.ready += 1,
+                    Step::Ready => {
+                        self.counts.ready += 1;
+                        if self.intake.roster.stalls(index) {
+                            // It is owed nothing of what is said from now on.
+                            self.intake.lose(index);
+                            if let Err(error) = client.stall(self.poll.registry()) {
+                                break Step::Fail(error.to_string());
+                            }
+                        }
+                    }
                     Step::Retry => self.entry.retry_later(index, now),
                     Step::Done => self.epilogue.close(index),
                 }

@@ -24,6 +24,8 @@ pub(crate) struct Plan {
     /// Clients in a room; the last room may have fewer.
     pub(crate) room_size: usize,
     pub(crate) publishers: usize,
+    /// Clients that stop reading.
+    pub(crate) stalled: usize,
     /// Bytes of a message's text.
     pub(crate) size: usize,
     pub(crate) traffic: Traffic,
@@ -95,6 +97,7 @@ impl Default for Plan {
             clients: 2,
             room_size: 2,
             publishers: 1,
+            stalled: 0,
             size: 64,
             traffic: Traffic::Idle,
             warmup: Duration::ZERO,

@@ -83,6 +83,8 @@ struct Asked {
     clients: usize,
     room_size: usize,
     publishers: usize,
+    /// Clients that stopped reading.
+    stalled: usize,
     size: usize,
     traffic: Traffic,
     warmup_s: f64,
@@ -289,6 +291,7 @@ impl Asked {
             clients: plan.clients,
             room_size: plan.room_size,
             publishers: plan.publishers,
+            stalled: plan.stalled,
             size: plan.size,
             traffic: plan.traffic,
             warmup_s: plan.warmup.as_secs_f64(),
@@ -412,6 +415,9 @@ impl fmt::Display for Report {
         row("run", format!("{} at {}", self.title(), plan.addr))?;
         if plan.room_size < plan.clients && !plan.kept {
             row("rooms", format!("of {}", plan.room_size))?;
+        }
+        if plan.stalled > 0 {
+            row("stalled", format!("{} clients that do not read", grouped(plan.stalled as u64)))?;
         }
         row("connected", format!("{:.3} s; all logged in: {:.3} s", self.connected_s, self.logged_in_s))?;
         let cut_short = if self.cut_short { " (cut short)" } else { "" };

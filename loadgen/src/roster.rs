@@ -23,6 +23,7 @@ pub(crate) struct Roster {
     echoes: bool,
     room_size: usize,
     clients: usize,
+    stalled: usize,
     publishers: Vec<Publisher>,
     rooms: Vec<Room>,
 }
@@ -80,6 +81,7 @@ impl Roster {
             echoes,
             room_size: plan.room_size,
             clients: plan.clients,
+            stalled: plan.stalled,
             publishers,
             rooms,
         }
@@ -145,6 +147,14 @@ impl Roster {
     /// A client's index as a publisher.
     pub(crate) fn publisher(&self, client: usize) -> Option<usize> {
         self.publishers.binary_search_by_key(&(client as u32), |speaker| speaker.client).ok()
+    }
+
+    /// Whether a client stops reading once it is in: some of those that do not publish, spread evenly over them.
+    pub(crate) fn stalls(&self, client: usize) -> bool {
+        let by_client = |speaker: &Publisher| speaker.client.cmp(&(client as u32));
+        let Err(before) = self.publishers.binary_search_by(by_client) else { return false };
+        let (place, others) = (client - before, self.clients - self.publishers.len());
+        (place + 1) * self.stalled / others > place * self.stalled / others
     }
 
     pub(crate) fn publishers(&self) -> &[Publisher] {
@@ -215,6 +225,17 @@ mod tests {
         for publisher in 0..25 {
             let hearing = (0..95).filter(|&client| roster.cell(client, publisher).is_some()).count();
             assert_eq!(hearing, roster.recipients(publisher) as usize);
+        }
+    }
+
+    #[test]
+    fn as_many_stall_as_are_to_and_no_publisher() {
+        for (clients, publishers, stalled) in [(2000, 4, 1000), (100, 10, 90), (7, 3, 1), (5, 2, 0)] {
+            let plan = Plan { clients, room_size: clients, publishers, stalled, ..Plan::default() };
+            let roster = Roster::new(&plan, 1);
+            let count = (0..clients).filter(|&client| roster.stalls(client)).count();
+            assert_eq!(count, stalled, "of {clients}");
+            assert!(roster.publishers().iter().all(|speaker| !roster.stalls(speaker.client as usize)));
         }
     }
 

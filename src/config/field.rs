@@ -18,7 +18,6 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::chat::RoomPattern;
-use crate::fanout::LagPolicy;
 use crate::limits::{
     CLIENTS_MAX, CORE_MAX, HISTORY_KEEP_DAYS_MAX, HISTORY_KEEP_MESSAGES_MAX, HISTORY_ON_JOIN_MAX,
     LOG_BYTES_LIMIT_MAX, LOG_BYTES_LIMIT_MIN, ROOM_NAME_BYTES_MAX, SHARDS_MAX,
@@ -121,14 +120,6 @@ pub(super) fn bind<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IpAddr,
 pub(super) fn log_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
     let remedy = format!("use a number of bytes from {LOG_BYTES_LIMIT_MIN} to {LOG_BYTES_LIMIT_MAX}");
     scalar(deserializer, &remedy, |text| within(text, LOG_BYTES_LIMIT_MIN, LOG_BYTES_LIMIT_MAX))
-}
-
-pub(super) fn lag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LagPolicy, D::Error> {
-    scalar(deserializer, "use skip or close", |text| match text {
-        "skip" => Some(LagPolicy::Skip),
-        "close" => Some(LagPolicy::Close),
-        _ => None,
-    })
 }
 
 pub(super) fn ucrp_sender<'de, D: Deserializer<'de>>(deserializer: D) -> Result<UcrpSender, D::Error> {
@@ -294,6 +285,66 @@ pub(super) mod store {
         deserializer: D,
     ) -> Result<StoreSpec, D::Error> {
         super::scalar(deserializer, "use sqlite:FILE, jsonl:DIRECTORY or memory", |text| text.parse().ok())
+    }
+}
+
+/// A policy for all dialects, then others for some of them: `close`, `line=close`, `close,slash=skip`.
+pub(super) mod lag {
+    use serde::{Deserializer, Serializer};
+
+    use crate::fanout::{LagPolicies, LagPolicy};
+    use crate::wire::Dialect;
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+    pub(in crate::config) fn serialize<S: Serializer>(
+        policies: &LagPolicies,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let word = |policy| match policy {
+            LagPolicy::Skip => "skip",
+            LagPolicy::Close => "close",
+        };
+        let mut uniform = [LagPolicy::Skip, LagPolicy::Close].into_iter();
+        if let Some(policy) = uniform.find(|&policy| LagPolicies::all(policy) == *policies) {
+            return serializer.serialize_str(word(policy));
+        }
+        let part = |dialect: Dialect| format!("{}={}", dialect.name(), word(policies.of(dialect)));
+        serializer.serialize_str(&LagPolicies::dialects().map(part).collect::<Vec<_>>().join(","))
+    }
+
+    pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<LagPolicies, D::Error> {
+        let dialects: Vec<_> = LagPolicies::dialects().map(Dialect::name).collect();
+        let remedy = format!(
+            "use skip or close; behind it, others for some of {}, such as close,slash=skip",
+            dialects.join(", ")
+        );
+        super::scalar(deserializer, &remedy, parse)
+    }
+
+    fn parse(text: &str) -> Option<LagPolicies> {
+        let policy = |word: &str| match word.trim() {
+            "skip" => Some(LagPolicy::Skip),
+            "close" => Some(LagPolicy::Close),
+            _ => None,
+        };
+        let (mut policies, mut named) = (LagPolicies::default(), Vec::new());
+        for (index, part) in text.split(',').enumerate() {
+            match part.split_once('=') {
+                None if index == 0 => policies = LagPolicies::all(policy(part)?),
+                None => return None,
+                Some((name, word)) => {
+                    let dialect = LagPolicies::dialects().find(|dialect| dialect.name() == name.trim())?;
+                    if named.contains(&dialect) {
+                        return None;
+                    }
+                    named.push(dialect);
+                    policies.set(dialect, policy(word)?);
+                }
+            }
+        }
+        Some(policies)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Config, Endpoint, LogFormat, MaxClients, PingIdentity, Shards, UcrpSender};
 use crate::chat::HistoryRule;
-use crate::fanout::LagPolicy;
+use crate::fanout::{LagPolicies, LagPolicy};
 use crate::limits::RESUME_SECONDS_MAX;
 use crate::store::{Durability, StoreSpec};
 use crate::wire::{Dialect, Transport};
@@ -121,13 +121,14 @@ impl Config {
             "A room keeps its latest {} bytes for slow members, for each dialect.",
             self.log_bytes
         )?;
-        match self.lag {
-            LagPolicy::Skip => writeln!(
-                out,
-                "A member that falls further behind skips to the latest message and is told how many it missed."
-            ),
-            LagPolicy::Close => writeln!(out, "A member that falls further behind is closed."),
+        let mut dialects = LagPolicies::dialects().filter(|&dialect| self.speaks(dialect));
+        let first = dialects.clone().map(|dialect| self.lag.of(dialect)).next();
+        if dialects.clone().all(|dialect| Some(self.lag.of(dialect)) == first) {
+            return first.map_or(Ok(()), |policy| writeln!(out, "A member that {}.", Lag(policy)));
         }
+        dialects.try_for_each(|dialect| {
+            writeln!(out, "A {} member that {}.", dialect.name(), Lag(self.lag.of(dialect)))
+        })
     }
 
     fn write_kept(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -202,6 +203,19 @@ impl Config {
             writeln!(out, "Once everything listens, `{}` is written.", path.display())?;
         }
         Ok(())
+    }
+}
+
+struct Lag(LagPolicy);
+
+impl fmt::Display for Lag {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self.0 {
+            LagPolicy::Skip => {
+                "falls further behind skips to the latest message and is told how many it missed"
+            }
+            LagPolicy::Close => "falls further behind is told so, and closed",
+        })
     }
 }
 

@@ -32,6 +32,9 @@ pub struct Metrics {
     pub messages: u64,
     /// Direct messages delivered.
     pub directs: u64,
+    /// Times that a round came to a member who was behind in its room. Most are a write; one who is blocked is come to once
+    /// until it can be written to.
+    pub visits: u64,
     /// Times that a member fell off the tail of its room's log.
     pub lagged: u64,
     /// Messages that such members missed.
@@ -56,6 +59,7 @@ impl Metrics {
         self.datagrams_undeliverable += other.datagrams_undeliverable;
         self.lagged += other.lagged;
         self.missed += other.missed;
+        self.visits += other.visits;
         self.stale_ids += other.stale_ids;
     }
 

@@ -71,7 +71,7 @@ pub use metrics::Metrics;
 pub use random::Random;
 
 use crate::chat::{ConnId, HistoryRules, Name, Now, OpId, PasswordTask, Phase, RoomId, RoomName, Token};
-use crate::fanout::{self, Fanout, LagPolicy, Reports};
+use crate::fanout::{self, Fanout, LagPolicies, Reports};
 use crate::limits::{GOB_GAP_MICROS_DEFAULT, LOG_TOTAL_BYTES_MAX, OUTBOX_TOTAL_BYTES_MAX};
 use crate::state::{AccountId, Ledger};
 use crate::wire::{Codec, Dialect};
@@ -120,7 +120,7 @@ pub struct Settings {
     /// Seconds that connections have to read what they are owed when the server stops.
     pub drain_timeout: u64,
     /// What happens with a member that fell behind.
-    pub lag: LagPolicy,
+    pub lag: LagPolicies,
     /// Bytes of a room's log a dialect.
     pub log_bytes_limit: usize,
     /// Bytes of all logs together, above which each is held to
@@ -149,7 +149,7 @@ impl Default for Settings {
             journal: false,
             promises_wait: false,
             drain_timeout: 3,
-            lag: LagPolicy::Skip,
+            lag: LagPolicies::default(),
             log_bytes_limit: 1 << 20,
             log_total_bytes_limit: LOG_TOTAL_BYTES_MAX,
             seed: 0,

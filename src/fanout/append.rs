@@ -43,7 +43,7 @@ impl Fanout {
                 member.cursor = channel.log.head();
             }
         }
-        channel.visit_all();
+        channel.visit_all(before);
         if !std::mem::replace(&mut room.dirty, true) {
             self.dirty_rooms.push_back(room_id);
         }
@@ -138,7 +138,7 @@ impl Fanout {
     fn lag(&mut self, id: ConnId) {
         self.metrics.lagged += 1;
         let missed = self.skip_to_head(id);
-        match self.settings.lag {
+        match self.settings.lag.of(self.line(id).dialect) {
             LagPolicy::Skip => self.reply_missed(id, missed),
             LagPolicy::Close => self.reports.push(Report::Lagged(id)),
         }

@@ -147,7 +147,11 @@ impl Fanout {
             // It may be gone.
             if let Some(member) = self.find_room_mut(id).and_then(Room::next_behind) {
                 self.visits_left -= 1;
-                if !self.line(member).is_held() && self.prepare(member) {
+                self.metrics.visits += 1;
+                let line = self.line(member);
+                if line.blocked {
+                    self.park(member);
+                } else if !line.resting && self.prepare(member) {
                     return Some(member);
                 }
             } else {
@@ -161,6 +165,23 @@ impl Fanout {
             }
         }
         None
+    }
+
+    /// Spares rounds a blocked member that one has come to, until its socket has room again.
+    fn park(&mut self, id: ConnId) {
+        if let Some(at) = self.line(id).membership {
+            let places = self.channel_mut(at).park(at.member as usize);
+            self.note_places(at, places);
+        }
+    }
+
+    fn unpark(&mut self, id: ConnId) {
+        let Some(at) = self.line(id).membership else { return };
+        let channel = self.channel_mut(at);
+        if channel.is_parked(at.member as usize) {
+            let places = channel.unpark(at.member as usize);
+            self.note_places(at, places);
+        }
     }
 
     fn prepare(&mut self, id: ConnId) -> bool {
@@ -311,6 +332,7 @@ impl Fanout {
         if let Some(line) = self.known(id)
             && std::mem::replace(&mut line.blocked, false)
         {
+            self.unpark(id);
             self.mark_dirty(id);
         }
     }

@@ -27,10 +27,24 @@ impl Fanout {
             self.rooms.resize_with(slot + 1, || None);
         }
         let channel_index = self.rooms[slot].get_or_insert_default().channel_of(dialect);
-        let member = self.room_mut(room).channels[channel_index].insert(id) as u32;
+        let places = self.room_mut(room).channels[channel_index].insert(id);
         let channel_after = u8::try_from(channel_index + 1).ok().and_then(NonZeroU8::new);
         let channel_after = channel_after.expect("a room has a channel for each dialect at most");
-        self.line_mut(id).membership = Some(Membership { room, channel_after, member });
+        let at = Membership { room, channel_after, member: places[0] as u32 };
+        self.line_mut(id).membership = Some(at);
+        self.note_places(at, places);
+    }
+
+    /// Tells members of a channel where they stand since some have changed places.
+    pub(super) fn note_places(&mut self, at: Membership, places: [usize; 2]) {
+        for index in places {
+            let member = self.channel(at).members.get(index).copied();
+            if let Some(member) = member
+                && let Some(membership) = &mut self.line_mut(member.conn).membership
+            {
+                membership.member = index as u32;
+            }
+        }
     }
 
     /// Ends a connection's membership, if it has one.
@@ -57,13 +71,9 @@ impl Fanout {
             Owed::Sent if behind > 0 || self.line(id).outbox.is_some() => self.move_owed(id),
             Owed::Sent | Owed::Forgotten => {}
         }
-        let moved = self.channel_mut(at).remove(at.member as usize);
+        let places = self.channel_mut(at).remove(at.member as usize);
         self.line_mut(id).membership = None;
-        if let Some(moved) = moved
-            && let Some(moved_at) = &mut self.line_mut(moved).membership
-        {
-            moved_at.member = at.member;
-        }
+        self.note_places(at, places);
         let channel = self.channel_mut(at);
         if channel.members.is_empty() {
             let (dialect, unread) = (channel.dialect, channel.take_unreported());

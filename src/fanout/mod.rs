@@ -27,13 +27,14 @@
 //! A *flush* visits each member of a room that is behind, round robin: [`Fanout::gather`] borrows what lies between its
 //! cursor and the head, with what waits in its outbox at the places where it happened, as slices for one `writev`, and
 //! [`Fanout::wrote`] moves the cursor by what the kernel took. Who comes late finds more, and gets it in one write; who
-//! is blocked stays where it is, and is passed over until its socket is writable again. Where a dialect is paced or in
+//! is blocked stays where it is, and no round comes by until its socket is writable again. Where a dialect is paced or in
 //! datagrams, one frame is gathered at a time; who is paced rests after each. When the turn ends, what every member has
 //! read is given back to the pool.
 
 mod append;
 mod datagrams;
 mod flush;
+mod lag;
 mod log;
 mod membership;
 mod order;
@@ -51,6 +52,7 @@ use std::time::Duration;
 
 use slab::Slab;
 
+pub use lag::{LagPolicies, LagPolicy};
 pub use log::Gather;
 pub use membership::Owed;
 pub use order::{Order, Orders};
@@ -67,24 +69,13 @@ use pace::Pace;
 use pool::BlockPool;
 use room::Room;
 
-/// What happens with a member that fell behind its room's log.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LagPolicy {
-    /// It skips to the head and is told how many messages it missed.
-    #[default]
-    Skip,
-    /// It is told that it is too slow, and closed.
-    Close,
-}
-
 /// What an operator decides, as far as it concerns fan-out.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// Between two writes to a connection of a [paced](Transport::Paced) dialect; zero: as many frames a write as there are.
     pub gob_gap: Duration,
     /// What happens with a member that fell behind.
-    pub lag: LagPolicy,
+    pub lag: LagPolicies,
     /// Bytes of a room's log a dialect.
     pub log_bytes_limit: usize,
     /// Bytes of all logs together, above which each is held to
@@ -98,7 +89,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             gob_gap: Duration::from_micros(GOB_GAP_MICROS_DEFAULT),
-            lag: LagPolicy::Skip,
+            lag: LagPolicies::default(),
             log_bytes_limit: 1 << 20,
             log_total_bytes_limit: LOG_TOTAL_BYTES_MAX,
             outbox_total_bytes_limit: OUTBOX_TOTAL_BYTES_MAX,
@@ -130,6 +121,9 @@ pub struct Metrics {
     pub lagged: u64,
     /// Messages that such members missed.
     pub missed: u64,
+    /// Times that a round came to a member who was behind in its room. Most are a write; one who is blocked is come to once
+    /// until it can be written to.
+    pub visits: u64,
     /// Calls with the id of a connection that is gone.
     pub stale_ids: u64,
 }
@@ -480,6 +474,10 @@ impl Fanout {
                 assert!(
                     has_everything || line.is_held() || line.queued || is_due,
                     "who is behind is visited"
+                );
+                assert!(
+                    line.blocked || !channel.is_parked(at.member as usize),
+                    "only who cannot be written to is spared visits"
                 );
                 assert_eq!(member.conn, id);
                 assert_eq!(channel.dialect, line.dialect);

@@ -20,14 +20,26 @@ pub(super) struct Member {
 /// The members of one dialect in a room.
 ///
 /// Flushing goes round: `next` is whom it visits next, `due` how many are still to be visited since the last frame was
-/// appended. Members that have everything are passed over.
+/// appended. Members that have everything are passed over. A member that a round finds blocked is *parked* behind the
+/// others, where rounds do not go, until it can be written to: it costs its cursor, and no visit.
+///
+/// ```text
+///   members  │ alice   bob   carol   dave │ eve   frank │
+///             ───────── go round ──────────  ─ parked ──
+///                        ▲                  ▲
+///                       next              active
+/// ```
 #[derive(Debug)]
 pub(super) struct Channel {
     pub(super) dialect: Dialect,
     pub(super) log: Log,
     pub(super) members: Vec<Member>,
+    /// How many members rounds visit; those behind are parked. `due <= active <= members.len()`.
+    active: usize,
     next: usize,
     due: usize,
+    /// Who was last found to stand in the oldest block, which cannot be given back meanwhile.
+    slowest: usize,
     /// The head when the round last began, and when the one before began: whoever is not blocked has been visited
     /// since the latter, so that it has read at least so far.
     round_began: Offset,
@@ -42,24 +54,32 @@ impl Channel {
             dialect,
             log: Log::default(),
             members: Vec::new(),
+            active: 0,
             next: 0,
             due: 0,
+            slowest: 0,
             round_began: Offset::default(),
             last_round_began: Offset::default(),
             reported: Offset::default(),
         }
     }
 
-    /// Everybody is to be visited (again).
-    pub(super) fn visit_all(&mut self) {
-        self.due = self.members.len();
+    /// Something was appended behind `before`: everybody is to be visited (again).
+    pub(super) fn visit_all(&mut self, before: Offset) {
+        if self.due == 0 && self.active > 0 {
+            // The last round is over, so that whoever is not blocked has read what was there before. The new one begins
+            // with the next member: nobody is always the last.
+            self.next = (self.next + 1) % self.active;
+            (self.round_began, self.last_round_began) = (before, before);
+        }
+        self.due = self.active;
     }
 
     /// The next member that has something to read.
     fn next_behind(&mut self) -> Option<ConnId> {
         let head = self.log.head();
         while self.due > 0 {
-            if self.next >= self.members.len() {
+            if self.next >= self.active {
                 self.next = 0;
                 self.last_round_began = self.round_began;
                 self.round_began = head;
@@ -72,15 +92,43 @@ impl Channel {
             }
         }
         self.due = 0;
-        self.round_began = head;
-        self.last_round_began = head;
         None
     }
 
     /// Whether the member at an index is still to be visited.
     pub(super) fn is_due(&self, index: usize) -> bool {
-        let count = self.members.len();
-        (index + count - self.next % count) % count < self.due
+        let count = self.active;
+        index < count && (index + count - self.next % count) % count < self.due
+    }
+
+    /// Whether rounds do not come to the member at an index.
+    pub(super) fn is_parked(&self, index: usize) -> bool {
+        index >= self.active
+    }
+
+    /// Parks the member that was visited last. Returns the two indices whose members have changed places.
+    pub(super) fn park(&mut self, index: usize) -> [usize; 2] {
+        debug_assert_eq!(index + 1, self.next, "it was visited last");
+        self.active -= 1;
+        self.members.swap(index, self.active);
+        // Whoever stands there now was not visited since the round came by the first of all: it is visited next.
+        self.next = index;
+        if self.due > 0 {
+            self.due = (self.due + 1).min(self.active);
+        }
+        [index, self.active]
+    }
+
+    /// Lets rounds come to a parked member again. Returns the two indices whose members have changed places, its own
+    /// first.
+    pub(super) fn unpark(&mut self, index: usize) -> [usize; 2] {
+        self.members.swap(index, self.active);
+        self.active += 1;
+        // It may stand between the next to be visited and the others that are due.
+        if self.due > 0 {
+            self.due += 1;
+        }
+        [self.active - 1, index]
     }
 
     /// Bytes that a member who is not blocked may be behind.
@@ -115,32 +163,41 @@ impl Channel {
 
     /// Gives back what every member has read.
     pub(super) fn trim(&mut self, pool: &mut BlockPool) {
-        if self.log.len() > 0 {
-            let head = self.log.head();
-            let read = self.members.iter().map(|member| member.cursor).min().unwrap_or(head);
-            self.log.release(read, pool);
+        // While one member stands in the oldest block, it does not matter where the others are.
+        let block_end = self.log.next_tail();
+        let is_slow = |member: &Member| member.cursor < block_end;
+        if self.log.len() == 0 || self.members.get(self.slowest).is_some_and(is_slow) {
+            return;
         }
+        let head = self.log.head();
+        let read = self.members.iter().map(|member| member.cursor).min().unwrap_or(head);
+        if read < block_end {
+            self.slowest = self.members.iter().position(is_slow).unwrap_or_default();
+        }
+        self.log.release(read, pool);
     }
 
-    /// Lets a connection in: it reads from the head. Returns its index.
-    pub(super) fn insert(&mut self, conn: ConnId) -> usize {
+    /// Lets a connection in: it reads from the head. Returns its index, and another whose member has changed.
+    pub(super) fn insert(&mut self, conn: ConnId) -> [usize; 2] {
         let cursor = self.log.head();
         self.members.push(Member { conn, cursor, own_until: cursor });
-        // It may stand between the next to be visited and the others that are due.
-        if self.due > 0 {
-            self.due += 1;
-        }
-        self.members.len() - 1
+        self.unpark(self.members.len() - 1)
     }
 
-    /// Takes a member out; returns who stands at its index now.
-    pub(super) fn remove(&mut self, index: usize) -> Option<ConnId> {
-        self.members.swap_remove(index);
-        // Whoever moved may have moved from before the next to be visited to behind it.
-        if self.due > 0 {
-            self.visit_all();
+    /// Takes a member out. Returns the two indices whose members have changed: there may be none there now.
+    pub(super) fn remove(&mut self, index: usize) -> [usize; 2] {
+        let mut hole = index;
+        if index < self.active {
+            self.active -= 1;
+            hole = self.active;
+            self.members.swap(index, hole);
+            // Whoever moved may have moved from before the next to be visited to behind it.
+            if self.due > 0 {
+                self.due = self.active;
+            }
         }
-        self.members.get(index).map(|member| member.conn)
+        self.members.swap_remove(hole);
+        [index, hole]
     }
 }
 

@@ -26,6 +26,7 @@ use std::thread::{self, JoinHandle};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::chat::CloseReason;
 use crate::chat::Kept;
 use crate::config::{Config, MaxClients, PingIdentity, Shards, UcrpSender};
 use crate::engine::{Engine, LOBBY, Random, Settings};
@@ -456,7 +457,9 @@ pub fn serve(config: &Config) -> Result<(), StartupError> {
         connections = report.metrics.opened,
         messages = report.metrics.messages,
         directs = report.metrics.directs,
+        lagged = report.metrics.lagged,
         missed = report.metrics.missed,
+        closed_lagged = report.metrics.closed_for(CloseReason::Lagged),
         refused = ?report.metrics.refused,
         datagrams_dropped = report.metrics.datagrams_dropped,
         cut = report.metrics.cut,

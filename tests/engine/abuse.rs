@@ -2,7 +2,7 @@
 
 use parlance::chat::Secret;
 use parlance::engine::Settings;
-use parlance::fanout::LagPolicy;
+use parlance::fanout::{LagPolicies, LagPolicy};
 use parlance::limits::{ATTEMPTS_MAX, OUTBOX_BYTES_MAX};
 use parlance::wire::Dialect;
 use parlance::wire::typed::{Request, TagSet};
@@ -111,7 +111,7 @@ fn datagrams_put_no_more_into_outboxes_in_a_turn_than_others_may() {
 
 #[test]
 fn a_room_that_closes_closes_nobody_in_the_lobby() {
-    let mut world = unchecked(Settings { lag: LagPolicy::Close, ..never() });
+    let mut world = unchecked(Settings { lag: LagPolicies::all(LagPolicy::Close), ..never() });
     let host = world.host("den", "host", 1);
     let witness = world.line("witness");
     let reader = world.slash("reader");

@@ -51,6 +51,85 @@ fn of_two_rooms_neither_waits_for_more_than_its_bound_of_visits_to_the_other() {
 }
 
 #[test]
+fn each_round_begins_with_the_next_member_so_that_nobody_is_always_the_last() {
+    let mut world = World::new();
+    // Each shard has rounds of its own.
+    world.is_spread = false;
+    let slash = |world: &mut World, index| world.slash(&format!("member{index}"));
+    let members: Vec<_> = (0..7).map(|index| slash(&mut world, index)).collect();
+    world.settles();
+    let round = |world: &mut World| {
+        world.types(members[0], "hi");
+        let round: Vec<_> = std::iter::from_fn(|| world.visit()).collect();
+        world.turn();
+        round
+    };
+    let first = round(&mut world)[0];
+    let began = members.iter().position(|&member| member == first).expect("one of them");
+    for turn in 1..100 {
+        let visited = round(&mut world);
+        let expected = members.iter().cycle().skip((began + turn) % members.len()).take(members.len());
+        assert!(visited.iter().eq(expected), "round {turn}: {visited:?}");
+    }
+}
+
+#[test]
+fn who_is_visited_in_rounds_that_turns_interrupt_is_visited_as_often_as_the_others() {
+    const MEMBERS: usize = 50;
+    let mut world = World::new();
+    // Each shard has rounds of its own.
+    world.is_spread = false;
+    let members = crowd(&mut world, MEMBERS);
+    let (author, others) = (members[0], &members[1..]);
+    let mut visits = vec![0; others.len()];
+    for turn in 0..1000 {
+        // Each turn has something new for everybody, and is over before everybody was visited.
+        world.types(author, "MSG hi");
+        for _ in 0..8 {
+            let visited = world.visit().expect("somebody is behind");
+            visits[others.iter().position(|&other| other == visited).expect("not the author")] += 1;
+        }
+        world.turn_of(0);
+        let (least, most) = (visits.iter().min(), visits.iter().max());
+        assert!(most <= least.map(|least| least + 1).as_ref(), "turn {turn}: {visits:?}");
+    }
+}
+
+#[test]
+fn a_small_room_hears_its_message_before_the_round_of_a_giant_one_is_over() {
+    let mut world = World::new();
+    // Each shard has rounds of its own.
+    world.is_spread = false;
+    let (carol, dave) = (world.slash("carol"), world.slash("dave"));
+    world.types(carol, "/join games");
+    world.types(dave, "/join games");
+    let crowd = crowd(&mut world, 20 * ROOM_VISITS_MAX);
+    world.hears(dave);
+    for slice in 0..10 {
+        // The giant room is in the middle of its round when something is said in the small one, and all ask for something.
+        world.types(crowd[0], "MSG hi");
+        for _ in 0..slice * ROOM_VISITS_MAX / 3 {
+            world.visit();
+        }
+        for &client in &crowd {
+            world.types(client, "PING");
+        }
+        world.types(carol, "hi");
+        let mut writes = 0;
+        while world.took(dave).is_empty() {
+            assert!(world.visit().is_some());
+            writes += 1;
+        }
+        // A slice of the giant room, the other one of the small room, and an answer with each.
+        assert!(writes <= 2 * (ROOM_VISITS_MAX + 2), "{writes} others came first");
+        world.settles();
+        for client in [carol, dave] {
+            world.took(client);
+        }
+    }
+}
+
+#[test]
 fn in_a_crowded_room_the_other_dialect_is_not_kept_waiting() {
     for crowd_comes_first in [false, true] {
         let mut world = World::new();

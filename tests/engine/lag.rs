@@ -1,9 +1,12 @@
 //! A member that does not read: it skips and is told how many messages it missed, or it is closed. Others never notice.
 
 use parlance::chat::CloseReason;
-use parlance::fanout::{Close, LagPolicy};
+use parlance::engine::Settings;
+use parlance::fanout::{Close, LagPolicies, LagPolicy};
 use parlance::limits::LOG_BYTES_LIMIT_MIN;
+use parlance::wire::Dialect;
 
+use crate::pace::shown;
 use crate::world::{Client, Ended, World, settings, shards};
 
 /// A message of about a thousand bytes.
@@ -147,7 +150,8 @@ fn a_slash_user_is_told_too() {
 #[test]
 fn by_policy_who_never_reads_is_closed_and_told_why() {
     for reads_in_time in [true, false] {
-        let mut world = World::with(parlance::engine::Settings { lag: LagPolicy::Close, ..settings() });
+        let lag = LagPolicies::all(LagPolicy::Close);
+        let mut world = World::with(Settings { lag, ..settings() });
         let [alice, bob, slow] = ["alice", "bob", "slow"].map(|name| world.line(name));
         world.reads_only(slow, 1);
         says(&mut world, alice, 0..100);
@@ -169,6 +173,48 @@ fn by_policy_who_never_reads_is_closed_and_told_why() {
 }
 
 #[test]
+fn each_dialect_has_its_policy_and_says_it_in_its_own_words() {
+    let closes = [Dialect::Line, Dialect::Slash, Dialect::Gob];
+    for closed in closes {
+        let mut lag = LagPolicies::all(LagPolicy::Skip);
+        lag.set(closed, LagPolicy::Close);
+        let mut world = World::with(Settings { lag, ..settings() });
+        let alice = world.line("alice");
+        let slow = [world.line("slow1"), world.slash("slow2"), world.gob("slow3")];
+        for client in slow {
+            world.hears(client);
+            world.reads_only(client, 0);
+        }
+        says(&mut world, alice, 0..100);
+        assert_eq!(world.metrics().lagged, 3);
+        for (client, dialect) in slow.into_iter().zip(closes) {
+            world.reads_everything(client);
+            world.settles();
+            let bytes = world.took_bytes(client);
+            let heard = match dialect {
+                Dialect::Gob => shown(&bytes).join("\n"),
+                _ => String::from_utf8(bytes).expect("text"),
+            };
+            let words = |dialect| match dialect {
+                Dialect::Line => ["ERR too-slow\n", "INFO "],
+                Dialect::Slash => ["ERROR: Too slow\n", "*** "],
+                _ => ["server: too slow", "server: "],
+            };
+            let [too_slow, notice] = words(dialect);
+            if dialect == closed {
+                assert!(heard.ends_with(too_slow), "{dialect:?}: {heard}");
+                assert_eq!(world.ended(client).map(|ended| ended.reason), Some(CloseReason::Lagged));
+            } else {
+                let is_told = |line: &str| line.starts_with(notice) && line.ends_with(" messages missed");
+                assert_eq!(heard.lines().filter(|line| is_told(line)).count(), 1, "{dialect:?}: {heard}");
+                assert!(world.ended(client).is_none());
+            }
+        }
+        assert_eq!(world.metrics().closed_for(CloseReason::Lagged), 1);
+    }
+}
+
+#[test]
 fn any_number_of_members_that_never_read_cost_one_log() {
     let mut world = World::new();
     let alice = world.line("alice");
@@ -180,6 +226,49 @@ fn any_number_of_members_that_never_read_cost_one_log() {
         says(&mut world, alice, number..number + 1);
         // The log, on each shard, and for each of the forty the rest of a frame and a notice.
         assert!(world.held_bytes() <= shards() * LOG_BYTES_LIMIT_MIN + 40 * 1100, "after {number}");
+    }
+}
+
+#[test]
+fn who_stands_still_costs_a_round_no_visit() {
+    const READERS: usize = 1000;
+    const STALLED: usize = READERS;
+    const TURNS: usize = 100;
+    let mut world = World::new();
+    world.checks = false;
+    let author = world.line("alice");
+    // In between each other, as they come.
+    let mut clients = Vec::new();
+    for index in 0..READERS {
+        clients.push(world.line(&format!("reader{index}")));
+        let stalled = world.line(&format!("stalled{index}"));
+        world.reads_only(stalled, 1);
+        clients.push(stalled);
+    }
+    let turn = |world: &mut World, number: usize| {
+        let visits = world.metrics().visits;
+        world.types(author, &format!("MSG {}", long(number)));
+        let written: Vec<_> = std::iter::from_fn(|| world.visit()).collect();
+        world.turn();
+        (world.metrics().visits - visits, written.len())
+    };
+    // The first round finds that they take no more, and the second that they have not been writable since.
+    assert_eq!(turn(&mut world, 0), ((READERS + STALLED) as u64, READERS + STALLED));
+    assert_eq!(turn(&mut world, 1), ((READERS + STALLED) as u64, READERS));
+    for number in 2..TURNS {
+        assert_eq!(turn(&mut world, number), (READERS as u64, READERS), "turn {number}");
+    }
+    assert!(world.metrics().lagged as usize >= STALLED, "they lag meanwhile, and cost no more for it");
+    world.check();
+    // Whoever reads again is visited again.
+    for &client in clients.iter().skip(1).step_by(2) {
+        world.reads_everything(client);
+    }
+    world.settles();
+    world.check();
+    assert_eq!(turn(&mut world, TURNS), ((READERS + STALLED) as u64, READERS + STALLED));
+    for &client in clients.iter().skip(1).step_by(2) {
+        one_gap(&world.hears(client), 0..TURNS + 1);
     }
 }
 

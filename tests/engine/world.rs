@@ -483,6 +483,18 @@ impl World {
     }
 }
 
+/// The same with the answers to `WHO`, which come in no particular order, sorted.
+pub(crate) fn with_users_sorted(heard: &str) -> String {
+    let is_user = |line: &&str| line.starts_with("USER ");
+    let mut lines: Vec<&str> = heard.split_inclusive('\n').collect();
+    lines.chunk_by_mut(|one, other| is_user(one) == is_user(other)).for_each(|run| {
+        if run.first().is_some_and(is_user) {
+            run.sort_unstable();
+        }
+    });
+    lines.concat()
+}
+
 /// What the world takes for the hash of a password.
 pub(crate) fn hash(password: &str) -> PasswordHash {
     PasswordHash::new(&format!("$argon2id${password}")).expect("passwords of tests have no blanks")
