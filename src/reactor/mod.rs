@@ -288,6 +288,7 @@ pub fn serve(config: &Config) -> Result<(), StartupError> {
         directs = report.metrics.directs,
         missed = report.metrics.missed,
         refused = ?report.metrics.refused,
+        datagrams_lost = report.metrics.datagrams_lost,
         datagrams_dropped = report.metrics.datagrams_dropped,
         cut = report.metrics.cut,
         kept = report.metrics.ops_committed,
