@@ -39,3 +39,15 @@ fn less(reported: std::io::Result<usize>, asked: usize) -> Option<usize> {
     let granted = reported.ok()? / GRANTED_PER_BYTE;
     (granted < asked).then_some(granted)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_clipped_is_told_in_the_bytes_that_were_asked_for() {
+        assert_eq!(less(Ok(GRANTED_PER_BYTE * 4096), 4096), None);
+        assert_eq!(less(Ok(GRANTED_PER_BYTE * 4095), 4096), Some(4095));
+        assert_eq!(less(Err(std::io::ErrorKind::Unsupported.into()), 4096), None);
+    }
+}

@@ -24,6 +24,7 @@ impl Segmentation {
     pub(super) const NONE: Self = Self { segment_bytes_max: 0 };
 
     /// For as long as the kernel takes it: segments of so many bytes, at most.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "there is none"))]
     pub(super) const fn up_to(segment_bytes_max: usize) -> Self {
         Self { segment_bytes_max }
     }
