@@ -1,8 +1,9 @@
 //! Datagrams, many a system call: received into buffers that were reserved once, sent from a batch that was.
 //!
 //! On Linux a full batch of [`UDP_BATCH_MAX`] costs one `recvmmsg` or one `sendmmsg`; elsewhere (`plain.rs`) one call a
-//! datagram. Neither allocates, but once, when something is lost for the first time. Datagrams of equal size that go to one address one after another are joined
-//! (`segments.rs`), and what the kernel dropped before it was received is counted (`overflow.rs`), where it does that.
+//! datagram. Neither allocates, but once, when something is lost for the first time. Datagrams of equal size that go to one
+//! address one after another are joined (`segments.rs`), and what the kernel dropped before it was received is counted
+//! (`overflow.rs`), where it does that.
 
 mod batch;
 #[cfg(target_os = "linux")]
