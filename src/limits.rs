@@ -387,10 +387,27 @@ pub const UDP_BATCH_MAX: usize = 64;
 /// [`UCRP_DATAGRAM_BYTES_MAX`] would do for that; with a line of cache, the beginnings of the buffers do not all compete
 /// for the same lines, as they would 4096 bytes apart.
 pub const UDP_RECEIVE_BYTES: usize = UCRP_DATAGRAM_BYTES_MAX + 64;
-/// Bytes asked for each of a UDP socket's two buffers in the kernel, which may allow less: some 10 000 short datagrams, or
-/// 1000 of the longest, as Linux counts. More come than the one holds: they are lost before anybody here has seen them.
-/// More are to be sent than the other holds: they wait in the batch.
-pub const UDP_KERNEL_BUFFER_BYTES: usize = 4 << 20;
+/// Datagrams of one message that the kernel cuts into them (`UDP_SEGMENT`): as many as it takes. (Since 6.9 it takes 128.)
+/// More: they go with the next message.
+pub const UDP_SEGMENTS_MAX: usize = 64;
+/// Bytes of such a message: what one IP packet holds behind its header, of 20 bytes, and that of UDP, of 8. More: as for
+/// [`UDP_SEGMENTS_MAX`].
+pub const UDP_MESSAGE_BYTES_MAX: usize = (1 << 16) - 1 - 20 - 8;
+/// Bytes of a datagram that is sent as a part of such a message: what a packet of 1500 bytes holds, as most networks carry.
+/// A longer one would be refused there, because only a datagram by itself can be fragmented. Longer: it goes by itself.
+/// Where a way allows less, the kernel says so, and what it refused is the bound from then on.
+pub const UDP_SEGMENT_BYTES_MAX: usize = 1500 - 20 - 8;
+/// Datagrams that a member is sent in one visit, so that they may be segments of one message: with 16 one costs half of
+/// what it does by itself, and with 64 little less. More: in its next visit, after the others had theirs.
+pub const UDP_VISIT_DATAGRAMS_MAX: usize = 16;
+/// Bytes of datagrams asked to wait in the kernel until they are read, as Linux counts them 10 000 short ones or 1000 of the
+/// longest: what comes in a tenth of a second in which 100 000 do, far longer than a turn takes. The kernel may allow
+/// less, which is logged. More: they are lost before anybody here has seen them, and counted.
+pub const UDP_RECEIVE_QUEUE_BYTES: usize = 4 << 20;
+/// Bytes of datagrams asked to wait in the kernel for the network, a dozen batches of the longest as Linux counts: the
+/// device should have something to send until the next turn. The kernel may allow less. More: they wait in the batch, and
+/// behind it in their rooms' logs.
+pub const UDP_SEND_QUEUE_BYTES: usize = 4 << 20;
 
 const _: () = assert!(UDP_RECEIVE_BYTES > UCRP_DATAGRAM_BYTES_MAX);
 

@@ -18,6 +18,9 @@ pub struct Metrics {
     pub refused: BTreeMap<&'static str, u64>,
     /// Datagrams that came in, refused ones included.
     pub datagrams: u64,
+    /// Datagrams for the server that the kernel dropped, because more came than could wait. Those that came to be seen are in
+    /// [`Metrics::datagrams`]. It is known once another one has come.
+    pub datagrams_lost: u64,
     /// Datagrams that were made for seats; those that the kernel refused are among them.
     pub datagrams_sent: u64,
     /// Messages that a member who is spoken to in datagrams did not get, oldest first, because the socket was full.

@@ -186,6 +186,11 @@ impl Engine {
         }
     }
 
+    /// The kernel dropped so many datagrams before anybody here saw them: more came than could wait.
+    pub fn datagrams_lost(&mut self, count: u64) {
+        self.metrics.datagrams_lost += count;
+    }
+
     fn take_datagram(&mut self, from: SocketAddr, bytes: &[u8]) -> Result<(), &'static str> {
         let datagram = Datagram::decode(bytes).map_err(|error| DecodeError::Ucrp(error).cause())?;
         let token = Token::parse(datagram.token).ok_or(UNKNOWN_TOKEN)?;

@@ -461,6 +461,7 @@ pub fn serve(config: &Config) -> Result<(), StartupError> {
         missed = report.metrics.missed,
         closed_lagged = report.metrics.closed_for(CloseReason::Lagged),
         refused = ?report.metrics.refused,
+        datagrams_lost = report.metrics.datagrams_lost,
         datagrams_dropped = report.metrics.datagrams_dropped,
         cut = report.metrics.cut,
         kept = report.metrics.ops_committed,

@@ -36,7 +36,7 @@ use crate::fanout::{self, Close, Gather};
 use crate::limits::{
     ACCEPT_PAUSE_MILLIS, ACCEPTS_PER_TURN_MAX, EVENTS_PER_TURN_MAX, LINK_RETRY_MILLIS, LOG_REPEAT_SECONDS,
     READ_BYTES_PER_TURN_MAX, READS_PER_TURN_MAX, RECEIVE_BUFFER_BYTES, UDP_BATCH_MAX,
-    UDP_BATCHES_PER_TURN_MAX, WRITES_PER_TURN_MAX,
+    UDP_BATCHES_PER_TURN_MAX, UDP_VISIT_DATAGRAMS_MAX, WRITES_PER_TURN_MAX,
 };
 use crate::store::Sizes;
 use crate::telemetry::Every;
@@ -95,7 +95,7 @@ pub struct SystemCalls {
     pub writes: u64,
     /// Batches of datagrams that were asked for.
     pub datagram_reads: u64,
-    /// Batches of datagrams that were sent.
+    /// Calls that sent datagrams, or told the kernel how long each of those is that are sent joined.
     pub datagram_writes: u64,
 }
 
@@ -575,6 +575,10 @@ impl Shard {
                 }
             }
         }
+        let lost = socket.take_overflow();
+        if let Some(Home { engine, .. }) = self.role.home() {
+            engine.datagrams_lost(lost);
+        }
     }
 
     /// Reads once from each connection that has something, up to a budget.
@@ -631,10 +635,12 @@ impl Shard {
 
     /// Writes to connections that have something waiting, up to a budget.
     fn flush(&mut self) {
-        for _ in 0..WRITES_PER_TURN_MAX {
+        let mut writes = 0;
+        while writes < WRITES_PER_TURN_MAX {
             let Some(id) = self.role.fanout_mut().next_to_flush() else { break };
+            writes += 1;
             if let Some(to) = self.role.fanout().address_of(id) {
-                self.push_datagram(id, to);
+                writes += self.push_datagrams(id, to).saturating_sub(1);
                 continue;
             }
             let Some(Some(socket)) = self.sockets.get_mut(id.index()) else { continue };
@@ -661,8 +667,22 @@ impl Shard {
         self.send_all_datagrams();
     }
 
-    /// Puts the next frame of a seat into the batch.
-    fn push_datagram(&mut self, id: ConnId, to: SocketAddr) {
+    /// Puts the next frames of a seat into the batch, one after another, so that they may be joined; returns how many.
+    fn push_datagrams(&mut self, id: ConnId, to: SocketAddr) -> usize {
+        let mut count = 0;
+        while self.push_datagram(id, to) {
+            count += 1;
+            let is_full = self.datagrams.as_ref().is_none_or(|datagrams| datagrams.full);
+            // As many bytes may have gone there as are allowed unheard.
+            if count == UDP_VISIT_DATAGRAMS_MAX || is_full || self.role.fanout().address_of(id) != Some(to) {
+                break;
+            }
+        }
+        count
+    }
+
+    /// Puts the next frame of a seat into the batch; returns whether there was one.
+    fn push_datagram(&mut self, id: ConnId, to: SocketAddr) -> bool {
         let mut slices = Gather::new();
         self.role.fanout().gather(id, &mut slices);
         let length = slices.iter().map(|slice| slice.len()).sum();
@@ -677,6 +697,7 @@ impl Shard {
         if self.datagrams.as_ref().is_some_and(|datagrams| datagrams.socket.is_full()) {
             self.send_all_datagrams();
         }
+        length > 0
     }
 
     fn send_all_datagrams(&mut self) {

@@ -3,6 +3,8 @@
 //!
 //! One thread sends to sockets in turn, another reads them. What counts is the sender's processor time, which on loopback
 //! has the datagram's whole way in it, up to the receiving socket.
+//!
+//! With `--segments` the same with segmentation offload: so many datagrams of equal size to one address with each call.
 
 use std::hint::black_box;
 use std::io;
@@ -13,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use mio::{Events, Interest, Poll, Token};
+use nix::sys::socket::sockopt::UdpGsoSegment;
 use rustix::thread::{CpuSet, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -25,10 +28,16 @@ struct Args {
     datagrams: u64,
     /// Bytes of each.
     #[arg(long, default_value_t = 100)]
-    size: usize,
+    size: u16,
     /// Sockets that they are sent to in turn.
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u16).range(1..))]
     receivers: u16,
+    /// Datagrams to one address with one call (`UDP_SEGMENT`); 1 for plain datagrams.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64))]
+    segments: u64,
+    /// With `--segments`: tell the kernel the size before each call, as whoever sends different sizes must.
+    #[arg(long)]
+    tell_size: bool,
     /// Datagrams a second, in bursts; 0 for as many as can be.
     #[arg(long, default_value_t = 0)]
     rate: u64,
@@ -83,7 +92,8 @@ fn main() -> io::Result<()> {
             );
             return Ok(());
         }
-        println!("{} datagrams of {} bytes, {received} received", args.datagrams, args.size);
+        let Args { datagrams, size, segments, .. } = args;
+        println!("{datagrams} datagrams of {size} bytes, {segments} a call, {received} received");
         println!("{per_second:.0} a second");
         println!("{:.0} ns of processor time a datagram", per_datagram(in_all));
         if let Some(in_bursts) = in_bursts {
@@ -105,11 +115,23 @@ struct Sent {
 fn send(args: &Args, addresses: &[SocketAddr]) -> io::Result<Sent> {
     pin(args.pin)?;
     let socket = UdpSocket::bind((args.ip, 0))?;
-    let datagram = vec![b'x'; args.size];
+    let datagrams = vec![b'x'; usize::from(args.size) * args.segments as usize];
+    let tell_size = || nix::sys::socket::setsockopt(&socket, UdpGsoSegment, &i32::from(args.size));
+    if args.segments > 1 {
+        tell_size()?;
+    }
     let mut to = addresses.iter().cycle();
-    let mut send = |count: u64| -> io::Result<()> {
-        for address in to.by_ref().take(count as usize) {
-            socket.send_to(black_box(&datagram), address)?;
+    let mut send = |mut count: u64| -> io::Result<()> {
+        for address in to.by_ref() {
+            if count == 0 {
+                break;
+            }
+            let together = count.min(args.segments);
+            if args.tell_size {
+                tell_size()?;
+            }
+            socket.send_to(black_box(&datagrams[..usize::from(args.size) * together as usize]), address)?;
+            count -= together;
         }
         Ok(())
     };

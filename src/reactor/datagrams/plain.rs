@@ -5,7 +5,27 @@ use std::net::SocketAddr;
 
 use mio::net::UdpSocket;
 
-use super::{Buffers, Pending};
+use super::Buffers;
+use super::batch::Parcel;
+use super::overflow::Overflow;
+#[cfg(not(target_os = "linux"))]
+use super::segments::Segmentation;
+
+/// Each datagram is sent as it is.
+#[cfg(not(target_os = "linux"))]
+pub(super) const SEGMENTATION: Segmentation = Segmentation::NONE;
+
+/// What is dropped is not told.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn watch_overflow(_socket: &UdpSocket) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Nothing is ever joined.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn set_segment_bytes(_socket: &UdpSocket, _bytes: usize) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
 
 /// Nothing is needed besides the datagrams' buffers.
 pub(super) struct Headers;
@@ -22,6 +42,7 @@ impl Headers {
         socket: &UdpSocket,
         _local: SocketAddr,
         buffers: &mut Buffers,
+        _overflow: &mut Overflow,
         mut each: impl FnMut(SocketAddr, &[u8]),
     ) -> io::Result<usize> {
         let mut count = 0;
@@ -40,10 +61,10 @@ impl Headers {
     }
 }
 
-/// Sends the first datagrams, and returns how many. An error is the first one's.
-pub(super) fn send(socket: &UdpSocket, pending: Pending<'_>) -> io::Result<usize> {
+/// Sends the first messages, each of which is a datagram, and returns how many. An error is the first one's.
+pub(super) fn send(socket: &UdpSocket, parcel: &Parcel<'_>) -> io::Result<usize> {
     let mut count = 0;
-    for (to, bytes) in pending.iter() {
+    for (to, bytes) in parcel.messages() {
         match socket.send_to(bytes, to) {
             Ok(_) => count += 1,
             Err(error) if count == 0 => return Err(error),

@@ -1,0 +1,166 @@
+//! Many datagrams: sent joined, and lost before they are read.
+
+#[path = "support/program.rs"]
+mod program;
+mod support;
+
+use std::net::UdpSocket;
+
+use parlance::client::{Entry, Seat as ClientSeat};
+use parlance::config::UcrpSender;
+use parlance::limits::UCRP_UNHEARD_BYTES_MAX;
+use parlance::wire::Dialect;
+use parlance::wire::Fit;
+use parlance::wire::tcrp::Operation;
+use parlance::wire::ucrp::Delivery;
+use program::Program;
+use rustix::process::Signal;
+use support::seat::{ELSEWHERE, Seat};
+use support::{Peer, TestServer, deadline};
+
+const SEATS: usize = 4;
+
+/// Seats in the lobby, of which everybody knows where they are.
+fn seats(server: &TestServer) -> Vec<Seat> {
+    let seats: Vec<_> =
+        (0..SEATS).map(|index| Seat::join(server, "lobby", &format!("seat{index}"))).collect();
+    seats.iter().for_each(Seat::register);
+    seats
+}
+
+/// Says texts in one breath, and has each seat hear them, one by one.
+#[track_caller]
+fn say(author: &mut Peer, seats: &[Seat], texts: &[String]) {
+    author.send(texts.iter().map(|text| format!("MSG {text}\n")).collect::<String>());
+    for seat in seats {
+        for text in texts {
+            seat.expect("author", text);
+        }
+    }
+}
+
+/// However many datagrams of equal size each is owed, one call sends them all.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_batch_of_equal_messages_costs_one_call_for_all_seats_together() {
+    const ROUNDS: u64 = 50;
+    let server = TestServer::start();
+    let mut author = server.line("author");
+    let seats = seats(&server);
+    let texts: Vec<_> = (0..16).map(|index| format!("text {index:2}.")).collect();
+    for _ in 0..ROUNDS {
+        say(&mut author, &seats, &texts);
+    }
+    let report = server.stop();
+    assert_eq!(report.metrics.datagrams_undeliverable, 0);
+    // An answer for each when it came, and one batch at the end; before the first round, and behind the last, the kernel is told
+    // how long a datagram is.
+    assert_eq!(report.system_calls.datagram_writes, SEATS as u64 + 1 + ROUNDS + 1 + 1);
+}
+
+#[test]
+fn messages_of_any_size_arrive_one_by_one_and_in_order() {
+    let server = TestServer::start();
+    let mut author = server.line("author");
+    let seats = seats(&server);
+    for lengths in [
+        [1, 1, 1, 1, 1, 1, 1, 1, 1, 1],
+        [9, 9, 9, 8, 8, 8, 9, 9, 7, 1],
+        [1, 2, 3, 4, 5, 5, 4, 3, 2, 1],
+        [1400, 1400, 1400, 1500, 1500, 1500, 2000, 2000, 1, 1],
+        [3000, 3000, 3000, 3000, 3000, 70, 70, 70, 70, 3000],
+    ] {
+        // No two are the same.
+        let texts: Vec<_> = (b'a'..)
+            .zip(lengths)
+            .map(|(letter, length)| char::from(letter).to_string().repeat(length))
+            .collect();
+        say(&mut author, &seats, &texts);
+    }
+    drop(author);
+    assert_eq!(server.stop().metrics.datagrams_undeliverable, 0);
+}
+
+/// More than one message holds, and more than a visit brings.
+#[test]
+fn a_seat_that_is_owed_hundreds_gets_them_in_order() {
+    let server = TestServer::start();
+    let mut author = server.line("author");
+    let seats = seats(&server);
+    let texts: Vec<_> = (0..150).map(|index| format!("{index:03}{}", "x".repeat(70))).collect();
+    say(&mut author, &seats, &texts);
+    drop(author);
+    server.stop();
+}
+
+/// However many are sent in one visit: what somebody who forged an address can have sent to it is bounded to the datagram.
+#[test]
+fn an_address_that_is_not_that_of_the_handshake_gets_no_more_than_is_allowed_unheard() {
+    let server = TestServer::with(|config| config.ucrp_sender = UcrpSender::Any);
+    let mut author = server.line("author");
+    let seat = Seat::join(&server, "lobby", "ursula").moved(&server, ELSEWHERE);
+    seat.register();
+    let text = "x".repeat(4000);
+    for _ in 0..100 {
+        author.send(format!("MSG {text}\n"));
+    }
+    author.send("PING\n");
+    author.expect("PONG\n");
+    let length = |sender, text| {
+        let mut datagram = Vec::new();
+        assert_eq!(Delivery::Relay { sender, text }.encode(&mut datagram), Fit::Whole);
+        datagram.len() as u64
+    };
+    let answered = length("server", "usage: /msg <name> <text>");
+    let allowed = (UCRP_UNHEARD_BYTES_MAX - answered).div_ceil(length("author", &text));
+    assert!(allowed < 100);
+    drop(author);
+    assert_eq!(server.stop().metrics.datagrams_sent, 1 + allowed);
+}
+
+/// A server that stands still reads nothing: what does not fit into the kernel's buffer is lost, and counted when it goes on.
+#[test]
+#[cfg(target_os = "linux")]
+fn what_comes_while_the_server_stands_still_is_read_or_counted_as_lost() {
+    // More than the buffer holds, whatever the kernel allows.
+    const SENT: u64 = 4000;
+    let directory = tempfile::tempdir().expect("a directory");
+    let program = Program::start(directory.path(), &["--store", "memory"]);
+    let mut line = Peer::connect(program.address(Dialect::Line));
+    let entry = Entry { room: "lobby", operation: Operation::Join, name: "ursula", password: None };
+    let ucrp = program.address(Dialect::Ucrp);
+    let mut seat =
+        ClientSeat::take(program.address(Dialect::Tcrp), Some(ucrp), &entry, deadline()).expect("a seat");
+    let stranger = UdpSocket::bind("127.0.0.1:0").expect("a port");
+
+    program.signal(Signal::STOP);
+    for _ in 0..SENT {
+        stranger.send_to(&[0; 4000], ucrp).expect("whether it is read or not");
+    }
+    program.signal(Signal::CONT);
+    // Each takes a turn, in which it reads some of them.
+    for _ in 0..=SENT / 64 {
+        line.send("PING\n");
+        line.expect("PONG\n");
+    }
+    // What was lost is told with what comes later, the first of which makes the room for it.
+    for _ in 0..2 {
+        seat.direct("nobody", "are you there?").expect("sent");
+        let Delivery::Relay { sender, .. } = seat.next_delivery(deadline()).expect("an answer") else {
+            panic!("the room is open")
+        };
+        assert_eq!(sender, "server");
+    }
+    drop(line);
+    assert_eq!(program.end(Signal::TERM).code(), Some(0));
+
+    let log = std::fs::read_to_string(directory.path().join("server.log")).expect("UTF-8");
+    let counted = |name: &str| -> u64 {
+        let (_, rest) = log.rsplit_once(name).unwrap_or_else(|| panic!("no {name} in {log}"));
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().expect("a number")
+    };
+    let (lost, read) = (counted("datagrams_lost="), counted("\"ucrp-unknown-token\": "));
+    assert!(lost > 0 && read > 0, "{lost} lost, {read} read");
+    assert_eq!(lost + read, SENT);
+}
