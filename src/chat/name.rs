@@ -53,6 +53,11 @@ impl Name {
         Ok((Self(name), folded))
     }
 
+    /// What makes it the same as others.
+    pub fn folded(&self) -> Folded {
+        fold(&self.0).expect("it was folded when it was made")
+    }
+
     /// A text that is a name, or nearly, as a name: what names do not have is replaced, and the end left out so that a
     /// number fits behind it.
     pub fn near(text: &str) -> String {

@@ -1,7 +1,7 @@
 //! The connections of all shards, each in the slot that its shard's fan-out gave it.
 
 use super::Connection;
-use crate::chat::ConnId;
+use crate::chat::{ConnId, Folded};
 
 #[derive(Debug)]
 pub(super) struct Connections {
@@ -42,6 +42,11 @@ impl Connections {
     /// Whoever has the id's slot.
     pub(super) fn get_mut(&mut self, id: ConnId) -> Option<&mut Connection> {
         self.by_shard.get_mut(usize::from(id.shard()))?.get_mut(id.index())?.as_mut()
+    }
+
+    /// What makes a connection's name the same as another.
+    pub(super) fn folded_name(&self, id: ConnId) -> Option<Folded> {
+        self.get(id)?.name.map(|name| name.folded())
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (ConnId, &Connection)> {

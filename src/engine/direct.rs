@@ -25,7 +25,7 @@ impl Engine {
             self.conn(*id).dialect.transport() != Transport::Datagram
                 || self.fanouts.own.address_of(*id).is_some()
         };
-        self.roster.all_holders(folded).find(hears)
+        self.roster.all_holders(&self.connections, folded).find(hears)
     }
 
     /// A direct message from a dialect that shows it at once.

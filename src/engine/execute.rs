@@ -76,7 +76,7 @@ impl Engine {
     fn free_name(&self, id: ConnId, text: &str) -> Result<Wanted, Problem<'static>> {
         self.conn(id).dialect.check_name(text).map_err(Problem::Name)?;
         let wanted = Wanted::parse(text)?;
-        match self.roster.holder(&wanted.folded) {
+        match self.roster.holder(&self.connections, &wanted.folded) {
             Some(holder) if holder != id => Err(Problem::NameTaken),
             _ => Ok(wanted),
         }
@@ -138,11 +138,11 @@ impl Engine {
     /// Somebody is here, in the lobby. `asked` is the name that was asked for, where it may be another.
     pub(super) fn log_in(&mut self, id: ConnId, wanted: Wanted, asked: Option<&str>) {
         // It may have been taken while a password was compared.
-        if self.roster.holder(&wanted.folded).is_some_and(|holder| holder != id) {
+        if self.roster.holder(&self.connections, &wanted.folded).is_some_and(|holder| holder != id) {
             return self.refuse_login(id, Problem::NameTaken);
         }
         let Wanted { name, folded } = wanted;
-        self.roster.hold(&folded, id);
+        self.roster.hold(&self.connections, &folded, id);
         let conn = self.conn_mut(id);
         conn.name = Some(name);
         conn.phase = Phase::Chat;
@@ -190,14 +190,14 @@ impl Engine {
         // A name with an account has to be proved, for which there is no time here.
         let Wanted { name: new, folded } = match self.free_name(id, text) {
             Ok(free) if self.ledger.find(&free.folded).is_none() => free,
-            Ok(own) if self.roster.holder(&own.folded) == Some(id) => own,
+            Ok(own) if self.roster.holder(&self.connections, &own.folded) == Some(id) => own,
             Ok(_) => return self.reply(id, &Event::Error(Problem::NameTaken)),
             Err(problem) => return self.reply(id, &Event::Error(problem)),
         };
         if let Ok((_, old_folded)) = Name::parse(old.as_str()) {
             self.roster.release(&old_folded, id);
         }
-        self.roster.hold(&folded, id);
+        self.roster.hold(&self.connections, &folded, id);
         self.conn_mut(id).name = Some(new);
         self.reply(id, &Event::YouRenamed(new.as_str()));
         self.publish(room, &Event::Renamed { old: old.as_str(), new: new.as_str() }, Some(id));

@@ -31,7 +31,8 @@ impl Engine {
         let account = self.ledger.find(&wanted.folded);
         self.more_mut(id).wanted = Some(wanted);
         if answered {
-            let is_known = account.is_some() || self.roster.holder(&wanted.folded).is_some();
+            let is_known =
+                account.is_some() || self.roster.holder(&self.connections, &wanted.folded).is_some();
             self.reply(id, &if is_known { Event::NameKnown } else { Event::NameFree });
         } else if self.settings.ping_identity
             && self.conn(id).name.is_none()

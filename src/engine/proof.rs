@@ -126,7 +126,9 @@ impl Engine {
 
     fn make_account(&mut self, id: ConnId, wanted: Wanted, password: PasswordHash, then: Then) {
         // Somebody may have been faster, with the account or with the name.
-        if self.ledger.find(&wanted.folded).is_some() || self.roster.holder(&wanted.folded).is_some() {
+        if self.ledger.find(&wanted.folded).is_some()
+            || self.roster.holder(&self.connections, &wanted.folded).is_some()
+        {
             return self.refuse_login(id, Problem::NameTaken);
         }
         if self.ledger.is_full() {
@@ -162,7 +164,9 @@ impl Engine {
             return self.prove(id, wanted, password, Then::LogIn);
         }
         // A name without an account is whoever holds it now.
-        if self.ledger.find(&wanted.folded).is_none() && self.roster.holder(&wanted.folded).is_some() {
+        if self.ledger.find(&wanted.folded).is_none()
+            && self.roster.holder(&self.connections, &wanted.folded).is_some()
+        {
             return self.refuse_login(id, Problem::NameTaken);
         }
         self.prove(id, wanted, password, Then::OpenMailbox);

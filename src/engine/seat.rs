@@ -78,7 +78,7 @@ impl Engine {
         let ip = self.conn(id).more.as_ref().and_then(|more| more.ip);
         let mut count = 0;
         let mut own = None;
-        for holder in self.roster.all_holders(folded) {
+        for holder in self.roster.all_holders(&self.connections, folded) {
             let conn = self.conn(holder);
             if self.seat(holder).is_none_or(|seat| Some(seat.ip) != ip) {
                 return Err(Problem::NameTaken);
@@ -149,7 +149,7 @@ impl Engine {
         self.insert(id, connection);
         self.more_mut(id).seat = Some(Seat { token, ip, made_by: None });
         self.seats.insert(token, id);
-        self.roster.hold(&wanted.folded, id);
+        self.roster.hold(&self.connections, &wanted.folded, id);
         let there = self.rooms_by_name.get(&room).copied();
         let room_id = there.unwrap_or_else(|| self.make_room(room));
         if is_host {
