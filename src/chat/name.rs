@@ -1,6 +1,7 @@
 //! Names of people and of rooms: what one may look like, and when two are the same.
 
 use std::fmt;
+use std::num::NonZeroU8;
 
 use arrayvec::ArrayString;
 use precis_core::profile::PrecisFastInvocation;
@@ -28,9 +29,14 @@ pub enum NameError {
 }
 
 /// A person's name as typed: 1 to [`NAME_BYTES_MAX`] bytes of UTF-8 that RFC 8265 `UsernameCaseMapped` accepts, not
-/// starting with `#`, `/` or `:`. Held inline: a session's name costs no allocation and no pointer to follow.
+/// starting with `#`, `/` or `:`. Held inline: a session's name costs no allocation and no pointer to follow, and none takes
+/// no more space than one.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Name(ArrayString<NAME_BYTES_MAX>);
+pub struct Name {
+    length: NonZeroU8,
+    /// UTF-8; zeros behind it.
+    bytes: [u8; NAME_BYTES_MAX],
+}
 
 /// The name under which the server itself speaks where it has to. Nobody else can have it.
 pub const SERVER_NAME: &str = "server";
@@ -44,18 +50,22 @@ impl Name {
         if text.is_empty() {
             return Err(NameError::TooShort { min: 1 });
         }
-        let name = ArrayString::from(text).map_err(|_| NameError::TooLong { max: NAME_BYTES_MAX as u8 })?;
+        let length = u8::try_from(text.len()).ok().and_then(NonZeroU8::new);
+        let length = length.filter(|length| usize::from(length.get()) <= NAME_BYTES_MAX);
+        let length = length.ok_or(NameError::TooLong { max: NAME_BYTES_MAX as u8 })?;
         let folded = fold(text)?;
         // As typed and as folded: a full-width `#` folds to the plain one.
         if [text, folded.as_str()].iter().any(|form| form.starts_with(['#', '/', ':'])) {
             return Err(NameError::Character);
         }
-        Ok((Self(name), folded))
+        let mut bytes = [0; NAME_BYTES_MAX];
+        bytes[..text.len()].copy_from_slice(text.as_bytes());
+        Ok((Self { length, bytes }, folded))
     }
 
     /// What makes it the same as others.
     pub fn folded(&self) -> Folded {
-        fold(&self.0).expect("it was folded when it was made")
+        fold(self.as_str()).expect("it was folded when it was made")
     }
 
     /// A text that is a name, or nearly, as a name: what names do not have is replaced, and the end left out so that a
@@ -77,7 +87,8 @@ impl Name {
 
     /// The name as typed.
     pub fn as_str(&self) -> &str {
-        &self.0
+        let bytes = &self.bytes[..usize::from(self.length.get())];
+        std::str::from_utf8(bytes).expect("it was made of a text")
     }
 }
 

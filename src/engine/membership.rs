@@ -28,8 +28,8 @@ impl Engine {
     /// Makes a connection, which is in no room, a member: it gets what is published from now on.
     pub(super) fn enter_room(&mut self, id: ConnId, room: RoomId) {
         let dialect = self.conn(id).dialect;
-        let member = self.room_mut(room).insert(id, dialect) as u32;
-        self.conn_mut(id).membership = Some(Membership { room, member });
+        let member = self.room_mut(room).insert(id, dialect);
+        self.conn_mut(id).membership = Some(Membership::new(room, member));
         self.fanouts.enter(id, room);
     }
 
@@ -38,11 +38,11 @@ impl Engine {
         let conn = self.conn_mut(id);
         let dialect = conn.dialect;
         let at = conn.membership.take()?;
-        let moved = self.room_mut(at.room).remove(at.member as usize, dialect);
+        let moved = self.room_mut(at.room).remove(at.member(), dialect);
         if let Some(moved) = moved
             && let Some(moved_at) = &mut self.conn_mut(moved).membership
         {
-            moved_at.member = at.member;
+            moved_at.member_after = at.member_after;
         }
         self.fanouts.leave(id, owed);
         Some(at.room)

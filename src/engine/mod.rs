@@ -62,6 +62,7 @@ mod timers;
 
 use core::net::IpAddr;
 use std::collections::{HashMap, VecDeque};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use ahash::RandomState;
@@ -187,8 +188,20 @@ impl Settings {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Membership {
     room: RoomId,
+    /// One more than the index into the room's members, so that none takes no more space than one.
+    member_after: NonZeroU32,
+}
+
+impl Membership {
+    fn new(room: RoomId, member: usize) -> Self {
+        let member_after = u32::try_from(member + 1).ok().and_then(NonZeroU32::new);
+        Self { room, member_after: member_after.expect("limits::CLIENTS_MAX keeps it below") }
+    }
+
     /// Index into the room's members.
-    member: u32,
+    fn member(self) -> usize {
+        self.member_after.get() as usize - 1
+    }
 }
 
 /// One connection. What is needed only while something happens is behind a pointer, and absent when nothing does.
@@ -460,7 +473,7 @@ impl Engine {
             seats += usize::from(is_seated);
             if let Some(at) = conn.membership {
                 members += 1;
-                assert_eq!(self.room(at.room).members().nth(at.member as usize), Some(id));
+                assert_eq!(self.room(at.room).members().nth(at.member()), Some(id));
             }
             assert!(id.shard() > 0 || self.fanouts.own.has(id), "it has its place in the fan-out");
         }
