@@ -341,6 +341,10 @@ pub const SHARDS_MAX: usize = 64;
 pub const READ_REPORT_BYTES_MIN: usize = LOG_BYTES_LIMIT_MIN / LOG_BACKLOG_DIVISOR / 2;
 /// Batches on their way between two shards, one a turn at most. More: they become larger.
 pub const LINK_BATCHES_MAX: usize = 256;
+/// Empty batches kept for reuse, a link: as many as are mostly on their way at once. More: given back to the allocator.
+pub const LINK_SPARES_MAX: usize = 4;
+/// Bytes of a batch that is kept for reuse. Larger: given back to the allocator.
+pub const LINK_SPARE_BYTES_MAX: usize = 64 << 10;
 /// Milliseconds until a shard tries again to pass on what another has no space for.
 pub const LINK_RETRY_MILLIS: u64 = 1;
 /// Bytes on their way between two shards. More: nobody is listened to until there are fewer.

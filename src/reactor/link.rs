@@ -9,7 +9,7 @@ use rtrb::{Consumer, Producer, PushError, RingBuffer};
 
 use super::alarm::Alarm;
 use crate::fanout::{Orders, Reports};
-use crate::limits::LINK_BATCHES_MAX;
+use crate::limits::{LINK_BATCHES_MAX, LINK_SPARE_BYTES_MAX, LINK_SPARES_MAX};
 
 /// What goes over a link.
 pub(super) trait Batch: Default {
@@ -66,7 +66,7 @@ pub(super) struct Receiver<B> {
 /// Makes a link to the shard that has the alarm.
 pub(super) fn link<B: Batch>(alarm: Arc<Alarm>) -> (Sender<B>, Receiver<B>) {
     let (batches, received) = RingBuffer::new(LINK_BATCHES_MAX);
-    let (given_back, spares) = RingBuffer::new(LINK_BATCHES_MAX);
+    let (given_back, spares) = RingBuffer::new(LINK_SPARES_MAX);
     let on_its_way = Arc::new(AtomicUsize::new(0));
     let sender = Sender { batches, spares, on_its_way: Arc::clone(&on_its_way), alarm };
     (sender, Receiver { batches: received, spares: given_back, on_its_way })
@@ -100,9 +100,12 @@ impl<B: Batch> Receiver<B> {
             let Ok(mut batch) = self.batches.pop() else { break };
             each(&batch);
             self.on_its_way.fetch_sub(batch.size(), Ordering::Relaxed);
+            let is_large = batch.size() > LINK_SPARE_BYTES_MAX;
             batch.clear();
-            // Where there are enough, one less is no loss.
-            let _ = self.spares.push(batch);
+            if !is_large {
+                // Where there are enough, one less is no loss.
+                let _ = self.spares.push(batch);
+            }
         }
     }
 }
