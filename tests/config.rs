@@ -378,6 +378,25 @@ fn a_filter_of_events_is_a_level_or_says_for_which_module() {
 // The words of a refusal: the setting, the value, where it came from, and what to do.
 
 #[test]
+fn there_is_a_core_for_each_shard_or_none() {
+    let refusals = [
+        (
+            given().file("pin = [0, 1]"),
+            "2 cores for 1 shard (`pin` (parlance.toml) and `shards` (default)): give one core a shard, or none, or \
+             `shards = \"auto\"`"
+                .to_owned(),
+        ),
+        (
+            given().flag("pin", "0").flag("shards", "2"),
+            "1 core for 2 shards (`pin` (flag --pin) and `shards` (flag --shards)): give one core a shard, or none, or `shards = \"auto\"`".to_owned(),
+        ),
+    ];
+    for (given, expected) in refusals {
+        assert_eq!(given.refusal(), expected);
+    }
+}
+
+#[test]
 fn a_refused_value_is_told_with_its_origin_and_the_remedy() {
     let endpoint = "use a port (0 to 65535), an address with port (127.0.0.1:4000, [::1]:4000), or off";
     let timeout = "use whole seconds, from 0 (never) to 2592000 (30 days)";
@@ -440,16 +459,6 @@ fn a_refused_value_is_told_with_its_origin_and_the_remedy() {
             "`bind` cannot be `localhost` (flag --bind): use an IP address: 127.0.0.1 for this machine only, \
              0.0.0.0 or :: for everyone"
                 .to_owned(),
-        ),
-        (
-            given().file("pin = [0, 1]"),
-            "2 cores for 1 shard (`pin` (parlance.toml) and `shards` (default)): give one core a shard, or none, or \
-             `shards = \"auto\"`"
-                .to_owned(),
-        ),
-        (
-            given().flag("pin", "0").flag("shards", "2"),
-            "1 core for 2 shards (`pin` (flag --pin) and `shards` (flag --shards)): give one core a shard, or none, or `shards = \"auto\"`".to_owned(),
         ),
         (
             given().file("pin = [\"x\"]"),

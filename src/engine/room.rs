@@ -53,13 +53,14 @@ impl Room {
     /// Lets a connection in. Returns its index.
     pub(super) fn insert(&mut self, conn: ConnId, dialect: Dialect) -> usize {
         let (shard, audiences) = (conn.shard(), &mut self.audiences);
-        match audiences.iter_mut().find(|audience| (audience.dialect, audience.shard) == (dialect, shard)) {
-            Some(audience) => audience.members += 1,
-            None => {
-                let behind = audiences.iter().rposition(|audience| audience.dialect == dialect);
-                let at = behind.map_or(audiences.len(), |last| last + 1);
-                audiences.insert(at, Audience { dialect, shard, members: 1, unread: 0 });
-            }
+        let its =
+            audiences.iter_mut().find(|audience| (audience.dialect, audience.shard) == (dialect, shard));
+        if let Some(audience) = its {
+            audience.members += 1;
+        } else {
+            let behind = audiences.iter().rposition(|audience| audience.dialect == dialect);
+            let at = behind.map_or(audiences.len(), |last| last + 1);
+            audiences.insert(at, Audience { dialect, shard, members: 1, unread: 0 });
         }
         self.members.push(conn);
         self.members.len() - 1

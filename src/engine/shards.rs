@@ -126,9 +126,9 @@ impl Engine {
 
     /// Whether another turn has something to do even if nothing happens until then.
     pub fn has_work(&mut self) -> bool {
-        !(self.vacated.is_empty() && self.closing_rooms.is_empty() && self.waiting.is_empty())
-            || !self.fanouts.own.reports_mut().is_empty()
-            || self.fanouts.own.has_work()
+        let is_done = self.vacated.is_empty() && self.closing_rooms.is_empty() && self.waiting.is_empty();
+        let own = &mut self.fanouts.own;
+        !is_done || !own.reports_mut().is_empty() || own.has_work()
     }
 
     /// When [`Engine::timeout`] has somebody to wake, on the monotonic clock, if ever: a matter of microseconds.

@@ -285,7 +285,8 @@ impl Start {
                     os::take_own_descriptors(&kept).map_err(StartupError::Descriptors)?;
                 }
                 let is_first = shard == 0;
-                let (listeners, datagrams, listening) = listen(addresses, has_own_descriptors, is_first)?;
+                let Sockets { listeners, datagrams, listening } =
+                    listen(addresses, has_own_descriptors, is_first)?;
                 let alarm = Arc::clone(&alarms[shard]);
                 let (role, guard) = make();
                 let shard = Shard::new(role, alarm, clock, drain_timeout, listeners, datagrams)?;
@@ -313,15 +314,22 @@ impl Start {
     }
 }
 
+/// What a shard listens with.
+#[derive(Default)]
+struct Sockets {
+    listeners: Vec<Listener>,
+    datagrams: Option<DatagramSocket>,
+    /// Where that is.
+    listening: Vec<Listening>,
+}
+
 /// Binds listeners. `is_shared`: other shards listen there as well; and for the first of them nobody else may.
 fn listen(
     addresses: Vec<(Dialect, SocketAddr)>,
     is_shared: bool,
     is_first: bool,
-) -> Result<(Vec<Listener>, Option<DatagramSocket>, Vec<Listening>), StartupError> {
-    let mut listeners = Vec::new();
-    let mut datagrams = None;
-    let mut listening = Vec::new();
+) -> Result<Sockets, StartupError> {
+    let mut sockets = Sockets::default();
     for (dialect, address) in addresses {
         let failed = |cause| StartupError::Listen { dialect: dialect.name(), address, cause };
         let address = match dialect.transport() {
@@ -332,14 +340,17 @@ fn listen(
                 }
                 let listener = Listener::bind(dialect, address, is_shared).map_err(failed)?;
                 let address = listener.address;
-                listeners.push(listener);
+                sockets.listeners.push(listener);
                 address
             }
-            Transport::Datagram => datagrams.insert(DatagramSocket::bind(address).map_err(failed)?).address,
+            Transport::Datagram => {
+                let socket = DatagramSocket::bind(address).map_err(failed)?;
+                sockets.datagrams.insert(socket).address
+            }
         };
-        listening.push(Listening { dialect: dialect.name(), address });
+        sockets.listening.push(Listening { dialect: dialect.name(), address });
     }
-    Ok((listeners, datagrams, listening))
+    Ok(sockets)
 }
 
 struct CallOnDrop<F: FnOnce()>(Option<F>);
