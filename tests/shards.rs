@@ -49,7 +49,9 @@ fn of_many_who_ask_for_one_name_at_once_one_gets_it() {
     let server = sharded(3);
     for round in 0..20 {
         let mut people: Vec<_> = (0..MANY).map(|_| server.connect(Dialect::Line)).collect();
-        people.iter_mut().for_each(|person| person.send(format!("LOGIN name{round}\n")));
+        for person in &mut people {
+            person.send(format!("LOGIN name{round}\n"));
+        }
         let answers: Vec<_> = people.iter_mut().map(|person| person.long_line()).collect();
         assert_eq!(answers.iter().filter(|answer| *answer == "OK").count(), 1, "{answers:?}");
         assert!(answers.iter().all(|answer| answer == "OK" || answer == "ERR username-taken"), "{answers:?}");
