@@ -9,7 +9,7 @@ use parlance::chat::{
     CloseReason, ConnId, HistoryRules, Now, PasswordHash, PasswordOutcome, PasswordTask, UnixMillis,
 };
 use parlance::engine::{Engine, Metrics, Random, Settings};
-use parlance::fanout::{Close, Fanout, Gather, Orders, Outpost, Reports};
+use parlance::fanout::{Close, Fanout, Gather, Outpost};
 use parlance::limits::LOG_BYTES_LIMIT_MIN;
 use parlance::wire::Dialect;
 
@@ -220,9 +220,9 @@ impl World {
             let mut is_quiet = true;
             for (index, outpost) in outposts.iter_mut().enumerate() {
                 let shard = index as u8 + 1;
-                let reports = std::mem::replace(outpost.reports_mut(), Reports::default());
+                let reports = std::mem::take(outpost.reports_mut());
                 engine.take_reports(shard, &reports, *now);
-                let orders = std::mem::replace(engine.orders_mut(shard), Orders::default());
+                let orders = std::mem::take(engine.orders_mut(shard));
                 outpost.carry_out(&orders, *now);
                 is_quiet &= reports.is_empty() && orders.is_empty();
             }
