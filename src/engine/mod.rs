@@ -230,6 +230,9 @@ struct Connection {
     more: Option<Box<More>>,
 }
 
+// Of each client there is one: docs/performance.md accounts for it.
+const _: () = assert!(size_of::<Option<Connection>>() == 96, "a client costs what the documentation says");
+
 /// What few connections have, or each only for a while.
 #[derive(Debug, Default)]
 struct More {
