@@ -47,6 +47,7 @@ impl Scene {
     fn new(seed: u64) -> Self {
         let never = Settings { login_timeout: 0, line_idle_timeout: 0, slash_idle_timeout: 0, ..settings() };
         let mut world = World::with(never);
+        world.holds_back(seed);
         let line_witness = world.line("line-witness");
         let witnesses = ROOMS.map(|room| world.slash(&format!("witness-{room}")));
         for (witness, room) in witnesses.into_iter().zip(ROOMS).skip(1) {

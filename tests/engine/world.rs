@@ -60,6 +60,8 @@ pub(crate) struct World {
     pub(crate) compares_at_once: bool,
     /// New clients connect to all shards in turn; else to the engine's.
     pub(crate) is_spread: bool,
+    /// What shards have for each other is held back at random, with this state.
+    dice: Option<u64>,
     /// Whether the invariants are looked at after every step: with very many clients that takes too long.
     pub(crate) checks: bool,
 }
@@ -103,6 +105,7 @@ impl World {
             datagrams: Vec::new(),
             compares_at_once: true,
             is_spread: true,
+            dice: None,
             checks: true,
         }
     }
@@ -189,7 +192,7 @@ impl World {
     }
 
     pub(crate) fn has_work(&mut self) -> bool {
-        self.engine.has_work() || self.outposts.iter().any(Outpost::has_work)
+        self.engine.has_work() || self.outposts.iter().any(Outpost::has_work) || self.is_passing_on()
     }
 
     pub(crate) fn wants_input(&mut self, id: ConnId) -> bool {
@@ -213,18 +216,46 @@ impl World {
         self.fanout_of(usize::from(id.shard()))
     }
 
-    /// Passes on what the shards have for each other, until they have nothing.
+    /// From now on what shards have for each other is held back for a while, at random.
+    pub(crate) fn holds_back(&mut self, seed: u64) {
+        self.dice = Some(seed | 1);
+    }
+
+    /// Whether a batch goes now.
+    fn goes_now(dice: &mut Option<u64>) -> bool {
+        let Some(state) = dice else { return true };
+        // Xorshift (Marsaglia 2003).
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        *state % 3 > 0
+    }
+
+    /// Whether shards have something for each other.
+    fn is_passing_on(&mut self) -> bool {
+        let Self { engine, outposts, .. } = self;
+        outposts.iter_mut().enumerate().any(|(index, outpost)| {
+            !outpost.reports_mut().is_empty() || !engine.orders_mut(index as u8 + 1).is_empty()
+        })
+    }
+
+    /// Passes on what the shards have for each other, until they have nothing, or it is held back.
     fn passes_on(&mut self) {
-        let Self { engine, outposts, now, .. } = self;
+        let Self { engine, outposts, now, dice, .. } = self;
         loop {
             let mut is_quiet = true;
             for (index, outpost) in outposts.iter_mut().enumerate() {
                 let shard = index as u8 + 1;
-                let reports = std::mem::take(outpost.reports_mut());
-                engine.take_reports(shard, &reports, *now);
-                let orders = std::mem::take(engine.orders_mut(shard));
-                outpost.carry_out(&orders, *now);
-                is_quiet &= reports.is_empty() && orders.is_empty();
+                if !outpost.reports_mut().is_empty() && Self::goes_now(dice) {
+                    let reports = std::mem::take(outpost.reports_mut());
+                    engine.take_reports(shard, &reports, *now);
+                    is_quiet = false;
+                }
+                if !engine.orders_mut(shard).is_empty() && Self::goes_now(dice) {
+                    let orders = std::mem::take(engine.orders_mut(shard));
+                    outpost.carry_out(&orders, *now);
+                    is_quiet = false;
+                }
             }
             if is_quiet {
                 return;
