@@ -339,6 +339,8 @@ pub const SHARDS_MAX: usize = 64;
 /// Bytes of a log that another shard has read before it says so: little enough for a publisher that waits for the smallest
 /// of logs, where it waits for a [`LOG_BACKLOG_DIVISOR`]th; enough not to say so of each message.
 pub const READ_REPORT_BYTES_MIN: usize = LOG_BYTES_LIMIT_MIN / LOG_BACKLOG_DIVISOR / 2;
+/// A shard's part of a bound on memory that all share, at least: one answer may take a megabyte.
+pub const SHARD_BYTES_MIN: usize = 32 << 20;
 /// Batches on their way between two shards, one a turn at most. More: they become larger.
 pub const LINK_BATCHES_MAX: usize = 256;
 /// Empty batches kept for reuse, a link: as many as are mostly on their way at once. More: given back to the allocator.

@@ -221,7 +221,9 @@ impl Engine {
             return true;
         }
         let are_others_behind = room.is_some_and(|room| self.room(room).unread() >= backlog_max);
-        if are_others_behind || self.fanouts.are_busy() {
+        let are_links_busy = self.fanouts.are_busy();
+        if are_others_behind || are_links_busy {
+            self.is_waited_for_links |= are_links_busy;
             self.conn_mut(id).throttled = true;
             self.let_wait_for_shards(id);
             return true;

@@ -53,7 +53,8 @@ impl Engine {
         let mut frame = std::mem::take(&mut self.scratch);
         let Self { rooms, fanouts, metrics, .. } = self;
         let mut encoded = None;
-        for audience in &mut rooms[room.0 as usize].audiences {
+        let audiences = rooms[room.0 as usize].audiences.iter_mut();
+        for audience in audiences.filter(|audience| audience.hears()) {
             let (dialect, shard) = (audience.dialect, audience.shard);
             if encoded.replace(dialect) != Some(dialect) {
                 frame.clear();

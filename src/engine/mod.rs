@@ -73,7 +73,7 @@ pub use random::Random;
 
 use crate::chat::{ConnId, HistoryRules, Name, Now, OpId, PasswordTask, Phase, RoomId, RoomName, Token};
 use crate::fanout::{self, Fanout, LagPolicies, Reports};
-use crate::limits::{GOB_GAP_MICROS_DEFAULT, LOG_TOTAL_BYTES_MAX, OUTBOX_TOTAL_BYTES_MAX};
+use crate::limits::{GOB_GAP_MICROS_DEFAULT, LOG_TOTAL_BYTES_MAX, OUTBOX_TOTAL_BYTES_MAX, SHARD_BYTES_MIN};
 use crate::state::{AccountId, Ledger};
 use crate::wire::{Codec, Dialect};
 use attempts::{Attempts, Network};
@@ -108,7 +108,7 @@ pub struct Settings {
     pub typed_idle_timeout: u64,
     /// Seconds from one message to the next in the gob dialect; 0 means any.
     pub gob_idle_timeout: u64,
-    /// Between two writes to a connection of a [paced](Transport::Paced) dialect; zero: as many frames a write as there are.
+    /// Between two writes to a connection of a [paced](crate::wire::Transport::Paced) dialect; zero: as many frames a write as there are.
     pub gob_gap: Duration,
     /// A seat's datagrams count only from the IP address of its handshake.
     pub seats_keep_address: bool,
@@ -174,12 +174,13 @@ impl Settings {
 
     /// Those of the fan-out of each shard, which has its part of the memory.
     pub fn fanout(&self) -> fanout::Settings {
+        let part = |total: usize| (total / self.shards.max(1)).max(total.min(SHARD_BYTES_MIN));
         fanout::Settings {
             gob_gap: self.gob_gap,
             lag: self.lag,
             log_bytes_limit: self.log_bytes_limit,
-            log_total_bytes_limit: self.log_total_bytes_limit / self.shards.max(1),
-            outbox_total_bytes_limit: OUTBOX_TOTAL_BYTES_MAX / self.shards.max(1),
+            log_total_bytes_limit: part(self.log_total_bytes_limit),
+            outbox_total_bytes_limit: part(OUTBOX_TOTAL_BYTES_MAX),
         }
     }
 }
@@ -316,6 +317,8 @@ pub struct Engine {
     waiting: VecDeque<ConnId>,
     /// Throttled connections that wait for another shard: they are looked at when one has reported something.
     waiting_for_shards: Vec<ConnId>,
+    /// One of them does because too much is on its way.
+    is_waited_for_links: bool,
     /// Connections that were throttled and are to be read from again.
     resumed: Vec<ConnId>,
     /// In the place of those that are being looked at.
@@ -368,6 +371,7 @@ impl Engine {
             closing_rooms: VecDeque::new(),
             waiting: VecDeque::new(),
             waiting_for_shards: Vec::new(),
+            is_waited_for_links: false,
             resumed: Vec::new(),
             spare_reports: Reports::default(),
             stopping: false,

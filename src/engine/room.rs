@@ -4,7 +4,7 @@ use super::history::History;
 use crate::chat::{ConnId, HistoryRule, RoomName};
 use crate::wire::Dialect;
 
-/// The members of one dialect on one shard. Never without any.
+/// The members of one dialect on one shard. One without members has bytes on their way, and is gone with them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Audience {
     pub(super) dialect: Dialect,
@@ -12,6 +12,13 @@ pub(super) struct Audience {
     members: u32,
     /// Bytes that were sent to another shard, and were not reported as read there.
     pub(super) unread: usize,
+}
+
+impl Audience {
+    /// Whether there is somebody.
+    pub(super) fn hears(&self) -> bool {
+        self.members > 0
+    }
 }
 
 #[derive(Debug)]
@@ -73,7 +80,7 @@ impl Room {
         self.audiences.retain_mut(|audience| {
             let is_its = (audience.dialect, audience.shard) == (dialect, shard);
             audience.members -= u32::from(is_its);
-            audience.members > 0
+            audience.members > 0 || audience.unread > 0
         });
         self.members.get(index).copied()
     }
@@ -84,13 +91,18 @@ impl Room {
         if let Some(audience) =
             audiences.find(|audience| (audience.dialect, audience.shard) == (dialect, shard))
         {
-            // What was sent to those who have all left since is not counted.
             audience.unread = audience.unread.saturating_sub(bytes);
         }
+        self.audiences.retain(|audience| audience.members > 0 || audience.unread > 0);
     }
 
     /// Bytes that the slowest of the other shards has not read.
     pub(super) fn unread(&self) -> usize {
-        self.audiences.iter().map(|audience| audience.unread).max().unwrap_or(0)
+        self.audiences
+            .iter()
+            .filter(|audience| audience.hears())
+            .map(|audience| audience.unread)
+            .max()
+            .unwrap_or(0)
     }
 }

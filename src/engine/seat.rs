@@ -209,13 +209,16 @@ impl Engine {
         }
         let command = datagram.message.command();
         // Nobody can be made to wait here: what would have others lag is dropped.
-        let is_busy = membership
-            .is_some_and(|at| self.backlog(at.room) >= self.log_bytes_limit() / LOG_BACKLOG_DIVISOR);
+        let are_shards_busy = self.fanouts.are_busy();
+        let is_behind =
+            |at: super::Membership| self.backlog(at.room) >= self.log_bytes_limit() / LOG_BACKLOG_DIVISOR;
+        let is_busy = are_shards_busy || membership.is_some_and(is_behind);
         if is_busy && matches!(command, Command::Say(_)) {
             return Err(ROOM_BUSY);
         }
         let has_unread_answers = self.fanouts.own.waiting(id) >= OUTBOX_BYTES_HIGH;
-        let are_busy = has_unread_answers || self.fanouts.turn_bytes() >= OUTBOX_TURN_BYTES_MAX;
+        let are_busy =
+            are_shards_busy || has_unread_answers || self.fanouts.turn_bytes() >= OUTBOX_TURN_BYTES_MAX;
         if are_busy && matches!(command, Command::Direct { .. }) {
             return Err(PEOPLE_BUSY);
         }

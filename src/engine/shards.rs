@@ -2,8 +2,9 @@
 
 use super::Engine;
 use crate::chat::CloseReason;
-use crate::chat::{ConnId, Event, Now, Problem};
+use crate::chat::{ConnId, Event, Now, Problem, RoomId};
 use crate::fanout::{Order, Orders, Report, Reports};
+use crate::limits::LOG_BACKLOG_DIVISOR;
 
 impl Engine {
     /// Takes in what another shard reports.
@@ -13,9 +14,7 @@ impl Engine {
             self.take_report(shard, report, bytes);
         }
         // One of them may be what somebody waited for.
-        for id in std::mem::take(&mut self.waiting_for_shards) {
-            self.let_wait_again(id);
-        }
+        self.look_at_those_who_wait_for_shards();
     }
 
     /// Takes in what the own fan-out found.
@@ -84,9 +83,11 @@ impl Engine {
     }
 
     fn close_lagged(&mut self, id: ConnId) {
-        if self.find(id).is_some_and(|conn| conn.closing.is_none()) {
-            // What was said since would stand behind a gap of which it is not told.
-            self.fanouts.skip_to_head(id);
+        let Some(conn) = self.find(id) else { return };
+        let is_closing = conn.closing.is_some();
+        // What was said since would stand behind a gap of which it is not told.
+        self.fanouts.skip_to_head(id);
+        if !is_closing {
             self.reply(id, &Event::Error(Problem::TooSlow));
             self.close(id, CloseReason::Lagged);
         }
@@ -122,11 +123,30 @@ impl Engine {
     /// So many bytes of orders for a shard are on their way. While they are too many, nobody is listened to.
     pub fn note_on_its_way(&mut self, shard: u8, bytes: usize) {
         self.fanouts.note_on_its_way(shard, bytes);
+        // No report need follow on what they waited for.
+        if self.is_waited_for_links && !self.fanouts.are_busy() {
+            self.look_at_those_who_wait_for_shards();
+        }
+    }
+
+    /// Whether somebody waits for fewer bytes to be on their way, which [`Engine::note_on_its_way`] tells.
+    pub fn waits_for_links(&self) -> bool {
+        self.is_waited_for_links
+    }
+
+    fn look_at_those_who_wait_for_shards(&mut self) {
+        self.is_waited_for_links = false;
+        for id in std::mem::take(&mut self.waiting_for_shards) {
+            self.let_wait_again(id);
+        }
     }
 
     /// Whether another turn has something to do even if nothing happens until then.
     pub fn has_work(&mut self) -> bool {
-        let is_done = self.vacated.is_empty() && self.closing_rooms.is_empty() && self.waiting.is_empty();
+        // What the lobby of another shard has to read first, that shard will report.
+        let waits = self.room(RoomId::LOBBY).unread() >= self.log_bytes_limit() / LOG_BACKLOG_DIVISOR;
+        let is_closing_rooms = !self.closing_rooms.is_empty() && !waits;
+        let is_done = self.vacated.is_empty() && !is_closing_rooms && self.waiting.is_empty();
         let own = &mut self.fanouts.own;
         !is_done || !own.reports_mut().is_empty() || own.has_work()
     }

@@ -140,14 +140,19 @@ impl Fanout {
         let missed = self.skip_to_head(id);
         match self.settings.lag.of(self.line(id).dialect) {
             LagPolicy::Skip => self.reply_missed(id, missed),
-            LagPolicy::Close => self.reports.push(Report::Lagged(id)),
+            LagPolicy::Close => {
+                self.line_mut(id).muted = true;
+                self.reports.push(Report::Lagged(id));
+            }
         }
     }
 
     /// Moves a member to the head of its log; the rest of a frame of which it has a part is moved to its outbox. Returns
     /// how many messages it has missed and not been told of.
     pub(crate) fn skip_to_head(&mut self, id: ConnId) -> u64 {
-        let Some(at) = self.line(id).membership else { return 0 };
+        let line = self.line_mut(id);
+        line.muted = false;
+        let Some(at) = line.membership else { return 0 };
         let mut before = self.take_outbox(id);
         let mut after = self.spare_outbox(id);
         let untold = before.take_missed();

@@ -151,7 +151,7 @@ impl Fanout {
                 let line = self.line(member);
                 if line.blocked {
                     self.park(member);
-                } else if !line.resting && self.prepare(member) {
+                } else if !line.is_held() && self.prepare(member) {
                     return Some(member);
                 }
             } else {

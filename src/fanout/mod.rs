@@ -155,6 +155,17 @@ impl Membership {
     }
 }
 
+/// How near a connection is to its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum End {
+    /// Not at all.
+    Open,
+    /// It is closed when everything is sent.
+    WhenSent,
+    /// Nothing is written to it any more.
+    Told,
+}
+
 /// One connection, as far as it is written to.
 #[derive(Debug)]
 struct Line {
@@ -168,10 +179,9 @@ struct Line {
     queued: bool,
     /// The engine wants to know when it has read its answers.
     watched: bool,
-    /// It is to be closed when everything is sent.
-    ending: bool,
-    /// The driver has been told to close it.
-    told: bool,
+    end: End,
+    /// It fell behind, and the engine is going to say so before anything else.
+    muted: bool,
     /// What was read from it is on its way to an engine on another shard.
     is_read: bool,
     membership: Option<Membership>,
@@ -186,7 +196,7 @@ const _: () = assert!(size_of::<Line>() == 40, "a client costs what the document
 impl Line {
     /// Nothing is written to it for now; something will have it looked at again.
     fn is_held(&self) -> bool {
-        self.blocked || self.resting
+        self.blocked || self.resting || self.muted || self.end == End::Told
     }
 
     /// Bytes in its outbox.
@@ -303,8 +313,8 @@ impl Fanout {
             resting: false,
             queued: false,
             watched: false,
-            ending: false,
-            told: false,
+            end: End::Open,
+            muted: false,
             is_read: false,
             membership: None,
             outbox: None,
@@ -321,14 +331,17 @@ impl Fanout {
 
     /// Has a connection closed when everything is sent.
     pub(crate) fn end(&mut self, id: ConnId) {
-        self.line_mut(id).ending = true;
+        let line = self.line_mut(id);
+        if line.end == End::Open {
+            line.end = End::WhenSent;
+        }
         self.end_when_flushed(id);
     }
 
     /// Drops a connection; nothing more is said to it.
     pub(crate) fn drop_now(&mut self, id: ConnId) {
         let line = self.line_mut(id);
-        (line.ending, line.told) = (true, true);
+        line.end = End::Told;
         if line.dialect.transport() != Transport::Datagram {
             self.closes.push_back((id, Close::Now));
         }
@@ -337,11 +350,11 @@ impl Fanout {
     /// Closes a connection that is to be closed, if nothing lies ahead of it.
     fn end_when_flushed(&mut self, id: ConnId) {
         let line = self.line(id);
-        if !line.ending || line.told || !self.is_flushed(id) {
+        if line.end != End::WhenSent || !self.is_flushed(id) {
             return;
         }
         let line = self.line_mut(id);
-        line.told = true;
+        line.end = End::Told;
         if line.dialect.transport() != Transport::Datagram {
             self.closes.push_back((id, Close::Linger));
         }
@@ -486,7 +499,7 @@ impl Fanout {
                 assert_eq!(channel.dialect, line.dialect);
                 assert!(channel.log.tail() <= member.cursor && member.cursor <= channel.log.head());
             }
-            assert!(!line.ending || line.told || !self.is_flushed(id), "who has everything is closed");
+            assert!(line.end != End::WhenSent || !self.is_flushed(id), "who has everything is closed");
         }
         assert_eq!(outbox_bytes, self.outbox_total_bytes);
         assert_eq!(members, self.rooms.iter().flatten().map(|room| room.count()).sum::<usize>());

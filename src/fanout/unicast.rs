@@ -2,7 +2,7 @@
 //! read them.
 
 use super::outbox::Outbox;
-use super::{Fanout, Line, Report};
+use super::{End, Fanout, Line, Report};
 use crate::chat::{CloseReason, ConnId, Event};
 use crate::limits::{
     OUTBOX_BYTES_HIGH, OUTBOX_BYTES_MAX, OUTBOX_POOL_BYTES_MAX, OUTBOX_POOL_MAX, OUTBOX_TOTAL_LOW_EIGHTHS,
@@ -126,7 +126,8 @@ impl Fanout {
             self.metrics.datagrams_dropped += 1;
             return;
         }
-        self.line_mut(id).blocked = true;
+        // The engine, on whichever shard, will have it dropped.
+        self.line_mut(id).end = End::Told;
         self.reports.push(Report::GivenUp(id, reason));
     }
 }

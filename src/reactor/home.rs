@@ -10,6 +10,7 @@ use super::writer::{Outcome, Task, Writer};
 use crate::chat::{Now, RoomMessage};
 use crate::engine::Engine;
 use crate::fanout::{Orders, Reports};
+use crate::limits::READ_BYTES_PER_TURN_MAX;
 
 /// The ways to another shard and back.
 #[derive(Debug)]
@@ -63,7 +64,9 @@ impl Home {
             }
         }
         for (index, other) in self.others.iter_mut().enumerate() {
-            other.reports.receive(|reports| self.engine.take_reports(index as u8 + 1, reports, now));
+            other.reports.receive(READ_BYTES_PER_TURN_MAX, |reports| {
+                self.engine.take_reports(index as u8 + 1, reports, now);
+            });
         }
         stops
     }

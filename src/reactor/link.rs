@@ -52,8 +52,18 @@ pub(super) struct Sender<B> {
     batches: Producer<B>,
     spares: Consumer<B>,
     on_its_way: Arc<AtomicUsize>,
-    /// Of the other end.
-    alarm: Arc<Alarm>,
+    /// Of the other end. Dropped last: whoever wakes finds the link closed.
+    alarm: RingsAtTheEnd,
+}
+
+/// Rings when it is dropped, for nobody is left to send anything.
+#[derive(Debug)]
+struct RingsAtTheEnd(Arc<Alarm>);
+
+impl Drop for RingsAtTheEnd {
+    fn drop(&mut self) {
+        self.0.ring();
+    }
 }
 
 #[derive(Debug)]
@@ -68,7 +78,7 @@ pub(super) fn link<B: Batch>(alarm: Arc<Alarm>) -> (Sender<B>, Receiver<B>) {
     let (batches, received) = RingBuffer::new(LINK_BATCHES_MAX);
     let (given_back, spares) = RingBuffer::new(LINK_SPARES_MAX);
     let on_its_way = Arc::new(AtomicUsize::new(0));
-    let sender = Sender { batches, spares, on_its_way: Arc::clone(&on_its_way), alarm };
+    let sender = Sender { batches, spares, on_its_way: Arc::clone(&on_its_way), alarm: RingsAtTheEnd(alarm) };
     (sender, Receiver { batches: received, spares: given_back, on_its_way })
 }
 
@@ -81,7 +91,7 @@ impl<B: Batch> Sender<B> {
             let full = std::mem::replace(batch, spare);
             self.on_its_way.fetch_add(full.size(), Ordering::Relaxed);
             match self.batches.push(full) {
-                Ok(()) => self.alarm.ring(),
+                Ok(()) => self.alarm.0.ring(),
                 Err(PushError::Full(full)) => *batch = full,
             }
         }
@@ -94,13 +104,24 @@ impl<B: Batch> Receiver<B> {
         self.batches.is_empty()
     }
 
-    /// Hands out the batches that are there, but not those that come meanwhile.
-    pub(super) fn receive(&mut self, mut each: impl FnMut(&B)) {
+    /// Whether the other end is gone, and all that it sent was received.
+    pub(super) fn is_closed(&self) -> bool {
+        self.batches.is_abandoned() && self.batches.is_empty()
+    }
+
+    /// Hands out the batches that are there, but not those that come meanwhile, nor more once they had so many bytes.
+    pub(super) fn receive(&mut self, bytes_max: usize, mut each: impl FnMut(&B)) {
+        let mut bytes = 0;
         for _ in 0..self.batches.slots() {
+            if bytes >= bytes_max {
+                break;
+            }
             let Ok(mut batch) = self.batches.pop() else { break };
             each(&batch);
-            self.on_its_way.fetch_sub(batch.size(), Ordering::Relaxed);
-            let is_large = batch.size() > LINK_SPARE_BYTES_MAX;
+            let size = batch.size();
+            bytes += size;
+            self.on_its_way.fetch_sub(size, Ordering::Relaxed);
+            let is_large = size > LINK_SPARE_BYTES_MAX;
             batch.clear();
             if !is_large {
                 // Where there are enough, one less is no loss.

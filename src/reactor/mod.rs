@@ -198,9 +198,13 @@ impl Server {
                 let _ended = CallOnDrop(Some(ended));
                 home.join()
             };
+            // Those whose engine is gone end as well.
+            let outposts: Vec<_> = outposts.into_iter().map(JoinHandle::join).collect();
+            // They are closed where they were made.
+            drop(alarms);
             let mut report = home.map_err(|_| StartupError::Failed)??;
             for outpost in outposts {
-                report.add(&outpost.join().map_err(|_| StartupError::Failed)??);
+                report.add(&outpost.map_err(|_| StartupError::Failed)??);
             }
             Ok(report)
         })?;
@@ -281,8 +285,8 @@ impl Start {
                 core.map_or(Ok(()), os::pin)
                     .map_err(|cause| StartupError::Pin { core: core.unwrap_or_default(), cause })?;
                 if has_own_descriptors {
-                    let kept: Vec<_> = alarms.iter().map(|alarm| alarm.descriptor()).collect();
-                    os::take_own_descriptors(&kept).map_err(StartupError::Descriptors)?;
+                    os::leave_signals_to_others()?;
+                    os::take_own_descriptors(&alarms).map_err(StartupError::Descriptors)?;
                 }
                 let is_first = shard == 0;
                 let Sockets { listeners, datagrams, listening } =

@@ -3,9 +3,11 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::sync::Arc;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use super::alarm::Alarm;
 use crate::limits::RANDOM_STOCK_BYTES;
 
 /// Raises the soft limit on open files to the hard one; returns what it is now.
@@ -78,10 +80,11 @@ pub(super) fn pin(_core: usize) -> io::Result<()> {
 }
 
 /// Gives the calling thread a descriptor table of its own, and with it a limit on open files of its own. What others open is
-/// not seen here from now on, nor the other way round; of what there was, only the standard streams and `kept` stay open
+/// not seen here from now on, nor the other way round; of what there was, only the standard streams and the alarms stay open
 /// here, so that no copy of a socket outlives the one that it is a copy of. The thread must own no other descriptor.
 #[cfg(target_os = "linux")]
-pub(super) fn take_own_descriptors(kept: &[std::os::fd::RawFd]) -> io::Result<()> {
+pub(super) fn take_own_descriptors(alarms: &[Arc<Alarm>]) -> io::Result<()> {
+    let kept: Vec<_> = alarms.iter().map(|alarm| alarm.descriptor()).collect();
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_FILES)?;
     // Without /proc the copies stay, until the server ends.
     let Ok(entries) = std::fs::read_dir("/proc/thread-self/fd") else { return Ok(()) };
@@ -96,8 +99,25 @@ pub(super) fn take_own_descriptors(kept: &[std::os::fd::RawFd]) -> io::Result<()
 
 /// There is one table for all threads, and nothing to be kept.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn take_own_descriptors(_kept: &[std::os::fd::RawFd]) -> io::Result<()> {
+pub(super) fn take_own_descriptors(_alarms: &[Arc<Alarm>]) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Has signals that stop the server handled by other threads: the handler writes to a descriptor that the calling thread may
+/// not have.
+#[cfg(target_os = "linux")]
+pub(super) fn leave_signals_to_others() -> io::Result<()> {
+    use nix::sys::signal::{SigSet, Signal};
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGINT);
+    signals.add(Signal::SIGTERM);
+    Ok(signals.thread_block()?)
+}
+
+/// Nothing: all threads have all descriptors.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn leave_signals_to_others() -> io::Result<()> {
+    Ok(())
 }
 
 /// The cores that a thread may run on. A thread inherits those of the thread that starts it, pinned or not.

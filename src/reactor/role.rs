@@ -141,7 +141,7 @@ impl Role {
     pub(super) fn has_mail(&mut self) -> bool {
         match self {
             Self::Home(home) => home.has_mail(),
-            Self::Away(away) => !away.orders.is_empty(),
+            Self::Away(away) => !away.orders.is_empty() || away.orders.is_closed(),
         }
     }
 
@@ -151,8 +151,8 @@ impl Role {
             Self::Home(home) => home.take_messages(now),
             Self::Away(away) => {
                 let Away { outpost, orders, .. } = &mut **away;
-                orders.receive(|orders| outpost.carry_out(orders, now));
-                outpost.is_stopping()
+                orders.receive(usize::MAX, |orders| outpost.carry_out(orders, now));
+                outpost.is_stopping() || orders.is_closed()
             }
         }
     }
@@ -167,6 +167,22 @@ impl Role {
                 outpost.note_on_its_way(on_its_way);
                 !outpost.reports_mut().is_empty()
             }
+        }
+    }
+
+    /// Whether the engine is gone: nothing more can come of anything.
+    pub(super) fn is_orphaned(&self) -> bool {
+        match self {
+            Self::Home(_) => false,
+            Self::Away(away) => away.orders.is_closed(),
+        }
+    }
+
+    /// Whether somebody waits for what is on its way to become less, of which nobody tells.
+    pub(super) fn waits_for_links(&self) -> bool {
+        match self {
+            Self::Home(home) => home.engine.waits_for_links(),
+            Self::Away(away) => away.outpost.is_busy(),
         }
     }
 

@@ -332,22 +332,25 @@ impl Shard {
     fn is_done(&self) -> bool {
         let nothing_waits = || {
             let sent = self.datagrams.as_ref().is_none_or(|datagrams| datagrams.socket.is_empty());
-            sent && self.role.is_empty()
+            sent && !self.is_passing_on && self.role.is_empty()
         };
-        self.drain_until.is_some_and(|until| nothing_waits() || self.now.monotonic >= until)
+        let is_orphaned = self.role.is_orphaned();
+        self.drain_until.is_some_and(|until| nothing_waits() || is_orphaned || self.now.monotonic >= until)
     }
 
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
         self.system_calls.waits += 1;
-        let accepting = self.accept_paused_until.is_none() && self.listeners.iter().any(|l| l.ready);
+        let is_busy = self.role.is_busy();
+        let accepting =
+            !is_busy && self.accept_paused_until.is_none() && self.listeners.iter().any(|l| l.ready);
         let has_datagrams = self.datagrams.as_ref().is_some_and(|datagrams| datagrams.readable);
-        let has_input = !self.unread.is_empty() && !self.role.is_busy();
+        let has_input = !self.unread.is_empty() && !is_busy;
         let timeout = if accepting || has_datagrams || has_input || self.role.has_work() {
             Some(Duration::ZERO)
         } else {
             let wake = self.role.fanout().next_wake().filter(|&wake| !self.set_timer(wake));
             // What others have no space for is tried again.
-            let retry = (self.is_passing_on || !self.unread.is_empty())
+            let retry = (self.is_passing_on || self.role.waits_for_links())
                 .then(|| self.now.monotonic + Duration::from_millis(LINK_RETRY_MILLIS));
             let deadline =
                 [wake, self.role.next_deadline(), self.drain_until, self.accept_paused_until, retry]
@@ -475,6 +478,9 @@ impl Shard {
             return;
         }
         self.accept_paused_until = None;
+        if self.role.is_busy() {
+            return;
+        }
         for index in 0..self.listeners.len() {
             let mut budget = ACCEPTS_PER_TURN_MAX;
             while self.listeners[index].ready && budget > 0 {
