@@ -18,6 +18,7 @@ mod promises;
 mod random;
 mod rows;
 mod seats;
+mod shards;
 mod time;
 mod together;
 mod world;
