@@ -35,7 +35,7 @@ use crate::engine::{Engine, Metrics};
 use crate::fanout::{self, Close, Gather};
 use crate::limits::{
     ACCEPT_PAUSE_MILLIS, ACCEPTS_PER_TURN_MAX, EVENTS_PER_TURN_MAX, LINK_RETRY_MILLIS, LOG_REPEAT_SECONDS,
-    READ_BYTES_PER_TURN_MAX, READS_PER_TURN_MAX, RECEIVE_BUFFER_BYTES, UDP_BATCH_MAX,
+    READ_BYTES_PER_TURN_MAX, READS_PER_TURN_MAX, READS_PER_VISIT_MAX, RECEIVE_BUFFER_BYTES, UDP_BATCH_MAX,
     UDP_BATCHES_PER_TURN_MAX, UDP_VISIT_DATAGRAMS_MAX, WRITES_PER_TURN_MAX,
 };
 use crate::store::Sizes;
@@ -587,7 +587,7 @@ impl Shard {
         }
     }
 
-    /// Reads once from each connection that has something, up to a budget.
+    /// Reads from each connection that has something, up to a budget.
     fn read(&mut self, buffer: &mut [u8]) {
         let mut bytes = 0;
         for _ in 0..self.unread.len().min(READS_PER_TURN_MAX) {
@@ -599,10 +599,25 @@ impl Shard {
                 socket.queued = false;
                 // It may have to wait since it was put here; it is put here again when it need not.
                 if self.role.wants_input(id) {
-                    bytes += self.read_once(id, buffer);
+                    bytes += self.read_some(id, buffer);
                 }
             }
         }
+    }
+
+    /// Reads from a connection until it has no more, has to wait, or has had its share of the turn. Returns how many bytes
+    /// that were.
+    fn read_some(&mut self, id: ConnId, buffer: &mut [u8]) -> usize {
+        let mut bytes = 0;
+        for _ in 0..READS_PER_VISIT_MAX {
+            let length = self.read_once(id, buffer);
+            bytes += length;
+            if length < buffer.len() || !self.role.wants_input(id) {
+                break;
+            }
+        }
+        self.queue_read(id);
+        bytes
     }
 
     /// Returns how many bytes it read.
@@ -624,12 +639,12 @@ impl Shard {
                     let _ = rustix::net::sockopt::set_tcp_quickack(&socket.stream, true);
                 }
                 self.role.received(id, &buffer[..length], self.now);
-                self.queue_read(id);
                 return length;
             }
             Err(error) => match error.kind() {
                 io::ErrorKind::WouldBlock => socket.readable = false,
-                io::ErrorKind::Interrupted => self.queue_read(id),
+                // It is still as readable as it was.
+                io::ErrorKind::Interrupted => {}
                 _ => {
                     socket.ended = true;
                     self.dead.push((id, CloseReason::PeerReset));
