@@ -95,7 +95,9 @@ fn the_name_of_an_account_needs_its_password_in_each_dialect() {
     assert_eq!(shake(&server, HERE, JOIN, ("Alice", Some("se cret"))), Ok(token));
     assert_eq!(shake(&server, HERE, JOIN, ("alice", None)), refused);
     assert_eq!(shake(&server, ELSEWHERE, JOIN, ("alice", Some("se cret"))), Err(Refusal::NameTaken));
+    let mut witness = server.line("witness");
     seat.leave();
+    witness.expect("INFO alice disconnected\n");
 
     let mut gob = GobPeer::connect(&server, "ALICE");
     gob.send(Kind::Join, "");

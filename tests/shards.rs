@@ -11,7 +11,8 @@ use std::thread;
 use parlance::config::{Endpoint, Shards};
 use parlance::reactor::{Server, StartupError};
 use parlance::wire::Dialect;
-use support::{TestServer, connect_from};
+use support::seat::{Datum, Seat};
+use support::{TestServer, connect_from, reset_at_the_end};
 
 fn sharded(shards: usize) -> TestServer {
     TestServer::with(|config| config.shards = Shards::Count(shards))
@@ -85,6 +86,31 @@ fn who_moves_hears_each_room_from_its_arrival_to_its_leaving_and_in_order() {
 }
 
 #[test]
+fn seats_on_all_shards_hear_all_in_one_order() {
+    const SPEAKERS: usize = 10;
+    let server = sharded(3);
+    let seats: Vec<_> =
+        (0..MANY).map(|index| Seat::join(&server, "lobby", &format!("seat{index}"))).collect();
+    seats.iter().for_each(Seat::register);
+    for seat in &seats[..SPEAKERS] {
+        seat.say("hello");
+    }
+    let heard = |seat: &Seat, count: usize| (0..count).map(|_| seat.next()).collect::<Vec<_>>();
+    let order = heard(&seats[MANY - 1], SPEAKERS);
+    for seat in &seats[SPEAKERS..MANY - 1] {
+        assert_eq!(heard(seat, SPEAKERS), order);
+    }
+    for (index, seat) in seats[..SPEAKERS].iter().enumerate() {
+        let own = Datum::Said(format!("seat{index}"), "hello".to_owned());
+        let expected: Vec<_> = order.iter().filter(|&datum| *datum != own).cloned().collect();
+        assert_eq!(heard(seat, SPEAKERS - 1), expected);
+    }
+    seats[0].leave();
+    let report = server.stop();
+    assert_eq!((report.metrics.datagrams_undeliverable, report.metrics.datagrams_dropped), (0, 0));
+}
+
+#[test]
 fn a_server_that_stops_tells_everybody_on_all_shards() {
     let server = sharded(3);
     let mut people: Vec<_> = (0..MANY).map(|index| server.line(&format!("user{index}"))).collect();
@@ -130,7 +156,8 @@ fn hold(from: IpAddr, address: SocketAddr, count: usize, done: mpsc::Receiver<()
         let held: Vec<_> = (0..count).map(|_| connect_from(from, address)).collect();
         ready.send(()).expect("somebody waits");
         let _ = done.recv();
-        drop(held);
+        // With resets: else the ports would be taken for another minute, for whoever runs this again.
+        held.iter().for_each(reset_at_the_end);
     });
     is_ready.recv().expect("all are connected");
     thread

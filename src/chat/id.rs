@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::UnixMillis;
+use crate::limits::SHARDS_MAX;
 
 /// Bytes of the id of an op as a text.
 pub const OP_ID_BYTES: usize = uuid::fmt::Hyphenated::LENGTH;
@@ -84,34 +85,63 @@ impl fmt::Debug for OpId {
     }
 }
 
-/// A connection: a slot of a shard's slab, and which of the slot's successive holders is meant.
+/// A connection: a slot of a shard, and which of the slot's successive holders is meant. Connections with a socket have
+/// slots that the shard gives out, seats have others, which the engine gives out.
 ///
 /// A stale id (its generation is not the slot's) names nobody; the engine counts it and goes on.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct ConnId {
-    /// The shard, and the index into its slab: see [`ConnId::shard`] and [`ConnId::index`].
+    /// Whether it is a seat, the shard, and the index: see [`ConnId::is_seat`], [`ConnId::shard`] and [`ConnId::index`].
     pub slot: u32,
-    /// Counts the shard's connections, wrapping.
+    /// Counts the shard's connections, or all seats, wrapping.
     pub generation: u32,
 }
 
-/// Low bits of a slot that are the index: 16 million connections a shard, and 256 shards.
+/// Low bits of a slot that are the index: 16 million connections a shard, and 128 shards.
 const INDEX_BITS: u32 = 24;
+/// Set in the slots of seats.
+const SEAT: u32 = 1 << 31;
+
+const _: () = assert!(SHARDS_MAX <= (SEAT >> INDEX_BITS) as usize);
 
 impl ConnId {
-    /// The connection at an index, which is below 2^24, of a shard.
+    /// The connection with a socket at an index, which is below 2^24, of a shard.
     pub fn new(shard: u8, index: u32, generation: u32) -> Self {
         debug_assert!(index >> INDEX_BITS == 0, "limits::CLIENTS_MAX and SEATS_MAX keep it below");
         Self { slot: u32::from(shard) << INDEX_BITS | index, generation }
     }
 
-    /// Whose socket it is.
-    #[inline]
-    pub fn shard(self) -> u8 {
-        (self.slot >> INDEX_BITS) as u8
+    /// The seat at an index, which is below 2^24, of a shard.
+    pub fn new_seat(shard: u8, index: u32, generation: u32) -> Self {
+        let Self { slot, generation } = Self::new(shard, index, generation);
+        Self { slot: slot | SEAT, generation }
     }
 
-    /// Its index into the shard's slab.
+    /// The connection at an index of a [table](ConnId::table).
+    pub fn in_table(table: usize, index: u32, generation: u32) -> Self {
+        debug_assert!(index >> INDEX_BITS == 0 && table < 1 << (32 - INDEX_BITS));
+        Self { slot: (table as u32) << INDEX_BITS | index, generation }
+    }
+
+    /// Whether it is one without a socket of its own.
+    #[inline]
+    pub fn is_seat(self) -> bool {
+        self.slot & SEAT != 0
+    }
+
+    /// Whose socket it is, or which shard sends its datagrams.
+    #[inline]
+    pub fn shard(self) -> u8 {
+        ((self.slot & !SEAT) >> INDEX_BITS) as u8
+    }
+
+    /// Which table of slots it is in: each shard has one for connections with a socket, below 128, and one for seats.
+    #[inline]
+    pub fn table(self) -> usize {
+        (self.slot >> INDEX_BITS) as usize
+    }
+
+    /// Its index into its table.
     #[inline]
     pub fn index(self) -> usize {
         (self.slot & ((1 << INDEX_BITS) - 1)) as usize

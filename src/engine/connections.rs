@@ -1,25 +1,29 @@
-//! The connections of all shards, each in the slot that its shard's fan-out gave it.
+//! The connections of all shards: those with a socket in the slots that their shard's fan-out gave them, and seats in slots
+//! that they are given here.
 
 use super::Connection;
 use crate::chat::{ConnId, Folded};
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Connections {
-    by_shard: Vec<Vec<Option<Connection>>>,
+    /// By [`ConnId::table`] and index.
+    tables: Vec<Vec<Option<Connection>>>,
     count: usize,
+    next_seat: u32,
+    /// By shard, the indices of seats that are gone.
+    vacant_seats: Vec<Vec<u32>>,
 }
 
 impl Connections {
-    pub(super) fn new(shards: usize) -> Self {
-        Self { by_shard: (0..shards).map(|_| Vec::new()).collect(), count: 0 }
-    }
-
     pub(super) fn len(&self) -> usize {
         self.count
     }
 
     pub(super) fn insert(&mut self, id: ConnId, connection: Connection) {
-        let slots = &mut self.by_shard[usize::from(id.shard())];
+        if id.table() >= self.tables.len() {
+            self.tables.resize_with(id.table() + 1, Vec::new);
+        }
+        let slots = &mut self.tables[id.table()];
         if id.index() >= slots.len() {
             slots.resize_with(id.index() + 1, || None);
         }
@@ -29,19 +33,40 @@ impl Connections {
     }
 
     pub(super) fn remove(&mut self, id: ConnId) {
-        if let Some(slot) = self.by_shard[usize::from(id.shard())].get_mut(id.index()) {
-            self.count -= usize::from(slot.take().is_some());
+        let Some(slot) = self.tables.get_mut(id.table()).and_then(|slots| slots.get_mut(id.index())) else {
+            return;
+        };
+        if slot.take().is_some() {
+            self.count -= 1;
+            if id.is_seat() {
+                let shard = usize::from(id.shard());
+                if shard >= self.vacant_seats.len() {
+                    self.vacant_seats.resize_with(shard + 1, Vec::new);
+                }
+                self.vacant_seats[shard].push(id.index() as u32);
+            }
         }
+    }
+
+    /// The id of the next seat on a shard.
+    pub(super) fn new_seat(&mut self, shard: u8) -> ConnId {
+        self.next_seat = self.next_seat.wrapping_add(1);
+        let vacant = self.vacant_seats.get_mut(usize::from(shard)).and_then(Vec::pop);
+        let index = vacant.unwrap_or_else(|| {
+            let table = ConnId::new_seat(shard, 0, 0).table();
+            self.tables.get(table).map_or(0, Vec::len) as u32
+        });
+        ConnId::new_seat(shard, index, self.next_seat)
     }
 
     /// Whoever has the id's slot.
     pub(super) fn get(&self, id: ConnId) -> Option<&Connection> {
-        self.by_shard.get(usize::from(id.shard()))?.get(id.index())?.as_ref()
+        self.tables.get(id.table())?.get(id.index())?.as_ref()
     }
 
     /// Whoever has the id's slot.
     pub(super) fn get_mut(&mut self, id: ConnId) -> Option<&mut Connection> {
-        self.by_shard.get_mut(usize::from(id.shard()))?.get_mut(id.index())?.as_mut()
+        self.tables.get_mut(id.table())?.get_mut(id.index())?.as_mut()
     }
 
     /// What makes a connection's name the same as another.
@@ -50,10 +75,10 @@ impl Connections {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (ConnId, &Connection)> {
-        self.by_shard.iter().enumerate().flat_map(|(shard, slots)| {
+        self.tables.iter().enumerate().flat_map(|(table, slots)| {
             slots.iter().enumerate().filter_map(move |(index, slot)| {
                 let conn = slot.as_ref()?;
-                Some((ConnId::new(shard as u8, index as u32, conn.generation), conn))
+                Some((ConnId::in_table(table, index as u32, conn.generation), conn))
             })
         })
     }

@@ -21,10 +21,8 @@ impl Engine {
     /// Who of those that hold a name is told something: of several seats the first that can be. A seat that was never heard
     /// has nowhere to be told anything: nobody is there.
     fn listener(&self, folded: &Folded) -> Option<ConnId> {
-        let hears = |id: &ConnId| {
-            self.conn(*id).dialect.transport() != Transport::Datagram
-                || self.fanouts.own.address_of(*id).is_some()
-        };
+        let hears =
+            |id: &ConnId| self.conn(*id).dialect.transport() != Transport::Datagram || self.seat_hears(*id);
         self.roster.all_holders(&self.connections, folded).find(hears)
     }
 

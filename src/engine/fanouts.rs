@@ -1,6 +1,8 @@
 //! The fan-out of every shard: the own one, which is called, and the others', for which the same calls are collected as
 //! orders.
 
+use core::net::SocketAddr;
+
 use crate::chat::{ConnId, Now, RoomId};
 use crate::fanout::{Fanout, Order, Orders, Owed};
 use crate::limits::LINK_BYTES_MAX;
@@ -120,10 +122,26 @@ impl Fanouts {
         }
     }
 
-    /// A connection of the own shard is gone. On another one, that shard said so.
+    /// A connection is gone. If it had a socket on another shard, that shard said so.
     pub(super) fn remove(&mut self, id: ConnId) {
-        if id.shard() == 0 {
-            self.own.remove(id);
+        match self.orders(id.shard()) {
+            None => self.own.remove(id),
+            Some(orders) if id.is_seat() => orders.push(Order::Remove(id)),
+            Some(_) => {}
+        }
+    }
+
+    pub(super) fn open_seat(&mut self, id: ConnId) {
+        match self.orders(id.shard()) {
+            None => self.own.open_seat(id),
+            Some(orders) => orders.push(Order::OpenSeat(id)),
+        }
+    }
+
+    pub(super) fn heard_from(&mut self, seat: ConnId, at: SocketAddr, is_proved: bool) {
+        match self.orders(seat.shard()) {
+            None => self.own.heard_from(seat, at, is_proved),
+            Some(orders) => orders.push(Order::HeardFrom { seat, at, is_proved }),
         }
     }
 

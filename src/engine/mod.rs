@@ -75,7 +75,7 @@ use crate::chat::{ConnId, HistoryRules, Name, Now, OpId, PasswordTask, Phase, Ro
 use crate::fanout::{self, Fanout, LagPolicies, Reports};
 use crate::limits::{GOB_GAP_MICROS_DEFAULT, LOG_TOTAL_BYTES_MAX, OUTBOX_TOTAL_BYTES_MAX, SHARD_BYTES_MIN};
 use crate::state::{AccountId, Ledger};
-use crate::wire::{Codec, Dialect};
+use crate::wire::{Codec, Dialect, Transport};
 use attempts::{Attempts, Network};
 use connections::Connections;
 use fanouts::Fanouts;
@@ -346,7 +346,7 @@ impl Engine {
         Self {
             settings,
             now: Now::default(),
-            connections: Connections::new(settings.shards),
+            connections: Connections::default(),
             fanouts: Fanouts::new(Fanout::new(0, settings.fanout()), settings.shards),
             deadlines: Deadlines::new(),
             roster: Roster::new(hasher(2)),
@@ -483,6 +483,7 @@ impl Engine {
                 assert_eq!(self.room(at.room).members().nth(at.member()), Some(id));
             }
             assert!(id.shard() > 0 || self.fanouts.own.has(id), "it has its place in the fan-out");
+            assert_eq!(id.is_seat(), conn.dialect.transport() == Transport::Datagram);
         }
         self.fanouts.own.check_invariants();
         assert_eq!(held_bytes, self.held_total_bytes);

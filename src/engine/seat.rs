@@ -13,9 +13,7 @@ use crate::chat;
 use crate::chat::{
     Change, Command, ConnId, Entrance, Event, Folded, Now, OpId, Phase, Problem, RoomId, RoomName, Token,
 };
-use crate::limits::{
-    LOG_BACKLOG_DIVISOR, OUTBOX_BYTES_HIGH, OUTBOX_TURN_BYTES_MAX, ROOMS_MAX, SEATS_MAX, SEATS_OF_NAME_MAX,
-};
+use crate::limits::{LOG_BACKLOG_DIVISOR, OUTBOX_TURN_BYTES_MAX, ROOMS_MAX, SEATS_MAX, SEATS_OF_NAME_MAX};
 use crate::wire::ucrp::Datagram;
 use crate::wire::{DecodeError, Dialect};
 
@@ -27,6 +25,8 @@ pub(super) struct Seat {
     ip: IpAddr,
     /// The op that made it, unless that was before the start.
     made_by: Option<OpId>,
+    /// It was heard, and there is an address where it is told what concerns it.
+    hears: bool,
 }
 
 /// Why a datagram that could be read is dropped. The causes as metrics and logs name them.
@@ -121,7 +121,10 @@ impl Engine {
         let network = self.conn(handshake).network;
         let kept = chat::Seat { name: wanted.name.as_str().into(), token, ip };
         let room_text: Box<str> = room.as_str().into();
-        let (id, room_id) = self.insert_seat(wanted, network, &kept, room, making);
+        let new =
+            NewConnection { dialect: Dialect::Ucrp, network, phase: Phase::Chat, name: Some(wanted.name) };
+        // Handshakes come to all shards, and so the seats are on all.
+        let (id, room_id) = self.insert_seat(handshake.shard(), new, &wanted.folded, &kept, room, making);
         let made_by = self.commit(if making {
             Change::RoomMade { room: room_text, host: kept }
         } else {
@@ -136,20 +139,20 @@ impl Engine {
 
     fn insert_seat(
         &mut self,
-        wanted: Wanted,
-        network: Network,
+        shard: u8,
+        new: NewConnection,
+        folded: &Folded,
         kept: &chat::Seat,
         room: RoomName,
         is_host: bool,
     ) -> (ConnId, RoomId) {
         let &chat::Seat { token, ip, .. } = kept;
-        let connection =
-            NewConnection { dialect: Dialect::Ucrp, network, phase: Phase::Chat, name: Some(wanted.name) };
-        let id = self.fanouts.own.open(connection.dialect);
-        self.insert(id, connection);
-        self.more_mut(id).seat = Some(Seat { token, ip, made_by: None });
+        let id = self.connections.new_seat(shard);
+        self.fanouts.open_seat(id);
+        self.insert(id, new);
+        self.more_mut(id).seat = Some(Seat { token, ip, made_by: None, hears: false });
         self.seats.insert(token, id);
-        self.roster.hold(&self.connections, &wanted.folded, id);
+        self.roster.hold(&self.connections, folded, id);
         let there = self.rooms_by_name.get(&room).copied();
         let room_id = there.unwrap_or_else(|| self.make_room(room));
         if is_host {
@@ -165,7 +168,29 @@ impl Engine {
         // What was kept was checked before it was.
         let (Ok(room), Ok(wanted)) = (RoomName::parse(room), Wanted::parse(&seat.name)) else { return };
         if !self.seats.contains_key(&seat.token) {
-            self.insert_seat(wanted, Network::of(seat.ip), seat, room, is_host);
+            let shard = (self.seats.len() % self.settings.shards) as u8;
+            let network = Network::of(seat.ip);
+            let new = NewConnection {
+                dialect: Dialect::Ucrp,
+                network,
+                phase: Phase::Chat,
+                name: Some(wanted.name),
+            };
+            self.insert_seat(shard, new, &wanted.folded, seat, room, is_host);
+        }
+    }
+
+    /// Whether a seat is told what is said to it: one that was never heard has nowhere to be told anything.
+    pub(super) fn seat_hears(&self, id: ConnId) -> bool {
+        self.seat(id).is_some_and(|seat| seat.hears)
+    }
+
+    /// A seat is told nothing more until it is heard again.
+    pub(super) fn is_unheard(&mut self, id: ConnId) {
+        if self.find(id).is_some()
+            && let Some(seat) = self.seat_mut(id)
+        {
+            seat.hears = false;
         }
     }
 
@@ -216,14 +241,17 @@ impl Engine {
         if is_busy && matches!(command, Command::Say(_)) {
             return Err(ROOM_BUSY);
         }
-        let has_unread_answers = self.fanouts.own.waiting(id) >= OUTBOX_BYTES_HIGH;
-        let are_busy =
-            are_shards_busy || has_unread_answers || self.fanouts.turn_bytes() >= OUTBOX_TURN_BYTES_MAX;
+        let are_busy = are_shards_busy
+            || self.has_unread_answers(id)
+            || self.fanouts.turn_bytes() >= OUTBOX_TURN_BYTES_MAX;
         if are_busy && matches!(command, Command::Direct { .. }) {
             return Err(PEOPLE_BUSY);
         }
         let is_proved = self.seat(id).is_some_and(|seat| seat.ip == ip);
-        self.fanouts.own.heard_from(id, from, is_proved);
+        self.fanouts.heard_from(id, from, is_proved);
+        if let Some(seat) = self.seat_mut(id) {
+            seat.hears = true;
+        }
         self.heard(id);
         self.metrics.commands += 1;
         self.execute(id, command);

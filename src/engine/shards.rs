@@ -53,6 +53,9 @@ impl Engine {
                     room.was_read(dialect, shard, bytes);
                 }
             }
+            Report::Unheard(id) => self.is_unheard(id),
+            Report::Datagram { from, .. } => self.datagram(from, bytes, self.now),
+            Report::DatagramsLost(count) => self.datagrams_lost(count),
             Report::Connected(id, dialect, ip) => {
                 if self.takes_more() {
                     self.greet(id, dialect, ip);

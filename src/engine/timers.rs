@@ -11,15 +11,15 @@ const NEVER: u32 = u32::MAX;
 
 #[derive(Debug)]
 pub(super) struct Deadlines {
-    /// By shard and index.
-    by_shard: Vec<Vec<u32>>,
+    /// By [`ConnId::table`] and index.
+    tables: Vec<Vec<u32>>,
     /// No deadline is before it.
     earliest: u32,
 }
 
 impl Deadlines {
     pub(super) fn new() -> Self {
-        Self { by_shard: Vec::new(), earliest: NEVER }
+        Self { tables: Vec::new(), earliest: NEVER }
     }
 
     /// Sets a slot's deadline to so many seconds from now; 0 means never.
@@ -30,11 +30,10 @@ impl Deadlines {
         } else {
             u32::try_from(now.as_secs() + u64::from(now.subsec_nanos() > 0) + seconds).unwrap_or(NEVER)
         };
-        let shard = usize::from(id.shard());
-        if shard >= self.by_shard.len() {
-            self.by_shard.resize_with(shard + 1, Vec::new);
+        if id.table() >= self.tables.len() {
+            self.tables.resize_with(id.table() + 1, Vec::new);
         }
-        let deadlines = &mut self.by_shard[shard];
+        let deadlines = &mut self.tables[id.table()];
         if id.index() >= deadlines.len() {
             deadlines.resize(id.index() + 1, NEVER);
         }
@@ -54,11 +53,11 @@ impl Deadlines {
             return;
         }
         self.earliest = NEVER;
-        for (shard, deadlines) in self.by_shard.iter_mut().enumerate() {
+        for (table, deadlines) in self.tables.iter_mut().enumerate() {
             for (index, at) in deadlines.iter_mut().enumerate() {
                 if *at <= now {
                     *at = NEVER;
-                    expired.push(ConnId::new(shard as u8, index as u32, 0).slot);
+                    expired.push(ConnId::in_table(table, index as u32, 0).slot);
                 } else {
                     self.earliest = self.earliest.min(*at);
                 }

@@ -2,7 +2,7 @@
 
 use core::net::SocketAddr;
 
-use super::Fanout;
+use super::{Fanout, Report};
 use crate::chat::ConnId;
 use crate::limits::UCRP_UNHEARD_BYTES_MAX;
 
@@ -14,6 +14,12 @@ pub(super) struct Address {
     is_proved: bool,
     /// Bytes sent there since it was last heard.
     unheard_bytes: u64,
+}
+
+impl Address {
+    fn may_be_sent_to(&self) -> bool {
+        self.is_proved || self.unheard_bytes < UCRP_UNHEARD_BYTES_MAX
+    }
 }
 
 /// The socket for datagrams, as far as is known.
@@ -36,15 +42,18 @@ impl Fanout {
 
     /// Where datagrams for a connection go, if it is spoken to in datagrams and there is somewhere.
     pub fn address_of(&self, id: ConnId) -> Option<SocketAddr> {
-        let Address { at, is_proved, unheard_bytes } = **self.line(id).address.as_ref()?;
-        (is_proved || unheard_bytes < UCRP_UNHEARD_BYTES_MAX).then_some(at)
+        let address = self.line(id).address.as_ref()?;
+        address.may_be_sent_to().then_some(address.at)
     }
 
     /// A datagram of so many bytes went to a connection's address.
     pub(super) fn sent_datagram(&mut self, id: ConnId, bytes: usize) {
         self.metrics.datagrams_sent += 1;
-        if let Some(address) = &mut self.line_mut(id).address {
-            address.unheard_bytes += bytes as u64;
+        let Some(address) = &mut self.line_mut(id).address else { return };
+        let was_sent_to = address.may_be_sent_to();
+        address.unheard_bytes += bytes as u64;
+        if was_sent_to && !address.may_be_sent_to() {
+            self.reports.push(Report::Unheard(id));
         }
     }
 
@@ -93,6 +102,7 @@ impl Fanout {
             (member.cursor, member.own_until) = (head, head);
             self.touch(at.room);
         }
+        self.report_drained(id);
         self.end_when_flushed(id);
     }
 }

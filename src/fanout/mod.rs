@@ -35,6 +35,7 @@ mod append;
 mod datagrams;
 mod flush;
 mod lag;
+mod lines;
 mod log;
 mod membership;
 mod order;
@@ -50,8 +51,6 @@ use std::collections::VecDeque;
 use std::num::NonZeroU8;
 use std::time::Duration;
 
-use slab::Slab;
-
 pub use lag::{LagPolicies, LagPolicy};
 pub use log::Gather;
 pub use membership::Owed;
@@ -63,6 +62,7 @@ use crate::chat::{ConnId, Now, RoomId};
 use crate::limits::{GOB_GAP_MICROS_DEFAULT, LOG_TOTAL_BYTES_MAX, OUTBOX_TOTAL_BYTES_MAX};
 use crate::wire::{Dialect, Transport};
 use datagrams::{Address, Datagrams};
+use lines::Lines;
 use log::Offset;
 use outbox::Outbox;
 use pace::Pace;
@@ -194,6 +194,24 @@ struct Line {
 const _: () = assert!(size_of::<Line>() == 40, "a client costs what the documentation says");
 
 impl Line {
+    /// Of one that is there since a moment ago.
+    fn new(generation: u32, dialect: Dialect) -> Self {
+        Self {
+            generation,
+            dialect,
+            blocked: false,
+            resting: false,
+            queued: false,
+            watched: false,
+            end: End::Open,
+            muted: false,
+            is_read: false,
+            membership: None,
+            outbox: None,
+            address: None,
+        }
+    }
+
     /// Nothing is written to it for now; something will have it looked at again.
     fn is_held(&self) -> bool {
         self.blocked || self.resting || self.muted || self.end == End::Told
@@ -212,8 +230,7 @@ pub struct Fanout {
     /// Whose slots these are.
     shard: u8,
     now: Now,
-    /// By the low part of an id's slot.
-    lines: Slab<Line>,
+    lines: Lines,
     next_generation: u32,
     /// By id; those with a member here.
     rooms: Vec<Option<Box<Room>>>,
@@ -250,7 +267,7 @@ impl Fanout {
             settings,
             shard,
             now: Now::default(),
-            lines: Slab::new(),
+            lines: Lines::default(),
             next_generation: 0,
             rooms: Vec::new(),
             datagrams: Datagrams::default(),
@@ -282,7 +299,7 @@ impl Fanout {
 
     /// The connections that there are.
     pub fn connections(&self) -> impl Iterator<Item = ConnId> + '_ {
-        self.lines.iter().map(|(slot, line)| ConnId::new(self.shard, slot as u32, line.generation))
+        self.lines.iter(self.shard).map(|(id, _)| id)
     }
 
     /// Bytes held for peers: logs and outboxes. Bounded by [`limits`](crate::limits).
@@ -302,31 +319,23 @@ impl Fanout {
         self.settings.is_framed(dialect)
     }
 
-    /// Makes the place of a new connection.
+    /// Makes the place of a new connection with a socket.
     pub(crate) fn open(&mut self, dialect: Dialect) -> ConnId {
         let generation = self.next_generation;
         self.next_generation = generation.wrapping_add(1);
-        let slot = self.lines.insert(Line {
-            generation,
-            dialect,
-            blocked: false,
-            resting: false,
-            queued: false,
-            watched: false,
-            end: End::Open,
-            muted: false,
-            is_read: false,
-            membership: None,
-            outbox: None,
-            address: None,
-        });
-        ConnId::new(self.shard, slot as u32, generation)
+        let index = self.lines.insert(Line::new(generation, dialect));
+        ConnId::new(self.shard, index as u32, generation)
+    }
+
+    /// Makes the place of a seat, which the engine gave its id.
+    pub(crate) fn open_seat(&mut self, id: ConnId) {
+        self.lines.insert_seat(id, Line::new(id.generation, Dialect::Ucrp));
     }
 
     /// Forgets a connection, which is in no room any more, and all that waits for it.
     pub(crate) fn remove(&mut self, id: ConnId) {
         self.forget_outbox(id);
-        self.lines.remove(id.index());
+        self.lines.remove(id);
     }
 
     /// Has a connection closed when everything is sent.
@@ -399,7 +408,7 @@ impl Fanout {
 
     /// What kind of connection it is, if it is there.
     pub fn dialect_of(&self, id: ConnId) -> Option<Dialect> {
-        let line = self.lines.get(id.index())?;
+        let line = self.lines.get(id)?;
         (line.generation == id.generation).then_some(line.dialect)
     }
 
@@ -410,7 +419,7 @@ impl Fanout {
 
     /// The connection with an id that the driver gave, unless it is stale.
     fn known(&mut self, id: ConnId) -> Option<&mut Line> {
-        match self.lines.get_mut(id.index()) {
+        match self.lines.get_mut(id) {
             Some(line) if line.generation == id.generation => Some(line),
             _ => {
                 self.metrics.stale_ids += 1;
@@ -421,18 +430,18 @@ impl Fanout {
 
     /// The connection with an id from a list, unless it is gone.
     fn find(&mut self, id: ConnId) -> Option<&mut Line> {
-        self.lines.get_mut(id.index()).filter(|line| line.generation == id.generation)
+        self.lines.get_mut(id).filter(|line| line.generation == id.generation)
     }
 
     /// The connection with an id that is there.
     fn line(&self, id: ConnId) -> &Line {
-        let line = &self.lines[id.index()];
+        let line = self.lines.get(id).expect("an id that is held is not stale");
         debug_assert_eq!((id.shard(), line.generation), (self.shard, id.generation), "the id is not stale");
         line
     }
 
     fn line_mut(&mut self, id: ConnId) -> &mut Line {
-        let line = &mut self.lines[id.index()];
+        let line = self.lines.get_mut(id).expect("an id that is held is not stale");
         debug_assert_eq!((id.shard(), line.generation), (self.shard, id.generation), "the id is not stale");
         line
     }

@@ -1,5 +1,7 @@
 //! What the engine tells the fan-out of another shard: the calls that it would make, one behind the other.
 
+use core::net::SocketAddr;
+
 use super::{Fanout, Owed};
 use crate::chat::{ConnId, Now, RoomId};
 use crate::wire::Dialect;
@@ -25,6 +27,19 @@ pub enum Order {
         /// How many.
         bytes: u32,
     },
+    /// There is a seat.
+    OpenSeat(ConnId),
+    /// A datagram came from a seat.
+    HeardFrom {
+        /// From whom.
+        seat: ConnId,
+        /// From where.
+        at: SocketAddr,
+        /// The handshake came from there.
+        is_proved: bool,
+    },
+    /// A seat is gone.
+    Remove(ConnId),
     /// A connection enters a room.
     Enter(ConnId, RoomId),
     /// A connection leaves its room.
@@ -112,7 +127,10 @@ impl Fanout {
         self.now = now;
         match order {
             Order::Append { room, dialect, skipped_by, .. } => self.append(room, dialect, bytes, skipped_by),
+            Order::OpenSeat(id) => self.open_seat(id),
             Order::Push { to: id, .. }
+            | Order::HeardFrom { seat: id, .. }
+            | Order::Remove(id)
             | Order::Enter(id, _)
             | Order::Leave(id, _)
             | Order::ForgetOutbox(id)
@@ -124,6 +142,8 @@ impl Fanout {
             | Order::Refuse(id)
                 if !self.has(id) => {}
             Order::Push { to, .. } => self.push(to, bytes),
+            Order::HeardFrom { seat, at, is_proved } => self.heard_from(seat, at, is_proved),
+            Order::Remove(id) => self.remove(id),
             Order::Enter(id, room) => self.enter(id, room),
             Order::Leave(id, owed) => self.leave(id, owed),
             Order::ForgetOutbox(id) => self.forget_outbox(id),

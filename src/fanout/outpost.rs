@@ -3,7 +3,7 @@
 //! From each connection one read at a time is on its way to the engine. The next one is not read before the engine says that
 //! it has dealt with it, or is to be read from again: so a connection that has to wait there waits here.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use super::{Fanout, Order, Orders, Reports};
 use crate::chat::{CloseReason, ConnId, Now};
@@ -58,6 +58,18 @@ impl Outpost {
         }
     }
 
+    /// Takes a datagram in, as it came.
+    pub fn datagram(&mut self, from: SocketAddr, bytes: &[u8]) {
+        self.fanout.reports.datagram(from, bytes);
+    }
+
+    /// The kernel dropped so many datagrams before anybody here saw them.
+    pub fn datagrams_lost(&mut self, count: u64) {
+        if count > 0 {
+            self.fanout.reports.push(Report::DatagramsLost(count));
+        }
+    }
+
     /// The peer sends nothing more.
     pub fn peer_closed(&mut self, id: ConnId) {
         if self.fanout.known(id).is_some() {
@@ -76,7 +88,7 @@ impl Outpost {
 
     /// Whether the connection's socket is to be read from. If not, [`Outpost::next_resumed`] tells when it is again.
     pub fn wants_input(&self, id: ConnId) -> bool {
-        let line = self.fanout.lines.get(id.index());
+        let line = self.fanout.lines.get(id);
         line.is_some_and(|line| line.generation == id.generation && !line.is_read)
     }
 

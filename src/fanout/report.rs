@@ -1,6 +1,6 @@
 //! What a shard tells the engine: what its fan-out found; and, where the engine is on another shard, what came in.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use crate::chat::{CloseReason, ConnId, RoomId};
 use crate::wire::Dialect;
@@ -25,6 +25,8 @@ pub enum Report {
         /// How many.
         bytes: usize,
     },
+    /// So much went to where a seat was heard last, which its handshake did not come from, that nothing more does.
+    Unheard(ConnId),
     /// A connection was accepted.
     Connected(ConnId, Dialect, IpAddr),
     /// Bytes came from a connection. It is not read from again before [`Order::ReadOn`](super::Order::ReadOn).
@@ -34,6 +36,15 @@ pub enum Report {
         /// How many.
         bytes: u32,
     },
+    /// A datagram came.
+    Datagram {
+        /// From where.
+        from: SocketAddr,
+        /// How many bytes.
+        bytes: u32,
+    },
+    /// The kernel dropped so many datagrams, as more came than could wait.
+    DatagramsLost(u64),
     /// A peer sends nothing more.
     PeerClosed(ConnId),
     /// A socket is gone.
@@ -57,6 +68,11 @@ impl Reports {
         self.list.push(Report::Received { from, bytes: bytes.len() as u32 });
     }
 
+    pub(crate) fn datagram(&mut self, from: SocketAddr, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+        self.list.push(Report::Datagram { from, bytes: bytes.len() as u32 });
+    }
+
     /// Whether nothing happened.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
@@ -77,7 +93,9 @@ impl Reports {
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Report, &[u8])> {
         let mut rest = &self.bytes[..];
         self.list.iter().map(move |&report| {
-            let Report::Received { bytes, .. } = report else { return (report, &[][..]) };
+            let (Report::Received { bytes, .. } | Report::Datagram { bytes, .. }) = report else {
+                return (report, &[][..]);
+            };
             let (these, behind) = rest.split_at(bytes as usize);
             rest = behind;
             (report, these)

@@ -102,12 +102,8 @@ impl Fanout {
             return;
         }
         let low = self.settings.outbox_total_bytes_limit / 8 * OUTBOX_TOTAL_LOW_EIGHTHS;
-        let shard = self.shard;
-        let waiting = |(slot, line): (usize, &Line)| {
-            let bytes = line.outbox.as_ref()?.len();
-            Some((bytes, ConnId::new(shard, slot as u32, line.generation)))
-        };
-        let mut largest: Vec<_> = self.lines.iter().filter_map(waiting).collect();
+        let waiting = |(id, line): (ConnId, &Line)| Some((line.outbox.as_ref()?.len(), id));
+        let mut largest: Vec<_> = self.lines.iter(self.shard).filter_map(waiting).collect();
         largest.sort_unstable_by_key(|&(bytes, _)| std::cmp::Reverse(bytes));
         for (_, id) in largest {
             if self.outbox_total_bytes <= low {
@@ -124,7 +120,7 @@ impl Fanout {
         if self.line(id).dialect.transport() == Transport::Datagram {
             // Datagrams may be lost, and are.
             self.metrics.datagrams_dropped += 1;
-            return;
+            return self.report_drained(id);
         }
         // The engine, on whichever shard, will have it dropped.
         self.line_mut(id).end = End::Told;

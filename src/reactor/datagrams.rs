@@ -26,6 +26,7 @@ use self::batched as kernel;
 use self::overflow::Overflow;
 #[cfg(not(target_os = "linux"))]
 use self::plain as kernel;
+use super::listener::share;
 use crate::limits::{UDP_BATCH_MAX, UDP_RECEIVE_BYTES};
 
 /// A place for each datagram of a batch.
@@ -63,9 +64,13 @@ pub(super) struct DatagramSocket {
 }
 
 impl DatagramSocket {
-    /// Binds a socket that blocks nobody. An address in use is an error, even if its other user would share.
-    pub(super) fn bind(address: SocketAddr) -> io::Result<Self> {
+    /// Binds a socket that blocks nobody. An address in use is an error, even if its other user would share, unless
+    /// `is_shared`: other shards receive there as well, and the kernel gives each the datagrams of some addresses.
+    pub(super) fn bind(address: SocketAddr, is_shared: bool) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        if is_shared {
+            share(&socket)?;
+        }
         if address.is_ipv6() {
             // The two families are bound one by one, as they are configured.
             socket.set_only_v6(true)?;

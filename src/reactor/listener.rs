@@ -53,14 +53,15 @@ impl Listener {
     }
 }
 
+/// Has a socket share its address with those of other shards.
 #[cfg(target_os = "linux")]
-fn share(socket: &Socket) -> io::Result<()> {
+pub(super) fn share(socket: &Socket) -> io::Result<()> {
     socket.set_reuse_port(true)
 }
 
-/// Elsewhere the kernel does not share connections out.
+/// Elsewhere the kernel does not share out what comes.
 #[cfg(not(target_os = "linux"))]
-fn share(_socket: &Socket) -> io::Result<()> {
+pub(super) fn share(_socket: &Socket) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 

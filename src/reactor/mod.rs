@@ -242,16 +242,16 @@ fn spawn_outpost(
     stop: &Handle,
     away: Away,
 ) -> Result<JoinHandle<io::Result<ShardReport>>, StartupError> {
-    let streams = listening.iter().filter_map(|listening| {
+    let addresses = listening.iter().filter_map(|listening| {
         let dialect = Dialect::ALL.into_iter().find(|dialect| dialect.name() == listening.dialect)?;
-        (dialect.transport() != Transport::Datagram).then_some((dialect, listening.address))
+        Some((dialect, listening.address))
     });
     let stop = stop.clone();
     let make = move || {
         // One that ended while the others go on would leave its clients alone.
         (Role::Away(Box::new(away)), CallOnDrop(Some(move || stop.stop())))
     };
-    let (thread, _) = start.spawn(streams.collect(), make, |role, system_calls| ShardReport {
+    let (thread, _) = start.spawn(addresses.collect(), make, |role, system_calls| ShardReport {
         metrics: role.fanout().metrics().clone(),
         system_calls,
     })?;
@@ -336,10 +336,11 @@ fn listen(
     let mut sockets = Sockets::default();
     for (dialect, address) in addresses {
         let failed = |cause| StartupError::Listen { dialect: dialect.name(), address, cause };
+        // Sharing an address with another server would split its clients between the two.
+        let is_to_be_free = is_shared && is_first;
         let address = match dialect.transport() {
             Transport::Stream | Transport::Paced => {
-                if is_shared && is_first {
-                    // Sharing an address with another server would split its clients between the two.
+                if is_to_be_free {
                     Listener::bind(dialect, address, false).map_err(failed)?;
                 }
                 let listener = Listener::bind(dialect, address, is_shared).map_err(failed)?;
@@ -348,7 +349,10 @@ fn listen(
                 address
             }
             Transport::Datagram => {
-                let socket = DatagramSocket::bind(address).map_err(failed)?;
+                if is_to_be_free {
+                    DatagramSocket::bind(address, false).map_err(failed)?;
+                }
+                let socket = DatagramSocket::bind(address, is_shared).map_err(failed)?;
                 sockets.datagrams.insert(socket).address
             }
         };

@@ -1,6 +1,6 @@
 //! What a shard does with what comes in: it has the engine, or is an outpost of the shard that has it.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::home::Home;
@@ -50,6 +50,20 @@ impl Role {
         match self {
             Self::Home(home) => home.engine.received(id, bytes, now),
             Self::Away(away) => away.outpost.received(id, bytes),
+        }
+    }
+
+    pub(super) fn datagram(&mut self, from: SocketAddr, bytes: &[u8], now: Now) {
+        match self {
+            Self::Home(home) => home.engine.datagram(from, bytes, now),
+            Self::Away(away) => away.outpost.datagram(from, bytes),
+        }
+    }
+
+    pub(super) fn datagrams_lost(&mut self, count: u64) {
+        match self {
+            Self::Home(home) => home.engine.datagrams_lost(count),
+            Self::Away(away) => away.outpost.datagrams_lost(count),
         }
     }
 

@@ -343,7 +343,7 @@ impl Shard {
         let is_busy = self.role.is_busy();
         let accepting =
             !is_busy && self.accept_paused_until.is_none() && self.listeners.iter().any(|l| l.ready);
-        let has_datagrams = self.datagrams.as_ref().is_some_and(|datagrams| datagrams.readable);
+        let has_datagrams = !is_busy && self.datagrams.as_ref().is_some_and(|datagrams| datagrams.readable);
         let has_input = !self.unread.is_empty() && !is_busy;
         let timeout = if accepting || has_datagrams || has_input || self.role.has_work() {
             Some(Duration::ZERO)
@@ -566,12 +566,11 @@ impl Shard {
         // While what came before is still being sent, what comes next waits in the kernel.
         let batches = if self.role.fanout().is_behind() { 1 } else { UDP_BATCHES_PER_TURN_MAX };
         for _ in 0..batches {
-            if !*readable {
+            if !*readable || self.role.is_busy() {
                 break;
             }
             self.system_calls.datagram_reads += 1;
-            let Some(Home { engine, .. }) = self.role.home() else { return };
-            let received = socket.receive(buffers, |from, bytes| engine.datagram(from, bytes, self.now));
+            let received = socket.receive(buffers, |from, bytes| self.role.datagram(from, bytes, self.now));
             match received {
                 Ok(count) => *readable = count == UDP_BATCH_MAX,
                 // With the next one that comes, the kernel tells of all that are there.
@@ -581,10 +580,7 @@ impl Shard {
                 }
             }
         }
-        let lost = socket.take_overflow();
-        if let Some(Home { engine, .. }) = self.role.home() {
-            engine.datagrams_lost(lost);
-        }
+        self.role.datagrams_lost(socket.take_overflow());
     }
 
     /// Reads from each connection that has something, up to a budget.

@@ -80,9 +80,9 @@ impl Scene {
             14 => {
                 self.full = !self.full;
                 if self.full {
-                    self.world.engine.fanout_mut().datagrams_full();
+                    self.world.takes_datagrams(false);
                 } else {
-                    self.world.engine.fanout_mut().datagrams_writable();
+                    self.world.takes_datagrams(true);
                 }
             }
             15 => self.world.seat_sends(&self.seats[who].clone(), Message::Register),
@@ -142,7 +142,7 @@ fn play(seed: u64) -> (u64, u64) {
     for _ in 0..STEPS {
         scene.step();
     }
-    scene.world.engine.fanout_mut().datagrams_writable();
+    scene.world.takes_datagrams(true);
     for gob in scene.gobs.clone() {
         scene.world.reads_everything(gob);
     }

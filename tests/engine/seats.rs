@@ -260,10 +260,14 @@ fn an_address_other_than_the_handshakes_is_sent_little_until_it_is_heard_again()
     }
     let sent: usize = world.datagrams.drain(..).map(|(_, bytes)| bytes.len()).sum();
     assert!(sent as u64 <= UCRP_UNHEARD_BYTES_MAX + 4096, "{sent}");
+    world.seat_sends(&alice, Message::Chat("/msg bob psst"));
+    assert_eq!(world.seat_hears(1), ["server: there is no bob here"], "nor is it sent anything for itself");
     world.seat_sends_from(&bob, victim, Message::Register);
     world.seat_sends(&alice, Message::Chat("hi"));
     world.settles();
-    assert_eq!(world.datagrams.len(), 1);
+    world.seat_sends(&alice, Message::Chat("/msg bob psst"));
+    world.settles();
+    assert_eq!(world.datagrams.iter().filter(|(to, _)| *to == victim).count(), 2);
 }
 
 #[test]
@@ -271,7 +275,7 @@ fn a_full_socket_keeps_what_its_log_holds_and_drops_the_oldest() {
     let mut world = World::new();
     let alice = world.host("den", "alice", 1);
     world.guest("den", "bob", 2);
-    world.engine.fanout_mut().datagrams_full();
+    world.takes_datagrams(false);
     let texts: Vec<_> = (0..100).map(|index| format!("{index} {}", "x".repeat(3000))).collect();
     for text in &texts {
         // A turn each, so that none is dropped at once because the room is busy.
@@ -279,7 +283,7 @@ fn a_full_socket_keeps_what_its_log_holds_and_drops_the_oldest() {
         world.settles();
     }
     assert!(world.datagrams.is_empty());
-    world.engine.fanout_mut().datagrams_writable();
+    world.takes_datagrams(true);
     let heard = world.seat_hears(2);
     let dropped = world.metrics().datagrams_dropped + world.refused("ucrp-room-busy");
     assert!(dropped > 0 && !heard.is_empty(), "{dropped} dropped, {} heard", heard.len());

@@ -2,6 +2,7 @@
 
 use parlance::engine::Settings;
 use parlance::limits::LINK_BYTES_MAX;
+use parlance::wire::ucrp::Message;
 
 use crate::world::{World, settings};
 
@@ -18,4 +19,41 @@ fn who_waits_for_a_shard_that_is_behind_with_its_orders_goes_on_when_it_is_not()
     world.engine.note_on_its_way(1, LINK_BYTES_MAX - 1);
     assert_eq!(world.hears(alice), "PONG\n");
     assert!(world.listens_to(alice));
+}
+
+#[test]
+fn seats_are_on_the_shards_of_their_handshakes_and_are_heard_wherever_their_datagrams_come() {
+    const SHARDS: usize = 3;
+    let mut world = World::with(Settings { shards: SHARDS, ..settings() });
+    let host = world.host("den", "host", 1000);
+    let ports = 1001..1000 + 2 * SHARDS as u16;
+    let guests: Vec<_> =
+        ports.map(|port| (port, world.guest("den", &format!("guest{port}"), port))).collect();
+    for shard in 0..SHARDS {
+        assert_eq!(world.seats_on(shard), 2);
+    }
+    for (speaker, guest) in &guests {
+        world.seat_sends(guest, Message::Chat("hello"));
+        for (port, _) in guests.iter().filter(|(port, _)| port != speaker) {
+            assert_eq!(world.seat_hears(*port), [format!("guest{speaker}: hello")]);
+        }
+        assert_eq!(world.seat_hears(*speaker), [""; 0]);
+    }
+    // A place that one has left is another's, who is not taken for it.
+    let (left, guest) = &guests[1];
+    world.seat_sends(guest, Message::Leave);
+    world.settles();
+    let late = [(2001, "late1"), (2002, "late2"), (2003, "late3")];
+    let late: Vec<_> = late.map(|(port, name)| world.guest("den", name, port)).into();
+    assert_eq!((0..SHARDS).map(|shard| world.seats_on(shard)).sum::<usize>(), 2 * SHARDS + 2);
+    world.datagrams.clear();
+    world.seat_sends(&late[0], Message::Chat("hi"));
+    assert_eq!(world.seat_hears(*left), [""; 0]);
+    assert_eq!(world.seat_hears(2002), ["late1: hi"]);
+    assert_eq!(world.seat_hears(2003), ["late1: hi"]);
+    // With the host all are gone.
+    world.seat_sends(&host, Message::Leave);
+    assert_eq!(world.seat_hears(2003), ["closed"]);
+    assert!((0..SHARDS).all(|shard| world.seats_on(shard) == 0));
+    assert_eq!((world.engine.seat_count(), world.held_bytes()), (0, 0));
 }

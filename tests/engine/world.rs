@@ -216,6 +216,11 @@ impl World {
         self.fanout_of(usize::from(id.shard()))
     }
 
+    /// How many seats a shard has.
+    pub(crate) fn seats_on(&mut self, shard: usize) -> usize {
+        self.fanout_of(shard).connections().filter(|id| id.is_seat()).count()
+    }
+
     /// From now on what shards have for each other is held back for a while, at random.
     pub(crate) fn holds_back(&mut self, seed: u64) {
         self.dice = Some(seed | 1);
@@ -480,11 +485,27 @@ impl World {
         self.checked();
     }
 
-    /// A datagram reaches the server.
+    /// A datagram reaches the server: on a shard that depends on where it comes from.
     pub(crate) fn datagram(&mut self, from: SocketAddr, bytes: &[u8]) {
-        self.engine.datagram(from, bytes, self.now);
+        let shards = if self.is_spread { self.outposts.len() + 1 } else { 1 };
+        match (usize::from(from.port()) % shards).checked_sub(1) {
+            None => self.engine.datagram(from, bytes, self.now),
+            Some(outpost) => self.outposts[outpost].datagram(from, bytes),
+        }
         self.passes_on();
         self.checked();
+    }
+
+    /// No shard's socket for datagrams takes any more, or each does again.
+    pub(crate) fn takes_datagrams(&mut self, takes: bool) {
+        for shard in 0..=self.outposts.len() {
+            let fanout = self.fanout_of(shard);
+            if takes {
+                fanout.datagrams_writable();
+            } else {
+                fanout.datagrams_full();
+            }
+        }
     }
 
     pub(crate) fn turn(&mut self) {

@@ -291,8 +291,13 @@ impl Peer {
 
     /// Ends the connection with a reset.
     pub fn reset(self) {
-        SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).expect("linger");
+        reset_at_the_end(&self.stream);
     }
+}
+
+/// Has a connection end with a reset when it is dropped.
+pub fn reset_at_the_end(stream: &TcpStream) {
+    SockRef::from(stream).set_linger(Some(Duration::ZERO)).expect("linger");
 }
 
 /// A connection from one of the machine's own addresses: all of 127.0.0.0/8 are.

@@ -15,7 +15,7 @@ use crate::wire::ucrp::{Datagram, DatagramError};
 type Came = (SocketAddr, Vec<u8>);
 
 fn bound(ip: impl Into<IpAddr>) -> DatagramSocket {
-    DatagramSocket::bind(SocketAddr::new(ip.into(), 0)).expect("a loopback address")
+    DatagramSocket::bind(SocketAddr::new(ip.into(), 0), false).expect("a loopback address")
 }
 
 fn bound_v4() -> DatagramSocket {
@@ -24,7 +24,7 @@ fn bound_v4() -> DatagramSocket {
 
 /// None on a machine without IPv6.
 fn bound_v6() -> Option<DatagramSocket> {
-    DatagramSocket::bind(SocketAddr::new(Ipv6Addr::LOCALHOST.into(), 0)).ok()
+    DatagramSocket::bind(SocketAddr::new(Ipv6Addr::LOCALHOST.into(), 0), false).ok()
 }
 
 fn nowhere() -> SocketAddr {
@@ -292,7 +292,7 @@ fn a_socket_goes_to_the_thread_of_its_shard() {
 #[test]
 fn an_address_in_use_is_an_error() {
     let socket = bound_v4();
-    let error = DatagramSocket::bind(socket.address).expect_err("it is taken");
+    let error = DatagramSocket::bind(socket.address, false).expect_err("it is taken");
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
 }
 
