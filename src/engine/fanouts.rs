@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 
 use crate::chat::{ConnId, Now, RoomId};
 use crate::fanout::{Fanout, Order, Orders, Owed};
-use crate::limits::LINK_BYTES_MAX;
+use crate::limits::{LINK_BYTES_MAX, LOG_BYTES_LIMIT_MIN};
 use crate::wire::Dialect;
 
 /// Another shard, as the engine sees it.
@@ -15,6 +15,8 @@ struct Other {
     orders: Orders,
     /// Bytes of orders that were taken, and are on their way.
     on_its_way: usize,
+    /// Its logs are held to little.
+    is_short: bool,
 }
 
 #[derive(Debug)]
@@ -166,6 +168,18 @@ impl Fanouts {
     /// The orders for another shard, which are taken, by emptying them or by leaving others in their place.
     pub(super) fn orders_mut(&mut self, shard: u8) -> &mut Orders {
         &mut self.others[usize::from(shard) - 1].orders
+    }
+
+    pub(super) fn note_short(&mut self, shard: u8, is_short: bool) {
+        if let Some(index) = usize::from(shard).checked_sub(1) {
+            self.others[index].is_short = is_short;
+        }
+    }
+
+    /// The most bytes that each shard's log of a room holds at present.
+    pub(super) fn log_bytes_limit(&self) -> usize {
+        let own = self.own.log_bytes_limit();
+        if self.others.iter().any(|other| other.is_short) { own.min(LOG_BYTES_LIMIT_MIN) } else { own }
     }
 
     pub(super) fn note_on_its_way(&mut self, shard: u8, bytes: usize) {

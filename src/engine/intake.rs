@@ -231,9 +231,9 @@ impl Engine {
         false
     }
 
-    /// The most bytes of a log's blocks at present.
+    /// The most bytes of a log's blocks at present, on any shard.
     pub(super) fn log_bytes_limit(&self) -> usize {
-        self.fanouts.own.log_bytes_limit()
+        self.fanouts.log_bytes_limit()
     }
 
     /// Has a throttled connection looked at when the turn ends.

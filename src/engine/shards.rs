@@ -53,6 +53,7 @@ impl Engine {
                     room.was_read(dialect, shard, bytes);
                 }
             }
+            Report::Short(is_short) => self.fanouts.note_short(shard, is_short),
             Report::Unheard(id) => self.is_unheard(id),
             Report::Datagram { from, .. } => self.datagram(from, bytes, self.now),
             Report::DatagramsLost(count) => self.datagrams_lost(count),

@@ -66,11 +66,12 @@ impl Fanout {
 
     /// Bytes of blocks that a log may hold at present.
     pub(crate) fn log_bytes_limit(&self) -> usize {
-        if self.pool.taken_bytes() > self.settings.log_total_bytes_limit {
-            LOG_BYTES_LIMIT_MIN
-        } else {
-            self.settings.log_bytes_limit
-        }
+        if self.is_short() { LOG_BYTES_LIMIT_MIN } else { self.settings.log_bytes_limit }
+    }
+
+    /// Whether all logs together are too large.
+    pub(super) fn is_short(&self) -> bool {
+        self.pool.taken_bytes() > self.settings.log_total_bytes_limit
     }
 
     /// Bytes that a member of a room who is not blocked may be behind here.

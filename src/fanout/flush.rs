@@ -356,5 +356,10 @@ impl Fanout {
             }
         }
         self.begin_rests(now);
+        let is_short = self.is_short();
+        if is_outpost && is_short != self.was_short {
+            self.was_short = is_short;
+            self.reports.push(Report::Short(is_short));
+        }
     }
 }

@@ -237,6 +237,8 @@ pub struct Fanout {
     datagrams: Datagrams,
     pace: Pace,
     pool: BlockPool,
+    /// What an engine on another shard last heard of [`Fanout::is_short`].
+    was_short: bool,
     #[expect(clippy::vec_box, reason = "they move between here and lines, which hold them by pointer")]
     outbox_pool: Vec<Box<Outbox>>,
     /// Bytes in all outboxes.
@@ -273,6 +275,7 @@ impl Fanout {
             datagrams: Datagrams::default(),
             pace: Pace::default(),
             pool: BlockPool::default(),
+            was_short: false,
             outbox_pool: Vec::new(),
             outbox_total_bytes: 0,
             outbox_turn_bytes: 0,

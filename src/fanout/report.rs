@@ -27,6 +27,8 @@ pub enum Report {
     },
     /// So much went to where a seat was heard last, which its handshake did not come from, that nothing more does.
     Unheard(ConnId),
+    /// All logs of a shard together are too large, so that each is held to little; or no longer.
+    Short(bool),
     /// A connection was accepted.
     Connected(ConnId, Dialect, IpAddr),
     /// Bytes came from a connection. It is not read from again before [`Order::ReadOn`](super::Order::ReadOn).

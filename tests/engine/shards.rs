@@ -1,7 +1,7 @@
 //! What is peculiar to an engine with other shards.
 
 use parlance::engine::Settings;
-use parlance::limits::LINK_BYTES_MAX;
+use parlance::limits::{LINK_BYTES_MAX, LOG_BACKLOG_DIVISOR, LOG_BYTES_LIMIT_MIN};
 use parlance::wire::ucrp::Message;
 
 use crate::world::{World, settings};
@@ -56,4 +56,75 @@ fn seats_are_on_the_shards_of_their_handshakes_and_are_heard_wherever_their_data
     assert_eq!(world.seat_hears(2003), ["closed"]);
     assert!((0..SHARDS).all(|shard| world.seats_on(shard) == 0));
     assert_eq!((world.engine.seat_count(), world.held_bytes()), (0, 0));
+}
+
+#[test]
+fn a_shard_whose_logs_are_too_large_together_has_publishers_wait_earlier() {
+    const LOG: usize = 1 << 20;
+    // So little is not divided between the two.
+    const TOTAL: usize = 4 << 20;
+    let with_little =
+        Settings { shards: 2, log_bytes_limit: LOG, log_total_bytes_limit: TOTAL, ..settings() };
+    let mut world = World::with(with_little);
+    world.checks = false;
+    world.is_spread = false;
+    let speaker = world.slash("speaker");
+    world.is_spread = true;
+    // Clients connect to both in turn: the first of these to the other one.
+    let mut others = Vec::new();
+    for index in 0.. {
+        let client = world.slash(&format!("user{index}"));
+        if world.id(client).shard() == 1 {
+            others.push(client);
+        }
+        if others.len() == TOTAL / LOG + 4 {
+            break;
+        }
+    }
+    let text = "x".repeat(3000);
+    // How much the speaker can say in a room before it has to wait for who reads there.
+    let said_until_it_waits = |world: &mut World| {
+        let mut bytes = 0;
+        while world.listens_to(speaker) {
+            world.types(speaker, &text);
+            bytes += text.len();
+        }
+        world.settles();
+        assert!(world.listens_to(speaker));
+        bytes
+    };
+    let reader = others.pop().expect("there are some");
+    for client in [speaker, reader] {
+        world.types(client, "/join of-readers");
+        world.hears(client);
+    }
+    let before = said_until_it_waits(&mut world);
+    assert!(before >= LOG / LOG_BACKLOG_DIVISOR, "{before}");
+    // As much waits for those who do not read as makes it short, and no more.
+    for (index, &client) in others.iter().enumerate() {
+        world.types(client, &format!("/join room{index}"));
+        world.hears(client);
+        world.reads_only(client, 0);
+        world.types(speaker, &format!("/join room{index}"));
+        for _ in 0..LOG / text.len() * 7 / 8 {
+            if world.held_bytes() > TOTAL {
+                break;
+            }
+            world.types(speaker, &text);
+            world.settles();
+        }
+    }
+    assert!(world.held_bytes() > TOTAL);
+    world.types(speaker, "/join of-readers");
+    world.settles();
+    let after = said_until_it_waits(&mut world);
+    assert!(after <= 2 * LOG_BYTES_LIMIT_MIN / LOG_BACKLOG_DIVISOR, "{after}");
+    // When there is space again, it is as before.
+    for client in others {
+        world.reads_everything(client);
+    }
+    world.settles();
+    let again = said_until_it_waits(&mut world);
+    assert!(again > before / 2, "{again}");
+    assert_eq!(world.metrics().lagged, 0);
 }
