@@ -162,6 +162,7 @@ fn what_comes_while_the_server_stands_still_is_read_or_counted_as_lost() {
         let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
         digits.parse().expect("a number")
     };
+    assert!(log.contains("datagrams came faster than they were read, and were lost"), "{log}");
     let (lost, read) = (counted("datagrams_lost="), counted("\"ucrp-unknown-token\": "));
     assert!(lost > 0 && read > 0, "{lost} lost, {read} read");
     assert_eq!(lost + read, SENT);

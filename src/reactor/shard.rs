@@ -227,6 +227,7 @@ pub(super) struct Shard {
     /// No accepting before then: the kernel lacked something.
     accept_paused_until: Option<Duration>,
     accept_errors: Every,
+    lost_datagrams: Every,
     /// Wakes this shard.
     alarm: Arc<Alarm>,
     /// Another shard has no space for what is to be passed on to it.
@@ -262,6 +263,7 @@ impl Shard {
             spare: Spare::new()?,
             accept_paused_until: None,
             accept_errors: Every::new(Duration::from_secs(LOG_REPEAT_SECONDS)),
+            lost_datagrams: Every::new(Duration::from_secs(LOG_REPEAT_SECONDS)),
             alarm,
             is_passing_on: false,
             now: clock.now(),
@@ -580,7 +582,13 @@ impl Shard {
                 }
             }
         }
-        self.role.datagrams_lost(socket.take_overflow());
+        let lost = socket.take_overflow();
+        self.role.datagrams_lost(lost);
+        if lost > 0
+            && let Some(suppressed) = self.lost_datagrams.admit(self.now.monotonic)
+        {
+            tracing::warn!(lost, suppressed, "datagrams came faster than they were read, and were lost");
+        }
     }
 
     /// Reads from each connection that has something, up to a budget.
