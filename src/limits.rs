@@ -351,6 +351,9 @@ pub const LINK_SPARE_BYTES_MAX: usize = 64 << 10;
 pub const LINK_RETRY_MILLIS: u64 = 1;
 /// Bytes on their way between two shards. More: nobody is listened to until there are fewer.
 pub const LINK_BYTES_MAX: usize = 16 << 20;
+/// The same, for datagrams: those that come then wait in the kernel, where a flood of them is lost. Few enough that what
+/// connections send does not wait long behind them: the engine takes [`READ_BYTES_PER_TURN_MAX`] a turn.
+pub const LINK_BYTES_MAX_FOR_DATAGRAMS: usize = 1 << 20;
 /// Readiness events taken from the kernel at once. More: they come with the next turn.
 pub const EVENTS_PER_TURN_MAX: usize = 1024;
 /// Connections accepted in a turn, a listener. More: they wait for the next one, behind those that are there.
@@ -359,7 +362,8 @@ pub const ACCEPTS_PER_TURN_MAX: usize = 256;
 pub const READS_PER_TURN_MAX: usize = 1024;
 /// Reads of one connection, one after another, while each fills the buffer. More: the rest waits for the next turn. What
 /// comes in one write should be said in one turn, so that it goes out in one write a member: with one read, publishers who
-/// send 35 kB at once fell into pieces, and a room of 1000 cost a sixth more (`loadgen --clients 1000 --window 512`).
+/// send 35 kB at once fell into pieces, and a room of 1000 cost a sixth more (`loadgen --clients 1000 --window 512`). (Where
+/// the engine is on another shard, one read at a time is on its way there.)
 pub const READS_PER_VISIT_MAX: usize = 4;
 /// Writes in a turn: a millisecond at 4 to 5 µs a write. More: the rest is written in the next one, after what was read
 /// meanwhile.

@@ -114,16 +114,23 @@ fn seats_on_all_shards_hear_all_in_one_order() {
 fn a_server_that_stops_tells_everybody_on_all_shards() {
     let server = sharded(3);
     let mut people: Vec<_> = (0..MANY).map(|index| server.line(&format!("user{index}"))).collect();
+    let seats: Vec<_> =
+        (0..MANY).map(|index| Seat::join(&server, "lobby", &format!("seat{index}"))).collect();
+    seats.iter().for_each(Seat::register);
     let report = thread::scope(|scope| {
         let stopped = scope.spawn(|| server.stop());
         for person in &mut people {
             person.expect("INFO server shutting down\n");
             person.expect_end();
         }
+        for seat in &seats {
+            seat.expect("server", "server shutting down");
+        }
         stopped.join().expect("it stops")
     });
-    assert_eq!(report.metrics.opened, MANY as u64);
-    assert_eq!(report.metrics.closed.iter().sum::<u64>(), MANY as u64);
+    // A person, a handshake and a seat each.
+    assert_eq!(report.metrics.opened, 3 * MANY as u64);
+    assert_eq!(report.metrics.closed.iter().sum::<u64>(), 3 * MANY as u64);
 }
 
 #[test]

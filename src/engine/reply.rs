@@ -86,10 +86,15 @@ impl Engine {
         if id.shard() > 0 {
             let conn = self.conn_mut(id);
             conn.unread.sent(bytes.len());
-            // Early enough that whoever reads all the time never seems not to.
-            if conn.unread.bytes() >= OUTBOX_BYTES_HIGH / 2 {
-                self.watch(id);
-            }
+            self.watch_unread(id);
+        }
+    }
+
+    /// Watches a connection on another shard that may have much to read: early enough that whoever reads all the time
+    /// never seems not to.
+    pub(super) fn watch_unread(&mut self, id: ConnId) {
+        if id.shard() > 0 && self.conn(id).unread.bytes() >= OUTBOX_BYTES_HIGH / 2 {
+            self.watch(id);
         }
     }
 

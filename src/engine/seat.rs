@@ -185,12 +185,12 @@ impl Engine {
         self.seat(id).is_some_and(|seat| seat.hears)
     }
 
-    /// A seat is told nothing more until it is heard again.
-    pub(super) fn is_unheard(&mut self, id: ConnId) {
+    /// Whether a seat is told what is said to it has changed where that is sent.
+    pub(super) fn note_hears(&mut self, id: ConnId, hears: bool) {
         if self.find(id).is_some()
             && let Some(seat) = self.seat_mut(id)
         {
-            seat.hears = false;
+            seat.hears = hears;
         }
     }
 
@@ -244,7 +244,13 @@ impl Engine {
         let are_busy = are_shards_busy
             || self.has_unread_answers(id)
             || self.fanouts.turn_bytes() >= OUTBOX_TURN_BYTES_MAX;
-        if are_busy && matches!(command, Command::Direct { .. }) {
+        // Of a shard that is behind with its orders, not even the address.
+        let is_to_be_dropped = match command {
+            Command::Direct { .. } => are_busy,
+            Command::Quit => false,
+            _ => are_shards_busy,
+        };
+        if is_to_be_dropped {
             return Err(PEOPLE_BUSY);
         }
         let is_proved = self.seat(id).is_some_and(|seat| seat.ip == ip);

@@ -39,6 +39,8 @@ impl Engine {
                     if conn.throttled {
                         self.let_wait(id);
                     }
+                    // What was sent since may have been read as well.
+                    self.watch_unread(id);
                 }
             }
             Report::Ended(id) => self.is_sent(id),
@@ -54,7 +56,7 @@ impl Engine {
                 }
             }
             Report::Short(is_short) => self.fanouts.note_short(shard, is_short),
-            Report::Unheard(id) => self.is_unheard(id),
+            Report::Hears { seat, hears } => self.note_hears(seat, hears),
             Report::Datagram { from, .. } => self.datagram(from, bytes, self.now),
             Report::DatagramsLost(count) => self.datagrams_lost(count),
             Report::Connected(id, dialect, ip) => {

@@ -35,7 +35,14 @@ impl Fanout {
     pub(crate) fn heard_from(&mut self, id: ConnId, at: SocketAddr, is_proved: bool) {
         let address = Address { at, is_proved, unheard_bytes: 0 };
         match &mut self.line_mut(id).address {
-            Some(known) => **known = address,
+            Some(known) => {
+                let was_sent_to = known.may_be_sent_to();
+                **known = address;
+                if !was_sent_to {
+                    // The engine, which knows that it was heard, may hear afterwards that it was not.
+                    self.reports.push(Report::Hears { seat: id, hears: true });
+                }
+            }
             none => *none = Some(Box::new(address)),
         }
     }
@@ -53,7 +60,7 @@ impl Fanout {
         let was_sent_to = address.may_be_sent_to();
         address.unheard_bytes += bytes as u64;
         if was_sent_to && !address.may_be_sent_to() {
-            self.reports.push(Report::Unheard(id));
+            self.reports.push(Report::Hears { seat: id, hears: false });
         }
     }
 

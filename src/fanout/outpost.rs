@@ -8,7 +8,7 @@ use core::net::{IpAddr, SocketAddr};
 use super::{Fanout, Order, Orders, Reports};
 use crate::chat::{CloseReason, ConnId, Now};
 use crate::fanout::{Owed, Report};
-use crate::limits::LINK_BYTES_MAX;
+use crate::limits::{LINK_BYTES_MAX, LINK_BYTES_MAX_FOR_DATAGRAMS};
 use crate::wire::Dialect;
 
 /// See the module's documentation. A driver uses it as it uses an engine.
@@ -94,7 +94,17 @@ impl Outpost {
 
     /// Whether so much is on its way that nobody is to be read from.
     pub fn is_busy(&self) -> bool {
-        self.on_its_way + self.fanout.reports.size() >= LINK_BYTES_MAX
+        self.unread() >= LINK_BYTES_MAX
+    }
+
+    /// Whether so little is on its way that datagrams are taken in.
+    pub fn takes_datagrams(&self) -> bool {
+        self.unread() < LINK_BYTES_MAX_FOR_DATAGRAMS
+    }
+
+    /// Bytes of reports that the engine has not read.
+    fn unread(&self) -> usize {
+        self.on_its_way + self.fanout.reports.size()
     }
 
     /// A connection that is to be read from again.
@@ -105,6 +115,11 @@ impl Outpost {
     /// A connection that the server has no place for, to be told so and dropped.
     pub fn next_refused(&mut self) -> Option<ConnId> {
         self.refused.pop()
+    }
+
+    /// Takes nobody in any more.
+    pub fn stop(&mut self) {
+        self.stopping = true;
     }
 
     /// Whether nobody is taken in any more.

@@ -25,8 +25,14 @@ pub enum Report {
         /// How many.
         bytes: usize,
     },
-    /// So much went to where a seat was heard last, which its handshake did not come from, that nothing more does.
-    Unheard(ConnId),
+    /// So much went to where a seat was heard last, which its handshake did not come from, that nothing more does; or it
+    /// was heard again.
+    Hears {
+        /// Whose.
+        seat: ConnId,
+        /// Whether anything is sent there.
+        hears: bool,
+    },
     /// All logs of a shard together are too large, so that each is held to little; or no longer.
     Short(bool),
     /// A connection was accepted.

@@ -120,7 +120,8 @@ impl Fanout {
         if self.line(id).dialect.transport() == Transport::Datagram {
             // Datagrams may be lost, and are.
             self.metrics.datagrams_dropped += 1;
-            return self.report_drained(id);
+            self.report_drained(id);
+            return self.end_when_flushed(id);
         }
         // The engine, on whichever shard, will have it dropped.
         self.line_mut(id).end = End::Told;

@@ -92,6 +92,14 @@ impl Role {
         }
     }
 
+    /// Whether datagrams are taken in; else they wait in the kernel.
+    pub(super) fn takes_datagrams(&self) -> bool {
+        match self {
+            Self::Home(_) => true,
+            Self::Away(away) => away.outpost.takes_datagrams(),
+        }
+    }
+
     /// Whether nobody is to be read from for now.
     pub(super) fn is_busy(&self) -> bool {
         match self {
@@ -155,7 +163,9 @@ impl Role {
     pub(super) fn has_mail(&mut self) -> bool {
         match self {
             Self::Home(home) => home.has_mail(),
-            Self::Away(away) => !away.orders.is_empty() || away.orders.is_closed(),
+            Self::Away(away) => {
+                !away.orders.is_empty() || (away.orders.is_closed() && !away.outpost.is_stopping())
+            }
         }
     }
 
@@ -166,7 +176,10 @@ impl Role {
             Self::Away(away) => {
                 let Away { outpost, orders, .. } = &mut **away;
                 orders.receive(usize::MAX, |orders| outpost.carry_out(orders, now));
-                outpost.is_stopping() || orders.is_closed()
+                if orders.is_closed() {
+                    outpost.stop();
+                }
+                outpost.is_stopping()
             }
         }
     }

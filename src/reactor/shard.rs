@@ -332,12 +332,9 @@ impl Shard {
     }
 
     fn is_done(&self) -> bool {
-        let nothing_waits = || {
-            let sent = self.datagrams.as_ref().is_none_or(|datagrams| datagrams.socket.is_empty());
-            sent && !self.is_passing_on && self.role.is_empty()
-        };
-        let is_orphaned = self.role.is_orphaned();
-        self.drain_until.is_some_and(|until| nothing_waits() || is_orphaned || self.now.monotonic >= until)
+        let is_sent = self.datagrams.as_ref().is_none_or(|datagrams| datagrams.socket.is_empty());
+        let is_empty = self.role.is_orphaned() || (!self.is_passing_on && self.role.is_empty());
+        self.drain_until.is_some_and(|until| (is_sent && is_empty) || self.now.monotonic >= until)
     }
 
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
@@ -345,14 +342,16 @@ impl Shard {
         let is_busy = self.role.is_busy();
         let accepting =
             !is_busy && self.accept_paused_until.is_none() && self.listeners.iter().any(|l| l.ready);
-        let has_datagrams = !is_busy && self.datagrams.as_ref().is_some_and(|datagrams| datagrams.readable);
+        let are_datagrams_there = self.datagrams.as_ref().is_some_and(|datagrams| datagrams.readable);
+        let has_datagrams = are_datagrams_there && self.role.takes_datagrams();
         let has_input = !self.unread.is_empty() && !is_busy;
         let timeout = if accepting || has_datagrams || has_input || self.role.has_work() {
             Some(Duration::ZERO)
         } else {
             let wake = self.role.fanout().next_wake().filter(|&wake| !self.set_timer(wake));
             // What others have no space for is tried again.
-            let retry = (self.is_passing_on || self.role.waits_for_links())
+            let do_datagrams_wait = are_datagrams_there && !has_datagrams;
+            let retry = (self.is_passing_on || self.role.waits_for_links() || do_datagrams_wait)
                 .then(|| self.now.monotonic + Duration::from_millis(LINK_RETRY_MILLIS));
             let deadline =
                 [wake, self.role.next_deadline(), self.drain_until, self.accept_paused_until, retry]
@@ -568,7 +567,7 @@ impl Shard {
         // While what came before is still being sent, what comes next waits in the kernel.
         let batches = if self.role.fanout().is_behind() { 1 } else { UDP_BATCHES_PER_TURN_MAX };
         for _ in 0..batches {
-            if !*readable || self.role.is_busy() {
+            if !*readable || !self.role.takes_datagrams() {
                 break;
             }
             self.system_calls.datagram_reads += 1;

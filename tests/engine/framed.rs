@@ -11,8 +11,8 @@ use parlance::wire::ucrp::{Delivery, Message};
 
 use crate::dice::Dice;
 use crate::pace::shown;
-use crate::seats::Seat;
-use crate::world::{Client, HERE, World, settings};
+use crate::seats::{Seat, answer, shakes};
+use crate::world::{Client, HERE, World, settings, shards};
 
 const SEEDS: [u64; 6] = [1, 2, 3, 5, 8, 13];
 const EACH: usize = 4;
@@ -25,10 +25,16 @@ struct Scene {
     lines: Vec<Client>,
     gobs: Vec<Client>,
     seats: Vec<Seat>,
+    /// Handshakes that were not looked at, of people who come to the den and go again.
+    handshakes: Vec<Client>,
+    passers: Vec<Seat>,
+    passed: usize,
     texts: usize,
     full: bool,
     whispers: usize,
 }
+
+const DEN: &str = "den";
 
 fn seat_address(index: usize) -> SocketAddr {
     SocketAddr::new(HERE, 1000 + index as u16)
@@ -47,14 +53,59 @@ impl Scene {
                 world.seated(Operation::Join, "lobby", &format!("seat{index}"), port)
             })
             .collect();
+        world.host(DEN, "host", 999);
         world.settles();
+        if seed.is_multiple_of(2) {
+            world.holds_back(seed);
+        }
         for &gob in &gobs {
             world.took_bytes(gob);
             world.reads_only(gob, 0);
         }
         world.hears(witness);
         world.datagrams.clear();
-        Self { world, dice: Dice(seed), witness, lines, gobs, seats, texts: 0, full: false, whispers: 0 }
+        Self {
+            world,
+            dice: Dice(seed),
+            witness,
+            lines,
+            gobs,
+            seats,
+            handshakes: Vec::new(),
+            passers: Vec::new(),
+            passed: 0,
+            texts: 0,
+            full: false,
+            whispers: 0,
+        }
+    }
+
+    fn comes_by(&mut self) {
+        self.passed += 1;
+        let name = format!("passer{}", self.passed);
+        self.handshakes.push(shakes(&mut self.world, HERE, Operation::Join, DEN, &name));
+    }
+
+    /// Those whose handshake has ended are in the den, and say that they are there.
+    fn sit_down(&mut self) {
+        for client in std::mem::take(&mut self.handshakes) {
+            if self.world.ended(client).is_none() {
+                self.handshakes.push(client);
+                continue;
+            }
+            let token = answer(&mut self.world, client).expect("a seat");
+            let address = seat_address(1000 + client.0);
+            let seat = Seat { room: DEN.to_owned(), token, address };
+            self.world.seat_sends(&seat, Message::Register);
+            self.passers.push(seat);
+        }
+    }
+
+    fn goes(&mut self) {
+        if !self.passers.is_empty() {
+            let passer = self.passers.swap_remove(self.dice.below(self.passers.len()));
+            self.world.seat_sends(&passer, Message::Leave);
+        }
     }
 
     fn text(&mut self) -> String {
@@ -79,13 +130,14 @@ impl Scene {
             }
             14 => {
                 self.full = !self.full;
-                if self.full {
-                    self.world.takes_datagrams(false);
-                } else {
-                    self.world.takes_datagrams(true);
-                }
+                self.world.takes_datagrams(!self.full);
             }
             15 => self.world.seat_sends(&self.seats[who].clone(), Message::Register),
+            16 => match self.dice.below(4) {
+                0 | 1 => self.comes_by(),
+                2 => self.sit_down(),
+                _ => self.goes(),
+            },
             _ => {
                 let bytes =
                     if self.dice.below(2) == 0 { self.dice.below(100) } else { self.dice.below(20_000) };
@@ -147,6 +199,10 @@ fn play(seed: u64) -> (u64, u64) {
         scene.world.reads_everything(gob);
     }
     let witnessed = scene.world.hears(scene.witness);
+    scene.sit_down();
+    let there: usize = (0..shards()).map(|shard| scene.world.seats_on(shard)).sum();
+    assert_eq!(there, EACH + 1 + scene.passers.len(), "nobody is left over on any shard");
+    assert!(scene.handshakes.is_empty() && scene.passed > 10);
     let said: Vec<_> = witnessed
         .lines()
         .map(|line| {

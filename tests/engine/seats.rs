@@ -1,6 +1,6 @@
 //! Seats: people who are spoken to in datagrams.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use parlance::chat::{Change, CloseReason, Token};
 use parlance::engine::Settings;
@@ -9,9 +9,7 @@ use parlance::wire::Dialect;
 use parlance::wire::tcrp::{Content, Decoded, Operation, Refusal, Reply, encode_request};
 use parlance::wire::ucrp::{Datagram, Delivery, Message};
 
-use crate::world::{Client, HERE, World, settings};
-
-const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+use crate::world::{Client, ELSEWHERE, HERE, World, settings};
 
 /// What somebody who shook hands knows.
 #[derive(Clone)]
@@ -33,14 +31,21 @@ pub(crate) fn asks(
     room: &str,
     name: &str,
 ) -> Result<Token, Refusal> {
-    let client = world.connects_from(ip, Dialect::Tcrp);
-    let mut request = Vec::new();
-    encode_request(room, operation, name, None, &mut request).expect("short");
-    world.sends(client, &request);
+    let client = shakes(world, ip, operation, room, name);
     world.settles();
     answer(world, client)
 }
 
+/// Shakes hands.
+pub(crate) fn shakes(world: &mut World, ip: IpAddr, operation: Operation, room: &str, name: &str) -> Client {
+    let client = world.connects_from(ip, Dialect::Tcrp);
+    let mut request = Vec::new();
+    encode_request(room, operation, name, None, &mut request).expect("short");
+    world.sends(client, &request);
+    client
+}
+
+/// Reads the answer to a handshake.
 pub(crate) fn answer(world: &mut World, client: Client) -> Result<Token, Refusal> {
     let bytes = world.took_bytes(client);
     let Decoded::Whole { frame: compliance, consumed } = Reply::decode(&bytes) else { panic!("{bytes:?}") };
@@ -74,7 +79,7 @@ impl World {
         self.seat_sends_from(seat, seat.address, message);
     }
 
-    fn seat_sends_from(&mut self, seat: &Seat, from: SocketAddr, message: Message<'_>) {
+    pub(crate) fn seat_sends_from(&mut self, seat: &Seat, from: SocketAddr, message: Message<'_>) {
         let mut bytes = Vec::new();
         let token = seat.token.reveal();
         Datagram { room: &seat.room, token: &token, message }.encode(&mut bytes).expect("short");

@@ -1,10 +1,14 @@
 //! What is peculiar to an engine with other shards.
 
+use std::net::SocketAddr;
+
 use parlance::engine::Settings;
-use parlance::limits::{LINK_BYTES_MAX, LOG_BACKLOG_DIVISOR, LOG_BYTES_LIMIT_MIN};
+use parlance::limits::{
+    LINK_BYTES_MAX, LOG_BACKLOG_DIVISOR, LOG_BYTES_LIMIT_MIN, OUTBOX_BYTES_HIGH, UCRP_UNHEARD_BYTES_MAX,
+};
 use parlance::wire::ucrp::Message;
 
-use crate::world::{World, settings};
+use crate::world::{ELSEWHERE, World, settings};
 
 #[test]
 fn who_waits_for_a_shard_that_is_behind_with_its_orders_goes_on_when_it_is_not() {
@@ -127,4 +131,55 @@ fn a_shard_whose_logs_are_too_large_together_has_publishers_wait_earlier() {
     let again = said_until_it_waits(&mut world);
     assert!(again > before / 2, "{again}");
     assert_eq!(world.metrics().lagged, 0);
+}
+
+#[test]
+fn a_seat_that_has_been_sent_everything_is_listened_to_at_once() {
+    let mut world = World::with(Settings { shards: 2, ..settings() });
+    let seats = [world.host("den", "ann", 1), world.guest("den", "bob", 2)];
+    let names = ["ann", "bob"];
+    let psst = |to: usize, text: &str| format!("/msg {} {text}", names[to]);
+    world.takes_datagrams(false);
+    let text = "x".repeat(3900);
+    for _ in 0..2 * OUTBOX_BYTES_HIGH / text.len() {
+        world.seat_sends(&seats[0], Message::Chat(&psst(1, &text)));
+    }
+    world.settles();
+    world.takes_datagrams(true);
+    world.settles();
+    world.datagrams.clear();
+    let before = world.refused("ucrp-people-busy");
+    for (from, to) in [(1, 0), (0, 1)] {
+        world.seat_sends(&seats[from], Message::Chat(&psst(to, "hi")));
+        let heard = world.seat_hears(seats[to].address.port());
+        assert_eq!(heard, [format!("{} (private): hi", names[from])]);
+    }
+    assert_eq!(world.refused("ucrp-people-busy"), before);
+}
+
+/// What its shard says of the time before it was heard again may come when the engine knows that it was.
+#[test]
+fn a_seat_that_was_heard_again_is_told_what_is_said_to_it() {
+    let mut world = World::with(Settings { shards: 2, seats_keep_address: false, ..settings() });
+    let ann = world.host("den", "ann", 1);
+    let bob = world.guest("den", "bob", 2);
+    // Its datagrams come in on the engine's shard, and what is sent there goes from the other one.
+    let victim = SocketAddr::new(ELSEWHERE, 8);
+    world.seat_sends_from(&bob, victim, Message::Register);
+    let text = "x".repeat(4000);
+    for _ in 0..UCRP_UNHEARD_BYTES_MAX / text.len() as u64 {
+        world.seat_sends(&ann, Message::Chat(&text));
+        world.settles();
+    }
+    // With one more it is so much that nothing more is sent.
+    world.seat_sends(&ann, Message::Chat(&text));
+    world.are_apart = true;
+    world.turn();
+    world.seat_sends_from(&bob, victim, Message::Register);
+    world.are_apart = false;
+    world.settles();
+    world.datagrams.clear();
+    world.seat_sends(&ann, Message::Chat("/msg bob psst"));
+    world.settles();
+    assert_eq!(world.datagrams.iter().filter(|(to, _)| *to == victim).count(), 1);
 }

@@ -20,6 +20,8 @@ const READ_BYTES_MAX: usize = 16 << 10;
 
 /// Where everybody connects from, unless the test says otherwise.
 pub(crate) const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// Another address.
+pub(crate) const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 
 /// One of the world's clients.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -62,6 +64,8 @@ pub(crate) struct World {
     pub(crate) is_spread: bool,
     /// What shards have for each other is held back at random, with this state.
     dice: Option<u64>,
+    /// Nothing goes from one shard to another.
+    pub(crate) are_apart: bool,
     /// Whether the invariants are looked at after every step: with very many clients that takes too long.
     pub(crate) checks: bool,
 }
@@ -106,6 +110,7 @@ impl World {
             compares_at_once: true,
             is_spread: true,
             dice: None,
+            are_apart: false,
             checks: true,
         }
     }
@@ -246,6 +251,9 @@ impl World {
 
     /// Passes on what the shards have for each other, until they have nothing, or it is held back.
     fn passes_on(&mut self) {
+        if self.are_apart {
+            return;
+        }
         let Self { engine, outposts, now, dice, .. } = self;
         loop {
             let mut is_quiet = true;
