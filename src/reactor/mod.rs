@@ -168,12 +168,12 @@ impl Server {
             drain_timeout: config.drain_timeout,
         };
         let compared = stop.clone();
-        let make_home = move || {
-            let passwords = Pool::new(move |id, serial, outcome| {
-                compared.send(Message::PasswordCompared(id, serial, outcome));
-            });
-            (Role::Home(Box::new(Home::new(engine, passwords, writer, others, messages))), ())
-        };
+        // Here, where no thread is pinned: its threads run where this one may.
+        let passwords = Pool::new(move |id, serial, outcome| {
+            compared.send(Message::PasswordCompared(id, serial, outcome));
+        });
+        let make_home =
+            move || (Role::Home(Box::new(Home::new(engine, passwords, writer, others, messages))), ());
         let addresses = config.listeners();
         let (home, listening) = start(0).spawn(addresses, make_home, |role, system_calls| {
             let Role::Home(home) = role else { return Report::default() };

@@ -77,6 +77,10 @@ impl Program {
         Ok(Self { child, _output: output, addresses, log })
     }
 
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
     #[track_caller]
     pub fn start(directory: &Path, arguments: &[&str]) -> Self {
         Self::try_start(directory, arguments)
@@ -93,7 +97,7 @@ impl Program {
     }
 
     pub fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).expect("it runs");
+        kill_process(self.pid(), signal).expect("it runs");
     }
 
     /// Ends it with a signal, and waits for that.
