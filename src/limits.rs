@@ -354,6 +354,9 @@ pub const LINK_BYTES_MAX: usize = 16 << 20;
 /// The same, for datagrams: those that come then wait in the kernel, where a flood of them is lost. Few enough that what
 /// connections send does not wait long behind them: the engine takes [`READ_BYTES_PER_TURN_MAX`] a turn.
 pub const LINK_BYTES_MAX_FOR_DATAGRAMS: usize = 1 << 20;
+/// Milliseconds that a turn of the loop may take: its other bounds keep it far below. Longer: it is logged, with what took
+/// the time, and counted.
+pub const TURN_MILLIS_MAX: u64 = 100;
 /// Readiness events taken from the kernel at once. More: they come with the next turn.
 pub const EVENTS_PER_TURN_MAX: usize = 1024;
 /// Connections accepted in a turn, a listener. More: they wait for the next one, behind those that are there.

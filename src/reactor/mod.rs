@@ -15,6 +15,7 @@ mod passwords;
 mod role;
 mod shard;
 mod timer;
+mod watchdog;
 mod writer;
 
 use std::hash::{BuildHasher, Hasher};
@@ -46,6 +47,7 @@ use passwords::Pool;
 use role::{Away, Role};
 use shard::{Clock, Handle, Message, Shard, ShardReport};
 pub use shard::{Report, StoreReport, SystemCalls};
+pub use watchdog::Turns;
 use writer::Writer;
 
 /// Why the server did not start, or did not stay.
@@ -175,10 +177,10 @@ impl Server {
         let make_home =
             move || (Role::Home(Box::new(Home::new(engine, passwords, writer, others, messages))), ());
         let addresses = config.listeners();
-        let (home, listening) = start(0).spawn(addresses, make_home, |role, system_calls| {
+        let (home, listening) = start(0).spawn(addresses, make_home, |role, system_calls, turns| {
             let Role::Home(home) = role else { return Report::default() };
             let (engine, store) = home.finish();
-            Report { metrics: engine.metrics(), system_calls, store }
+            Report { metrics: engine.metrics(), system_calls, turns, store }
         })?;
         let mut outposts = Vec::new();
         let mut failed = None;
@@ -251,9 +253,10 @@ fn spawn_outpost(
         // One that ended while the others go on would leave its clients alone.
         (Role::Away(Box::new(away)), CallOnDrop(Some(move || stop.stop())))
     };
-    let (thread, _) = start.spawn(addresses.collect(), make, |role, system_calls| ShardReport {
+    let (thread, _) = start.spawn(addresses.collect(), make, |role, system_calls, turns| ShardReport {
         metrics: role.fanout().metrics().clone(),
         system_calls,
+        turns,
     })?;
     Ok(thread)
 }
@@ -275,7 +278,7 @@ impl Start {
         &self,
         addresses: Vec<(Dialect, SocketAddr)>,
         make: impl FnOnce() -> (Role, G) + Send + 'static,
-        report: impl FnOnce(Role, SystemCalls) -> T + Send + 'static,
+        report: impl FnOnce(Role, SystemCalls, Turns) -> T + Send + 'static,
     ) -> Result<(JoinHandle<io::Result<T>>, Vec<Listening>), StartupError> {
         let Self { shard, core, has_own_descriptors, ref alarms, clock, drain_timeout } = *self;
         let alarms = alarms.clone();
@@ -308,8 +311,8 @@ impl Start {
                 }
             };
             shard.run()?;
-            let (role, system_calls) = shard.into_parts();
-            Ok(report(role, system_calls))
+            let (role, system_calls, turns) = shard.into_parts();
+            Ok(report(role, system_calls, turns))
         })?;
         match is_started.recv() {
             Ok(listening) => Ok((thread, listening?)),
@@ -486,6 +489,8 @@ pub fn serve(config: &Config) -> Result<(), StartupError> {
         kept = report.metrics.ops_committed,
         history_unkept = report.metrics.history_unkept,
         promises_broken = report.metrics.promises_broken,
+        long_turns = report.turns.long,
+        longest_turn = ?report.turns.longest,
         "stopped"
     );
     Ok(())

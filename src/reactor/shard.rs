@@ -29,6 +29,7 @@ use super::home::Home;
 use super::listener::{Accepted, Listener, Spare, is_of_peer};
 use super::role::Role;
 use super::timer::Timer;
+use super::watchdog::{LongTurn, Step, Turns, Watchdog};
 use super::writer::Outcome;
 use crate::chat::{CloseReason, ConnId, Now, PasswordOutcome, UnixMillis};
 use crate::engine::{Engine, Metrics};
@@ -118,6 +119,8 @@ pub struct Report {
     pub metrics: Metrics,
     /// The counts of all loops.
     pub system_calls: SystemCalls,
+    /// How long their turns took.
+    pub turns: Turns,
     /// What the store had, and what waited for it.
     pub store: StoreReport,
 }
@@ -127,6 +130,7 @@ pub struct Report {
 pub(super) struct ShardReport {
     pub(super) metrics: fanout::Metrics,
     pub(super) system_calls: SystemCalls,
+    pub(super) turns: Turns,
 }
 
 impl Report {
@@ -134,6 +138,7 @@ impl Report {
     pub(super) fn add(&mut self, other: &ShardReport) {
         self.metrics.add(&other.metrics);
         self.system_calls.add(&other.system_calls);
+        self.turns.add(&other.turns);
     }
 }
 
@@ -237,6 +242,7 @@ pub(super) struct Shard {
     /// When to end, flushed or not, once the server is stopping.
     drain_until: Option<Duration>,
     drain_timeout: Duration,
+    watchdog: Watchdog,
     system_calls: SystemCalls,
 }
 
@@ -270,6 +276,7 @@ impl Shard {
             clock,
             drain_until: None,
             drain_timeout,
+            watchdog: Watchdog::new(clock.start.elapsed()),
             system_calls: SystemCalls::default(),
         };
         for (index, listener) in shard.listeners.iter_mut().enumerate() {
@@ -295,34 +302,55 @@ impl Shard {
         while !self.is_done() {
             self.wait(&mut events)?;
             self.now = self.clock.now();
+            self.watchdog.did(Step::Wait, self.now.monotonic);
             self.take_events(&events);
             self.take_messages();
+            self.did(Step::Messages);
             self.accept();
+            self.did(Step::Accept);
             if let Some(buffers) = &mut datagram_buffers {
                 self.read_datagrams(buffers);
+                self.did(Step::Datagrams);
             }
             self.read(&mut buffer);
             self.role.timeout(self.now);
+            self.did(Step::Read);
             // The other shards and the store work while this thread writes.
             self.is_passing_on = self.role.pass_on();
             self.hand_out_ops();
+            self.did(Step::PassOn);
             self.flush();
             // Pauses begin after the writes: the clock is read once more.
-            self.role.end_turn(self.clock.now());
+            let now = self.clock.now();
+            self.watchdog.did(Step::Flush, now.monotonic);
+            self.role.end_turn(now);
             if let Some(home) = self.role.home() {
                 home.hand_out_passwords();
             }
             self.hand_out_ops();
             self.reap();
             self.is_passing_on = self.role.pass_on();
+            self.did(Step::End);
+            self.look_at_turn();
         }
         self.hand_out_ops();
         Ok(())
     }
 
     /// What it did, and the engine's shard what it has.
-    pub(super) fn into_parts(self) -> (Role, SystemCalls) {
-        (self.role, self.system_calls)
+    pub(super) fn into_parts(self) -> (Role, SystemCalls, Turns) {
+        (self.role, self.system_calls, self.watchdog.turns())
+    }
+
+    fn did(&mut self, step: Step) {
+        self.watchdog.did(step, self.clock.start.elapsed());
+    }
+
+    /// Tells of a turn that was too long.
+    fn look_at_turn(&mut self) {
+        if let Some(LongTurn { took, steps, suppressed }) = self.watchdog.turned() {
+            tracing::warn!(?took, ?steps, suppressed, "a turn of the loop took long: everybody waited");
+        }
     }
 
     fn hand_out_ops(&mut self) {
