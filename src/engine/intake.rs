@@ -215,7 +215,7 @@ impl Engine {
         }
         let backlog_max = self.log_bytes_limit() / LOG_BACKLOG_DIVISOR;
         let is_behind_here = room.is_some_and(|room| self.fanouts.own.backlog(room) >= backlog_max);
-        if self.fanouts.turn_bytes() >= OUTBOX_TURN_BYTES_MAX || is_behind_here {
+        if self.is_turn_full() || is_behind_here {
             self.conn_mut(id).throttled = true;
             self.let_wait(id);
             return true;
@@ -229,6 +229,11 @@ impl Engine {
             return true;
         }
         false
+    }
+
+    /// Whether so much was put into outboxes in this turn that nobody more is to be read from.
+    pub fn is_turn_full(&self) -> bool {
+        self.fanouts.turn_bytes() >= OUTBOX_TURN_BYTES_MAX
     }
 
     /// The most bytes of a log's blocks at present, on any shard.

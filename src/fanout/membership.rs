@@ -112,9 +112,17 @@ impl Fanout {
         let Some(at) = self.line(id).membership else { return };
         let before = self.take_outbox(id);
         let mut after = self.spare_outbox(id);
+        let is_framed = after.is_framed;
         let channel = self.channel_mut(at);
         let member = &mut channel.members[at.member as usize];
         let log = &channel.log;
+        if before.is_empty() && !is_framed && member.cursor >= member.own_until {
+            // Mostly: nothing lies between, and where frames end makes no difference. When a whole room leaves, each is owed
+            // that the others did.
+            log.copy(member.cursor, log.head(), |bytes| after.push(Offset::default(), bytes));
+            member.cursor = log.head();
+            return self.put_owed(id, before, after);
+        }
 
         let mut frames = log.frames_from(member.cursor).peekable();
         let mut push_frames = |until: Offset, after: &mut Outbox| {
@@ -136,7 +144,13 @@ impl Fanout {
         drop(frames);
         member.cursor = log.head();
         member.own_until = log.head();
+        self.put_owed(id, before, after);
+    }
+
+    fn put_owed(&mut self, id: ConnId, before: Box<Outbox>, after: Box<Outbox>) {
         self.keep_spare(before);
+        // It was copied: whoever leaves next waits for the next turn, if that is too much.
+        self.outbox_turn_bytes += after.len();
         self.put_outbox(id, after);
     }
 }

@@ -7,6 +7,7 @@ use super::home::Home;
 use super::link;
 use crate::chat::{CloseReason, ConnId, Now};
 use crate::fanout::{Fanout, Orders, Outpost, Reports};
+use crate::limits::OUTBOX_TURN_BYTES_MAX;
 use crate::wire::Dialect;
 
 /// An outpost, with its ways to the engine's shard and back.
@@ -97,6 +98,14 @@ impl Role {
         match self {
             Self::Home(_) => true,
             Self::Away(away) => away.outpost.takes_datagrams(),
+        }
+    }
+
+    /// Whether enough was done in this turn that nobody more is to be read from before the next.
+    pub(super) fn is_turn_full(&self) -> bool {
+        match self {
+            Self::Home(home) => home.engine.is_turn_full(),
+            Self::Away(away) => away.outpost.fanout().turn_bytes() >= OUTBOX_TURN_BYTES_MAX,
         }
     }
 

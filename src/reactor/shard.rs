@@ -622,7 +622,8 @@ impl Shard {
     fn read(&mut self, buffer: &mut [u8]) {
         let mut bytes = 0;
         for _ in 0..self.unread.len().min(READS_PER_TURN_MAX) {
-            if bytes >= READ_BYTES_PER_TURN_MAX || self.role.is_busy() {
+            let has_enough = bytes >= READ_BYTES_PER_TURN_MAX || self.role.is_turn_full();
+            if has_enough || self.role.is_busy() {
                 break;
             }
             let Some(id) = self.unread.pop_front() else { break };

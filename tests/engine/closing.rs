@@ -186,3 +186,33 @@ fn empty_rooms_vanish_and_the_lobby_stays() {
     world.types(carol, "/rooms");
     assert_eq!(world.hears(carol), "Available rooms:\n  #lobby (1 users)\n");
 }
+
+/// Each is owed that those before it left: as much in all as the square of how many do.
+#[test]
+fn when_a_whole_room_leaves_at_once_the_turn_is_full_before_all_have_and_each_hears_of_those_before() {
+    const PEOPLE: usize = 400;
+    let mut world = World::new();
+    world.is_spread = false;
+    world.checks = false;
+    let people: Vec<_> = (0..PEOPLE).map(|index| world.slash(&format!("user{index}"))).collect();
+    for &person in &people {
+        world.hears(person);
+    }
+    let mut left = 0;
+    while left < PEOPLE {
+        let before = left;
+        while left < PEOPLE && !world.engine.is_turn_full() {
+            world.closes_its_side(people[left]);
+            left += 1;
+        }
+        assert!(left < PEOPLE || before > 0, "they have to wait for the next turn");
+        world.turn();
+        assert!(!world.engine.is_turn_full());
+    }
+    world.settles();
+    for (index, &person) in people.iter().enumerate() {
+        let heard = world.took(person);
+        assert_eq!(heard.lines().filter(|line| line.ends_with(" left the room")).count(), index, "{heard}");
+    }
+    assert_eq!(world.held_bytes(), 0);
+}
