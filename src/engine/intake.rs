@@ -231,9 +231,14 @@ impl Engine {
         false
     }
 
-    /// Whether so much was put into outboxes in this turn that nobody more is to be read from.
-    pub fn is_turn_full(&self) -> bool {
-        self.fanouts.turn_bytes() >= OUTBOX_TURN_BYTES_MAX
+    /// Bytes put into outboxes since the last turn ended, those of other shards included.
+    pub fn turn_bytes(&self) -> usize {
+        self.fanouts.turn_bytes()
+    }
+
+    /// Whether so much was put into outboxes in this turn that no more is to be said to anybody.
+    pub(super) fn is_turn_full(&self) -> bool {
+        self.turn_bytes() >= OUTBOX_TURN_BYTES_MAX
     }
 
     /// The most bytes of a log's blocks at present, on any shard.

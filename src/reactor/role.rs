@@ -7,7 +7,6 @@ use super::home::Home;
 use super::link;
 use crate::chat::{CloseReason, ConnId, Now};
 use crate::fanout::{Fanout, Orders, Outpost, Reports};
-use crate::limits::OUTBOX_TURN_BYTES_MAX;
 use crate::wire::Dialect;
 
 /// An outpost, with its ways to the engine's shard and back.
@@ -101,11 +100,11 @@ impl Role {
         }
     }
 
-    /// Whether enough was done in this turn that nobody more is to be read from before the next.
-    pub(super) fn is_turn_full(&self) -> bool {
+    /// Bytes put into outboxes since the last turn ended.
+    pub(super) fn turn_bytes(&self) -> usize {
         match self {
-            Self::Home(home) => home.engine.is_turn_full(),
-            Self::Away(away) => away.outpost.fanout().turn_bytes() >= OUTBOX_TURN_BYTES_MAX,
+            Self::Home(home) => home.engine.turn_bytes(),
+            Self::Away(away) => away.outpost.fanout().turn_bytes(),
         }
     }
 

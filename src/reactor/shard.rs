@@ -36,8 +36,9 @@ use crate::engine::{Engine, Metrics};
 use crate::fanout::{self, Close, Gather};
 use crate::limits::{
     ACCEPT_PAUSE_MILLIS, ACCEPTS_PER_TURN_MAX, EVENTS_PER_TURN_MAX, LINK_RETRY_MILLIS, LOG_REPEAT_SECONDS,
-    READ_BYTES_PER_TURN_MAX, READS_PER_TURN_MAX, READS_PER_VISIT_MAX, RECEIVE_BUFFER_BYTES, UDP_BATCH_MAX,
-    UDP_BATCHES_PER_TURN_MAX, UDP_VISIT_DATAGRAMS_MAX, WRITES_PER_TURN_MAX,
+    OUTBOX_TURN_BYTES_MAX, READ_BYTES_PER_TURN_MAX, READS_PER_TURN_MAX, READS_PER_VISIT_MAX,
+    RECEIVE_BUFFER_BYTES, UDP_BATCH_MAX, UDP_BATCHES_PER_TURN_MAX, UDP_VISIT_DATAGRAMS_MAX,
+    WRITES_PER_TURN_MAX,
 };
 use crate::store::Sizes;
 use crate::telemetry::Every;
@@ -621,8 +622,11 @@ impl Shard {
     /// Reads from each connection that has something, up to a budget.
     fn read(&mut self, buffer: &mut [u8]) {
         let mut bytes = 0;
+        let caused_before = self.role.turn_bytes();
         for _ in 0..self.unread.len().min(READS_PER_TURN_MAX) {
-            let has_enough = bytes >= READ_BYTES_PER_TURN_MAX || self.role.is_turn_full();
+            // Counted from here: what other shards brought before must not keep those of this one from being read.
+            let has_caused = self.role.turn_bytes() - caused_before;
+            let has_enough = bytes >= READ_BYTES_PER_TURN_MAX || has_caused >= OUTBOX_TURN_BYTES_MAX;
             if has_enough || self.role.is_busy() {
                 break;
             }

@@ -3,7 +3,7 @@
 use parlance::chat::{CloseReason, ConnId};
 use parlance::engine::{Engine, Settings};
 use parlance::fanout::Close;
-use parlance::limits::REFUSED_MAX;
+use parlance::limits::{OUTBOX_TURN_BYTES_MAX, REFUSED_MAX};
 use parlance::wire::Dialect;
 
 use crate::world::{Ended, HERE, World, settings};
@@ -201,13 +201,13 @@ fn when_a_whole_room_leaves_at_once_the_turn_is_full_before_all_have_and_each_he
     let mut left = 0;
     while left < PEOPLE {
         let before = left;
-        while left < PEOPLE && !world.engine.is_turn_full() {
+        while left < PEOPLE && world.engine.turn_bytes() < OUTBOX_TURN_BYTES_MAX {
             world.closes_its_side(people[left]);
             left += 1;
         }
         assert!(left < PEOPLE || before > 0, "they have to wait for the next turn");
         world.turn();
-        assert!(!world.engine.is_turn_full());
+        assert!(world.engine.turn_bytes() < OUTBOX_TURN_BYTES_MAX);
     }
     world.settles();
     for (index, &person) in people.iter().enumerate() {
