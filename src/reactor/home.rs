@@ -3,10 +3,11 @@
 
 use std::sync::mpsc::Receiver;
 
+use super::group_commit::{Outcome, Task};
 use super::link;
 use super::passwords::Pool;
 use super::shard::{Message, StoreReport};
-use super::writer::{Outcome, Task, Writer};
+use super::writer::Writer;
 use crate::chat::{Now, RoomMessage};
 use crate::engine::Engine;
 use crate::fanout::{Orders, Reports};

@@ -7,6 +7,7 @@
 
 mod alarm;
 mod datagrams;
+mod group_commit;
 mod home;
 mod link;
 mod listener;
@@ -40,6 +41,7 @@ use crate::store::{self, Durability, Lock, Store, StoreError, StoreSpec};
 use crate::wire::{Dialect, Transport};
 use alarm::Alarm;
 use datagrams::DatagramSocket;
+pub use group_commit::{GroupCommit, Outcome, Task};
 use home::{Home, Other};
 use link::link;
 use listener::Listener;

@@ -25,12 +25,12 @@ use mio::{Events, Interest, Poll, Token};
 
 use super::alarm::Alarm;
 use super::datagrams::{DatagramSocket, ReceiveBuffers};
+use super::group_commit::Outcome;
 use super::home::Home;
 use super::listener::{Accepted, Listener, Spare, is_of_peer};
 use super::role::Role;
 use super::timer::Timer;
 use super::watchdog::{LongTurn, Step, Turns, Watchdog};
-use super::writer::Outcome;
 use crate::chat::{CloseReason, ConnId, Now, PasswordOutcome, UnixMillis};
 use crate::engine::{Engine, Metrics};
 use crate::fanout::{self, Close, Gather};

@@ -10,6 +10,7 @@
 //!
 //! All three pass the same tests, `tests/store`. Nothing here runs a thread: that is the reactor's `writer.rs`.
 
+pub mod disk;
 mod error;
 pub mod jsonl;
 mod lock;

@@ -1,7 +1,6 @@
 //! Looking at every line of a log.
 
 use std::collections::HashSet;
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,6 +13,7 @@ use super::tally::Tally;
 use crate::chat::{Change, Kept, Op, OpId, Token};
 use crate::state::State;
 use crate::store::StoreError;
+use crate::store::disk::DiskFile;
 
 /// Findings beyond which they are only counted: nobody reads more.
 const FINDINGS_MAX: usize = 1000;
@@ -46,7 +46,7 @@ struct Seen {
 /// What is wrong with the first so many bytes of a log, a line each. `known`: what the store thinks that it says.
 pub(super) fn check(
     path: &Path,
-    file: &Arc<File>,
+    file: &Arc<dyn DiskFile>,
     length: u64,
     known: Option<&Contents>,
 ) -> Result<Vec<String>, StoreError> {

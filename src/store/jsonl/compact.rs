@@ -13,9 +13,6 @@
 //! Until the new log is complete, on disk and has the old one's name, the old one counts; a new one that is left over is
 //! removed when the store is opened.
 
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::vec;
@@ -23,7 +20,7 @@ use std::vec;
 use super::contents::{Contents, Place};
 use super::entry::{self, Entry, Wrong};
 use super::line::Line;
-use super::log::options;
+use super::log::Log;
 use super::replay;
 use super::scan::Lines;
 use super::write;
@@ -31,12 +28,13 @@ use crate::chat::{Kept, OpId};
 use crate::limits::{JSONL_STEP_BYTES, JSONL_STEP_PARTS, JSONL_UNSYNCED_BYTES_MAX};
 use crate::state::State;
 use crate::store::StoreError;
+use crate::store::disk::{Disk, DiskFile, Opening};
 
 /// A log that is being written anew.
 #[derive(Debug)]
 pub(super) struct Compaction {
     path: PathBuf,
-    old: Arc<File>,
+    old: Arc<dyn DiskFile>,
     /// Where the lines begin that came since.
     until: u64,
     phase: Phase,
@@ -61,7 +59,8 @@ enum Phase {
 #[derive(Debug)]
 struct Draft {
     path: PathBuf,
-    file: Arc<File>,
+    disk: Arc<dyn Disk>,
+    file: Arc<dyn DiskFile>,
     contents: Contents,
     /// Lines, and bytes that they have.
     lines: u64,
@@ -73,16 +72,17 @@ struct Draft {
 }
 
 impl Compaction {
-    /// Begins to write a log anew that has so many bytes now.
-    pub(super) fn new(path: &Path, old: &Arc<File>, length: u64) -> Result<Self, StoreError> {
-        let lines = Lines::new(Arc::clone(old), 0, length);
+    /// Begins to write a log anew.
+    pub(super) fn new(log: &Log) -> Result<Self, StoreError> {
+        let (path, old, until) = (log.path(), log.file(), log.length());
+        let lines = Lines::new(Arc::clone(old), 0, until);
         Ok(Self {
             path: path.into(),
             old: Arc::clone(old),
-            until: length,
+            until,
             phase: Phase::Read(lines),
             left: Contents::new(),
-            new: Draft::new(&new_path(path))?,
+            new: Draft::new(log.disk(), &new_path(path))?,
         })
     }
 
@@ -139,11 +139,11 @@ impl Compaction {
 
     /// Gives the new log the old one's name. What the old one has must all be in it. The name is on disk only when its
     /// directory has been synced.
-    pub(super) fn finish(mut self) -> Result<(Arc<File>, u64, Contents), StoreError> {
+    pub(super) fn finish(mut self) -> Result<(Arc<dyn DiskFile>, u64, Contents), StoreError> {
         let new = &mut self.new;
         new.flush()?;
         new.file.sync_all().map_err(StoreError::io(&new.path))?;
-        std::fs::rename(&new.path, &self.path).map_err(StoreError::io(&self.path))?;
+        new.disk.rename(&new.path, &self.path).map_err(StoreError::io(&self.path))?;
         new.is_taken = true;
         let contents = std::mem::replace(&mut new.contents, Contents::new());
         Ok((Arc::clone(&new.file), new.length, contents))
@@ -166,11 +166,12 @@ fn each(
 }
 
 impl Draft {
-    fn new(path: &Path) -> Result<Self, StoreError> {
-        let file = options().create(true).truncate(true).open(path).map_err(StoreError::io(path))?;
+    fn new(disk: &Arc<dyn Disk>, path: &Path) -> Result<Self, StoreError> {
+        let file = disk.open(path, Opening::Emptied).map_err(StoreError::io(path))?;
         Ok(Self {
             path: path.into(),
-            file: Arc::new(file),
+            disk: Arc::clone(disk),
+            file,
             contents: Contents::new(),
             lines: 0,
             length: 0,
@@ -241,7 +242,7 @@ impl Draft {
 impl Drop for Draft {
     fn drop(&mut self) {
         if !self.is_taken
-            && let Err(error) = remove(&self.path)
+            && let Err(error) = self.disk.remove(&self.path)
         {
             tracing::warn!(path = %self.path.display(), %error, "Half of a new log is left over.");
         }
@@ -251,12 +252,4 @@ impl Drop for Draft {
 /// The name of a log that is being written anew.
 pub(super) fn new_path(path: &Path) -> PathBuf {
     path.with_extension("jsonl.new")
-}
-
-/// Removes what may be left over of one.
-pub(super) fn remove(path: &Path) -> io::Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed,
-    }
 }

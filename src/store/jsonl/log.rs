@@ -4,19 +4,19 @@
 //! there before. Where that fails too, or a sync failed (after which the kernel says nothing reliable about what was
 //! written since the last one), the log is suspect: before it takes anything more it is opened anew, measured, cut and synced.
 
-use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::store::StoreError;
+use crate::store::disk::{Disk, DiskFile, Opening};
 
 /// See the module's documentation.
 #[derive(Debug)]
 pub(super) struct Log {
     path: PathBuf,
-    file: Arc<File>,
+    disk: Arc<dyn Disk>,
+    file: Arc<dyn DiskFile>,
     /// Bytes that are committed: what may be behind them is nobody's.
     length: u64,
     is_suspect: bool,
@@ -38,11 +38,12 @@ pub(super) enum Fault {
 
 impl Log {
     /// Opens a file to be read and written, and makes it, for its owner alone, if it is not there.
-    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
-        let file = options().create(true).open(path).map_err(StoreError::io(path))?;
+    pub(super) fn open(disk: Arc<dyn Disk>, path: &Path) -> Result<Self, StoreError> {
+        let file = disk.open(path, Opening::MadeIfMissing).map_err(StoreError::io(path))?;
         Ok(Self {
             path: path.into(),
-            file: Arc::new(file),
+            disk,
+            file,
             length: 0,
             is_suspect: false,
             #[cfg(test)]
@@ -50,7 +51,11 @@ impl Log {
         })
     }
 
-    pub(super) fn file(&self) -> &Arc<File> {
+    pub(super) fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
+    }
+
+    pub(super) fn file(&self) -> &Arc<dyn DiskFile> {
         &self.file
     }
 
@@ -63,14 +68,14 @@ impl Log {
     }
 
     /// Goes on with another file, which has its name and so many bytes.
-    pub(super) fn take_over(&mut self, file: Arc<File>, length: u64) {
+    pub(super) fn take_over(&mut self, file: Arc<dyn DiskFile>, length: u64) {
         (self.file, self.length, self.is_suspect) = (file, length, false);
     }
 
     /// Nothing but the first so many bytes is of use: cuts off the rest.
     pub(super) fn cut(&mut self, length: u64) -> Result<(), StoreError> {
         self.length = length;
-        self.file.set_len(length).and_then(|()| self.file.sync_all()).map_err(StoreError::io(&self.path))
+        self.file.cut(length).and_then(|()| self.file.sync_all()).map_err(StoreError::io(&self.path))
     }
 
     /// It is not known what of this is on disk: it is looked at before the next append.
@@ -103,8 +108,8 @@ impl Log {
     }
 
     fn mend(&mut self) -> Result<(), StoreError> {
-        let file = options().open(&self.path).map_err(StoreError::io(&self.path))?;
-        let found = file.metadata().map_err(StoreError::io(&self.path))?.len();
+        let file = self.disk.open(&self.path, Opening::Existing).map_err(StoreError::io(&self.path))?;
+        let found = file.length().map_err(StoreError::io(&self.path))?;
         if found < self.length {
             return Err(StoreError::Damaged {
                 path: self.path.clone(),
@@ -113,9 +118,9 @@ impl Log {
                 remedy: "restart the server, which then has what is there; or restore a backup",
             });
         }
-        self.file = Arc::new(file);
+        self.file = file;
         let mended = self.truncate().and_then(|()| self.sync());
-        mended.and_then(|()| sync_directory_of(&self.path)).map_err(StoreError::io(&self.path))?;
+        mended.and_then(|()| self.disk.sync_directory_of(&self.path)).map_err(StoreError::io(&self.path))?;
         tracing::warn!(path = %self.path.display(), bytes = self.length, "The log can be written again.");
         self.is_suspect = false;
         Ok(())
@@ -146,19 +151,6 @@ impl Log {
             self.faults.pop_front();
             return Err(io::Error::other("input/output error"));
         }
-        self.file.set_len(self.length)
+        self.file.cut(self.length)
     }
-}
-
-/// For files that are their owner's alone.
-pub(super) fn options() -> OpenOptions {
-    let mut options = File::options();
-    options.read(true).write(true).mode(0o600);
-    options
-}
-
-/// Makes sure that the name of a file is on disk.
-pub(super) fn sync_directory_of(path: &Path) -> io::Result<()> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }

@@ -28,10 +28,10 @@ mod tests;
 mod view;
 mod write;
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::disk::{Disk, DiskFile};
 use super::{Options, Reader, Sizes, Store, StoreError};
 use crate::chat::{Kept, OpId, RoomMessage, RoomSummary};
 use contents::Contents;
@@ -46,6 +46,11 @@ pub(super) fn open(path: &Path, options: &Options) -> Result<Box<dyn Store>, Sto
     Ok(Box::new(JsonlStore::open(path, options)?))
 }
 
+/// The same on a disk of the caller's, where nobody else has it open.
+pub fn open_on(disk: Arc<dyn Disk>, path: &Path, options: &Options) -> Result<Box<dyn Store>, StoreError> {
+    Ok(Box::new(JsonlStore::open_on(disk, path, options)?))
+}
+
 pub(super) fn open_reader(path: &Path) -> Result<Box<dyn Reader>, StoreError> {
     Ok(Box::new(JsonlReader::open(path)?))
 }
@@ -55,7 +60,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Box<dyn Reader>, StoreError> {
 #[derive(Debug)]
 struct JsonlReader {
     path: PathBuf,
-    file: Arc<File>,
+    file: Arc<dyn DiskFile>,
     /// Bytes of whole lines, and what they say.
     replayed: Option<(u64, Contents)>,
 }
@@ -63,7 +68,8 @@ struct JsonlReader {
 impl JsonlReader {
     fn open(directory: &Path) -> Result<Self, StoreError> {
         let path = directory.join(FILE_NAME);
-        let file = Arc::new(File::open(&path).map_err(StoreError::io(&path))?);
+        let file = std::fs::File::open(&path).map_err(StoreError::io(&path))?;
+        let file = Arc::new(file);
         Ok(Self { path, file, replayed: None })
     }
 
@@ -104,7 +110,7 @@ impl Reader for JsonlReader {
 
     fn check(&mut self) -> Result<Vec<String>, StoreError> {
         let Self { path, file, replayed } = self;
-        let end = file.metadata().map_err(StoreError::io(&*path))?.len();
+        let end = file.length().map_err(StoreError::io(&*path))?;
         match replayed {
             Some((length, contents)) => check::check(path, file, *length, Some(contents)),
             None => check::check(path, file, end, None),

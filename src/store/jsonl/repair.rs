@@ -5,18 +5,18 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::compact::{new_path, remove};
+use super::compact::new_path;
 use super::contents::{Contents, Place};
 use super::entry::{self, Entry, Wrong};
-use super::log::{options, sync_directory_of};
-use super::scan::{Lines, Raw};
+use super::scan::{Lines, Raw, read_at};
 use super::tally::Tally;
 use super::{FILE_NAME, replay, write};
 use crate::limits::JSONL_SCAN_BYTES;
+use crate::store::disk::{Disk, DiskFile, SystemDisk, owned_file};
 use crate::store::{Lock, StoreError};
 
 /// What a repair did.
@@ -43,18 +43,18 @@ pub fn repair(directory: &Path) -> Result<Repaired, StoreError> {
     let repaired = rewrite(&path, &new, &aside);
     match &repaired {
         Ok(Repaired { set_aside, .. }) if *set_aside > 0 => {
-            std::fs::rename(&new, &path).map_err(StoreError::io(&path))?;
-            sync_directory_of(&path).map_err(StoreError::io(directory))?;
+            SystemDisk.rename(&new, &path).map_err(StoreError::io(&path))?;
+            SystemDisk.sync_directory_of(&path).map_err(StoreError::io(directory))?;
         }
-        Ok(_) | Err(_) => remove(&new).map_err(StoreError::io(&new))?,
+        Ok(_) | Err(_) => SystemDisk.remove(&new).map_err(StoreError::io(&new))?,
     }
     repaired
 }
 
 fn rewrite(path: &Path, new: &Path, aside_path: &Path) -> Result<Repaired, StoreError> {
-    let file = Arc::new(File::open(path).map_err(StoreError::io(path))?);
-    let end = file.metadata().map_err(StoreError::io(path))?.len();
-    let target = options().create(true).truncate(true).open(new).map_err(StoreError::io(new))?;
+    let file: Arc<dyn DiskFile> = Arc::new(File::open(path).map_err(StoreError::io(path))?);
+    let end = file.length().map_err(StoreError::io(path))?;
+    let target = owned_file().create(true).truncate(true).open(new).map_err(StoreError::io(new))?;
     let mut target = BufWriter::with_capacity(JSONL_SCAN_BYTES, target);
     let mut aside = None;
     let mut contents = Contents::<Tally>::new();
@@ -82,7 +82,7 @@ fn rewrite(path: &Path, new: &Path, aside_path: &Path) -> Result<Repaired, Store
                     Some(aside) => aside,
                     None => aside.insert(open_aside(aside_path)?),
                 };
-                set_aside(&file, &raw, &wrong.what(), aside).map_err(StoreError::io(aside_path))?;
+                set_aside(&*file, &raw, &wrong.what(), aside).map_err(StoreError::io(aside_path))?;
                 repaired.set_aside += 1;
             }
         }
@@ -93,7 +93,7 @@ fn rewrite(path: &Path, new: &Path, aside_path: &Path) -> Result<Repaired, Store
     }
     if let Some(mut aside) = aside {
         let synced = aside.flush().and_then(|()| aside.get_ref().sync_all());
-        synced.and_then(|()| sync_directory_of(aside_path)).map_err(StoreError::io(aside_path))?;
+        synced.and_then(|()| SystemDisk.sync_directory_of(aside_path)).map_err(StoreError::io(aside_path))?;
     }
     target.flush().and_then(|()| target.get_ref().sync_all()).map_err(StoreError::io(new))?;
     Ok(repaired)
@@ -118,14 +118,16 @@ fn open_aside(path: &Path) -> Result<BufWriter<File>, StoreError> {
 }
 
 /// Copies a line as it is, whatever its length.
-fn set_aside(file: &File, raw: &Raw<'_>, what: &str, aside: &mut impl Write) -> io::Result<()> {
+fn set_aside(file: &dyn DiskFile, raw: &Raw<'_>, what: &str, aside: &mut impl Write) -> io::Result<()> {
     writeln!(aside, "# line {}: {what}", raw.number)?;
     let mut buffer = vec![0; JSONL_SCAN_BYTES.min(raw.length as usize)];
     let mut at = raw.offset;
     let end = raw.offset + raw.length;
     while at < end {
         let count = buffer.len().min((end - at) as usize);
-        file.read_exact_at(&mut buffer[..count], at)?;
+        if read_at(file, &mut buffer[..count], at)? < count {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         aside.write_all(&buffer[..count])?;
         at += count as u64;
     }

@@ -1,6 +1,5 @@
 //! A log, read from its beginning to its end, and what it says.
 
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,6 +9,7 @@ use super::scan::{Lines, Raw};
 use super::write::VERSION;
 use crate::limits::JSONL_LINE_BYTES_MAX;
 use crate::store::StoreError;
+use crate::store::disk::DiskFile;
 
 /// What was found.
 #[derive(Debug)]
@@ -32,8 +32,8 @@ pub(super) struct Torn {
 const REMEDY: &str = "run `parlance repair`, which sets the line aside";
 
 /// Reads a log to the end that it has now. It takes one pass, and the memory of what is left of it.
-pub(super) fn replay(path: &Path, file: &Arc<File>) -> Result<Replayed, StoreError> {
-    let end = file.metadata().map_err(StoreError::io(path))?.len();
+pub(super) fn replay(path: &Path, file: &Arc<dyn DiskFile>) -> Result<Replayed, StoreError> {
+    let end = file.length().map_err(StoreError::io(path))?;
     let mut lines = Lines::new(Arc::clone(file), 0, end);
     let mut contents = Contents::new();
     loop {

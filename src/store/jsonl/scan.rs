@@ -1,17 +1,16 @@
 //! Reading a log: a line after the other, or one somewhere in it.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use crate::limits::{JSONL_LINE_BYTES_MAX, JSONL_SCAN_BYTES};
+use crate::store::disk::DiskFile;
 
 /// Lines, one after the other, from somewhere in a file to somewhere. It keeps some [`JSONL_SCAN_BYTES`] at once, or the
 /// longest line.
 #[derive(Debug)]
 pub(super) struct Lines {
-    file: Arc<File>,
+    file: Arc<dyn DiskFile>,
     /// Where to read next.
     at: u64,
     /// Where reading ends.
@@ -40,7 +39,7 @@ pub(super) struct Raw<'a> {
 
 impl Lines {
     /// The lines from one offset to another. A line is expected to begin at the first.
-    pub(super) fn new(file: Arc<File>, at: u64, end: u64) -> Self {
+    pub(super) fn new(file: Arc<dyn DiskFile>, at: u64, end: u64) -> Self {
         Self { file, at, end, buffer: Vec::new(), start: 0, count: 0 }
     }
 
@@ -93,7 +92,7 @@ impl Lines {
         self.start = 0;
         let length = self.buffer.len();
         self.buffer.resize(length + wanted, 0);
-        let read = read_at(&self.file, &mut self.buffer[length..], self.at);
+        let read = read_at(&*self.file, &mut self.buffer[length..], self.at);
         let count = *read.as_ref().unwrap_or(&0);
         self.buffer.truncate(length + count);
         self.at += count as u64;
@@ -104,7 +103,7 @@ impl Lines {
 /// Lines somewhere in a file. It keeps one block of the file, which those that follow each other share, in either direction.
 #[derive(Debug)]
 pub(super) struct Blocks {
-    file: Arc<File>,
+    file: Arc<dyn DiskFile>,
     /// Bytes of a block.
     size: usize,
     /// The block that begins at `start`, a multiple of `size`.
@@ -115,7 +114,7 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    pub(super) fn new(file: Arc<File>, size: usize) -> Self {
+    pub(super) fn new(file: Arc<dyn DiskFile>, size: usize) -> Self {
         Self { file, size, block: Vec::new(), start: 0, long: Vec::new() }
     }
 
@@ -124,7 +123,7 @@ impl Blocks {
         let start = offset - offset % self.size as u64;
         if self.block.is_empty() || start != self.start {
             self.block.resize(self.size, 0);
-            let read = read_at(&self.file, &mut self.block, start);
+            let read = read_at(&*self.file, &mut self.block, start);
             self.block.truncate(*read.as_ref().unwrap_or(&0));
             self.start = start;
             read?;
@@ -141,7 +140,7 @@ impl Blocks {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, "a line is too long"));
             }
             self.long.resize(length + self.size.max(length), 0);
-            let count = read_at(&self.file, &mut self.long[length..], offset + length as u64)?;
+            let count = read_at(&*self.file, &mut self.long[length..], offset + length as u64)?;
             self.long.truncate(length + count);
             if let Some(end) = memchr::memchr(b'\n', &self.long[length..]) {
                 return Ok(&self.long[..length + end]);
@@ -154,7 +153,7 @@ impl Blocks {
 }
 
 /// Reads until the buffer is full or the file ends.
-pub(super) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+pub(super) fn read_at(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut done = 0;
     while done < buffer.len() {
         match file.read_at(&mut buffer[done..], offset + done as u64) {
@@ -173,7 +172,7 @@ mod tests {
 
     use super::*;
 
-    fn file_of(bytes: &[u8]) -> Arc<File> {
+    fn file_of(bytes: &[u8]) -> Arc<dyn DiskFile> {
         let mut file = tempfile::tempfile().expect("a file");
         file.write_all(bytes).expect("space for it");
         Arc::new(file)

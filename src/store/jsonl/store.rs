@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::compact::{self, Compaction};
 use super::contents::{Contents, Place};
-use super::log::{Log, sync_directory_of};
+use super::log::Log;
 use super::replay::{self, Torn};
 use super::view::View;
 use super::{FILE_NAME, check, write};
@@ -15,6 +16,7 @@ use crate::chat::{Change, HistoryRules, Kept, Op, OpId, RoomMessage, RoomSummary
 use crate::limits::{
     JSONL_BUFFER_BYTES_MAX, JSONL_COMPACT_BYTES_MIN, JSONL_FORGOTTEN_PER_STEP_MAX, JSONL_LINE_BYTES_MAX,
 };
+use crate::store::disk::{Disk, SystemDisk};
 use crate::store::{Durability, Lock, Options, Reader, Sizes, Store, StoreError};
 
 /// See the [module's documentation](super).
@@ -30,7 +32,7 @@ pub(super) struct JsonlStore {
     /// The lines of a group, and where each ends.
     buffer: Vec<u8>,
     ends: Vec<usize>,
-    _lock: Lock,
+    _lock: Option<Lock>,
 }
 
 impl JsonlStore {
@@ -38,10 +40,20 @@ impl JsonlStore {
     pub(super) fn open(directory: &Path, options: &Options) -> Result<Self, StoreError> {
         DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(StoreError::io(directory))?;
         let lock = Lock::take(directory)?;
+        let store = Self::open_on(Arc::new(SystemDisk), directory, options)?;
+        Ok(Self { _lock: Some(lock), ..store })
+    }
+
+    /// Opens the log on a disk of the caller's, where nobody else has it open, and makes it if it is not there.
+    pub(super) fn open_on(
+        disk: Arc<dyn Disk>,
+        directory: &Path,
+        options: &Options,
+    ) -> Result<Self, StoreError> {
         let path = directory.join(FILE_NAME);
         let left_over = compact::new_path(&path);
-        compact::remove(&left_over).map_err(StoreError::io(&left_over))?;
-        let mut log = Log::open(&path)?;
+        disk.remove(&left_over).map_err(StoreError::io(&left_over))?;
+        let mut log = Log::open(disk, &path)?;
         let replay::Replayed { mut contents, length, torn } = replay::replay(&path, log.file())?;
         if let Some(Torn { line, bytes }) = torn {
             let path = path.display();
@@ -54,7 +66,7 @@ impl JsonlStore {
             log.append(&first, true)?;
             contents = Contents::new();
         }
-        sync_directory_of(&path).map_err(StoreError::io(directory))?;
+        log.disk().sync_directory_of(&path).map_err(StoreError::io(directory))?;
         Ok(Self {
             log,
             contents,
@@ -63,7 +75,7 @@ impl JsonlStore {
             compact_bytes_min: JSONL_COMPACT_BYTES_MIN,
             buffer: Vec::new(),
             ends: Vec::new(),
-            _lock: lock,
+            _lock: None,
         })
     }
 
@@ -144,7 +156,7 @@ impl JsonlStore {
     fn step(&mut self, compaction: &mut Option<Compaction>) -> Result<bool, StoreError> {
         let mut under_way = match compaction.take() {
             Some(under_way) => under_way,
-            None => Compaction::new(self.log.path(), self.log.file(), self.log.length())?,
+            None => Compaction::new(&self.log)?,
         };
         if !under_way.step(self.log.length())? {
             *compaction = Some(under_way);
@@ -156,7 +168,12 @@ impl JsonlStore {
         self.log.take_over(file, length);
         self.contents = contents;
         // Until then the old log may come back with the power.
-        sync_directory_of(&path).inspect_err(|_| self.log.suspect()).map_err(StoreError::io(&path))?;
+        self.log
+            .disk()
+            .clone()
+            .sync_directory_of(&path)
+            .inspect_err(|_| self.log.suspect())
+            .map_err(StoreError::io(&path))?;
         tracing::info!(path = %path.display(), before, bytes = length, "The log was compacted.");
         Ok(true)
     }

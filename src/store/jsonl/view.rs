@@ -2,20 +2,20 @@
 
 use std::collections::BinaryHeap;
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
 use super::contents::{Contents, Place};
 use super::entry::{self, Entry, Wrong};
 use super::line::{Line, Text};
-use super::log::{options, sync_directory_of};
 use super::replay;
 use super::rooms::Room;
-use super::scan::{Blocks, Lines, Raw};
+use super::scan::{Blocks, Lines, Raw, read_at};
 use crate::chat::{Kept, OpId, RoomMessage, RoomSummary};
 use crate::limits::{JSONL_PAGE_BYTES, JSONL_SCAN_BYTES};
 use crate::state::State;
+use crate::store::disk::{Disk, DiskFile, SystemDisk, owned_file};
 use crate::store::words::Words;
 use crate::store::{Sizes, StoreError};
 
@@ -23,7 +23,7 @@ use crate::store::{Sizes, StoreError};
 #[derive(Clone, Copy)]
 pub(super) struct View<'a> {
     pub(super) path: &'a Path,
-    pub(super) file: &'a Arc<File>,
+    pub(super) file: &'a Arc<dyn DiskFile>,
     /// Bytes of it that count.
     pub(super) length: u64,
     pub(super) contents: &'a Contents,
@@ -138,9 +138,11 @@ impl View<'_> {
 
     /// See [`Reader::backup`](crate::store::Reader::backup). The copy is a log as well.
     pub(super) fn backup(&self, to: &Path) -> Result<(), StoreError> {
-        let mut target = options().create_new(true).open(to).map_err(StoreError::io(to))?;
-        let copied =
-            self.copy_to(&mut target).and_then(|()| sync_directory_of(to)).map_err(StoreError::io(to));
+        let mut target = owned_file().create_new(true).open(to).map_err(StoreError::io(to))?;
+        let copied = self
+            .copy_to(&mut target)
+            .and_then(|()| SystemDisk.sync_directory_of(to))
+            .map_err(StoreError::io(to));
         if copied.is_err() {
             // It did not exist before, and half of a copy is none.
             let _ = std::fs::remove_file(to);
@@ -149,12 +151,16 @@ impl View<'_> {
     }
 
     fn copy_to(&self, target: &mut File) -> io::Result<()> {
-        // Everything else here reads and writes at offsets, so that nobody minds where the position is.
-        let mut source = &**self.file;
-        source.rewind()?;
-        let copied = io::copy(&mut source.take(self.length), target)?;
-        if copied != self.length {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+        let mut buffer = vec![0; JSONL_SCAN_BYTES];
+        let mut at = 0;
+        while at < self.length {
+            let wanted = (self.length - at).min(JSONL_SCAN_BYTES as u64) as usize;
+            let count = read_at(&**self.file, &mut buffer[..wanted], at)?;
+            if count < wanted {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            target.write_all(&buffer[..count])?;
+            at += count as u64;
         }
         target.sync_all()
     }

@@ -1,0 +1,123 @@
+//! What a store asks of a disk, so that a test can be one.
+//!
+//! Files are read and written at offsets. What was written may be lost with the power until the file is synced; that a file
+//! has its name, until its directory is.
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::Arc;
+
+/// A file.
+pub trait DiskFile: Send + Sync + fmt::Debug {
+    /// Bytes that it has.
+    fn length(&self) -> io::Result<u64>;
+
+    /// Reads what there is at an offset, up to the length of the buffer; 0 means that the file ends there.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Writes all of it. When that fails, some of it may be written.
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+
+    /// Cuts off what is behind so many bytes.
+    fn cut(&self, length: u64) -> io::Result<()>;
+
+    /// What was written outlives the power, and how long the file has become by it.
+    fn sync_data(&self) -> io::Result<()>;
+
+    /// All that was done to it does.
+    fn sync_all(&self) -> io::Result<()>;
+}
+
+/// How a file is opened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Opening {
+    /// As it is. It must be there.
+    Existing,
+    /// As it is; an empty one, for its owner alone, if it is not there.
+    MadeIfMissing,
+    /// Emptied, or made.
+    Emptied,
+}
+
+/// Names of files, and the files.
+pub trait Disk: Send + Sync + fmt::Debug {
+    /// Opens a file to be read and written.
+    fn open(&self, path: &Path, opening: Opening) -> io::Result<Arc<dyn DiskFile>>;
+
+    /// Gives a file another name, which another file may have had.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file, if it is there.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// The names in the directory of a file outlive the power.
+    fn sync_directory_of(&self, path: &Path) -> io::Result<()>;
+}
+
+/// The operating system's.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SystemDisk;
+
+impl DiskFile for File {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        FileExt::read_at(self, buffer, offset)
+    }
+
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        FileExt::write_all_at(self, bytes, offset)
+    }
+
+    fn cut(&self, length: u64) -> io::Result<()> {
+        self.set_len(length)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        Self::sync_data(self)
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        Self::sync_all(self)
+    }
+}
+
+impl Disk for SystemDisk {
+    fn open(&self, path: &Path, opening: Opening) -> io::Result<Arc<dyn DiskFile>> {
+        let mut options = owned_file();
+        match opening {
+            Opening::Existing => {}
+            Opening::MadeIfMissing => _ = options.create(true),
+            Opening::Emptied => _ = options.create(true).truncate(true),
+        }
+        Ok(Arc::new(options.open(path)?))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
+    }
+
+    fn sync_directory_of(&self, path: &Path) -> io::Result<()> {
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+    }
+}
+
+/// For files that are their owner's alone.
+pub(super) fn owned_file() -> OpenOptions {
+    let mut options = File::options();
+    options.read(true).write(true).mode(0o600);
+    options
+}
