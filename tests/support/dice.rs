@@ -1,6 +1,7 @@
 //! Numbers that look random and are the same for the same seed.
 
 /// The generator called `SplitMix64`.
+#[derive(Debug)]
 pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {

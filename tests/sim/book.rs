@@ -1,0 +1,483 @@
+//! What must be true, whatever happens: kept beside the server, from what clients sent and saw, and from what was handed to
+//! the store.
+//!
+//! What was said in rooms has an order, which is that of the changes handed to the store: each member must see a part of it
+//! without a hole of which it was not told. Each text has a number, so that it is known who sent it, where and to whom.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
+
+use parlance::chat::{Change, Kept, Op, OpId, RoomMessage, Token};
+use parlance::store::{Reader, StoreError};
+
+use crate::model::Model;
+use crate::script::ROOMS;
+
+/// The number of a text.
+pub(crate) type Number = usize;
+
+/// What a text was sent for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Aim {
+    /// To be said in a room: one of those that its sender may be in, as far as it knows.
+    Room(Vec<&'static str>),
+    /// To be read by whoever has this name.
+    Direct(String),
+}
+
+#[derive(Clone, Debug)]
+struct Sent {
+    client: usize,
+    /// The stream, or none where it went out in datagrams.
+    conn: Option<usize>,
+    aim: Aim,
+    /// How often it may arrive.
+    copies: u32,
+}
+
+/// Part of what a member of a room saw, in order.
+#[derive(Clone, Debug)]
+pub(crate) enum Seen {
+    Said(Number),
+    /// It was told that it missed so many messages.
+    Missed(u64),
+}
+
+/// A member's time in a room, from when it was told of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Stay {
+    pub(crate) room: &'static str,
+    /// Messages that had been said there then: all behind these are for it.
+    pub(crate) began: usize,
+    /// It may have been shown some of what was said before, and not all of that is kept.
+    pub(crate) shows_past: bool,
+    pub(crate) seen: Vec<Seen>,
+}
+
+/// Something that a client was promised.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Fact {
+    Account(String),
+    Mail(OpId),
+    Deleted(OpId),
+    Seat(Token),
+}
+
+#[derive(Default)]
+pub(crate) struct Book {
+    sent: Vec<Sent>,
+    /// All changes, in their order, that were handed to the store and not lost with the power.
+    ops: Vec<Op>,
+    /// So many of them are kept.
+    committed: usize,
+    model: Model,
+    facts: HashMap<Fact, usize>,
+    said: HashMap<&'static str, Vec<Number>>,
+    /// Where each text was said, and the how manieth it was there; the latest, of copies.
+    places: HashMap<Number, Vec<(&'static str, usize)>>,
+    /// Texts that somebody saw and that were not handed to the store.
+    unkept: HashSet<Number>,
+    /// How many those may be.
+    pub(crate) unkept_max: u64,
+    /// The highest number that each stream's texts in rooms have reached.
+    last_said: HashMap<usize, Number>,
+    /// Who saw a text that was for one.
+    directs: HashMap<Number, Vec<usize>>,
+    /// What the last message to each seat's address was, by room.
+    to_seats: HashMap<(std::net::SocketAddr, &'static str), usize>,
+    pub(crate) counts: Counts,
+}
+
+/// What was seen, so that a test can tell that something was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) sent: u64,
+    pub(crate) said: u64,
+    pub(crate) seen: u64,
+    pub(crate) missed: u64,
+    pub(crate) directs: u64,
+    pub(crate) promises: u64,
+    pub(crate) crashes: u64,
+    pub(crate) lost_ops: u64,
+    pub(crate) closed: u64,
+    pub(crate) letters_compared: u64,
+}
+
+impl Counts {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.sent += other.sent;
+        self.said += other.said;
+        self.seen += other.seen;
+        self.missed += other.missed;
+        self.directs += other.directs;
+        self.promises += other.promises;
+        self.crashes += other.crashes;
+        self.lost_ops += other.lost_ops;
+        self.closed += other.closed;
+        self.letters_compared += other.letters_compared;
+    }
+}
+
+/// The text of a number: it stands in front, and filling behind it.
+pub(crate) fn text_of(number: Number, bytes: usize) -> String {
+    let mut text = format!("n{number}");
+    if bytes > 0 {
+        _ = write!(text, " {}", "x".repeat(bytes));
+    }
+    text
+}
+
+/// The number of a text, if it is one of ours.
+pub(crate) fn number_of(text: &str) -> Option<Number> {
+    text.split(' ').next()?.strip_prefix('n')?.parse().ok()
+}
+
+/// A name by which only one client goes has its number in it: `p7a`, or `p7a~2`, where it got another one like it.
+pub(crate) fn owner_of(name: &str) -> Option<usize> {
+    let rest = name.strip_prefix('p')?;
+    let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    if rest[digits..].is_empty() { None } else { rest[..digits].parse().ok() }
+}
+
+fn room_of(name: &str) -> &'static str {
+    ROOMS.into_iter().find(|&room| room == name).unwrap_or_else(|| panic!("nobody makes a room {name}"))
+}
+
+impl Book {
+    /// A client is about to send a text; its number.
+    pub(crate) fn sends(&mut self, client: usize, conn: Option<usize>, aim: Aim) -> Number {
+        self.counts.sent += 1;
+        let copies = u32::from(conn.is_some());
+        self.sent.push(Sent { client, conn, aim, copies });
+        self.sent.len() - 1
+    }
+
+    /// So many copies of a text reach the server.
+    pub(crate) fn copies(&mut self, number: Number, copies: u32) {
+        self.sent[number].copies += copies;
+    }
+
+    /// How many messages were said in a room.
+    pub(crate) fn count_in(&self, room: &str) -> usize {
+        self.said.get(room).map_or(0, Vec::len)
+    }
+
+    fn check_sender(&self, number: Number, sender: &str) {
+        let Some(sent) = self.sent.get(number) else { panic!("{sender} says text {number}, which nobody sent") };
+        if let Some(owner) = owner_of(sender) {
+            assert_eq!(owner, sent.client, "text {number} is said under the name of client {owner}: {sender}");
+        } else {
+            let is_shared = sender.starts_with("star") || sender.starts_with("acc");
+            assert!(is_shared, "nobody goes by the name of {sender}, who says text {number}");
+        }
+    }
+
+    /// Changes were handed to the store.
+    pub(crate) fn changes(&mut self, ops: Vec<Op>) {
+        for op in ops {
+            let last = self.ops.last().map(|op| op.id);
+            assert!(last < Some(op.id), "ids rise: {last:?}, then {:?}", op.id);
+            self.look_at(&op);
+            self.model.apply(&op);
+            self.ops.push(op);
+        }
+    }
+
+    fn look_at(&mut self, op: &Op) {
+        let index = self.ops.len();
+        match &op.change {
+            Change::Said { room, sender, text } => self.is_said(room_of(room), sender, text),
+            Change::MailSent { sender, recipient, content, .. } => {
+                if let Some(number) = number_of(content) {
+                    self.check_sender(number, sender);
+                    let Aim::Direct(to) = &self.sent[number].aim else {
+                        panic!("text {number} was for a room, and is in the mailbox of {recipient}")
+                    };
+                    assert_eq!(to, &**recipient, "text {number} is in somebody else's mailbox");
+                }
+                self.is_fact(Fact::Mail(op.id), index);
+            }
+            Change::AccountCreated { name, .. } => {
+                self.is_fact(Fact::Account(name.to_lowercase()), index);
+            }
+            Change::MailDeleted { message, .. } => self.is_fact(Fact::Deleted(*message), index),
+            Change::RoomMade { host: seat, .. } | Change::SeatTaken { seat, .. } => {
+                self.is_fact(Fact::Seat(seat.token), index);
+            }
+            Change::PasswordChanged { .. }
+            | Change::AccountDeleted { .. }
+            | Change::MailRead { .. }
+            | Change::SeatLeft { .. }
+            | Change::RoomClosed { .. } => {}
+        }
+    }
+
+    /// The first change that made it so: an answer may be older than the last one.
+    fn is_fact(&mut self, fact: Fact, index: usize) {
+        _ = self.facts.entry(fact).or_insert(index);
+    }
+
+    fn is_said(&mut self, room: &'static str, sender: &str, text: &str) {
+        let Some(number) = number_of(text) else {
+            // It was imported.
+            return self.said.entry(room).or_default().push(usize::MAX);
+        };
+        self.check_sender(number, sender);
+        let Sent { conn, aim, copies, .. } = &self.sent[number];
+        match aim {
+            Aim::Room(rooms) => {
+                assert!(rooms.contains(&room), "text {number} was for {rooms:?}, and is said in {room}");
+            }
+            Aim::Direct(to) => panic!("text {number} was for {to} alone, and is said in {room}"),
+        }
+        if let Some(conn) = *conn {
+            let last = self.last_said.insert(conn, number);
+            assert!(last < Some(number), "of one stream, text {number} is said behind {last:?}");
+        }
+        let said = self.said.entry(room).or_default();
+        said.push(number);
+        let places = self.places.entry(number).or_default();
+        places.push((room, said.len() - 1));
+        assert!(places.len() <= *copies as usize, "text {number} is said {} times", places.len());
+        self.counts.said += 1;
+    }
+
+    /// So many more of the changes are kept.
+    pub(crate) fn commits(&mut self, count: usize) {
+        self.committed += count;
+        assert!(self.committed <= self.ops.len(), "more is kept than was changed");
+    }
+
+    /// A client was told that something is kept.
+    pub(crate) fn is_promised(&mut self, fact: &Fact, to: &str) {
+        self.counts.promises += 1;
+        let index = self.facts.get(fact);
+        let index = index.unwrap_or_else(|| panic!("{to} is promised {fact:?}, which is not there"));
+        assert!(
+            *index < self.committed,
+            "{to} is promised {fact:?}, change {index}, when {} are kept",
+            self.committed
+        );
+    }
+
+    /// Whether a change was made.
+    pub(crate) fn has(&self, fact: &Fact) -> bool {
+        self.facts.contains_key(fact)
+    }
+
+    /// The server starts with what a store had: a part of the changes from the first on, among which are all that were kept.
+    pub(crate) fn restarts(&mut self, kept: &[Kept], last: Option<OpId>) {
+        self.is_cut(last);
+        let wanted = self.model.kept();
+        let differs = kept.iter().zip(&wanted).position(|(one, other)| one != other);
+        if let Some(at) = differs.or((kept.len() != wanted.len()).then_some(kept.len().min(wanted.len()))) {
+            panic!("after a restart {:?} is there for {:?}", kept.get(at), wanted.get(at));
+        }
+    }
+
+    /// Of the changes, only those up to one are there.
+    pub(crate) fn is_cut(&mut self, last: Option<OpId>) {
+        let survived = match last {
+            None => 0,
+            Some(last) => self.ops.iter().rposition(|op| op.id <= last).map_or(0, |index| index + 1),
+        };
+        assert!(
+            survived >= self.committed,
+            "{} changes were kept, and {survived} are there after a restart",
+            self.committed
+        );
+        self.counts.lost_ops += (self.ops.len() - survived) as u64;
+        self.ops.truncate(survived);
+        self.committed = survived;
+        self.facts.retain(|_, index| *index < survived);
+        self.model = Model::default();
+        self.ops.iter().for_each(|op| self.model.apply(op));
+        assert_eq!(last, self.model.last, "the last id that was given out");
+    }
+
+    /// The same for what a store has of rooms, before the server takes it over.
+    pub(crate) fn compare_at_start(&mut self, store: &mut dyn Reader) -> Result<(), StoreError> {
+        let last = store.load(&mut |_| {})?;
+        self.is_cut(last);
+        self.compare_rooms(store);
+        Ok(())
+    }
+
+    /// What a store has of rooms is what was kept of them.
+    pub(crate) fn compare_rooms(&self, store: &mut dyn Reader) {
+        for room in ROOMS {
+            let history = store.history(room, None, usize::MAX).expect("the disk is well");
+            let wanted: Vec<RoomMessage> = self.model.messages(room);
+            assert_eq!(history.len(), wanted.len(), "messages of {room}");
+            for (one, other) in history.iter().zip(&wanted) {
+                assert_eq!(one, other, "in {room}");
+            }
+        }
+    }
+
+    /// What the mailboxes must be.
+    pub(crate) fn kept(&self) -> Vec<Kept> {
+        self.model.kept()
+    }
+
+    /// Somebody saw a text that was said in a room.
+    pub(crate) fn sees(&mut self, stay: &mut Stay, sender: &str, text: &str) {
+        let Some(number) = number_of(text) else { return };
+        self.check_sender(number, sender);
+        self.counts.seen += 1;
+        if !self.places.contains_key(&number) {
+            self.sees_unkept(number, stay.room);
+        }
+        stay.seen.push(Seen::Said(number));
+    }
+
+    fn sees_unkept(&mut self, number: Number, room: &'static str) {
+        let Aim::Room(rooms) = &self.sent[number].aim else { panic!("text {number} was for one alone") };
+        assert!(rooms.contains(&room), "text {number} was for {rooms:?}, and is seen in {room}");
+        _ = self.unkept.insert(number);
+        let count = self.unkept.len() as u64;
+        assert!(count <= self.unkept_max, "text {number} is seen, was not kept, and nobody said so");
+    }
+
+    /// Of a text that was said more than once, one was not kept; else something is wrong.
+    fn is_unkept_copy(&mut self, number: Number, what: &str) {
+        let has_copies = self.sent[number].copies > 1;
+        let is_new = self.unkept.insert(number);
+        assert!(has_copies && (!is_new || self.unkept.len() as u64 <= self.unkept_max), "{what}");
+    }
+
+    /// A text must have been said in a room, kept or not.
+    pub(crate) fn must_be_said(&mut self, number: Number, whose: usize) {
+        if !self.places.contains_key(&number) && self.unkept.insert(number) {
+            let count = self.unkept.len() as u64;
+            assert!(count <= self.unkept_max, "client {whose} said text {number}, which nobody was told of");
+        }
+    }
+
+    /// Somebody saw a text that was for one alone. `names`: by which that client went, lately.
+    pub(crate) fn sees_direct(&mut self, client: usize, names: &[String], sender: &str, text: &str) {
+        let Some(number) = number_of(text) else { return };
+        self.check_sender(number, sender);
+        let Sent { aim, copies, .. } = &self.sent[number];
+        let Aim::Direct(to) = aim else { panic!("text {number} was for a room, and came as for one alone") };
+        assert!(
+            names.iter().any(|name| name.eq_ignore_ascii_case(to)),
+            "text {number} was for {to}, and client {client} got it, who went by {names:?}"
+        );
+        let seen = self.directs.entry(number).or_default();
+        seen.push(client);
+        assert!(seen.len() <= *copies as usize, "text {number}, for one alone, came {} times", seen.len());
+        self.counts.directs += 1;
+    }
+
+    /// The same in a datagram, which the network may have doubled.
+    pub(crate) fn sees_direct_in_datagram(&mut self, client: usize, names: &[String], sender: &str, text: &str) {
+        let Some(number) = number_of(text) else { return };
+        _ = self.directs.remove(&number);
+        self.sees_direct(client, names, sender, text);
+    }
+
+    /// A text of a room came to somebody who has seats in some rooms.
+    pub(crate) fn sees_in_datagram(&mut self, rooms: &[&'static str], sender: &str, text: &str) {
+        let Some(number) = number_of(text) else { return };
+        self.check_sender(number, sender);
+        let places = self.places.get(&number);
+        let is_there = places.is_some_and(|places| places.iter().any(|(room, _)| rooms.contains(room)));
+        assert!(is_there || self.unkept.contains(&number), "text {number} came to a seat in {rooms:?}");
+        self.counts.seen += 1;
+    }
+
+    /// Somebody sees a letter.
+    pub(crate) fn check_letter(&self, number: Number, sender: &str, recipient: &str) {
+        self.check_sender(number, sender);
+        let aim = &self.sent[number].aim;
+        assert_eq!(*aim, Aim::Direct(recipient.to_owned()), "text {number} is in a letter to {recipient}");
+    }
+
+    /// Holds a member's time in a room against what was said there. `is_over`: it need not have seen the end.
+    pub(crate) fn check_stay(&mut self, conn: usize, echoes: bool, stay: &Stay, is_over: bool) {
+        let said = self.said.get(stay.room).map_or(&[][..], Vec::as_slice);
+        let is_own = |number: Number| {
+            number != usize::MAX && !echoes && self.sent[number].conn == Some(conn)
+        };
+        let holes = |from: usize, to: usize| -> Vec<Number> {
+            said.get(from..to).unwrap_or(&[]).iter().copied().filter(|&number| !is_own(number)).collect()
+        };
+        let from = |next: Option<usize>| match next {
+            Some(next) if stay.shows_past => next.max(stay.began),
+            Some(next) => next,
+            None => stay.began,
+        };
+        let whose = format!("stream {conn} in {}", stay.room);
+        let mut next = None;
+        let mut missed = 0;
+        let mut unkept = Vec::new();
+        for seen in &stay.seen {
+            let number = match *seen {
+                Seen::Missed(count) => {
+                    missed += count;
+                    self.counts.missed += count;
+                    continue;
+                }
+                Seen::Said(number) => number,
+            };
+            let Some(places) = self.places.get(&number) else { continue };
+            let place = places.iter().filter(|(room, _)| *room == stay.room).map(|&(_, index)| index);
+            // Of copies, the first that is not behind.
+            let at = place.clone().find(|&at| next.is_none_or(|next| at >= next));
+            let Some(at) = at else {
+                let elsewhere = if place.count() == 0 { "was never said there" } else { "came too late" };
+                unkept.push((number, format!("{whose}: text {number} {elsewhere}")));
+                continue;
+            };
+            let hole = holes(from(next), at);
+            let count = hole.len() as u64;
+            assert!(count <= missed, "{whose}: {hole:?} are missing before text {number}, told of {missed}");
+            missed -= count;
+            next = Some(at + 1);
+        }
+        if !is_over {
+            let hole = holes(from(next), said.len());
+            assert!(hole.len() as u64 <= missed, "{whose}: {hole:?} are missing at the end");
+        }
+        for (number, what) in unkept {
+            self.is_unkept_copy(number, &what);
+        }
+    }
+
+    /// A text of a room went out to the address of seats in some rooms.
+    pub(crate) fn goes_to_seat(
+        &mut self,
+        address: std::net::SocketAddr,
+        rooms: &[&'static str],
+        sender: &str,
+        text: &str,
+    ) {
+        let Some(number) = number_of(text) else { return };
+        self.check_sender(number, sender);
+        let places = self.places.get(&number).map_or(&[][..], Vec::as_slice);
+        if places.is_empty() {
+            _ = self.unkept.insert(number);
+            assert!(self.unkept.len() as u64 <= self.unkept_max, "text {number} went to a seat, and was not said");
+            return;
+        }
+        let mut lasts = places.iter().filter(|(room, _)| rooms.contains(room)).peekable();
+        assert!(lasts.peek().is_some(), "text {number} went to a seat in {rooms:?}");
+        let is_next = lasts.any(|&(room, at)| {
+            let last = self.to_seats.get(&(address, room));
+            let is_next = last.is_none_or(|&last| at > last);
+            if is_next {
+                _ = self.to_seats.insert((address, room), at);
+            }
+            is_next
+        });
+        if !is_next {
+            self.is_unkept_copy(number, &format!("text {number} went to {address} twice, or too late"));
+        }
+    }
+
+    /// The address of seats belongs to other seats now, or to the same ones again.
+    pub(crate) fn forgets_seats(&mut self) {
+        self.to_seats.clear();
+    }
+}
