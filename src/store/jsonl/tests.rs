@@ -402,6 +402,22 @@ fn what_was_forgotten_stays_so_and_numbers_stay() {
     assert_eq!(messages.iter().map(|(_, message)| message.sequence).collect::<Vec<_>>(), [1]);
 }
 
+/// Messages that are older than the last one come when they are imported, and groups come again.
+#[test]
+fn a_message_is_there_once_in_whatever_order_they_were_said() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut ids = Ids(0);
+    let [older, newer] = ["older", "newer"].map(|text| ids.said("den", text));
+    let mut store = open(directory.path());
+    store.commit(&[newer.clone(), older.clone()]).expect("there is space");
+    store.commit(&[newer, older]).expect("there is space");
+    let before = everything(&mut store);
+    let texts: Vec<_> = before.2.iter().map(|(_, message)| &*message.text).collect();
+    assert_eq!(texts, ["newer", "older"]);
+    store.compact().expect("there is space");
+    assert_eq!(everything(&mut store), before);
+}
+
 /// Whatever is committed between the steps of a compaction, and whenever the process is killed, all that was committed is
 /// there, and nothing that was deleted comes back.
 #[test]
