@@ -51,6 +51,8 @@ struct Letter {
     content: Box<str>,
     /// Who sees it: the sender's account, the recipient's. A message to oneself is seen by its recipient alone.
     seen_by: [Option<AccountId>; 2],
+    /// The recipient's account, with which it goes, also if that sees it no more.
+    sent_to: Option<AccountId>,
     /// What its sender calls it.
     key: Option<(AccountId, Box<str>)>,
     unread: bool,
@@ -199,7 +201,8 @@ impl Ledger {
                 let chat::Letter { id, sender, recipient, content, key, sender_sees, recipient_sees, unread } =
                     kept;
                 let (sender_id, recipient_id) = (self.id_of(sender), self.id_of(recipient));
-                let seen_by = [sender_id.filter(|_| *sender_sees), recipient_id.filter(|_| *recipient_sees)];
+                let sender_sees = *sender_sees && sender_id != recipient_id;
+                let seen_by = [sender_id.filter(|_| sender_sees), recipient_id.filter(|_| *recipient_sees)];
                 if seen_by == [None, None] {
                     return;
                 }
@@ -208,12 +211,13 @@ impl Ledger {
                     recipient: recipient.clone(),
                     content: content.clone(),
                     seen_by,
+                    sent_to: recipient_id,
                     key: sender_id.zip(key.clone()),
                     unread: *unread,
                 };
                 self.send(*id, letter);
                 // Also where one of the two sees it no more: it goes with their account.
-                if let (Some(sender), Some(recipient), true) = (sender_id, recipient_id, *sender_sees) {
+                if let (Some(sender), Some(recipient), true) = (sender_id, recipient_id, sender_sees) {
                     self.acquaint(sender, recipient);
                 }
             }
@@ -271,6 +275,7 @@ impl Ledger {
                     recipient: recipient.clone(),
                     content: content.clone(),
                     seen_by: [sender_id.filter(|&sender| sender != recipient_id), Some(recipient_id)],
+                    sent_to: Some(recipient_id),
                     key: sender_id.zip(key.clone()),
                     unread: true,
                 };
@@ -418,9 +423,8 @@ impl Ledger {
         let letters: Vec<OpId> = own.chain(of_others).flat_map(|c| c.letters.iter().copied()).collect();
         for letter_id in letters {
             let Some(letter) = self.letters.get(&letter_id) else { continue };
-            let was_sent_by = letter.seen_by[SENDER] == Some(id);
-            let was_sent_to = fold(&letter.recipient).is_some_and(|recipient| recipient == folded);
-            if was_sent_by || was_sent_to {
+            // What was sent to somebody of that name who had no account, or an earlier one, is not its own.
+            if letter.seen_by[SENDER] == Some(id) || letter.sent_to == Some(id) {
                 self.hide(letter_id, RECIPIENT);
                 self.hide(letter_id, SENDER);
             }
@@ -508,5 +512,26 @@ mod tests {
         ledger.visit(&mut |kept| letters.extend(matches!(kept, Kept::Letter(_)).then_some(kept)));
         let [Kept::Letter(letter)] = &letters[..] else { panic!("one letter: {letters:?}") };
         assert!(!letter.unread, "and it stays read");
+    }
+    #[test]
+    fn a_message_to_oneself_is_seen_by_its_recipient_alone_whatever_was_kept() {
+        let mut ledger = Ledger::new(&RandomState::with_seeds(1, 2, 3, 4));
+        let password = PasswordHash::new("$2b$12$x").expect("a hash");
+        ledger.restore(&Kept::Account { name: "ann".into(), password });
+        let id = OpId::new(UnixMillis(1), 0, 0);
+        ledger.restore(&Kept::Letter(chat::Letter {
+            id,
+            sender: "ann".into(),
+            recipient: "Ann".into(),
+            content: "hello".into(),
+            key: None,
+            sender_sees: true,
+            recipient_sees: true,
+            unread: true,
+        }));
+        ledger.check_invariants();
+        ledger.apply(&Op { id, change: Change::MailDeleted { by: "ann".into(), message: id } });
+        ledger.check_invariants();
+        assert!(ledger.letters.is_empty());
     }
 }

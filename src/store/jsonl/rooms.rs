@@ -28,6 +28,8 @@ pub(super) struct Room {
     pub(super) messages: VecDeque<Said>,
     /// Whether their ids rise, as they do unless somebody else wrote them.
     is_sorted: bool,
+    /// The highest id that was ever said, so that one above it needs no search.
+    newest: OpId,
     bytes: u64,
 }
 
@@ -68,7 +70,8 @@ impl Rooms {
         let bytes = u64::from(place.bytes);
         let said = Said { id, offset: place.offset };
         if let Some(room) = self.by_name.get_mut(room) {
-            let is_newest = room.messages.back().is_none_or(|last| last.id < id);
+            // The last one is not the newest where somebody else wrote them.
+            let is_newest = room.newest < id;
             if !is_newest && room.position(id).is_some() {
                 return Ok(());
             }
@@ -78,6 +81,7 @@ impl Rooms {
                 return Err(format!("it has the number {sequence}, where {} is next", room.next()));
             }
             room.is_sorted &= is_newest;
+            room.newest = room.newest.max(id);
             room.messages.push_back(said);
             room.bytes += bytes;
         } else {
@@ -86,7 +90,7 @@ impl Rooms {
                 return Err(format!("no message has the number {first}"));
             }
             let messages = VecDeque::from([said]);
-            self.by_name.insert(room.into(), Room { first, messages, is_sorted: true, bytes });
+            self.by_name.insert(room.into(), Room { first, messages, is_sorted: true, newest: id, bytes });
         }
         self.messages += 1;
         self.bytes += bytes;

@@ -61,7 +61,7 @@ impl Tally {
         }
     }
 
-    /// One of an id that is there already is none.
+    /// One of an id that is there already is none. Neither is one between names that are none, which callers leave out.
     fn count(&mut self, id: OpId, letter: Counted) {
         self.letters.entry(id).or_insert_with(|| {
             self.letter_bytes += u64::from(letter.bytes);
@@ -132,9 +132,12 @@ impl People for Tally {
             Change::AccountDeleted { name } => self.delete_account(name),
             Change::MailSent { sender, sender_has_account, recipient, .. } => {
                 let Some(recipient) = self.find(recipient) else { return };
-                let sender = if *sender_has_account { self.find(sender) } else { None };
+                let account = if *sender_has_account { self.find(sender) } else { None };
+                if account.is_none() && fold(sender).is_none() {
+                    return;
+                }
                 // What somebody writes to himself he sees as its recipient.
-                let sender = sender.filter(|&sender| sender != recipient);
+                let sender = account.filter(|&sender| sender != recipient);
                 let recipient = Some(recipient);
                 self.count(op.id, Counted { sender, recipient, recipient_sees: true, bytes });
             }
@@ -151,8 +154,13 @@ impl People for Tally {
         match kept {
             Kept::Account { name, .. } => self.create(name),
             Kept::Letter(Letter { id, sender, recipient, sender_sees, recipient_sees, .. }) => {
-                let sender = self.find(sender).filter(|_| *sender_sees);
+                if fold(sender).is_none() || fold(recipient).is_none() {
+                    return;
+                }
                 let recipient = self.find(recipient);
+                // As above.
+                let sender =
+                    self.find(sender).filter(|_| *sender_sees).filter(|&sender| Some(sender) != recipient);
                 let recipient_sees = *recipient_sees && recipient.is_some();
                 if sender.is_some() || recipient_sees {
                     self.count(*id, Counted { sender, recipient, recipient_sees, bytes });

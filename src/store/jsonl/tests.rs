@@ -402,6 +402,67 @@ fn what_was_forgotten_stays_so_and_numbers_stay() {
     assert_eq!(messages.iter().map(|(_, message)| message.sequence).collect::<Vec<_>>(), [1]);
 }
 
+/// Messages that are older than the last one come when they are imported, and groups come again.
+#[test]
+fn a_message_is_there_once_in_whatever_order_they_were_said() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut ids = Ids(0);
+    let [older, newer] = ["older", "newer"].map(|text| ids.said("den", text));
+    let mut store = open(directory.path());
+    store.commit(&[newer.clone(), older.clone()]).expect("there is space");
+    store.commit(&[newer, older]).expect("there is space");
+    let before = everything(&mut store);
+    let texts: Vec<_> = before.2.iter().map(|(_, message)| &*message.text).collect();
+    assert_eq!(texts, ["newer", "older"]);
+    store.compact().expect("there is space");
+    assert_eq!(everything(&mut store), before);
+}
+
+/// A log in a directory, as somebody wrote it by hand.
+fn written(lines: &[&str]) -> TempDir {
+    let directory = tempfile::tempdir().expect("a directory");
+    let log = [r#"{"operation":"format","version":1}"#].iter().chain(lines).map(|line| format!("{line}\n"));
+    fs::write(directory.path().join(FILE_NAME), log.collect::<String>()).expect("there is space");
+    directory
+}
+
+const ANN: &str = r#"{"operation":"account-created","name":"ann","password":"$argon2id$x"}"#;
+const BOB: &str = r#"{"operation":"account-created","name":"bob","password":"$argon2id$x"}"#;
+
+/// The tally counts what the state has: `everything` has them compared.
+#[test]
+fn letters_between_names_that_are_none_are_left_out() {
+    for letter in [
+        r#"{"id":"018bcfe5-6800-7001-8000-000000000004","sender":"ann","recipient":"b b","content":"","seen_by":"both"}"#,
+        r#"{"id":"018bcfe5-6800-7001-8000-000000000004","sender":"b b","recipient":"ann","content":"","seen_by":"both"}"#,
+        r#"{"id":"018bcfe5-6800-7001-8000-000000000004","sender":"b b","recipient":"ann","content":""}"#,
+    ] {
+        let directory = written(&[ANN, letter]);
+        let mut store = open(directory.path());
+        assert_eq!(store.sizes().expect("it is known").letters, 0, "{letter}");
+        assert_eq!(everything(&mut store).0.len(), 1, "{letter}");
+    }
+}
+
+/// An account is lost with the line that made it; what was sent to it is its sender's, whoever has the name later.
+#[test]
+fn an_account_that_is_deleted_takes_along_what_was_sent_to_it_alone() {
+    let directory = written(&[
+        ANN,
+        r#"{"id":"018bcfe5-6800-7001-8000-000000000004","sender":"ann","recipient":"bob","content":"to the first","seen_by":"both"}"#,
+        BOB,
+        r#"{"id":"018bcfe5-6800-7001-8000-000000000005","sender":"ann","recipient":"bob","content":"to the second"}"#,
+        r#"{"operation":"account-deleted","id":"018bcfe5-6800-7001-8000-000000000006","name":"bob"}"#,
+    ]);
+    let mut store = open(directory.path());
+    let before = everything(&mut store);
+    let [_, Kept::Letter(letter)] = &before.0[..] else { panic!("one letter: {before:?}") };
+    assert_eq!(&*letter.content, "to the first");
+    assert_eq!(store.sizes().expect("it is known").letters, 1);
+    store.compact().expect("there is space");
+    assert_eq!(everything(&mut store), before);
+}
+
 /// Whatever is committed between the steps of a compaction, and whenever the process is killed, all that was committed is
 /// there, and nothing that was deleted comes back.
 #[test]

@@ -1,0 +1,5 @@
+//! See `src/line.rs`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| parlance_fuzz::line::run(bytes));

@@ -1,0 +1,5 @@
+//! See `src/slash.rs`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| parlance_fuzz::slash::run(bytes));
