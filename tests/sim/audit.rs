@@ -35,7 +35,8 @@ pub(crate) fn check(account: &str, audit: &Audit, kept: &[Kept], others: &[Strin
     for (other, shown) in others.iter().zip(&audit.conversations) {
         let is_shown = |letter: &&parlance::chat::Letter| {
             let is_its = &*letter.sender == account && &*letter.recipient == other && letter.sender_sees;
-            let is_others = &*letter.sender == other && &*letter.recipient == account && letter.recipient_sees;
+            let is_others =
+                &*letter.sender == other && &*letter.recipient == account && letter.recipient_sees;
             is_its || is_others
         };
         let mut wanted: Vec<_> = letters().filter(is_shown).map(letter_of).collect();

@@ -163,9 +163,14 @@ impl Book {
     }
 
     fn check_sender(&self, number: Number, sender: &str) {
-        let Some(sent) = self.sent.get(number) else { panic!("{sender} says text {number}, which nobody sent") };
+        let Some(sent) = self.sent.get(number) else {
+            panic!("{sender} says text {number}, which nobody sent")
+        };
         if let Some(owner) = owner_of(sender) {
-            assert_eq!(owner, sent.client, "text {number} is said under the name of client {owner}: {sender}");
+            assert_eq!(
+                owner, sent.client,
+                "text {number} is said under the name of client {owner}: {sender}"
+            );
         } else {
             let is_shared = sender.starts_with("star") || sender.starts_with("acc");
             assert!(is_shared, "nobody goes by the name of {sender}, who says text {number}");
@@ -371,7 +376,13 @@ impl Book {
     }
 
     /// The same in a datagram, which the network may have doubled.
-    pub(crate) fn sees_direct_in_datagram(&mut self, client: usize, names: &[String], sender: &str, text: &str) {
+    pub(crate) fn sees_direct_in_datagram(
+        &mut self,
+        client: usize,
+        names: &[String],
+        sender: &str,
+        text: &str,
+    ) {
         let Some(number) = number_of(text) else { return };
         _ = self.directs.remove(&number);
         self.sees_direct(client, names, sender, text);
@@ -397,9 +408,7 @@ impl Book {
     /// Holds a member's time in a room against what was said there. `is_over`: it need not have seen the end.
     pub(crate) fn check_stay(&mut self, conn: usize, echoes: bool, stay: &Stay, is_over: bool) {
         let said = self.said.get(stay.room).map_or(&[][..], Vec::as_slice);
-        let is_own = |number: Number| {
-            number != usize::MAX && !echoes && self.sent[number].conn == Some(conn)
-        };
+        let is_own = |number: Number| number != usize::MAX && !echoes && self.sent[number].conn == Some(conn);
         let holes = |from: usize, to: usize| -> Vec<Number> {
             said.get(from..to).unwrap_or(&[]).iter().copied().filter(|&number| !is_own(number)).collect()
         };
@@ -458,7 +467,10 @@ impl Book {
         let places = self.places.get(&number).map_or(&[][..], Vec::as_slice);
         if places.is_empty() {
             _ = self.unkept.insert(number);
-            assert!(self.unkept.len() as u64 <= self.unkept_max, "text {number} went to a seat, and was not said");
+            assert!(
+                self.unkept.len() as u64 <= self.unkept_max,
+                "text {number} went to a seat, and was not said"
+            );
             return;
         }
         let mut lasts = places.iter().filter(|(room, _)| rooms.contains(room)).peekable();

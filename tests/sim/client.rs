@@ -337,7 +337,9 @@ impl Client {
     /// The server closed a stream which its client did not: it has said why, where it could.
     fn check_last_words(&self, around: &Around<'_>) {
         let is_explained = match self.kind {
-            Kind::Line => ["ERR ", "INFO server shutting down"].iter().any(|why| self.last_heard.starts_with(why)),
+            Kind::Line => {
+                ["ERR ", "INFO server shutting down"].iter().any(|why| self.last_heard.starts_with(why))
+            }
             Kind::Slash => {
                 let whys = ["ERROR: ", "Registration failed", "Invalid nickname", "*** server shutting down"];
                 whys.iter().any(|why| self.last_heard.starts_with(why))

@@ -116,7 +116,8 @@ pub(crate) fn tell(script: &Script) -> String {
 /// Shrinks a script that goes wrong and writes down what happens in it. Returns what to tell.
 pub(crate) fn explain(script: &Script, violation: &Violation) -> String {
     let (smallest, found) = shrink(script, violation, 400);
-    let path = PathBuf::from(std::env::temp_dir().to_str().unwrap_or(".")).join(format!("sim-{}.txt", script.seed));
+    let path =
+        PathBuf::from(std::env::temp_dir().to_str().unwrap_or(".")).join(format!("sim-{}.txt", script.seed));
     let written = std::fs::write(&path, tell(&smallest));
     format!(
         "seed {}, {} steps: {}\nin {} steps: {}\nwhat happens in those: {} ({written:?})",

@@ -276,9 +276,7 @@ fn deal_act(dice: &mut Dice, kind: Kind, clients: usize) -> Act {
         (Kind::Typed, 18..50) => {
             Act::Send { to: dice.below(ACCOUNTS), bytes: deal_bytes(dice), again: dice.below(4) == 0 }
         }
-        (Kind::Typed, 50..58) => {
-            Act::Direct { to: dice.below(clients + ACCOUNTS), bytes: deal_bytes(dice) }
-        }
+        (Kind::Typed, 50..58) => Act::Direct { to: dice.below(clients + ACCOUNTS), bytes: deal_bytes(dice) },
         (Kind::Typed, 58..68) => Act::Read(dice.below(ACCOUNTS)),
         (Kind::Typed, 68..80) => Act::Delete(dice.below(100)),
         (Kind::Typed, 80..92) => Act::List(dice.below(ACCOUNTS)),

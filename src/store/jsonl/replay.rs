@@ -1,5 +1,6 @@
 //! A log, read from its beginning to its end, and what it says.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use super::contents::{Contents, People, Place};
 use super::entry::{self, Entry, Wrong};
 use super::scan::{Lines, Raw};
 use super::write::VERSION;
-use crate::limits::JSONL_LINE_BYTES_MAX;
+use crate::limits::{JSONL_LINE_BYTES_MAX, STORE_GROUP_OPS_MAX};
 use crate::store::StoreError;
 use crate::store::disk::DiskFile;
 
@@ -17,39 +18,68 @@ pub(super) struct Replayed {
     pub(super) contents: Contents,
     /// Bytes of whole lines.
     pub(super) length: u64,
-    /// What stands behind them: a line that was not written to its end.
+    /// What stands behind them: what was not written whole.
     pub(super) torn: Option<Torn>,
 }
 
-/// The beginning of a line that was not written to its end.
+/// What was not written whole: the beginning of a line, or a line and all behind it.
 #[derive(Debug)]
 pub(super) struct Torn {
-    /// Its number, from 1.
+    /// The number of the first line, from 1.
     pub(super) line: u64,
     pub(super) bytes: u64,
 }
 
 const REMEDY: &str = "run `parlance repair`, which sets the line aside";
 
+/// In front of the first line of a group, where everything before it was on disk when it was written: a blank, which JSON
+/// does not mind. So a line that is damaged before such a mark was on disk once; one that has none behind it is of the
+/// last group, which may not have been.
+pub(super) const MARK: u8 = b' ';
+
 /// Reads a log to the end that it has now. It takes one pass, and the memory of what is left of it.
 pub(super) fn replay(path: &Path, file: &Arc<dyn DiskFile>) -> Result<Replayed, StoreError> {
     let end = file.length().map_err(StoreError::io(path))?;
     let mut lines = Lines::new(Arc::clone(file), 0, end);
     let mut contents = Contents::new();
+    let mut marked = None;
     loop {
         let length = lines.offset();
         let Some(raw) = lines.next().map_err(StoreError::io(path))? else {
             return Ok(Replayed { contents, length, torn: None });
         };
+        if raw.bytes.is_some_and(|bytes| bytes.first() == Some(&MARK)) {
+            marked = Some(raw.number);
+        }
         match take(&raw, &mut contents) {
             Ok(()) => {}
             Err(Wrong::Torn(_)) if !raw.is_ended || raw.offset + raw.length == end => {
                 let torn = Some(Torn { line: raw.number, bytes: raw.length });
                 return Ok(Replayed { contents, length, torn });
             }
-            Err(wrong) => return Err(error(path, raw.number, wrong)),
+            Err(wrong) => {
+                let line = raw.number;
+                let has_hole = raw.bytes.is_some_and(|bytes| bytes.contains(&0));
+                let lines_max = marked.map_or(0, |marked| marked + STORE_GROUP_OPS_MAX as u64);
+                if has_hole && is_of_last_group(&mut lines, lines_max).map_err(StoreError::io(path))? {
+                    return Ok(Replayed { contents, length, torn: Some(Torn { line, bytes: end - length }) });
+                }
+                return Err(error(path, line, wrong));
+            }
         }
     }
+}
+
+/// Whether a line in which bytes are missing is of a group that was being written when the power went: a file system writes
+/// the pages of a file back in an order of its own, and what it had not come to reads as zeros. No group began behind it,
+/// and there are not more lines than a group has.
+fn is_of_last_group(rest: &mut Lines, lines_max: u64) -> io::Result<bool> {
+    while let Some(raw) = rest.next()? {
+        if raw.number >= lines_max || raw.bytes.is_some_and(|bytes| bytes.first() == Some(&MARK)) {
+            return Ok(false);
+        }
+    }
+    Ok(lines_max > 0)
 }
 
 /// Takes in a line. A line without an end is torn, whatever it says.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::compact::{self, Compaction};
 use super::contents::{Contents, Place};
 use super::log::Log;
-use super::replay::{self, Torn};
+use super::replay::{self, MARK, Torn};
 use super::view::View;
 use super::{FILE_NAME, check, write};
 use crate::chat::{Change, HistoryRules, Kept, Op, OpId, RoomMessage, RoomSummary, Token, UnixMillis};
@@ -57,7 +57,7 @@ impl JsonlStore {
         let replay::Replayed { mut contents, length, torn } = replay::replay(&path, log.file())?;
         if let Some(Torn { line, bytes }) = torn {
             let path = path.display();
-            tracing::warn!(%path, line, bytes, "The last line was not written to its end. It is cut off.");
+            tracing::warn!(%path, line, bytes, "The end of the log was not written whole. From this line on it is cut off.");
         }
         log.cut(length)?;
         if length == 0 {
@@ -93,9 +93,12 @@ impl JsonlStore {
         self.buffer.clear();
         self.buffer.shrink_to(JSONL_BUFFER_BYTES_MAX);
         self.ends.clear();
+        if self.sync && self.log.is_synced() {
+            self.buffer.push(MARK);
+        }
         let mut group = Group { ops, made: None };
         for (index, op) in ops.iter().enumerate() {
-            let start = self.buffer.len();
+            let start = self.ends.last().copied().unwrap_or(0);
             if group.refers(index, &self.contents) {
                 write::op(&mut self.buffer, op);
             } else {
