@@ -151,6 +151,14 @@ pub(crate) fn hash(password: &str) -> PasswordHash {
     PasswordHash::new(&format!("$argon2id${password}")).expect("passwords here have no blanks")
 }
 
+/// Says that there is no place, as far as the socket takes it.
+fn refuse(conn: usize, net: &mut Net, now: Now) {
+    let mut words = Vec::new();
+    Engine::refusal(net.conns[conn].dialect, &mut words);
+    words.truncate(net.conns[conn].down.space());
+    net.server_sends(conn, now.monotonic, &words);
+}
+
 impl Server {
     /// Starts, as the real one does, with what a store has.
     pub(crate) fn start(
@@ -165,7 +173,9 @@ impl Server {
         let mut engine = Engine::new(settings, set_up.rules(), Random::guessable(seed));
         let mut kept = Vec::new();
         let last = store.load(&mut |part| kept.push(part))?;
-        kept.iter().for_each(|part| engine.restore(part, now));
+        for part in &kept {
+            engine.restore(part, now);
+        }
         if let Some(last) = last {
             engine.restore_last(last);
         }
@@ -565,7 +575,7 @@ impl Server {
                 Some(index) => self.outposts[index].connected(dialect, ip),
             };
             let Some(id) = id else {
-                self.refuse(conn, net, now);
+                refuse(conn, net, now);
                 net.server_drops(conn, now.monotonic);
                 continue;
             };
@@ -574,14 +584,6 @@ impl Server {
             _ = self.shards[shard].by_id.insert(id, conn);
             self.queue_read(conn, net);
         }
-    }
-
-    /// Says that there is no place, as far as the socket takes it.
-    fn refuse(&self, conn: usize, net: &mut Net, now: Now) {
-        let mut words = Vec::new();
-        Engine::refusal(net.conns[conn].dialect, &mut words);
-        words.truncate(net.conns[conn].down.space());
-        net.server_sends(conn, now.monotonic, &words);
     }
 
     fn read_datagrams(&mut self, shard: usize, now: Now) {
@@ -738,7 +740,7 @@ impl Server {
         if let Some(index) = shard.checked_sub(1) {
             while let Some(id) = self.outposts[index].next_refused() {
                 if let Some(&conn) = self.shards[shard].by_id.get(&id) {
-                    self.refuse(conn, net, now);
+                    refuse(conn, net, now);
                     self.shards[shard].dead.push((conn, CloseReason::ServerFull));
                 }
             }
