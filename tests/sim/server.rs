@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,8 +14,8 @@ use parlance::chat::{
 use parlance::engine::{Engine, Random, Settings};
 use parlance::fanout::{Close, Fanout, Gather, Orders, Outpost, Reports};
 use parlance::limits::{
-    HISTORY_ON_JOIN_MAX, OUTBOX_TURN_BYTES_MAX, READ_BYTES_PER_TURN_MAX, READS_PER_TURN_MAX,
-    READS_PER_VISIT_MAX, WRITES_PER_TURN_MAX,
+    HISTORY_ON_JOIN_MAX, OUTBOX_TURN_BYTES_MAX, PASSWORD_HASH_BYTES_MAX, READ_BYTES_PER_TURN_MAX,
+    READS_PER_TURN_MAX, READS_PER_VISIT_MAX, WRITES_PER_TURN_MAX,
 };
 use parlance::reactor::{GroupCommit, Outcome, Task};
 use parlance::store::{Store, StoreError};
@@ -146,9 +147,18 @@ pub(crate) struct Found {
     pub(crate) last: Option<OpId>,
 }
 
-/// What the simulated server takes for the hash of a password.
+/// What the simulated server takes for the hash of a password: itself, with what a hash cannot have spelled out.
 pub(crate) fn hash(password: &str) -> PasswordHash {
-    PasswordHash::new(&format!("$argon2id${password}")).expect("passwords here have no blanks")
+    let mut text = "$argon2id$".to_owned();
+    for byte in password.bytes() {
+        match byte {
+            b'a'..=b'z' | b'0'..=b'9' | b'-' => text.push(byte.into()),
+            _ => _ = write!(text, "%{byte:02x}"),
+        }
+    }
+    // What is longer than a hash is none of the passwords that are used here.
+    text.truncate(PASSWORD_HASH_BYTES_MAX);
+    PasswordHash::new(&text).expect("it has no blanks")
 }
 
 /// Says that there is no place, as far as the socket takes it.
