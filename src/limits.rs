@@ -308,6 +308,22 @@ pub const OUTBOX_POOL_BYTES_MAX: usize = 4 << 10;
 /// Connections beyond the limit on clients that are kept just long enough to be told that the server is full. More:
 /// closed with as much said as the socket takes at once.
 pub const REFUSED_MAX: usize = 64;
+/// Connections and seats of one address at once, unless the operator says otherwise: a school or an office behind one address
+/// fits, and it takes many addresses to fill a server.
+pub const ADDRESS_CLIENTS_DEFAULT: usize = 256;
+/// New connections of one address a second, unless the operator says otherwise. A room behind one address that comes back
+/// after a pause has ten seconds' worth at once.
+pub const ADDRESS_CONNECTS_DEFAULT: u32 = 20;
+/// Seconds' worth that may come at once of what is bounded a second: people and programs send in bursts.
+pub const RATE_SECONDS_HELD: u64 = 10;
+/// What an operator may allow a second of connections or messages, at most: more than a shard carries out.
+pub const RATE_MAX: u32 = 1_000_000;
+/// Addresses that are known though nothing is there that came from them, because they connected a moment ago: 3 MB. More:
+/// those that were there longest ago are forgotten, and may connect as if they never had. Whoever has so many addresses is not
+/// held by what each of them may.
+pub const ADDRESSES_IDLE_MAX: usize = 1 << 16;
+/// Networks that an operator may exempt. More: refused. They are looked through with each connection.
+pub const EXEMPT_MAX: usize = 64;
 /// Seconds that a connection has to read what is still owed to it, and to close its side, after the server decided to
 /// close it. Longer: it is dropped.
 pub const LINGER_SECONDS_MAX: u64 = 2;

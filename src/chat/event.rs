@@ -199,6 +199,10 @@ pub enum Problem<'a> {
     MailboxFull,
     /// No more users can log in.
     ServerFull,
+    /// As many connections as may be come from this address.
+    AddressFull,
+    /// Connections come from this address faster than they may.
+    AddressTooFast,
     /// The dialect has no such command.
     UnknownCommand(&'a str),
     /// The command lacks something.

@@ -1,18 +1,14 @@
 //! Wrong passwords, counted by name and by address: too many in a minute, and none is looked at for a while.
 
-use core::net::IpAddr;
 use std::collections::HashMap;
 use std::time::Duration;
 
 use ahash::RandomState;
 
+use super::network::Network;
 use crate::limits::{ATTEMPTS_KEPT_MAX, ATTEMPTS_MAX, ATTEMPTS_SECONDS};
 
 const WINDOW: Duration = Duration::from_secs(ATTEMPTS_SECONDS);
-
-/// An IPv4 address, or the first 64 bits of an IPv6 one: whoever has one of those addresses has all of them.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) struct Network(u64);
 
 /// Whose attempts are counted together.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -31,16 +27,6 @@ struct Window {
 #[derive(Debug)]
 pub(super) struct Attempts {
     windows: HashMap<Whose, Window, RandomState>,
-}
-
-impl Network {
-    pub(super) fn of(ip: IpAddr) -> Self {
-        Self(match ip.to_canonical() {
-            IpAddr::V4(ip) => u64::from(ip.to_bits()),
-            // No network has a zero in front, so that none is taken for an IPv4 address.
-            IpAddr::V6(ip) => (ip.to_bits() >> 64) as u64,
-        })
-    }
 }
 
 impl Attempts {
@@ -85,6 +71,8 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
+    use core::net::IpAddr;
+
     use super::*;
 
     #[test]

@@ -13,12 +13,12 @@
 
 use core::net::IpAddr;
 
-use super::attempts::Network;
 use super::close::Closing;
 use super::inbox::Inbox;
+use super::network::Network;
 use super::reply::Unread;
 use super::{Awaited, Connection, Engine};
-use crate::chat::{CloseReason, ConnId, Event, Name, Now, Phase, Problem};
+use crate::chat::{CloseReason, ConnId, Event, Name, Now, Phase, Problem, Refused};
 use crate::limits::{
     HELD_TOTAL_BYTES_MAX, LOG_BACKLOG_DIVISOR, OUTBOX_BYTES_HIGH, OUTBOX_TURN_BYTES_MAX, REFUSED_MAX,
 };
@@ -29,33 +29,43 @@ use crate::wire::{Codec, DecodeError, Dialect, Frame, Transport};
 pub(super) struct NewConnection {
     pub(super) dialect: Dialect,
     pub(super) network: Network,
+    pub(super) is_exempt: bool,
     pub(super) phase: Phase,
     pub(super) name: Option<Name>,
 }
 
 impl Engine {
-    /// Takes a new connection in. `None`: there are so many that this one is to be dropped at once, with
-    /// [`Engine::refusal`] as the last word.
-    pub fn connected(&mut self, dialect: Dialect, ip: IpAddr, now: Now) -> Option<ConnId> {
+    /// Takes a new connection in. An error: it is to be dropped at once, with [`Engine::refusal`] as the last word.
+    pub fn connected(&mut self, dialect: Dialect, ip: IpAddr, now: Now) -> Result<ConnId, Refused> {
         self.now = now;
-        if !self.takes_more() {
-            return None;
-        }
+        self.admit(ip)?;
         let id = self.fanouts.own.open(dialect);
         self.greet(id, dialect, ip);
-        Some(id)
+        Ok(id)
     }
 
-    /// Whether another connection is taken in, if only to be told that the server is full.
-    pub(super) fn takes_more(&self) -> bool {
-        !self.stopping && self.connection_count() < self.settings.clients_limit + REFUSED_MAX
+    /// Counts another connection in, if it can be taken in, if only to be told that the server is full. One that cannot is
+    /// counted, and nothing else is done for it: its address may have sent very many.
+    pub(super) fn admit(&mut self, ip: IpAddr) -> Result<(), Refused> {
+        let has_space = self.connection_count() < self.settings.clients_limit + REFUSED_MAX;
+        let admitted = if self.stopping || !has_space {
+            Err(Refused::ServerFull)
+        } else if self.settings.exempts(ip) {
+            Ok(())
+        } else {
+            self.addresses.connected(Network::of(ip), self.now.monotonic)
+        };
+        admitted.inspect_err(|refused| {
+            self.metrics.opened += 1;
+            self.metrics.closed[refused.reason() as usize] += 1;
+        })
     }
 
-    /// A connection is there.
+    /// A connection that was admitted is there.
     pub(super) fn greet(&mut self, id: ConnId, dialect: Dialect, ip: IpAddr) {
         let full = self.connection_count() >= self.settings.clients_limit;
-        let network = Network::of(ip);
-        self.insert(id, NewConnection { dialect, network, phase: Phase::Login, name: None });
+        let (network, is_exempt) = (Network::of(ip), self.settings.exempts(ip));
+        self.insert(id, NewConnection { dialect, network, is_exempt, phase: Phase::Login, name: None });
         if dialect == Dialect::Tcrp {
             self.more_mut(id).ip = Some(ip.to_canonical());
         }
@@ -69,7 +79,7 @@ impl Engine {
     }
 
     pub(super) fn insert(&mut self, id: ConnId, new: NewConnection) {
-        let NewConnection { dialect, network, phase, name } = new;
+        let NewConnection { dialect, network, is_exempt, phase, name } = new;
         self.seat_connections += usize::from(dialect.transport() == Transport::Datagram);
         let connection = Connection {
             generation: id.generation,
@@ -79,6 +89,7 @@ impl Engine {
             phase,
             name,
             membership: None,
+            is_exempt,
             awaiting: false,
             throttled: false,
             waiting: false,
@@ -93,8 +104,8 @@ impl Engine {
     }
 
     /// What a connection is told that cannot be taken in at all.
-    pub fn refusal(dialect: Dialect, out: &mut Vec<u8>) {
-        let _ = dialect.encode_event(&Codec::default(), &Event::LoginRefused(Problem::ServerFull), out);
+    pub fn refusal(dialect: Dialect, refused: Refused, out: &mut Vec<u8>) {
+        let _ = dialect.encode_event(&Codec::default(), &Event::LoginRefused(refused.problem()), out);
     }
 
     /// Takes bytes in, as they came.

@@ -35,6 +35,7 @@
 //! read its answers is not read from. A publisher whose room is not flushed as fast as it talks waits; one who talks in
 //! datagrams cannot be made to, and loses them.
 
+mod addresses;
 mod attempts;
 mod close;
 mod close_room;
@@ -49,10 +50,12 @@ mod journal;
 mod mailbox;
 mod membership;
 mod metrics;
+mod network;
 mod past;
 mod promise;
 mod proof;
 mod random;
+mod rate;
 mod reply;
 mod room;
 mod roster;
@@ -60,12 +63,13 @@ mod seat;
 mod shards;
 mod timers;
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv6Addr};
 use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use ahash::RandomState;
+use ipnet::IpNet;
 use slab::Slab;
 
 pub use metrics::Metrics;
@@ -73,14 +77,19 @@ pub use random::Random;
 
 use crate::chat::{ConnId, HistoryRules, Name, Now, OpId, PasswordTask, Phase, RoomId, RoomName, Token};
 use crate::fanout::{self, Fanout, LagPolicies, Reports};
-use crate::limits::{GOB_GAP_MICROS_DEFAULT, LOG_TOTAL_BYTES_MAX, OUTBOX_TOTAL_BYTES_MAX, SHARD_BYTES_MIN};
+use crate::limits::{
+    ADDRESS_CLIENTS_DEFAULT, ADDRESS_CONNECTS_DEFAULT, GOB_GAP_MICROS_DEFAULT, LOG_TOTAL_BYTES_MAX,
+    OUTBOX_TOTAL_BYTES_MAX, SHARD_BYTES_MIN,
+};
 use crate::state::{AccountId, Ledger};
 use crate::wire::{Codec, Dialect, Transport};
-use attempts::{Attempts, Network};
+use addresses::Addresses;
+use attempts::Attempts;
 use connections::Connections;
 use fanouts::Fanouts;
 use inbox::Inbox;
 use journal::Journal;
+use network::Network;
 use past::Past;
 pub use past::PastTask;
 use promise::Held;
@@ -92,10 +101,16 @@ use seat::Seat;
 use timers::Deadlines;
 
 /// What an operator decides, as far as the engine needs it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Connections at once. One more is told that the server is full.
     pub clients_limit: usize,
+    /// The networks that no limit by address or by session holds, but for that on wrong passwords.
+    pub exempt: Vec<IpNet>,
+    /// Connections and seats of one address at once; 0 means any. One more is told so.
+    pub address_clients_limit: usize,
+    /// New connections of one address a second; 0 means any. Those that come faster are told so.
+    pub address_connects_limit: u32,
     /// Seconds from the connection to the login; 0 means any.
     pub login_timeout: u64,
     /// Seconds from one line to the next in the line dialect; 0 means any.
@@ -138,6 +153,9 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             clients_limit: 10_000,
+            exempt: exempt_default(),
+            address_clients_limit: ADDRESS_CLIENTS_DEFAULT,
+            address_connects_limit: ADDRESS_CONNECTS_DEFAULT,
             login_timeout: 60,
             line_idle_timeout: 60,
             slash_idle_timeout: 3600,
@@ -159,7 +177,20 @@ impl Default for Settings {
     }
 }
 
+/// The machine itself: load generators, bots and reverse proxies come from there, and whoever is on it has other ways to
+/// hurt it.
+pub fn exempt_default() -> Vec<IpNet> {
+    let networks = [(IpAddr::from([127, 0, 0, 0]), 8), (IpAddr::from(Ipv6Addr::LOCALHOST), 128)];
+    networks.map(|(address, prefix)| IpNet::new_assert(address, prefix)).into()
+}
+
 impl Settings {
+    /// Whether no limit by address or by session holds an address.
+    fn exempts(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        self.exempt.iter().any(|network| network.contains(&ip))
+    }
+
     fn idle_timeout(&self, dialect: Dialect) -> u64 {
         match dialect {
             Dialect::Line => self.line_idle_timeout,
@@ -210,12 +241,14 @@ impl Membership {
 struct Connection {
     generation: u32,
     dialect: Dialect,
-    /// Where it came from, as far as wrong passwords are counted together.
+    /// Where it came from, as far as what comes from there is counted together.
     network: Network,
     codec: Codec,
     phase: Phase,
     name: Option<Name>,
     membership: Option<Membership>,
+    /// It comes from where no limit by address or by session holds.
+    is_exempt: bool,
     /// Something is done for it elsewhere; it is not read from until that is done.
     awaiting: bool,
     /// It is not read from until something else has happened: see `intake.rs`.
@@ -287,6 +320,7 @@ pub struct Engine {
     ledger: Ledger,
     journal: Journal,
     random: Random,
+    addresses: Addresses,
     attempts: Attempts,
     /// Passwords to be looked at, off the loop.
     password_tasks: VecDeque<PasswordTask>,
@@ -344,10 +378,10 @@ impl Engine {
         let key = rooms.insert(Room::new(lobby, rule));
         assert_eq!(key, RoomId::LOBBY.0 as usize, "the lobby is the first room");
         Self {
-            settings,
             now: Now::default(),
             connections: Connections::default(),
             fanouts: Fanouts::new(Fanout::new(0, settings.fanout()), settings.shards),
+            addresses: Addresses::new(&settings, hasher(8)),
             deadlines: Deadlines::new(),
             roster: Roster::new(hasher(2)),
             ledger: Ledger::new(&hasher(3)),
@@ -378,6 +412,7 @@ impl Engine {
             scratch: Vec::new(),
             expired: Vec::new(),
             metrics: Metrics::default(),
+            settings,
         }
     }
 
@@ -467,8 +502,10 @@ impl Engine {
         let mut names = 0;
         let mut seats = 0;
         let mut held_bytes = 0;
+        let mut counted = 0;
         for id in self.connections() {
             let conn = self.conn(id);
+            counted += usize::from(!conn.is_exempt);
             names += usize::from(conn.name.is_some() && conn.dialect.has_rooms());
             let more = conn.more.as_deref();
             assert_eq!(conn.awaiting, more.is_some_and(|more| more.awaited.is_some()));
@@ -487,6 +524,7 @@ impl Engine {
         }
         self.fanouts.own.check_invariants();
         assert_eq!(held_bytes, self.held_total_bytes);
+        assert_eq!(counted, self.addresses.check_invariants());
         assert_eq!(members, self.rooms.iter().map(|(_, room)| room.count()).sum::<usize>());
         assert_eq!(names, self.roster.len());
         assert_eq!(seats, self.seats.len());

@@ -4,11 +4,11 @@
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::Engine;
-use super::attempts::Network;
 use super::intake::NewConnection;
+use super::network::Network;
 use super::promise::Promise;
 use super::proof::{Then, Wanted};
+use super::{Connection, Engine};
 use crate::chat;
 use crate::chat::{
     Change, Command, ConnId, Entrance, Event, Folded, Now, OpId, Phase, Problem, RoomId, RoomName, Token,
@@ -94,6 +94,10 @@ impl Engine {
         if own.is_none() && self.seats.len() >= SEATS_MAX {
             return Err(Problem::ServerFull);
         }
+        let conn = self.conn(id);
+        if own.is_none() && !conn.is_exempt && !self.addresses.has_space(conn.network) {
+            return Err(Problem::AddressFull);
+        }
         Ok(own)
     }
 
@@ -118,11 +122,16 @@ impl Engine {
         let token = Token::from_random(self.random.bytes());
         // Every handshake has its address.
         let ip = self.more_mut(handshake).ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        let network = self.conn(handshake).network;
+        let &Connection { network, is_exempt, .. } = self.conn(handshake);
         let kept = chat::Seat { name: wanted.name.as_str().into(), token, ip };
         let room_text: Box<str> = room.as_str().into();
-        let new =
-            NewConnection { dialect: Dialect::Ucrp, network, phase: Phase::Chat, name: Some(wanted.name) };
+        let new = NewConnection {
+            dialect: Dialect::Ucrp,
+            network,
+            is_exempt,
+            phase: Phase::Chat,
+            name: Some(wanted.name),
+        };
         // Handshakes come to all shards, and so the seats are on all.
         let (id, room_id) = self.insert_seat(handshake.shard(), new, &wanted.folded, &kept, room, making);
         let made_by = self.commit(if making {
@@ -149,6 +158,9 @@ impl Engine {
         let &chat::Seat { token, ip, .. } = kept;
         let id = self.connections.new_seat(shard);
         self.fanouts.open_seat(id);
+        if !new.is_exempt {
+            self.addresses.seated(new.network);
+        }
         self.insert(id, new);
         self.more_mut(id).seat = Some(Seat { token, ip, made_by: None, hears: false });
         self.seats.insert(token, id);
@@ -169,10 +181,10 @@ impl Engine {
         let (Ok(room), Ok(wanted)) = (RoomName::parse(room), Wanted::parse(&seat.name)) else { return };
         if !self.seats.contains_key(&seat.token) {
             let shard = (self.seats.len() % self.settings.shards) as u8;
-            let network = Network::of(seat.ip);
             let new = NewConnection {
                 dialect: Dialect::Ucrp,
-                network,
+                network: Network::of(seat.ip),
+                is_exempt: self.settings.exempts(seat.ip),
                 phase: Phase::Chat,
                 name: Some(wanted.name),
             };

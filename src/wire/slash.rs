@@ -190,6 +190,8 @@ fn encode_problem(what: &str, problem: Problem<'_>, out: &mut Vec<u8>) {
         Problem::RoomName(RoomNameError::Character) => "Room name can not contain control characters",
         Problem::AlreadyInRoom => "Already in that room",
         Problem::TooManyRooms => "Too many rooms",
+        Problem::AddressTooFast => "Your address connects too often, try again later",
+        Problem::AddressFull => "Too many connections from your address",
         Problem::ServerFull => "Server is full",
         Problem::UnknownCommand(word) => {
             push(out, &[what, "Unknown command: /"]);
@@ -403,6 +405,8 @@ fn parse_problem(text: &str) -> Option<Problem<'_>> {
         "Already in that room" => Problem::AlreadyInRoom,
         "Too many rooms" => Problem::TooManyRooms,
         "Server is full" => Problem::ServerFull,
+        "Too many connections from your address" => Problem::AddressFull,
+        "Your address connects too often, try again later" => Problem::AddressTooFast,
         "Line too long" => Problem::LineTooLong,
         "Invalid UTF-8" => Problem::InvalidUtf8,
         "Idle timeout" => Problem::IdleTimeout,

@@ -133,6 +133,8 @@ fn login_refusals(dialect: Dialect) -> Vec<(Event<'static>, Option<Event<'static
         Problem::NameTaken,
         Problem::WrongPassword,
         Problem::ServerFull,
+        Problem::AddressFull,
+        Problem::AddressTooFast,
         Problem::TooManyAttempts,
         Problem::Busy,
         Problem::TooManyAccounts,

@@ -90,6 +90,8 @@ fn refusal(problem: Problem<'_>) -> Refusal {
         Problem::TooManyRooms | Problem::ServerFull | Problem::TooManyAccounts | Problem::MailboxFull => {
             Refusal::Full
         }
+        Problem::AddressFull => Refusal::TooMany,
+        Problem::AddressTooFast => Refusal::TooFast,
         Problem::TooManyAttempts
         | Problem::Busy
         | Problem::NotKept
