@@ -269,6 +269,39 @@ struct Flags {
     )]
     address_connects: Option<String>,
 
+    /// Most messages of one session a second, ten seconds' worth at once; more are refused; 0 for any
+    /// [default: 100]
+    #[arg(
+        long,
+        global = true,
+        value_name = "COUNT",
+        allow_negative_numbers = true,
+        help_heading = "What clients may do"
+    )]
+    session_messages: Option<String>,
+
+    /// Most bytes from one session a second, ten seconds' worth at once; more are read later; 0 for any
+    /// [default: 65536]
+    #[arg(
+        long,
+        global = true,
+        value_name = "BYTES",
+        allow_negative_numbers = true,
+        help_heading = "What clients may do"
+    )]
+    session_bytes: Option<String>,
+
+    /// Most wrong passwords for a name, or from an address, in a minute, before none is looked at
+    /// [default: 5]
+    #[arg(
+        long,
+        global = true,
+        value_name = "COUNT",
+        allow_negative_numbers = true,
+        help_heading = "What clients may do"
+    )]
+    password_attempts: Option<String>,
+
     /// What happens to a member that cannot keep up with its room: skip to the latest message and say how many were
     /// missed, or close; another for some dialects behind it, such as close,slash=skip [default: skip]
     #[arg(long, global = true, value_name = "POLICY", help_heading = "What clients may do")]
@@ -429,6 +462,9 @@ impl Flags {
             ("exempt", &self.exempt),
             ("address-clients", &self.address_clients),
             ("address-connects", &self.address_connects),
+            ("session-messages", &self.session_messages),
+            ("session-bytes", &self.session_bytes),
+            ("password-attempts", &self.password_attempts),
             ("lag", &self.lag),
             ("log-bytes", &self.log_bytes),
             ("data", &self.data),

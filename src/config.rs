@@ -27,7 +27,8 @@ use crate::chat::{HistoryRule, HistoryRules};
 use crate::engine::exempt_default;
 use crate::fanout::LagPolicies;
 use crate::limits::{
-    ADDRESS_CLIENTS_DEFAULT, ADDRESS_CONNECTS_DEFAULT, GOB_GAP_MICROS_DEFAULT, HISTORY_KEEP_MESSAGES_DEFAULT,
+    ADDRESS_CLIENTS_DEFAULT, ADDRESS_CONNECTS_DEFAULT, ATTEMPTS_DEFAULT, GOB_GAP_MICROS_DEFAULT,
+    HISTORY_KEEP_MESSAGES_DEFAULT, SESSION_BYTES_DEFAULT, SESSION_MESSAGES_DEFAULT,
 };
 use crate::store::{Durability, Options, StoreSpec};
 use crate::wire::{Dialect, Transport};
@@ -115,6 +116,18 @@ pub struct Config {
     #[serde(deserialize_with = "field::a_second")]
     pub address_connects: u32,
 
+    /// How many messages a session may send a second; 0 for any.
+    #[serde(deserialize_with = "field::a_second")]
+    pub session_messages: u32,
+
+    /// How many bytes a session may send a second; 0 for any.
+    #[serde(deserialize_with = "field::session_bytes")]
+    pub session_bytes: u32,
+
+    /// How many passwords may be wrong in a minute, for a name or from an address.
+    #[serde(deserialize_with = "field::password_attempts")]
+    pub password_attempts: u8,
+
     /// What happens to a member that cannot keep up with its room, by its dialect.
     #[serde(with = "field::lag")]
     pub lag: LagPolicies,
@@ -185,7 +198,7 @@ pub struct Config {
 
 impl Config {
     /// The name of every setting that can come from anywhere, as the file has it, in the order of the fields.
-    pub const KEYS: [&str; 36] = [
+    pub const KEYS: [&str; 39] = [
         "bind",
         "line",
         "slash",
@@ -206,6 +219,9 @@ impl Config {
         "exempt",
         "address-clients",
         "address-connects",
+        "session-messages",
+        "session-bytes",
+        "password-attempts",
         "lag",
         "log-bytes",
         "data",
@@ -353,6 +369,9 @@ impl Default for Config {
             exempt: exempt_default(),
             address_clients: ADDRESS_CLIENTS_DEFAULT as u32,
             address_connects: ADDRESS_CONNECTS_DEFAULT,
+            session_messages: SESSION_MESSAGES_DEFAULT,
+            session_bytes: SESSION_BYTES_DEFAULT,
+            password_attempts: ATTEMPTS_DEFAULT,
             lag: LagPolicies::default(),
             log_bytes: 1024 * 1024,
             data: PathBuf::from("parlance-data"),

@@ -83,6 +83,9 @@ fn all_changed() -> Config {
         exempt: vec!["192.0.2.0/24".parse().expect("a network"), "2001:db8::/32".parse().expect("a network")],
         address_clients: 1,
         address_connects: 2,
+        session_messages: 3,
+        session_bytes: 1024,
+        password_attempts: 100,
         lag: LagPolicies::all(LagPolicy::Close),
         log_bytes: 65536,
         data: PathBuf::from("/var/lib/parlance"),
@@ -354,6 +357,10 @@ fn bounds_are_allowed_and_what_lies_beyond_them_is_refused() {
         ("max-clients", "1", "1000000", ["0", "1000001"]),
         ("address-clients", "0", "1000000", ["-1", "1000001"]),
         ("address-connects", "0", "1000000", ["-1", "1000001"]),
+        ("session-messages", "0", "1000000", ["-1", "1000001"]),
+        ("session-bytes", "1024", "536870912", ["1023", "536870913"]),
+        ("session-bytes", "0", "0", ["-1", "1"]),
+        ("password-attempts", "1", "100", ["0", "101"]),
         ("log-bytes", "65536", "1073741824", ["65535", "1073741825"]),
         ("history-keep-messages", "0", "10000000", ["-1", "10000001"]),
         ("history-keep-days", "0", "36500", ["-1", "36501"]),
@@ -883,7 +890,9 @@ fn the_command_check_config_says_it_in_words() {
          A gob client is sent one message at a time, and the next after 200 microseconds.\n\
          As many clients are served at once as the limit on open files allows.\n\
          An address (of IPv6, a /64) may hold 256 connections and seats, and connect 20 times a second, 200 of them at once.\n\
+         A session may send 100 messages a second, 1000 of them at once, and 65536 bytes a second, 655360 of them at once.\n\
          Whoever comes from 127.0.0.0/8 or ::1/128 is exempt from that.\n\
+         After 5 wrong passwords for a name or from any address within 60 seconds, none is looked at for as long.\n\
          A room keeps its latest 1048576 bytes for slow members, for each dialect.\n\
          A member that falls further behind skips to the latest message and is told how many it missed.\n\
          Accounts, messages and rooms are kept in the database `parlance-data/parlance.db`.\n\
@@ -929,6 +938,14 @@ fn the_command_check_config_tells_the_dialects_apart() {
         (
             &["--address-clients", "1", "--address-connects", "1"],
             "An address (of IPv6, a /64) may hold 1 connection or seat, and connect 1 time a second, 10 of them at once.",
+        ),
+        (
+            &["--session-messages", "1", "--session-bytes", "0"],
+            "A session may send 1 message a second, 10 of them at once, and any number of bytes a second.",
+        ),
+        (
+            &["--password-attempts", "1"],
+            "After 1 wrong password for a name or from any address within 60 seconds, none is looked at for as long.",
         ),
         (&["--exempt", "none"], "No address is exempt from that."),
         (&["--exempt", "10.0.0.0/8"], "Whoever comes from 10.0.0.0/8 is exempt from that."),

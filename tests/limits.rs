@@ -2,15 +2,12 @@
 
 mod support;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use parlance::chat::CloseReason;
 use parlance::wire::Dialect;
+use support::seat::{ELSEWHERE, HERE};
 use support::{Peer, TestServer, connect_from};
-
-/// Addresses of this machine, which are exempt unless a test says otherwise.
-const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 1));
-const THERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 
 fn peer(server: &TestServer, from: IpAddr, dialect: Dialect) -> Peer {
     Peer::of(connect_from(from, server.address(dialect)))
@@ -38,7 +35,7 @@ fn one_connection_too_many_from_an_address_is_told_and_closed() {
         assert_eq!(peer(&server, HERE, dialect).rest(), words);
     }
     // Others are none of its business.
-    line(&server, THERE, "three").send("MSG hi\n");
+    line(&server, ELSEWHERE, "three").send("MSG hi\n");
     one.expect("MSG three hi\n");
     assert_eq!(server.stop().metrics.closed_for(CloseReason::AddressFull), 2);
 }
@@ -50,7 +47,7 @@ fn an_address_that_connects_too_often_is_told_and_others_are_served_meanwhile() 
         config.exempt = Vec::new();
         config.address_connects = 1;
     });
-    let mut alice = line(&server, THERE, "alice");
+    let mut alice = line(&server, ELSEWHERE, "alice");
     let mut refused = 0;
     for index in 0..TRIES {
         let mut peer = peer(&server, HERE, Dialect::Line);
@@ -66,6 +63,45 @@ fn an_address_that_connects_too_often_is_told_and_others_are_served_meanwhile() 
     assert!(refused > TRIES / 2, "{refused}");
     let report = server.stop();
     assert!(report.metrics.closed_for(CloseReason::AddressTooFast) >= refused as u64);
+}
+
+#[test]
+fn messages_that_come_too_fast_are_refused_and_bytes_that_do_are_read_later() {
+    const MESSAGES: usize = 40;
+    let server = TestServer::with(|config| {
+        config.exempt = Vec::new();
+        config.session_messages = 1;
+        config.session_bytes = 0;
+    });
+    let mut fast = line(&server, HERE, "fast");
+    fast.send("PING\n".repeat(MESSAGES));
+    let answers: Vec<_> = (0..MESSAGES).map(|_| fast.long_line()).collect();
+    let refused = answers.iter().filter(|answer| *answer == "ERR too-fast").count();
+    assert!(refused >= MESSAGES / 2, "{answers:?}");
+    assert_eq!(server.stop().metrics.refused_for("too-fast"), refused as u64);
+
+    let server = TestServer::with(|config| {
+        config.exempt = Vec::new();
+        config.session_messages = 0;
+        config.session_bytes = 1 << 14;
+    });
+    let mut fast = line(&server, HERE, "fast");
+    let mut alice = line(&server, ELSEWHERE, "alice");
+    // A second more than the bucket holds.
+    let text = "x".repeat(1000);
+    let mut sender = fast.clone_to_send();
+    let sending = std::thread::spawn(move || {
+        for _ in 0..(11 << 14) / 1000 {
+            sender.send(format!("MSG {text}\n"));
+        }
+        sender.send("PING\n");
+    });
+    for _ in 0..(11 << 14) / 1000 {
+        assert!(alice.long_line().starts_with("MSG fast x"), "nothing is lost");
+    }
+    fast.expect("PONG\n");
+    sending.join().expect("everything was sent");
+    assert!(server.stop().metrics.rested > 0);
 }
 
 #[test]

@@ -203,6 +203,8 @@ pub enum Problem<'a> {
     AddressFull,
     /// Connections come from this address faster than they may.
     AddressTooFast,
+    /// The session asks more often than it may: this was not carried out.
+    TooFast,
     /// The dialect has no such command.
     UnknownCommand(&'a str),
     /// The command lacks something.

@@ -20,8 +20,9 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::chat::RoomPattern;
 use crate::limits::{
-    CLIENTS_MAX, CORE_MAX, EXEMPT_MAX, HISTORY_KEEP_DAYS_MAX, HISTORY_KEEP_MESSAGES_MAX, HISTORY_ON_JOIN_MAX,
-    LOG_BYTES_LIMIT_MAX, LOG_BYTES_LIMIT_MIN, RATE_MAX, ROOM_NAME_BYTES_MAX, SHARDS_MAX,
+    ATTEMPTS_LIMIT_MAX, CLIENTS_MAX, CORE_MAX, EXEMPT_MAX, HISTORY_KEEP_DAYS_MAX, HISTORY_KEEP_MESSAGES_MAX,
+    HISTORY_ON_JOIN_MAX, LOG_BYTES_LIMIT_MAX, LOG_BYTES_LIMIT_MIN, RATE_MAX, ROOM_NAME_BYTES_MAX,
+    SESSION_BYTES_LIMIT_MAX, SESSION_BYTES_LIMIT_MIN, SHARDS_MAX,
 };
 use crate::store::Durability;
 
@@ -220,6 +221,22 @@ pub(super) fn address_clients<'de, D: Deserializer<'de>>(deserializer: D) -> Res
 pub(super) fn a_second<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     let remedy = format!("use a number a second, from 0 (any) to {RATE_MAX}");
     scalar(deserializer, &remedy, |text| within(text, 0, RATE_MAX))
+}
+
+/// 0 where there is no bound.
+pub(super) fn session_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let remedy = format!(
+        "use a number of bytes a second, from {SESSION_BYTES_LIMIT_MIN} to {SESSION_BYTES_LIMIT_MAX}, or 0 (any)"
+    );
+    scalar(deserializer, &remedy, |text| match text {
+        "0" => Some(0),
+        number => within(number, SESSION_BYTES_LIMIT_MIN, SESSION_BYTES_LIMIT_MAX),
+    })
+}
+
+pub(super) fn password_attempts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
+    let remedy = format!("use a number of wrong passwords a minute, from 1 to {ATTEMPTS_LIMIT_MAX}");
+    scalar(deserializer, &remedy, |text| within(text, 1, ATTEMPTS_LIMIT_MAX))
 }
 
 pub(super) fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Config, Endpoint, LogFormat, MaxClients, PingIdentity, Shards, UcrpSender};
 use crate::chat::HistoryRule;
 use crate::fanout::{LagPolicies, LagPolicy};
-use crate::limits::{RATE_SECONDS_HELD, RESUME_SECONDS_MAX};
+use crate::limits::{ATTEMPTS_SECONDS, RATE_SECONDS_HELD, RESUME_SECONDS_MAX};
 use crate::store::{Durability, StoreSpec};
 use crate::wire::{Dialect, Transport};
 
@@ -117,6 +117,7 @@ impl Config {
             }
         }
         self.write_limits(out)?;
+        self.write_attempts(out)?;
         writeln!(
             out,
             "A room keeps its latest {} bytes for slow members, for each dialect.",
@@ -137,6 +138,10 @@ impl Config {
         let clients = AtMost(self.address_clients.into(), "connection or seat", "connections and seats");
         write!(out, "An address (of IPv6, a /64) may hold {clients}, and connect ")?;
         write_rate(out, self.address_connects, "time", "times")?;
+        write!(out, ".\nA session may send ")?;
+        write_rate(out, self.session_messages, "message", "messages")?;
+        write!(out, ", and ")?;
+        write_rate(out, self.session_bytes, "byte", "bytes")?;
         writeln!(out, ".")?;
         let networks: Vec<_> = self.exempt.iter().map(ToString::to_string).collect();
         match networks.split_last() {
@@ -146,6 +151,14 @@ impl Config {
                 writeln!(out, "Whoever comes from {} or {last} is exempt from that.", others.join(", "))
             }
         }
+    }
+
+    fn write_attempts(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            out,
+            "After {} for a name or from any address within {ATTEMPTS_SECONDS} seconds, none is looked at for as long.",
+            Counted(self.password_attempts.into(), "wrong password")
+        )
     }
 
     fn write_kept(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,7 +7,8 @@
 //! - this turn has put enough into outboxes: they are flushed first;
 //! - something is done for it elsewhere, as its password being looked at: what follows depends on that, and its end would
 //!   take the answer with it;
-//! - its answers wait for the store, and are many.
+//! - its answers wait for the store, and are many;
+//! - it has sent more than it may a second (`rest.rs`).
 //!
 //! What it sent meanwhile stays in its inbox (at most one read) and then in its socket.
 
@@ -16,6 +17,7 @@ use core::net::IpAddr;
 use super::close::Closing;
 use super::inbox::Inbox;
 use super::network::Network;
+use super::rate::Bucket;
 use super::reply::Unread;
 use super::{Awaited, Connection, Engine};
 use crate::chat::{CloseReason, ConnId, Event, Name, Now, Phase, Problem, Refused};
@@ -97,6 +99,8 @@ impl Engine {
             closing: None,
             unread: Unread::default(),
             inbox: Inbox::default(),
+            messages: Bucket::default(),
+            bytes: Bucket::default(),
             more: None,
         };
         self.connections.insert(id, connection);
@@ -115,6 +119,10 @@ impl Engine {
         if conn.closing.is_some() {
             return;
         }
+        if !conn.is_exempt {
+            self.charge_bytes(id, bytes.len());
+        }
+        let conn = self.conn_mut(id);
         if conn.throttled {
             conn.inbox.push(bytes);
             return;
@@ -191,7 +199,9 @@ impl Engine {
                 Frame::Whole(command) => {
                     self.heard(id);
                     self.metrics.commands += 1;
-                    self.execute(id, command);
+                    if !self.is_too_fast(id, &command) {
+                        self.execute(id, command);
+                    }
                 }
                 Frame::Refused(error) => {
                     self.heard(id);
@@ -212,6 +222,11 @@ impl Engine {
         if conn.awaiting {
             return true;
         }
+        if self.must_rest(id) {
+            // Looked at again when it has paid for what it sent.
+            return true;
+        }
+        let conn = self.conn(id);
         let held = conn.more.as_ref().and_then(|more| more.held.as_ref()).map_or(0, |held| held.len());
         if held >= OUTBOX_BYTES_HIGH || (held > 0 && self.held_total_bytes >= HELD_TOTAL_BYTES_MAX) {
             // Looked at again when the store has kept some of it.
@@ -326,6 +341,7 @@ impl Engine {
     pub fn timeout(&mut self, now: Now) {
         self.now = now;
         self.fanouts.own.end_rests(now);
+        self.end_rests();
         self.lose_patience();
         let mut expired = std::mem::take(&mut self.expired);
         self.deadlines.sweep(now.monotonic, &mut expired);
@@ -349,6 +365,7 @@ impl Engine {
 
     /// When [`Engine::timeout`] has something to do, on the monotonic clock, if ever.
     pub fn next_deadline(&self) -> Option<std::time::Duration> {
-        self.deadlines.next().into_iter().chain(self.journal.patience_until()).min()
+        let others = [self.journal.patience_until(), self.rests.next()].into_iter().flatten();
+        self.deadlines.next().into_iter().chain(others).min()
     }
 }

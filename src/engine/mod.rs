@@ -57,6 +57,7 @@ mod proof;
 mod random;
 mod rate;
 mod reply;
+mod rest;
 mod room;
 mod roster;
 mod seat;
@@ -78,8 +79,9 @@ pub use random::Random;
 use crate::chat::{ConnId, HistoryRules, Name, Now, OpId, PasswordTask, Phase, RoomId, RoomName, Token};
 use crate::fanout::{self, Fanout, LagPolicies, Reports};
 use crate::limits::{
-    ADDRESS_CLIENTS_DEFAULT, ADDRESS_CONNECTS_DEFAULT, GOB_GAP_MICROS_DEFAULT, LOG_TOTAL_BYTES_MAX,
-    OUTBOX_TOTAL_BYTES_MAX, SHARD_BYTES_MIN,
+    ADDRESS_CLIENTS_DEFAULT, ADDRESS_CONNECTS_DEFAULT, ATTEMPTS_DEFAULT, GOB_GAP_MICROS_DEFAULT,
+    LOG_TOTAL_BYTES_MAX, OUTBOX_TOTAL_BYTES_MAX, SESSION_BYTES_DEFAULT, SESSION_MESSAGES_DEFAULT,
+    SHARD_BYTES_MIN,
 };
 use crate::state::{AccountId, Ledger};
 use crate::wire::{Codec, Dialect, Transport};
@@ -94,7 +96,9 @@ use past::Past;
 pub use past::PastTask;
 use promise::Held;
 use proof::{Proof, Wanted};
+use rate::Bucket;
 use reply::Unread;
+use rest::Rests;
 use room::Room;
 use roster::Roster;
 use seat::Seat;
@@ -111,6 +115,13 @@ pub struct Settings {
     pub address_clients_limit: usize,
     /// New connections of one address a second; 0 means any. Those that come faster are told so.
     pub address_connects_limit: u32,
+    /// Messages of one session a second; 0 means any. Those that come faster are refused.
+    pub session_messages_limit: u32,
+    /// Bytes from one session a second; 0 means any. Whoever sends more is read from later.
+    pub session_bytes_limit: u32,
+    /// Wrong passwords for one name, or from one address, in [`ATTEMPTS_SECONDS`](crate::limits::ATTEMPTS_SECONDS). After as
+    /// many, none is looked at for as long.
+    pub password_attempts_limit: u8,
     /// Seconds from the connection to the login; 0 means any.
     pub login_timeout: u64,
     /// Seconds from one line to the next in the line dialect; 0 means any.
@@ -156,6 +167,9 @@ impl Default for Settings {
             exempt: exempt_default(),
             address_clients_limit: ADDRESS_CLIENTS_DEFAULT,
             address_connects_limit: ADDRESS_CONNECTS_DEFAULT,
+            session_messages_limit: SESSION_MESSAGES_DEFAULT,
+            session_bytes_limit: SESSION_BYTES_DEFAULT,
+            password_attempts_limit: ATTEMPTS_DEFAULT,
             login_timeout: 60,
             line_idle_timeout: 60,
             slash_idle_timeout: 3600,
@@ -261,11 +275,15 @@ struct Connection {
     unread: Unread,
     /// The start of a frame whose end has not come, or frames that wait while the connection is throttled.
     inbox: Inbox,
+    /// Of its messages.
+    messages: Bucket,
+    /// Of its bytes.
+    bytes: Bucket,
     more: Option<Box<More>>,
 }
 
 // Of each client there is one: docs/performance.md accounts for it.
-const _: () = assert!(size_of::<Option<Connection>>() == 96, "a client costs what the documentation says");
+const _: () = assert!(size_of::<Option<Connection>>() == 112, "a client costs what the documentation says");
 
 /// What few connections have, or each only for a while.
 #[derive(Debug, Default)]
@@ -321,6 +339,7 @@ pub struct Engine {
     journal: Journal,
     random: Random,
     addresses: Addresses,
+    rests: Rests,
     attempts: Attempts,
     /// Passwords to be looked at, off the loop.
     password_tasks: VecDeque<PasswordTask>,
@@ -382,12 +401,13 @@ impl Engine {
             connections: Connections::default(),
             fanouts: Fanouts::new(Fanout::new(0, settings.fanout()), settings.shards),
             addresses: Addresses::new(&settings, hasher(8)),
+            rests: Rests::new(&settings),
             deadlines: Deadlines::new(),
             roster: Roster::new(hasher(2)),
             ledger: Ledger::new(&hasher(3)),
             journal: Journal::default(),
             random,
-            attempts: Attempts::new(hasher(4)),
+            attempts: Attempts::new(settings.password_attempts_limit, hasher(4)),
             password_tasks: VecDeque::new(),
             past_tasks: VecDeque::new(),
             rooms_closed: 0,

@@ -7,7 +7,7 @@
 //! ```text
 //!        now         full_at        now + capacity
 //!   ──────┼─────────────┼──────────────────┼──────▶  nanoseconds of the monotonic clock
-//!         │◀── missing ▶│◀──── it holds ──▶│         never beyond the right edge
+//!         │◀── missing ▶│◀──── it holds ──▶│         full_at beyond the right edge: more was taken than it held
 //! ```
 
 use std::time::Duration;
@@ -56,6 +56,17 @@ impl Rate {
         }
         holds
     }
+
+    /// Takes an amount that has come already, even if the bucket holds less.
+    pub(super) fn owe(self, bucket: &mut Bucket, amount: usize, now: Duration) {
+        bucket.full_at = bucket.full_at.max(nanos(now)).saturating_add(self.nanos(amount));
+    }
+
+    /// When nothing is owed any more, if something is.
+    pub(super) fn owes_until(self, bucket: Bucket, now: Duration) -> Option<Duration> {
+        let until = Duration::from_nanos(bucket.full_at.saturating_sub(self.capacity));
+        (until > now).then_some(until)
+    }
 }
 
 impl Bucket {
@@ -94,11 +105,28 @@ mod tests {
     }
 
     #[test]
+    fn what_is_owed_is_paid_at_the_rate() {
+        let rate = Rate::new(1000, 1).expect("a rate");
+        let mut bucket = Bucket::default();
+        let now = 7 * SECOND;
+        rate.owe(&mut bucket, 10_000, now);
+        assert_eq!(rate.owes_until(bucket, now), None, "it held as much");
+        rate.owe(&mut bucket, 500, now);
+        let until = rate.owes_until(bucket, now).expect("something is owed");
+        assert_eq!(until, now + SECOND / 2);
+        assert_eq!(rate.owes_until(bucket, until), None);
+        assert!(!rate.take(&mut bucket, 1, until) && rate.take(&mut bucket, 1, until + SECOND / 1000));
+        assert!(!bucket.is_full(until + 10 * SECOND) && bucket.is_full(until + 11 * SECOND));
+    }
+
+    #[test]
     fn a_bucket_holds_the_least_that_it_is_asked_for_and_no_amount_overflows() {
         let rate = Rate::new(1, 5000).expect("a rate");
         let mut bucket = Bucket::default();
         assert!(rate.take(&mut bucket, 5000, SECOND) && !rate.take(&mut bucket, 1, SECOND));
-        assert!(!rate.take(&mut bucket, usize::MAX, SECOND));
+        rate.owe(&mut bucket, usize::MAX, SECOND);
+        rate.owe(&mut bucket, usize::MAX, SECOND);
+        assert!(rate.owes_until(bucket, SECOND).is_some() && !rate.take(&mut bucket, 1, SECOND));
         assert!(Rate::new(0, 1).is_none());
     }
 }

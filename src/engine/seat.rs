@@ -3,6 +3,7 @@
 //! cursor in its room, a deadline.
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use super::intake::NewConnection;
 use super::network::Network;
@@ -27,6 +28,19 @@ pub(super) struct Seat {
     made_by: Option<OpId>,
     /// It was heard, and there is an address where it is told what concerns it.
     hears: bool,
+    /// When it was last told that its datagrams come too fast.
+    told_at: Option<Duration>,
+}
+
+impl Seat {
+    /// Whether it is to be told something that it is told once in an interval; if so, it will have been.
+    pub(super) fn is_to_be_told(&mut self, now: Duration, interval: Duration) -> bool {
+        let is_due = self.hears && self.told_at.is_none_or(|at| now.saturating_sub(at) >= interval);
+        if is_due {
+            self.told_at = Some(now);
+        }
+        is_due
+    }
 }
 
 /// Why a datagram that could be read is dropped. The causes as metrics and logs name them.
@@ -35,6 +49,7 @@ const OTHER_ROOM: &str = "ucrp-other-room";
 const OTHER_ADDRESS: &str = "ucrp-other-address";
 const ROOM_BUSY: &str = "ucrp-room-busy";
 const PEOPLE_BUSY: &str = "ucrp-people-busy";
+const TOO_FAST: &str = "ucrp-too-fast";
 
 impl Engine {
     /// A handshake asks for a seat.
@@ -162,7 +177,7 @@ impl Engine {
             self.addresses.seated(new.network);
         }
         self.insert(id, new);
-        self.more_mut(id).seat = Some(Seat { token, ip, made_by: None, hears: false });
+        self.more_mut(id).seat = Some(Seat { token, ip, made_by: None, hears: false, told_at: None });
         self.seats.insert(token, id);
         self.roster.hold(&self.connections, folded, id);
         let there = self.rooms_by_name.get(&room).copied();
@@ -210,7 +225,7 @@ impl Engine {
         self.conn(id).more.as_ref()?.seat.as_ref()
     }
 
-    fn seat_mut(&mut self, id: ConnId) -> Option<&mut Seat> {
+    pub(super) fn seat_mut(&mut self, id: ConnId) -> Option<&mut Seat> {
         self.conn_mut(id).more.as_mut()?.seat.as_mut()
     }
 
@@ -245,6 +260,9 @@ impl Engine {
             return Err(OTHER_ADDRESS);
         }
         let command = datagram.message.command();
+        if !matches!(command, Command::Quit) && self.is_datagram_too_fast(id, bytes.len()) {
+            return Err(TOO_FAST);
+        }
         // Nobody can be made to wait here: what would have others lag is dropped.
         let are_shards_busy = self.fanouts.are_busy();
         let is_behind =

@@ -137,6 +137,7 @@ pub fn words(problem: Problem<'_>) -> Cow<'_, str> {
         Problem::NoSuchRoom => "there is no such room",
         Problem::TextTooLong => "the text is too long",
         Problem::MailboxFull => "the mailbox is full",
+        Problem::TooFast => "too fast; this was not done",
         Problem::AddressTooFast => "your address connects too often; try again later",
         Problem::AddressFull => "there are too many connections from your address",
         Problem::ServerFull => "the server is full",

@@ -17,6 +17,7 @@ mod own;
 mod pace;
 mod promises;
 mod random;
+mod rates;
 mod rows;
 mod seats;
 mod shards;

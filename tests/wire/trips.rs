@@ -177,6 +177,7 @@ fn errors(dialect: Dialect) -> Vec<(Event<'static>, Option<Event<'static>>)> {
         Problem::IdleTimeout,
         Problem::LoginTimeout,
         Problem::TooSlow,
+        Problem::TooFast,
     ]
     .map(|problem| {
         let heard = match (dialect, problem) {

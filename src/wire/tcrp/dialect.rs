@@ -91,7 +91,7 @@ fn refusal(problem: Problem<'_>) -> Refusal {
             Refusal::Full
         }
         Problem::AddressFull => Refusal::TooMany,
-        Problem::AddressTooFast => Refusal::TooFast,
+        Problem::AddressTooFast | Problem::TooFast => Refusal::TooFast,
         Problem::TooManyAttempts
         | Problem::Busy
         | Problem::NotKept
