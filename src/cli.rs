@@ -269,6 +269,26 @@ struct Flags {
     )]
     address_connects: Option<String>,
 
+    /// Most rooms at once that one address made; 0 for any [default: 64]
+    #[arg(
+        long,
+        global = true,
+        value_name = "COUNT",
+        allow_negative_numbers = true,
+        help_heading = "What clients may do"
+    )]
+    address_rooms: Option<String>,
+
+    /// Most rooms at once that one person is in or has made; 0 for any [default: 32]
+    #[arg(
+        long,
+        global = true,
+        value_name = "COUNT",
+        allow_negative_numbers = true,
+        help_heading = "What clients may do"
+    )]
+    session_rooms: Option<String>,
+
     /// Most messages of one session a second, ten seconds' worth at once; more are refused; 0 for any
     /// [default: 100]
     #[arg(
@@ -462,6 +482,8 @@ impl Flags {
             ("exempt", &self.exempt),
             ("address-clients", &self.address_clients),
             ("address-connects", &self.address_connects),
+            ("address-rooms", &self.address_rooms),
+            ("session-rooms", &self.session_rooms),
             ("session-messages", &self.session_messages),
             ("session-bytes", &self.session_bytes),
             ("password-attempts", &self.password_attempts),

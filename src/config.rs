@@ -27,8 +27,9 @@ use crate::chat::{HistoryRule, HistoryRules};
 use crate::engine::exempt_default;
 use crate::fanout::LagPolicies;
 use crate::limits::{
-    ADDRESS_CLIENTS_DEFAULT, ADDRESS_CONNECTS_DEFAULT, ATTEMPTS_DEFAULT, GOB_GAP_MICROS_DEFAULT,
-    HISTORY_KEEP_MESSAGES_DEFAULT, SESSION_BYTES_DEFAULT, SESSION_MESSAGES_DEFAULT,
+    ADDRESS_CLIENTS_DEFAULT, ADDRESS_CONNECTS_DEFAULT, ADDRESS_ROOMS_DEFAULT, ATTEMPTS_DEFAULT,
+    GOB_GAP_MICROS_DEFAULT, HISTORY_KEEP_MESSAGES_DEFAULT, SESSION_BYTES_DEFAULT, SESSION_MESSAGES_DEFAULT,
+    SESSION_ROOMS_DEFAULT,
 };
 use crate::store::{Durability, Options, StoreSpec};
 use crate::wire::{Dialect, Transport};
@@ -116,6 +117,14 @@ pub struct Config {
     #[serde(deserialize_with = "field::a_second")]
     pub address_connects: u32,
 
+    /// How many rooms may be there at once that an address made; 0 for any.
+    #[serde(deserialize_with = "field::address_rooms")]
+    pub address_rooms: u32,
+
+    /// How many rooms a person may be in or have made at once; 0 for any.
+    #[serde(deserialize_with = "field::session_rooms")]
+    pub session_rooms: u32,
+
     /// How many messages a session may send a second; 0 for any.
     #[serde(deserialize_with = "field::a_second")]
     pub session_messages: u32,
@@ -198,7 +207,7 @@ pub struct Config {
 
 impl Config {
     /// The name of every setting that can come from anywhere, as the file has it, in the order of the fields.
-    pub const KEYS: [&str; 39] = [
+    pub const KEYS: [&str; 41] = [
         "bind",
         "line",
         "slash",
@@ -219,6 +228,8 @@ impl Config {
         "exempt",
         "address-clients",
         "address-connects",
+        "address-rooms",
+        "session-rooms",
         "session-messages",
         "session-bytes",
         "password-attempts",
@@ -369,6 +380,8 @@ impl Default for Config {
             exempt: exempt_default(),
             address_clients: ADDRESS_CLIENTS_DEFAULT as u32,
             address_connects: ADDRESS_CONNECTS_DEFAULT,
+            address_rooms: ADDRESS_ROOMS_DEFAULT as u32,
+            session_rooms: SESSION_ROOMS_DEFAULT as u32,
             session_messages: SESSION_MESSAGES_DEFAULT,
             session_bytes: SESSION_BYTES_DEFAULT,
             password_attempts: ATTEMPTS_DEFAULT,

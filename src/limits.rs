@@ -210,7 +210,7 @@ const _: () = assert!(MAIL_READ_MAX * 40 < JSONL_LINE_BYTES_MAX / 2);
 /// Seats at once, with or without an address: what 10,000 rooms of ten take. More: whoever wants one is told that the
 /// server is full.
 pub const SEATS_MAX: usize = 200_000;
-/// Seats of one person, in as many rooms. More: the name is taken.
+/// Seats of one person, in as many rooms, whatever the operator says: they are looked through. More: whoever wants one is told.
 pub const SEATS_OF_NAME_MAX: usize = 64;
 /// Bytes sent to an address other than that of the handshake without a datagram from there. More: nothing is sent until
 /// one comes. It bounds what somebody who forges an address can have sent to it.
@@ -313,6 +313,10 @@ pub const REFUSED_MAX: usize = 64;
 /// Connections and seats of one address at once, unless the operator says otherwise: a school or an office behind one address
 /// fits, and it takes many addresses to fill a server.
 pub const ADDRESS_CLIENTS_DEFAULT: usize = 256;
+/// Rooms at once that one address made, unless the operator says otherwise: 256 addresses are needed to make all there may be.
+pub const ADDRESS_ROOMS_DEFAULT: usize = 64;
+/// Rooms at once that one person is in or has made, unless the operator says otherwise: more than anybody follows.
+pub const SESSION_ROOMS_DEFAULT: usize = 32;
 /// New connections of one address a second, unless the operator says otherwise. A room behind one address that comes back
 /// after a pause has ten seconds' worth at once.
 pub const ADDRESS_CONNECTS_DEFAULT: u32 = 20;

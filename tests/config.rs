@@ -83,6 +83,8 @@ fn all_changed() -> Config {
         exempt: vec!["192.0.2.0/24".parse().expect("a network"), "2001:db8::/32".parse().expect("a network")],
         address_clients: 1,
         address_connects: 2,
+        address_rooms: 4,
+        session_rooms: 5,
         session_messages: 3,
         session_bytes: 1024,
         password_attempts: 100,
@@ -357,6 +359,8 @@ fn bounds_are_allowed_and_what_lies_beyond_them_is_refused() {
         ("max-clients", "1", "1000000", ["0", "1000001"]),
         ("address-clients", "0", "1000000", ["-1", "1000001"]),
         ("address-connects", "0", "1000000", ["-1", "1000001"]),
+        ("address-rooms", "0", "16384", ["-1", "16385"]),
+        ("session-rooms", "0", "64", ["-1", "65"]),
         ("session-messages", "0", "1000000", ["-1", "1000001"]),
         ("session-bytes", "1024", "536870912", ["1023", "536870913"]),
         ("session-bytes", "0", "0", ["-1", "1"]),
@@ -890,6 +894,7 @@ fn the_command_check_config_says_it_in_words() {
          A gob client is sent one message at a time, and the next after 200 microseconds.\n\
          As many clients are served at once as the limit on open files allows.\n\
          An address (of IPv6, a /64) may hold 256 connections and seats, and connect 20 times a second, 200 of them at once.\n\
+         Of one address 64 rooms may be there that it made, and a person may be in, or have made, 32 rooms.\n\
          A session may send 100 messages a second, 1000 of them at once, and 65536 bytes a second, 655360 of them at once.\n\
          Whoever comes from 127.0.0.0/8 or ::1/128 is exempt from that.\n\
          After 5 wrong passwords for a name or from any address within 60 seconds, none is looked at for as long.\n\
@@ -946,6 +951,10 @@ fn the_command_check_config_tells_the_dialects_apart() {
         (
             &["--password-attempts", "1"],
             "After 1 wrong password for a name or from any address within 60 seconds, none is looked at for as long.",
+        ),
+        (
+            &["--address-rooms", "1", "--session-rooms", "0"],
+            "Of one address 1 room may be there that it made, and a person may be in, or have made, any number of rooms.",
         ),
         (&["--exempt", "none"], "No address is exempt from that."),
         (&["--exempt", "10.0.0.0/8"], "Whoever comes from 10.0.0.0/8 is exempt from that."),

@@ -6,7 +6,8 @@ use std::net::IpAddr;
 
 use parlance::chat::CloseReason;
 use parlance::wire::Dialect;
-use support::seat::{ELSEWHERE, HERE};
+use parlance::wire::tcrp::{Operation, Refusal};
+use support::seat::{ELSEWHERE, HERE, shake};
 use support::{Peer, TestServer, connect_from};
 
 fn peer(server: &TestServer, from: IpAddr, dialect: Dialect) -> Peer {
@@ -102,6 +103,26 @@ fn messages_that_come_too_fast_are_refused_and_bytes_that_do_are_read_later() {
     fast.expect("PONG\n");
     sending.join().expect("everything was sent");
     assert!(server.stop().metrics.rested > 0);
+}
+
+#[test]
+fn one_room_too_many_is_refused() {
+    let server = TestServer::with(|config| {
+        config.exempt = Vec::new();
+        config.address_rooms = 1;
+        config.session_rooms = 1;
+    });
+    let mut ann = peer(&server, HERE, Dialect::Slash);
+    ann.send("ann\n/join one\n");
+    ann.line_where(|line| line == "You joined #one");
+    let mut bob = peer(&server, HERE, Dialect::Slash);
+    bob.send("bob\n/join two\n");
+    bob.line_where(|line| line == "ERROR: Too many rooms were made from your address");
+    let create = |from, room| shake(&server, from, (Operation::Create, room), ("cid", None));
+    assert_eq!(create(HERE, "three"), Err(Refusal::TooMany));
+    create(ELSEWHERE, "three").expect("another address");
+    assert_eq!(create(ELSEWHERE, "four"), Err(Refusal::TooMany));
+    assert_eq!(server.stop().metrics.rooms_refused, 3);
 }
 
 #[test]

@@ -189,6 +189,10 @@ pub enum Problem<'a> {
     AlreadyInRoom,
     /// No more rooms can be made.
     TooManyRooms,
+    /// As many rooms as may be were made from this address.
+    TooManyRoomsOfAddress,
+    /// The session is in, or has made, as many rooms as it may.
+    TooManyRoomsOfSession,
     /// The room is there already.
     RoomExists,
     /// The room is not there.

@@ -21,8 +21,8 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::chat::RoomPattern;
 use crate::limits::{
     ATTEMPTS_LIMIT_MAX, CLIENTS_MAX, CORE_MAX, EXEMPT_MAX, HISTORY_KEEP_DAYS_MAX, HISTORY_KEEP_MESSAGES_MAX,
-    HISTORY_ON_JOIN_MAX, LOG_BYTES_LIMIT_MAX, LOG_BYTES_LIMIT_MIN, RATE_MAX, ROOM_NAME_BYTES_MAX,
-    SESSION_BYTES_LIMIT_MAX, SESSION_BYTES_LIMIT_MIN, SHARDS_MAX,
+    HISTORY_ON_JOIN_MAX, LOG_BYTES_LIMIT_MAX, LOG_BYTES_LIMIT_MIN, RATE_MAX, ROOM_NAME_BYTES_MAX, ROOMS_MAX,
+    SEATS_OF_NAME_MAX, SESSION_BYTES_LIMIT_MAX, SESSION_BYTES_LIMIT_MIN, SHARDS_MAX,
 };
 use crate::store::Durability;
 
@@ -221,6 +221,18 @@ pub(super) fn address_clients<'de, D: Deserializer<'de>>(deserializer: D) -> Res
 pub(super) fn a_second<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     let remedy = format!("use a number a second, from 0 (any) to {RATE_MAX}");
     scalar(deserializer, &remedy, |text| within(text, 0, RATE_MAX))
+}
+
+/// 0 where there is no bound but that on all rooms.
+pub(super) fn address_rooms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let remedy = format!("use a number of rooms, from 0 (any) to {ROOMS_MAX}");
+    scalar(deserializer, &remedy, |text| within(text, 0, ROOMS_MAX as u32))
+}
+
+/// 0 where there is no bound but that on the seats of a name.
+pub(super) fn session_rooms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let remedy = format!("use a number of rooms, from 0 (any) to {SEATS_OF_NAME_MAX}");
+    scalar(deserializer, &remedy, |text| within(text, 0, SEATS_OF_NAME_MAX as u32))
 }
 
 /// 0 where there is no bound.

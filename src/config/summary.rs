@@ -138,7 +138,13 @@ impl Config {
         let clients = AtMost(self.address_clients.into(), "connection or seat", "connections and seats");
         write!(out, "An address (of IPv6, a /64) may hold {clients}, and connect ")?;
         write_rate(out, self.address_connects, "time", "times")?;
-        write!(out, ".\nA session may send ")?;
+        let rooms = |count: u32| AtMost(count.into(), "room", "rooms");
+        write!(
+            out,
+            ".\nOf one address {} may be there that it made, and a person may be in, or have made, {}.\nA session may send ",
+            rooms(self.address_rooms),
+            rooms(self.session_rooms)
+        )?;
         write_rate(out, self.session_messages, "message", "messages")?;
         write!(out, ", and ")?;
         write_rate(out, self.session_bytes, "byte", "bytes")?;

@@ -1,4 +1,4 @@
-//! What comes from one address: how many connections and seats, and how many new connections a second.
+//! What comes from one address: how many connections and seats, how many rooms, and how many new connections a second.
 //!
 //! An address is known while something is there that came from it, and until its bucket is full again. Those of which nothing
 //! is there stand in a queue in the order in which they will be forgotten, so that none is looked for.
@@ -18,6 +18,8 @@ use crate::limits::{ADDRESSES_IDLE_MAX, RATE_SECONDS_HELD};
 pub(super) struct Addresses {
     /// Connections and seats of one address at once; 0 means any.
     clients_limit: usize,
+    /// Rooms that one address made; 0 means any.
+    rooms_limit: usize,
     /// New connections of one address.
     connects: Option<Rate>,
     known: HashMap<Network, Address, RandomState>,
@@ -29,6 +31,8 @@ pub(super) struct Addresses {
 struct Address {
     /// Connections and seats.
     clients: usize,
+    /// Rooms that were made from there.
+    rooms: usize,
     connects: Bucket,
     /// It stands in the queue.
     queued: bool,
@@ -37,7 +41,7 @@ struct Address {
 impl Address {
     /// Nothing is there that came from it.
     fn is_idle(&self) -> bool {
-        self.clients == 0
+        self.clients == 0 && self.rooms == 0
     }
 }
 
@@ -45,6 +49,7 @@ impl Addresses {
     pub(super) fn new(settings: &Settings, hasher: RandomState) -> Self {
         Self {
             clients_limit: settings.address_clients_limit,
+            rooms_limit: settings.address_rooms_limit,
             connects: Rate::new(settings.address_connects_limit, 1),
             known: HashMap::with_hasher(hasher),
             idle: VecDeque::new(),
@@ -87,6 +92,25 @@ impl Addresses {
         self.queue_if_idle(network, now);
     }
 
+    /// Whether another room can be counted in.
+    pub(super) fn may_make_room(&self, network: Network) -> bool {
+        let rooms = self.known.get(&network).map_or(0, |address| address.rooms);
+        self.rooms_limit == 0 || rooms < self.rooms_limit
+    }
+
+    /// Counts a room in.
+    pub(super) fn made_room(&mut self, network: Network) {
+        self.known.entry(network).or_default().rooms += 1;
+    }
+
+    /// Counts a room out. Its maker may have left long ago.
+    pub(super) fn lost_room(&mut self, network: Network, now: Duration) {
+        if let Some(address) = self.known.get_mut(&network) {
+            address.rooms -= 1;
+        }
+        self.queue_if_idle(network, now);
+    }
+
     fn queue_if_idle(&mut self, network: Network, now: Duration) {
         if let Some(address) = self.known.get_mut(&network)
             && address.is_idle()
@@ -120,13 +144,15 @@ impl Addresses {
         }
     }
 
-    /// How many clients are counted, and whether nothing is known that need not be. For tests.
-    pub(super) fn check_invariants(&self) -> usize {
+    /// How many clients and rooms are counted; looks whether nothing is known that need not be. For tests.
+    pub(super) fn check_invariants(&self) -> (usize, usize) {
         let queued = self.known.values().filter(|address| address.queued).count();
         assert_eq!(queued, self.idle.len());
         assert!(self.known.values().all(|address| address.queued || !address.is_idle()));
         assert!(self.idle.len() <= ADDRESSES_IDLE_MAX);
-        self.known.values().map(|address| address.clients).sum()
+        self.known
+            .values()
+            .fold((0, 0), |(clients, rooms), address| (clients + address.clients, rooms + address.rooms))
     }
 }
 
@@ -160,7 +186,7 @@ mod tests {
         assert_eq!(addresses.known.len(), 2);
         addresses.left(network(1), second(13));
         assert_eq!(addresses.connected(network(3), second(30)), Ok(()));
-        assert_eq!(addresses.check_invariants(), 1);
+        assert_eq!(addresses.check_invariants(), (1, 0));
         assert_eq!(addresses.known.len(), 1);
     }
 
@@ -179,6 +205,6 @@ mod tests {
             let _: Result<(), Refused> = addresses.connected(network(index), Duration::from_secs(100));
             addresses.left(network(index), Duration::from_secs(100));
         }
-        assert_eq!(addresses.check_invariants(), 1);
+        assert_eq!(addresses.check_invariants(), (1, 0));
     }
 }

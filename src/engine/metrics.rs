@@ -35,6 +35,8 @@ pub struct Metrics {
     pub attempts_refused: u64,
     /// Times that a connection was not read from for a while, because it had sent more than it may.
     pub rested: u64,
+    /// Rooms, and seats of a name in further rooms, that were refused because there were as many as may be.
+    pub rooms_refused: u64,
     /// Messages published in rooms.
     pub messages: u64,
     /// Direct messages delivered.

@@ -79,9 +79,9 @@ pub use random::Random;
 use crate::chat::{ConnId, HistoryRules, Name, Now, OpId, PasswordTask, Phase, RoomId, RoomName, Token};
 use crate::fanout::{self, Fanout, LagPolicies, Reports};
 use crate::limits::{
-    ADDRESS_CLIENTS_DEFAULT, ADDRESS_CONNECTS_DEFAULT, ATTEMPTS_DEFAULT, GOB_GAP_MICROS_DEFAULT,
-    LOG_TOTAL_BYTES_MAX, OUTBOX_TOTAL_BYTES_MAX, SESSION_BYTES_DEFAULT, SESSION_MESSAGES_DEFAULT,
-    SHARD_BYTES_MIN,
+    ADDRESS_CLIENTS_DEFAULT, ADDRESS_CONNECTS_DEFAULT, ADDRESS_ROOMS_DEFAULT, ATTEMPTS_DEFAULT,
+    GOB_GAP_MICROS_DEFAULT, LOG_TOTAL_BYTES_MAX, OUTBOX_TOTAL_BYTES_MAX, SESSION_BYTES_DEFAULT,
+    SESSION_MESSAGES_DEFAULT, SESSION_ROOMS_DEFAULT, SHARD_BYTES_MIN,
 };
 use crate::state::{AccountId, Ledger};
 use crate::wire::{Codec, Dialect, Transport};
@@ -99,7 +99,7 @@ use proof::{Proof, Wanted};
 use rate::Bucket;
 use reply::Unread;
 use rest::Rests;
-use room::Room;
+use room::{Maker, Room};
 use roster::Roster;
 use seat::Seat;
 use timers::Deadlines;
@@ -113,6 +113,10 @@ pub struct Settings {
     pub exempt: Vec<IpNet>,
     /// Connections and seats of one address at once; 0 means any. One more is told so.
     pub address_clients_limit: usize,
+    /// Rooms at once that one address made; 0 means any. Who would make one more is told so.
+    pub address_rooms_limit: usize,
+    /// Rooms at once that one session has made, and seats of one name; 0 means any. Who would have one more is told so.
+    pub session_rooms_limit: usize,
     /// New connections of one address a second; 0 means any. Those that come faster are told so.
     pub address_connects_limit: u32,
     /// Messages of one session a second; 0 means any. Those that come faster are refused.
@@ -166,6 +170,8 @@ impl Default for Settings {
             clients_limit: 10_000,
             exempt: exempt_default(),
             address_clients_limit: ADDRESS_CLIENTS_DEFAULT,
+            address_rooms_limit: ADDRESS_ROOMS_DEFAULT,
+            session_rooms_limit: SESSION_ROOMS_DEFAULT,
             address_connects_limit: ADDRESS_CONNECTS_DEFAULT,
             session_messages_limit: SESSION_MESSAGES_DEFAULT,
             session_bytes_limit: SESSION_BYTES_DEFAULT,
@@ -301,6 +307,8 @@ struct More {
     /// Of a handshake: the address that it came from, which is its seat's.
     ip: Option<IpAddr>,
     seat: Option<Seat>,
+    /// Rooms that it made, and that are there; not counted where nothing bounds them.
+    rooms_made: u32,
 }
 
 /// What a connection waits for, and is not read from meanwhile.
@@ -394,7 +402,7 @@ impl Engine {
         let lobby = RoomName::parse(LOBBY).expect("a constant that is a room name");
         rooms_by_name.insert(lobby.clone(), RoomId::LOBBY);
         let rule = history_rules.of(LOBBY);
-        let key = rooms.insert(Room::new(lobby, rule));
+        let key = rooms.insert(Room::new(lobby, rule, Maker::default()));
         assert_eq!(key, RoomId::LOBBY.0 as usize, "the lobby is the first room");
         Self {
             now: Now::default(),
@@ -530,6 +538,9 @@ impl Engine {
             let more = conn.more.as_deref();
             assert_eq!(conn.awaiting, more.is_some_and(|more| more.awaited.is_some()));
             held_bytes += more.and_then(|more| more.held.as_ref()).map_or(0, |held| held.len());
+            let is_its = |(_, room): &(usize, &Room)| room.maker.session == Some(id);
+            let rooms_made = more.map_or(0, |more| more.rooms_made as usize);
+            assert!(rooms_made == 0 || rooms_made == self.rooms.iter().filter(is_its).count());
             if let Some(account) = more.and_then(|more| more.account) {
                 assert!(self.mailboxes[&account].contains(&id), "a mailbox knows who has it open");
             }
@@ -544,7 +555,8 @@ impl Engine {
         }
         self.fanouts.own.check_invariants();
         assert_eq!(held_bytes, self.held_total_bytes);
-        assert_eq!(counted, self.addresses.check_invariants());
+        let made = self.rooms.iter().filter(|(_, room)| room.maker.network.is_some()).count();
+        assert_eq!((counted, made), self.addresses.check_invariants());
         assert_eq!(members, self.rooms.iter().map(|(_, room)| room.count()).sum::<usize>());
         assert_eq!(names, self.roster.len());
         assert_eq!(seats, self.seats.len());

@@ -9,12 +9,13 @@ use super::intake::NewConnection;
 use super::network::Network;
 use super::promise::Promise;
 use super::proof::{Then, Wanted};
+use super::room::Maker;
 use super::{Connection, Engine};
 use crate::chat;
 use crate::chat::{
     Change, Command, ConnId, Entrance, Event, Folded, Now, OpId, Phase, Problem, RoomId, RoomName, Token,
 };
-use crate::limits::{LOG_BACKLOG_DIVISOR, ROOMS_MAX, SEATS_MAX, SEATS_OF_NAME_MAX};
+use crate::limits::{LOG_BACKLOG_DIVISOR, SEATS_MAX, SEATS_OF_NAME_MAX};
 use crate::wire::ucrp::Datagram;
 use crate::wire::{DecodeError, Dialect};
 
@@ -77,7 +78,7 @@ impl Engine {
 
     /// Whether there can be such a seat: the one that the name has in the room already, or a new one.
     fn check_entrance(
-        &self,
+        &mut self,
         id: ConnId,
         room: &RoomName,
         making: bool,
@@ -87,8 +88,8 @@ impl Engine {
         match (there, making) {
             (Some(_), true) => return Err(Problem::RoomExists),
             (None, false) => return Err(Problem::NoSuchRoom),
-            (None, true) if self.rooms.len() >= ROOMS_MAX => return Err(Problem::TooManyRooms),
-            (None, true) | (Some(_), false) => {}
+            (None, true) => self.may_make_room(id)?,
+            (Some(_), false) => {}
         }
         let ip = self.conn(id).more.as_ref().and_then(|more| more.ip);
         let mut count = 0;
@@ -103,8 +104,14 @@ impl Engine {
             }
             count += 1;
         }
-        if own.is_none() && count >= SEATS_OF_NAME_MAX {
-            return Err(Problem::NameTaken);
+        let is_exempt = self.conn(id).is_exempt;
+        let limit = match self.settings.session_rooms_limit {
+            limit if limit > 0 && !is_exempt => limit.min(SEATS_OF_NAME_MAX),
+            _ => SEATS_OF_NAME_MAX,
+        };
+        if own.is_none() && count >= limit {
+            self.metrics.rooms_refused += 1;
+            return Err(Problem::TooManyRoomsOfSession);
         }
         if own.is_none() && self.seats.len() >= SEATS_MAX {
             return Err(Problem::ServerFull);
@@ -181,7 +188,9 @@ impl Engine {
         self.seats.insert(token, id);
         self.roster.hold(&self.connections, folded, id);
         let there = self.rooms_by_name.get(&room).copied();
-        let room_id = there.unwrap_or_else(|| self.make_room(room));
+        let network = (!new.is_exempt).then_some(new.network);
+        let maker = Maker { network, session: None };
+        let room_id = there.unwrap_or_else(|| self.make_room(room, maker));
         if is_host {
             self.room_mut(room_id).host = Some(id);
         }

@@ -129,7 +129,7 @@ pub enum Refusal {
     WrongPassword,
     /// No more people, or rooms, fit.
     Full,
-    /// No more of the client's own: connections and seats from its address.
+    /// No more of the client's own: connections, seats or rooms.
     TooMany,
     /// The client asks too often; later it may.
     TooFast,

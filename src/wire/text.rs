@@ -132,6 +132,8 @@ pub fn words(problem: Problem<'_>) -> Cow<'_, str> {
             "the room's name has a character that names do not have"
         }
         Problem::AlreadyInRoom => "already in that room",
+        Problem::TooManyRoomsOfSession => "you have too many rooms",
+        Problem::TooManyRoomsOfAddress => "too many rooms were made from your address",
         Problem::TooManyRooms => "there are too many rooms",
         Problem::RoomExists => "there is such a room already",
         Problem::NoSuchRoom => "there is no such room",

@@ -18,6 +18,7 @@ mod pace;
 mod promises;
 mod random;
 mod rates;
+mod rooms;
 mod rows;
 mod seats;
 mod shards;

@@ -160,6 +160,8 @@ fn errors(dialect: Dialect) -> Vec<(Event<'static>, Option<Event<'static>>)> {
         Problem::UserNotFound("zoe"),
         Problem::AlreadyInRoom,
         Problem::TooManyRooms,
+        Problem::TooManyRoomsOfAddress,
+        Problem::TooManyRoomsOfSession,
         Problem::RoomExists,
         Problem::NoSuchRoom,
         Problem::TextTooLong,
