@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use parlance::chat::{
     CloseReason, ConnId, HistoryRules, Kept, Now, Op, OpId, PasswordHash, PasswordOutcome, PasswordTask,
+    Refused,
 };
 use parlance::engine::{Engine, Random, Settings};
 use parlance::fanout::{Close, Fanout, Gather, Orders, Outpost, Reports};
@@ -124,7 +125,7 @@ pub(crate) struct Server {
 }
 
 /// How a server is set up.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct SetUp {
     pub(crate) settings: Settings,
     pub(crate) on_join: u32,
@@ -162,9 +163,9 @@ pub(crate) fn hash(password: &str) -> PasswordHash {
 }
 
 /// Says that there is no place, as far as the socket takes it.
-fn refuse(conn: usize, net: &mut Net, now: Now) {
+fn refuse(conn: usize, refused: Refused, net: &mut Net, now: Now) {
     let mut words = Vec::new();
-    Engine::refusal(net.conns[conn].dialect, &mut words);
+    Engine::refusal(net.conns[conn].dialect, refused, &mut words);
     words.truncate(net.conns[conn].down.space());
     net.server_sends(conn, now.monotonic, &words);
 }
@@ -172,15 +173,15 @@ fn refuse(conn: usize, net: &mut Net, now: Now) {
 impl Server {
     /// Starts, as the real one does, with what a store has.
     pub(crate) fn start(
-        set_up: SetUp,
+        set_up: &SetUp,
         mut store: Box<dyn Store>,
         disk: SimDisk,
         clock: &Rc<Cell<Now>>,
         seed: u64,
     ) -> Result<(Self, Found), StoreError> {
-        let settings = set_up.settings;
+        let settings = set_up.settings.clone();
         let now = clock.get();
-        let mut engine = Engine::new(settings, set_up.rules(), Random::guessable(seed));
+        let mut engine = Engine::new(settings.clone(), set_up.rules(), Random::guessable(seed));
         let mut kept = Vec::new();
         let last = store.load(&mut |part| kept.push(part))?;
         for part in &kept {
@@ -580,14 +581,17 @@ impl Server {
             net.conns[conn].is_waiting = false;
             let (dialect, ip) = (net.conns[conn].dialect, net.conns[conn].ip);
             let id = match shard.checked_sub(1) {
-                _ if self.drain_until.is_some() => None,
+                _ if self.drain_until.is_some() => Err(Refused::ServerFull),
                 None => self.engine.connected(dialect, ip, now),
                 Some(index) => self.outposts[index].connected(dialect, ip),
             };
-            let Some(id) = id else {
-                refuse(conn, net, now);
-                net.server_drops(conn, now.monotonic);
-                continue;
+            let id = match id {
+                Ok(id) => id,
+                Err(refused) => {
+                    refuse(conn, refused, net, now);
+                    net.server_drops(conn, now.monotonic);
+                    continue;
+                }
             };
             net.conns[conn].id = Some(id);
             net.conns[conn].is_open = true;
@@ -748,9 +752,9 @@ impl Server {
 
     fn reap(&mut self, shard: usize, net: &mut Net, now: Now) {
         if let Some(index) = shard.checked_sub(1) {
-            while let Some(id) = self.outposts[index].next_refused() {
+            while let Some((id, refused)) = self.outposts[index].next_refused() {
                 if let Some(&conn) = self.shards[shard].by_id.get(&id) {
-                    refuse(conn, net, now);
+                    refuse(conn, refused, net, now);
                     self.shards[shard].dead.push((conn, CloseReason::ServerFull));
                 }
             }

@@ -139,7 +139,7 @@ impl World {
         let seed = self.dice.next();
         let started = self.open_store().and_then(|mut store| {
             self.book.compare_at_start(&mut *store)?;
-            Server::start(self.script.set_up, store, self.disk.clone(), &self.clock, seed)
+            Server::start(&self.script.set_up, store, self.disk.clone(), &self.clock, seed)
         });
         match started {
             Ok((server, Found { kept, last })) => {
