@@ -258,6 +258,7 @@ impl World {
         let Some(mut server) = self.server.take() else { return };
         trace!("-- the server crashes, {}", if with_the_power { "with the power" } else { "killed" });
         self.book.counts.crashes += 1;
+        self.importing = None;
         self.take_taps(&mut server);
         // Some may have been seen.
         self.book.changes(server.unseen_ops());
@@ -596,6 +597,7 @@ impl World {
     }
 
     fn stops_for_good(&mut self) {
+        self.importing = None;
         if let Some(server) = &mut self.server {
             server.stops();
         }
