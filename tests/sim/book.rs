@@ -445,8 +445,11 @@ impl Book {
             };
             let Some(places) = self.places.get(&number) else { continue };
             let place = places.iter().filter(|(room, _)| *room == stay.room).map(|&(_, index)| index);
-            // Of copies, the first that is not behind.
-            let at = place.clone().find(|&at| next.is_none_or(|next| at >= next));
+            // Of copies, the first that is not behind; at the beginning, the last that it may have come in before.
+            let at = match next {
+                Some(next) => place.clone().find(|&at| at >= next),
+                None => place.clone().filter(|&at| at <= stay.began).last().or(place.clone().next()),
+            };
             let Some(at) = at else {
                 let elsewhere = if place.count() == 0 { "was never said there" } else { "came too late" };
                 unkept.push((number, format!("{whose}: text {number} {elsewhere}")));
