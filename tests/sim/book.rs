@@ -445,10 +445,17 @@ impl Book {
             };
             let Some(places) = self.places.get(&number) else { continue };
             let place = places.iter().filter(|(room, _)| *room == stay.room).map(|&(_, index)| index);
-            // Of copies, the first that is not behind; at the beginning, the last that it may have come in before.
+            // Of copies, the first that is not behind; at the beginning, the last that it may have come in before, as
+            // long as there are as many from there on as it saw.
+            let is_it = |seen: &&Seen| matches!(**seen, Seen::Said(other) if other == number);
+            let times = stay.seen.iter().filter(is_it).count();
+            let first_of_last = place.clone().rev().nth(times.saturating_sub(1)).unwrap_or(0);
             let at = match next {
                 Some(next) => place.clone().find(|&at| at >= next),
-                None => place.clone().filter(|&at| at <= stay.began).last().or(place.clone().next()),
+                None => {
+                    let mut before = place.clone().filter(|&at| at <= stay.began && at <= first_of_last);
+                    before.next_back().or(place.clone().next())
+                }
             };
             let Some(at) = at else {
                 let elsewhere = if place.count() == 0 { "was never said there" } else { "came too late" };
