@@ -450,12 +450,11 @@ impl Book {
             let is_it = |seen: &&Seen| matches!(**seen, Seen::Said(other) if other == number);
             let times = stay.seen.iter().filter(is_it).count();
             let first_of_last = place.clone().rev().nth(times.saturating_sub(1)).unwrap_or(0);
-            let at = match next {
-                Some(next) => place.clone().find(|&at| at >= next),
-                None => {
-                    let mut before = place.clone().filter(|&at| at <= stay.began && at <= first_of_last);
-                    before.next_back().or(place.clone().next())
-                }
+            let at = if let Some(next) = next {
+                place.clone().find(|&at| at >= next)
+            } else {
+                let mut before = place.clone().filter(|&at| at <= stay.began && at <= first_of_last);
+                before.next_back().or(place.clone().next())
             };
             let Some(at) = at else {
                 let elsewhere = if place.count() == 0 { "was never said there" } else { "came too late" };
