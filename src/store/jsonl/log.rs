@@ -19,8 +19,6 @@ pub(super) struct Log {
     file: Arc<dyn DiskFile>,
     /// Bytes that are committed: what may be behind them is nobody's.
     length: u64,
-    /// Of those, so many are on disk.
-    synced: u64,
     is_suspect: bool,
     #[cfg(test)]
     pub(super) faults: std::collections::VecDeque<Fault>,
@@ -47,7 +45,6 @@ impl Log {
             disk,
             file,
             length: 0,
-            synced: 0,
             is_suspect: false,
             #[cfg(test)]
             faults: std::collections::VecDeque::new(),
@@ -72,18 +69,13 @@ impl Log {
 
     /// Goes on with another file, which has its name and so many bytes.
     pub(super) fn take_over(&mut self, file: Arc<dyn DiskFile>, length: u64) {
-        (self.file, self.length, self.synced, self.is_suspect) = (file, length, length, false);
+        (self.file, self.length, self.is_suspect) = (file, length, false);
     }
 
     /// Nothing but the first so many bytes is of use: cuts off the rest.
     pub(super) fn cut(&mut self, length: u64) -> Result<(), StoreError> {
-        (self.length, self.synced) = (length, length);
+        self.length = length;
         self.file.cut(length).and_then(|()| self.file.sync_all()).map_err(StoreError::io(&self.path))
-    }
-
-    /// Whether all of it is on disk.
-    pub(super) fn is_synced(&self) -> bool {
-        self.synced == self.length && !self.is_suspect
     }
 
     /// It is not known what of this is on disk: it is looked at before the next append.
@@ -103,15 +95,10 @@ impl Log {
         }
         if sync && let Err(cause) = self.sync() {
             self.is_suspect = true;
-            // What was appended since the last one may be gone, whatever the next one says.
-            self.length = self.synced;
             self.undo(sync);
             return Err(StoreError::Io { path: self.path.clone(), cause });
         }
         self.length += bytes.len() as u64;
-        if sync {
-            self.synced = self.length;
-        }
         Ok(offset)
     }
 
@@ -135,7 +122,7 @@ impl Log {
         let mended = self.truncate().and_then(|()| self.sync());
         mended.and_then(|()| self.disk.sync_directory_of(&self.path)).map_err(StoreError::io(&self.path))?;
         tracing::warn!(path = %self.path.display(), bytes = self.length, "The log can be written again.");
-        (self.synced, self.is_suspect) = (self.length, false);
+        self.is_suspect = false;
         Ok(())
     }
 

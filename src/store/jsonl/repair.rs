@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use super::scan::{Lines, Raw, read_at};
 use super::tally::Tally;
 use super::{FILE_NAME, replay, write};
 use crate::limits::JSONL_SCAN_BYTES;
-use crate::store::disk::{Disk, DiskFile, SystemDisk, owned_file};
+use crate::store::disk::{Disk, DiskFile, Opening, SystemDisk, owned_file};
 use crate::store::{Lock, StoreError};
 
 /// What a repair did.
@@ -38,7 +39,7 @@ pub struct Repaired {
 pub fn repair(directory: &Path) -> Result<Repaired, StoreError> {
     let _lock = Lock::take(directory)?;
     let path = directory.join(FILE_NAME);
-    let aside = path.with_extension("jsonl.broken");
+    let aside = aside_path(&path);
     let new = new_path(&path);
     let repaired = rewrite(&path, &new, &aside);
     match &repaired {
@@ -109,6 +110,40 @@ fn begin(target: &mut impl Write, contents: &mut Contents) -> io::Result<()> {
     });
     parsed.map_err(|wrong| io::Error::other(wrong.what()))?;
     target.write_all(&line)
+}
+
+/// Where what is not understood goes, of a log.
+pub(super) fn aside_path(log: &Path) -> PathBuf {
+    log.with_extension("jsonl.broken")
+}
+
+/// Copies the end of a log behind what was set aside before. It is on disk then.
+pub(super) fn set_rest_aside(
+    disk: &dyn Disk,
+    log: &dyn DiskFile,
+    line: u64,
+    rest: Range<u64>,
+    aside_path: &Path,
+) -> io::Result<()> {
+    let aside = disk.open(aside_path, Opening::MadeIfMissing)?;
+    let words = format!("# from line {line}: not written whole\n");
+    let mut to = aside.length()?;
+    aside.write_all_at(words.as_bytes(), to)?;
+    to += words.len() as u64;
+    let mut buffer = vec![0; JSONL_SCAN_BYTES];
+    let mut from = rest.start;
+    while from < rest.end {
+        let wanted = (rest.end - from).min(JSONL_SCAN_BYTES as u64) as usize;
+        let count = read_at(log, &mut buffer[..wanted], from)?;
+        if count < wanted {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        aside.write_all_at(&buffer[..count], to)?;
+        from += count as u64;
+        to += count as u64;
+    }
+    aside.sync_all()?;
+    disk.sync_directory_of(aside_path)
 }
 
 fn open_aside(path: &Path) -> Result<BufWriter<File>, StoreError> {

@@ -28,13 +28,15 @@ pub(super) struct Torn {
     /// The number of the first line, from 1.
     pub(super) line: u64,
     pub(super) bytes: u64,
+    /// Bytes are missing within it, and lines may follow.
+    pub(super) has_hole: bool,
 }
 
 const REMEDY: &str = "run `parlance repair`, which sets the line aside";
 
-/// In front of the first line of a group, where everything before it was on disk when it was written: a blank, which JSON
-/// does not mind. So a line that is damaged before such a mark was on disk once; one that has none behind it is of the
-/// last group, which may not have been.
+/// In front of the first line of each group of a log that is synced: a blank, which JSON does not mind. Everything before it
+/// was on disk when it was written. So a line that is damaged before such a mark was on disk once; one that has none behind
+/// it is of the last group, which may not have been.
 pub(super) const MARK: u8 = b' ';
 
 /// Reads a log to the end that it has now. It takes one pass, and the memory of what is left of it.
@@ -54,7 +56,7 @@ pub(super) fn replay(path: &Path, file: &Arc<dyn DiskFile>) -> Result<Replayed, 
         match take(&raw, &mut contents) {
             Ok(()) => {}
             Err(Wrong::Torn(_)) if !raw.is_ended || raw.offset + raw.length == end => {
-                let torn = Some(Torn { line: raw.number, bytes: raw.length });
+                let torn = Some(Torn { line: raw.number, bytes: raw.length, has_hole: false });
                 return Ok(Replayed { contents, length, torn });
             }
             Err(wrong) => {
@@ -62,7 +64,8 @@ pub(super) fn replay(path: &Path, file: &Arc<dyn DiskFile>) -> Result<Replayed, 
                 let has_hole = raw.bytes.is_some_and(|bytes| bytes.contains(&0));
                 let lines_max = marked.map_or(0, |marked| marked + STORE_GROUP_OPS_MAX as u64);
                 if has_hole && is_of_last_group(&mut lines, lines_max).map_err(StoreError::io(path))? {
-                    return Ok(Replayed { contents, length, torn: Some(Torn { line, bytes: end - length }) });
+                    let torn = Some(Torn { line, bytes: end - length, has_hole });
+                    return Ok(Replayed { contents, length, torn });
                 }
                 return Err(error(path, line, wrong));
             }

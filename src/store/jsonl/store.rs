@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::compact::{self, Compaction};
 use super::contents::{Contents, Place};
 use super::log::Log;
+use super::repair::{aside_path, set_rest_aside};
 use super::replay::{self, MARK, Torn};
 use super::view::View;
 use super::{FILE_NAME, check, write};
@@ -55,7 +56,13 @@ impl JsonlStore {
         disk.remove(&left_over).map_err(StoreError::io(&left_over))?;
         let mut log = Log::open(disk, &path)?;
         let replay::Replayed { mut contents, length, torn } = replay::replay(&path, log.file())?;
-        if let Some(Torn { line, bytes }) = torn {
+        if let Some(Torn { line, bytes, has_hole }) = torn {
+            if has_hole {
+                // Most likely it is of a group that nobody was told about; but a disk may have lost it since.
+                let (aside, rest) = (aside_path(&path), length..length + bytes);
+                set_rest_aside(&**log.disk(), &**log.file(), line, rest, &aside)
+                    .map_err(StoreError::io(&aside))?;
+            }
             let path = path.display();
             tracing::warn!(%path, line, bytes, "The end of the log was not written whole. From this line on it is cut off.");
         }
@@ -93,7 +100,7 @@ impl JsonlStore {
         self.buffer.clear();
         self.buffer.shrink_to(JSONL_BUFFER_BYTES_MAX);
         self.ends.clear();
-        if self.sync && self.log.is_synced() {
+        if self.sync {
             self.buffer.push(MARK);
         }
         let mut group = Group { ops, made: None };
@@ -120,6 +127,9 @@ impl JsonlStore {
         let mut budget = JSONL_FORGOTTEN_PER_STEP_MAX;
         let mut forgotten = Vec::new();
         self.buffer.clear();
+        if self.sync {
+            self.buffer.push(MARK);
+        }
         for (name, room) in self.contents.rooms.iter() {
             let rule = rules.of(name);
             let oldest = rule.oldest_kept(now);
@@ -141,8 +151,8 @@ impl JsonlStore {
             }
         }
         if !forgotten.is_empty() {
-            // Lost with the power, it is said again; and what is committed later is synced after it.
-            self.log.append(&self.buffer, false)?;
+            // The next group relies on all before it being on disk.
+            self.log.append(&self.buffer, self.sync)?;
         }
         for (room, before) in forgotten {
             self.contents.rooms.forget(&room, before);

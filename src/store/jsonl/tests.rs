@@ -253,6 +253,8 @@ fn of_the_last_group_what_is_behind_a_hole_is_cut_off_and_a_hole_in_an_older_one
     store.commit(&last[7..]).expect("there is space");
     drop(store);
     assert_eq!(fs::read(&path).expect("it can be read").len(), whole.len() + 1, "a mark more");
+    let aside = fs::read(path.with_extension("jsonl.broken")).expect("it is set aside");
+    assert!(aside.starts_with(b"# from line 13: ") && aside.ends_with(&whole[whole.len() - 500..]));
 
     for older in ["first", "older", "old\""] {
         fs::write(&path, with_hole(&whole, older)).expect("there is space");
@@ -453,6 +455,25 @@ fn what_was_forgotten_stays_so_and_numbers_stay() {
     drop(store);
     let (_, _, messages) = everything(&mut open(directory.path()));
     assert_eq!(messages.iter().map(|(_, message)| message.sequence).collect::<Vec<_>>(), [1]);
+}
+
+#[test]
+fn whatever_is_appended_begins_with_a_mark_where_it_is_synced() {
+    for (durability, marks) in [(Durability::Full, 4), (Durability::None, 0)] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut ids = Ids(0);
+        let options = Options { durability, ..Options::default() };
+        let mut store = JsonlStore::open(directory.path(), &options).expect("it opens");
+        let mut rules = HistoryRules::default();
+        rules.default.keep_messages = 1;
+        for _ in 0..2 {
+            store.commit(&[ids.said("den", "one"), ids.said("den", "two")]).expect("there is space");
+            assert!(!store.tidy(&rules, UnixMillis(0)).expect("there is space"));
+        }
+        let log = fs::read_to_string(directory.path().join(FILE_NAME)).expect("it is text");
+        assert_eq!(log.lines().filter(|line| line.starts_with(' ')).count(), marks, "{log}");
+        assert_eq!(log.lines().count(), 1 + 2 * 3, "two groups of two, and what was forgotten behind each");
+    }
 }
 
 /// Messages that are older than the last one come when they are imported, and groups come again.
