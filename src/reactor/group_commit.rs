@@ -11,7 +11,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::chat::{ConnId, HistoryRules, Now, Op, OpId, RoomMessage};
-use crate::engine::PastTask;
+use crate::engine::{Engine, PastTask};
 use crate::limits::{
     LOG_REPEAT_SECONDS, STORE_GROUP_OPS_MAX, STORE_IDLE_SECONDS, STORE_LINGER_MILLIS, STORE_LOOK_UPS_MAX,
     STORE_REST_MILLIS, STORE_RETRY_MILLIS_MAX, STORE_RETRY_MILLIS_MIN, STORE_TIDY_DIVISOR, STORE_TIDY_MILLIS,
@@ -59,6 +59,20 @@ pub enum Outcome {
     },
     /// How large the store is.
     Sizes(Sizes),
+}
+
+impl Outcome {
+    /// Tells the engine.
+    pub fn tell(self, engine: &mut Engine, now: Now) {
+        match self {
+            Self::Committed { up_to, ops, bytes } => engine.committed(up_to, ops, bytes, now),
+            Self::Failed => engine.store_failed(now),
+            Self::Past { conn, serial, messages } => {
+                engine.past_read(conn, serial, messages.as_deref(), now);
+            }
+            Self::Sizes(_) => {}
+        }
+    }
 }
 
 /// A store that fails, and is tried again.

@@ -74,14 +74,7 @@ impl Home {
 
     fn take_outcome(&mut self, outcome: Outcome, now: Now) {
         self.store.note(&outcome);
-        match outcome {
-            Outcome::Committed { up_to, ops, bytes } => self.engine.committed(up_to, ops, bytes, now),
-            Outcome::Failed => self.engine.store_failed(now),
-            Outcome::Past { conn, serial, messages } => {
-                self.engine.past_read(conn, serial, messages.as_deref(), now);
-            }
-            Outcome::Sizes(_) => {}
-        }
+        outcome.tell(&mut self.engine, now);
     }
 
     /// Sends the other shards their orders. Returns whether one has to wait for space.

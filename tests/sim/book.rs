@@ -278,6 +278,11 @@ impl Book {
         );
     }
 
+    /// Whether somebody sees a letter.
+    pub(crate) fn has_letter(&self, letter: OpId) -> bool {
+        self.model.letter_ids().contains(&letter)
+    }
+
     /// Whether a change was made.
     pub(crate) fn has(&self, fact: &Fact) -> bool {
         self.facts.contains_key(fact)

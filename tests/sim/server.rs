@@ -121,7 +121,6 @@ pub(crate) struct Server {
     pub(crate) sync_micros: u64,
     /// Passwords may be refused because too many wait.
     pub(crate) is_short_of_hashers: bool,
-    turns: u64,
 }
 
 /// How a server is set up.
@@ -220,7 +219,6 @@ impl Server {
             link_micros: 20,
             sync_micros: 300,
             is_short_of_hashers: false,
-            turns: 0,
         };
         Ok((server, Found { kept, last }))
     }
@@ -489,7 +487,6 @@ impl Server {
 
     /// One turn of a shard's loop: see `src/reactor/shard.rs`.
     fn turn(&mut self, shard: usize, net: &mut Net, now: Now) {
-        self.turns += 1;
         self.take_messages(shard, now);
         self.take_events(shard, net, now);
         self.accept(shard, net, now);
@@ -524,14 +521,7 @@ impl Server {
             return;
         }
         while let Some(outcome) = pop_due(&mut self.outcomes, now.monotonic) {
-            match outcome {
-                Outcome::Committed { up_to, ops, bytes } => self.engine.committed(up_to, ops, bytes, now),
-                Outcome::Failed => self.engine.store_failed(now),
-                Outcome::Past { conn, serial, messages } => {
-                    self.engine.past_read(conn, serial, messages.as_deref(), now);
-                }
-                Outcome::Sizes(_) => {}
-            }
+            outcome.tell(&mut self.engine, now);
         }
         let (due, rest) =
             std::mem::take(&mut self.passwords).into_iter().partition(|&(at, _)| at <= now.monotonic);

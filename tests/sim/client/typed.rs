@@ -22,7 +22,7 @@ pub(crate) struct TypedState {
     /// The keys of messages that were sent once, with what they said.
     keys: Vec<(String, String, String)>,
     /// The id that each key was acknowledged with.
-    ids: HashMap<String, String>,
+    ids: HashMap<String, OpId>,
     /// Requests so far on this stream, and the deletions among them.
     requests: usize,
     deletions: Vec<(usize, String)>,
@@ -280,7 +280,11 @@ impl Client {
         assert!(is_own, "{whose} is told of a key that it did not use: {key}");
         let op = OpId::parse(id).unwrap_or_else(|| panic!("{id} is no id"));
         around.book.is_promised(&Fact::Mail(op), &whose);
-        _ = self.typed.ids.insert(key.to_owned(), id.to_owned());
+        if let Some(before) = self.typed.ids.insert(key.to_owned(), op)
+            && before != op
+        {
+            assert!(!around.book.has_letter(before), "{whose} has sent {key} once, and it is there twice");
+        }
         // What it asked before that is kept as well, if it was done.
         let at = self.typed.sent_at.get(key).copied().unwrap_or(0);
         for (when, deleted) in &self.typed.deletions {
