@@ -21,8 +21,8 @@ pub(crate) struct TypedState {
     errors: u64,
     /// The keys of messages that were sent once, with what they said.
     keys: Vec<(String, String, String)>,
-    /// The id that each key was acknowledged with.
-    ids: HashMap<String, OpId>,
+    /// The id that each key of an account was acknowledged with.
+    ids: HashMap<(String, String), OpId>,
     /// Requests so far on this stream, and the deletions among them.
     requests: usize,
     deletions: Vec<(usize, String)>,
@@ -280,7 +280,9 @@ impl Client {
         assert!(is_own, "{whose} is told of a key that it did not use: {key}");
         let op = OpId::parse(id).unwrap_or_else(|| panic!("{id} is no id"));
         around.book.is_promised(&Fact::Mail(op), &whose);
-        if let Some(before) = self.typed.ids.insert(key.to_owned(), op)
+        // The key is its account's, of which it has had several.
+        let of_account = (self.typed.account.clone(), key.to_owned());
+        if let Some(before) = self.typed.ids.insert(of_account, op)
             && before != op
         {
             assert!(!around.book.has_letter(before), "{whose} has sent {key} once, and it is there twice");
