@@ -174,6 +174,8 @@ impl Fanout {
         after.push_all(&before);
         member.cursor = log.head();
         member.own_until = log.head();
+        // The log may have been held for this member alone, which may be gone before anybody reads on.
+        self.touch(at.room);
         self.metrics.missed += missed;
         self.keep_spare(before);
         self.put_outbox(id, after);

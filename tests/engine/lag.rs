@@ -5,6 +5,7 @@ use parlance::engine::Settings;
 use parlance::fanout::{Close, LagPolicies, LagPolicy};
 use parlance::limits::LOG_BYTES_LIMIT_MIN;
 use parlance::wire::Dialect;
+use parlance::wire::ucrp::Message;
 
 use crate::pace::shown;
 use crate::world::{Client, Ended, World, settings, shards};
@@ -301,6 +302,25 @@ fn what_only_one_who_left_had_not_read_is_given_back() {
         world.settles();
         assert_eq!(world.held_bytes(), 0);
     }
+}
+
+#[test]
+fn what_only_one_who_is_closed_for_it_had_not_read_is_given_back() {
+    let mut world = World::with(Settings { lag: LagPolicies::all(LagPolicy::Close), ..settings() });
+    // Nobody else hears that it leaves: in datagrams there are no words for that.
+    let seat = world.guest("lobby", "seat", 1);
+    let slow = world.line("slow");
+    world.reads_only(slow, 0);
+    let mut number = 0;
+    while world.metrics().lagged == 0 {
+        world.seat_sends(&seat, Message::Chat(&long(number)));
+        world.turn();
+        number += 1;
+        assert!(number < 200);
+    }
+    world.vanishes(slow);
+    world.settles();
+    assert_eq!(world.held_bytes(), 0, "nobody reads the log of its dialect any more");
 }
 
 #[test]
