@@ -348,7 +348,7 @@ pub const SEAT_ERROR_SECONDS: u64 = 1;
 pub const RATE_SECONDS_HELD: u64 = 10;
 /// What an operator may allow a second of connections or messages, at most: more than a shard carries out.
 pub const RATE_MAX: u32 = 1_000_000;
-/// Addresses that are known though nothing is there that came from them, because they connected a moment ago: 3 MB. More:
+/// Addresses that are known though nothing is there that came from them, because they connected a moment ago: 7 MB. More:
 /// those that were there longest ago are forgotten, and may connect as if they never had. Whoever has so many addresses is not
 /// held by what each of them may.
 pub const ADDRESSES_IDLE_MAX: usize = 1 << 16;

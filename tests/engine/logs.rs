@@ -154,7 +154,15 @@ fn in_a_room_that_gives_way_those_who_read_lose_nothing() {
     a_second_passes(&mut world);
     let mut next = Room::new(&mut world, 0, "next");
     next.stalls(&mut world);
-    next.says(&mut world, TOTAL / 2 + (64 << 10));
+    next.says(&mut world, TOTAL / 2 - (96 << 10));
+    assert_eq!(world.metrics().gave_way, 0);
+    // What is said in one turn, before anybody there has had their turn.
+    for room in [&mut mixed, &mut next] {
+        for _ in 0..(96 << 10) / TEXT {
+            world.types(room.speaker, &format!("{} {}", room.said, "x".repeat(TEXT)));
+            room.said += 1;
+        }
+    }
     assert_eq!(world.metrics().gave_way, 1);
     assert_eq!(world.hears(other).lines().count(), mixed.said);
     assert!(mixed.missed(&mut world) > 0);
