@@ -337,6 +337,16 @@ struct Flags {
     )]
     log_bytes: Option<String>,
 
+    /// How much of them all rooms keep together; the room that was least recently read gives way [default: 536870912]
+    #[arg(
+        long,
+        global = true,
+        value_name = "BYTES",
+        allow_negative_numbers = true,
+        help_heading = "What clients may do"
+    )]
+    log_total_bytes: Option<String>,
+
     /// The directory in which everything is kept; made if it is not there [default: parlance-data]
     #[arg(long, global = true, value_name = "DIRECTORY", value_hint = ValueHint::DirPath,
           help_heading = "What is kept")]
@@ -489,6 +499,7 @@ impl Flags {
             ("password-attempts", &self.password_attempts),
             ("lag", &self.lag),
             ("log-bytes", &self.log_bytes),
+            ("log-total-bytes", &self.log_total_bytes),
             ("data", &self.data),
             ("store", &self.store),
             ("durability", &self.durability),

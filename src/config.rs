@@ -28,8 +28,8 @@ use crate::engine::exempt_default;
 use crate::fanout::LagPolicies;
 use crate::limits::{
     ADDRESS_CLIENTS_DEFAULT, ADDRESS_CONNECTS_DEFAULT, ADDRESS_ROOMS_DEFAULT, ATTEMPTS_DEFAULT,
-    GOB_GAP_MICROS_DEFAULT, HISTORY_KEEP_MESSAGES_DEFAULT, SESSION_BYTES_DEFAULT, SESSION_MESSAGES_DEFAULT,
-    SESSION_ROOMS_DEFAULT,
+    GOB_GAP_MICROS_DEFAULT, HISTORY_KEEP_MESSAGES_DEFAULT, LOG_TOTAL_BYTES_DEFAULT, SESSION_BYTES_DEFAULT,
+    SESSION_MESSAGES_DEFAULT, SESSION_ROOMS_DEFAULT,
 };
 use crate::store::{Durability, Options, StoreSpec};
 use crate::wire::{Dialect, Transport};
@@ -145,6 +145,10 @@ pub struct Config {
     #[serde(deserialize_with = "field::log_bytes")]
     pub log_bytes: usize,
 
+    /// How many bytes all rooms together keep of them; the room that was least recently read gives way.
+    #[serde(deserialize_with = "field::log_total_bytes")]
+    pub log_total_bytes: usize,
+
     /// The directory in which everything is kept.
     #[serde(deserialize_with = "field::directory")]
     pub data: PathBuf,
@@ -207,7 +211,7 @@ pub struct Config {
 
 impl Config {
     /// The name of every setting that can come from anywhere, as the file has it, in the order of the fields.
-    pub const KEYS: [&str; 41] = [
+    pub const KEYS: [&str; 42] = [
         "bind",
         "line",
         "slash",
@@ -235,6 +239,7 @@ impl Config {
         "password-attempts",
         "lag",
         "log-bytes",
+        "log-total-bytes",
         "data",
         "store",
         "durability",
@@ -387,6 +392,7 @@ impl Default for Config {
             password_attempts: ATTEMPTS_DEFAULT,
             lag: LagPolicies::default(),
             log_bytes: 1024 * 1024,
+            log_total_bytes: LOG_TOTAL_BYTES_DEFAULT,
             data: PathBuf::from("parlance-data"),
             store: StoreSpec::Sqlite(PathBuf::from("parlance.db")),
             durability: Durability::Full,

@@ -71,9 +71,18 @@ pub const LOG_POOL_BYTES_MAX: usize = 4 << 20;
 /// Bytes of a block for each frame in it, at least: a block is full when it has more frames than that, so that the marks
 /// of its frames take no more memory than its bytes.
 pub const LOG_FRAME_BYTES_MIN: usize = 16;
-/// Bytes of the blocks in all logs of a shard together. More: a log that grows is held to [`LOG_BYTES_LIMIT_MIN`], and
-/// its members lag accordingly, until there is less.
-pub const LOG_TOTAL_BYTES_MAX: usize = 512 << 20;
+/// Bytes of the blocks in all logs together, unless the operator says otherwise; each shard has its part. More: the room that
+/// was least recently read gives way, which means that who stands still there lags, and so on until there is space. Where
+/// nobody stands still, a log that grows is held to [`LOG_BYTES_LIMIT_MIN`], and its members lag accordingly, until there is
+/// less.
+pub const LOG_TOTAL_BYTES_DEFAULT: usize = 512 << 20;
+/// What an operator may allow of them, at least: one log of the default size, or sixteen of the smallest.
+pub const LOG_TOTAL_BYTES_LIMIT_MIN: usize = 1 << 20;
+/// What an operator may allow of them, at most.
+pub const LOG_TOTAL_BYTES_LIMIT_MAX: usize = 1 << 40;
+/// Milliseconds that nothing of a log was given back before it may give way: whoever reads has read something by then, even
+/// from far away. It also bounds how often a log is looked at in vain.
+pub const LOG_STILL_MILLIS: u64 = 200;
 /// The part of a log's bound that members who are not blocked may be behind. More: publishers in the room wait until it
 /// is flushed. A block may be half empty, so that this is half of what the bound may hold.
 pub const LOG_BACKLOG_DIVISOR: usize = 4;
@@ -339,7 +348,7 @@ pub const SEAT_ERROR_SECONDS: u64 = 1;
 pub const RATE_SECONDS_HELD: u64 = 10;
 /// What an operator may allow a second of connections or messages, at most: more than a shard carries out.
 pub const RATE_MAX: u32 = 1_000_000;
-/// Addresses that are known though nothing is there that came from them, because they connected a moment ago: 3 MB. More:
+/// Addresses that are known though nothing is there that came from them, because they connected a moment ago: 7 MB. More:
 /// those that were there longest ago are forgotten, and may connect as if they never had. Whoever has so many addresses is not
 /// held by what each of them may.
 pub const ADDRESSES_IDLE_MAX: usize = 1 << 16;

@@ -90,6 +90,7 @@ fn all_changed() -> Config {
         password_attempts: 100,
         lag: LagPolicies::all(LagPolicy::Close),
         log_bytes: 65536,
+        log_total_bytes: 1_048_576,
         data: PathBuf::from("/var/lib/parlance"),
         store: StoreSpec::Jsonl(PathBuf::from("a log")),
         durability: Durability::Normal,
@@ -366,6 +367,7 @@ fn bounds_are_allowed_and_what_lies_beyond_them_is_refused() {
         ("session-bytes", "0", "0", ["-1", "1"]),
         ("password-attempts", "1", "100", ["0", "101"]),
         ("log-bytes", "65536", "1073741824", ["65535", "1073741825"]),
+        ("log-total-bytes", "1048576", "1099511627776", ["1048575", "1099511627777"]),
         ("history-keep-messages", "0", "10000000", ["-1", "10000001"]),
         ("history-keep-days", "0", "36500", ["-1", "36501"]),
         ("history-on-join", "0", "100", ["-1", "101"]),
@@ -898,7 +900,7 @@ fn the_command_check_config_says_it_in_words() {
          A session may send 100 messages a second, 1000 of them at once, and 65536 bytes a second, 655360 of them at once.\n\
          Whoever comes from 127.0.0.0/8 or ::1/128 is exempt from that.\n\
          After 5 wrong passwords for a name or from any address within 60 seconds, none is looked at for as long.\n\
-         A room keeps its latest 1048576 bytes for slow members, for each dialect.\n\
+         A room keeps its latest 1048576 bytes for slow members, for each dialect; all rooms together keep 536870912, for which the room gives way that was least recently read.\n\
          A member that falls further behind skips to the latest message and is told how many it missed.\n\
          Accounts, messages and rooms are kept in the database `parlance-data/parlance.db`.\n\
          What is to be kept is acknowledged once it is on disk.\n\

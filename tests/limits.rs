@@ -5,6 +5,8 @@ mod support;
 use std::net::IpAddr;
 
 use parlance::chat::CloseReason;
+use parlance::config::Shards;
+use parlance::limits::LOG_TOTAL_BYTES_LIMIT_MIN;
 use parlance::wire::Dialect;
 use parlance::wire::tcrp::{Operation, Refusal};
 use support::seat::{ELSEWHERE, HERE, shake};
@@ -28,7 +30,7 @@ fn one_connection_too_many_from_an_address_is_told_and_closed() {
         config.exempt = Vec::new();
         config.address_clients = 2;
     });
-    let (mut one, _two) = (line(&server, HERE, "one"), line(&server, HERE, "two"));
+    let (mut one, two) = (line(&server, HERE, "one"), line(&server, HERE, "two"));
     for (dialect, words) in [
         (Dialect::Line, "ERR too-many-connections\n"),
         (Dialect::Slash, "Registration failed: Too many connections from your address\n"),
@@ -38,6 +40,7 @@ fn one_connection_too_many_from_an_address_is_told_and_closed() {
     // Others are none of its business.
     line(&server, ELSEWHERE, "three").send("MSG hi\n");
     one.expect("MSG three hi\n");
+    drop((one, two));
     assert_eq!(server.stop().metrics.closed_for(CloseReason::AddressFull), 2);
 }
 
@@ -62,6 +65,7 @@ fn an_address_that_connects_too_often_is_told_and_others_are_served_meanwhile() 
         }
     }
     assert!(refused > TRIES / 2, "{refused}");
+    drop(alice);
     let report = server.stop();
     assert!(report.metrics.closed_for(CloseReason::AddressTooFast) >= refused as u64);
 }
@@ -79,6 +83,7 @@ fn messages_that_come_too_fast_are_refused_and_bytes_that_do_are_read_later() {
     let answers: Vec<_> = (0..MESSAGES).map(|_| fast.long_line()).collect();
     let refused = answers.iter().filter(|answer| *answer == "ERR too-fast").count();
     assert!(refused >= MESSAGES / 2, "{answers:?}");
+    drop(fast);
     assert_eq!(server.stop().metrics.refused_for("too-fast"), refused as u64);
 
     let server = TestServer::with(|config| {
@@ -102,6 +107,7 @@ fn messages_that_come_too_fast_are_refused_and_bytes_that_do_are_read_later() {
     }
     fast.expect("PONG\n");
     sending.join().expect("everything was sent");
+    drop((fast, alice));
     assert!(server.stop().metrics.rested > 0);
 }
 
@@ -122,7 +128,44 @@ fn one_room_too_many_is_refused() {
     assert_eq!(create(HERE, "three"), Err(Refusal::TooMany));
     create(ELSEWHERE, "three").expect("another address");
     assert_eq!(create(ELSEWHERE, "four"), Err(Refusal::TooMany));
+    drop((ann, bob));
     assert_eq!(server.stop().metrics.rooms_refused, 3);
+}
+
+#[test]
+fn where_memory_is_short_the_room_that_nobody_reads_gives_way() {
+    const TEXT_BYTES: usize = 4000;
+    let server = TestServer::with(|config| {
+        config.log_total_bytes = LOG_TOTAL_BYTES_LIMIT_MIN;
+        config.shards = Shards::Count(1);
+    });
+    let stalled: Vec<_> = (0..4)
+        .map(|index| {
+            let mut stalled = Peer::connect_narrow(server.address(Dialect::Slash));
+            stalled.send(format!("stalled{index}\n/join room{index}\n"));
+            stalled.line_where(|line| line == format!("You joined #room{index}"));
+            stalled
+        })
+        .collect();
+    let mut alice = server.slash("alice");
+    let text = "x".repeat(TEXT_BYTES);
+    let mut said = 0;
+    // More than the kernel's buffers hold, into each in turn; she sees what she says, and so says no more than is passed on.
+    for index in (0..4).cycle() {
+        alice.send(format!("/join room{index}\n"));
+        alice.line_where(|line| line == format!("You joined #room{index}"));
+        for _ in 0..200 {
+            alice.send(format!("{text}\n"));
+            assert!(alice.long_line().ends_with(&text));
+        }
+        said += 200 * TEXT_BYTES;
+        if said > 4 * (8 << 20) {
+            break;
+        }
+    }
+    drop((stalled, alice));
+    let metrics = server.stop().metrics;
+    assert!(metrics.gave_way > 0 && metrics.lagged >= metrics.gave_way, "{metrics:?}");
 }
 
 #[test]

@@ -21,8 +21,9 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::chat::RoomPattern;
 use crate::limits::{
     ATTEMPTS_LIMIT_MAX, CLIENTS_MAX, CORE_MAX, EXEMPT_MAX, HISTORY_KEEP_DAYS_MAX, HISTORY_KEEP_MESSAGES_MAX,
-    HISTORY_ON_JOIN_MAX, LOG_BYTES_LIMIT_MAX, LOG_BYTES_LIMIT_MIN, RATE_MAX, ROOM_NAME_BYTES_MAX, ROOMS_MAX,
-    SEATS_OF_NAME_MAX, SESSION_BYTES_LIMIT_MAX, SESSION_BYTES_LIMIT_MIN, SHARDS_MAX,
+    HISTORY_ON_JOIN_MAX, LOG_BYTES_LIMIT_MAX, LOG_BYTES_LIMIT_MIN, LOG_TOTAL_BYTES_LIMIT_MAX,
+    LOG_TOTAL_BYTES_LIMIT_MIN, RATE_MAX, ROOM_NAME_BYTES_MAX, ROOMS_MAX, SEATS_OF_NAME_MAX,
+    SESSION_BYTES_LIMIT_MAX, SESSION_BYTES_LIMIT_MIN, SHARDS_MAX,
 };
 use crate::store::Durability;
 
@@ -122,6 +123,12 @@ pub(super) fn bind<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IpAddr,
 pub(super) fn log_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
     let remedy = format!("use a number of bytes from {LOG_BYTES_LIMIT_MIN} to {LOG_BYTES_LIMIT_MAX}");
     scalar(deserializer, &remedy, |text| within(text, LOG_BYTES_LIMIT_MIN, LOG_BYTES_LIMIT_MAX))
+}
+
+pub(super) fn log_total_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    let remedy =
+        format!("use a number of bytes from {LOG_TOTAL_BYTES_LIMIT_MIN} to {LOG_TOTAL_BYTES_LIMIT_MAX}");
+    scalar(deserializer, &remedy, |text| within(text, LOG_TOTAL_BYTES_LIMIT_MIN, LOG_TOTAL_BYTES_LIMIT_MAX))
 }
 
 pub(super) fn ucrp_sender<'de, D: Deserializer<'de>>(deserializer: D) -> Result<UcrpSender, D::Error> {

@@ -120,8 +120,9 @@ impl Config {
         self.write_attempts(out)?;
         writeln!(
             out,
-            "A room keeps its latest {} bytes for slow members, for each dialect.",
-            self.log_bytes
+            "A room keeps its latest {} bytes for slow members, for each dialect; all rooms together keep {}, for which the \
+             room gives way that was least recently read.",
+            self.log_bytes, self.log_total_bytes
         )?;
         let mut dialects = LagPolicies::dialects().filter(|&dialect| self.speaks(dialect));
         let first = dialects.clone().map(|dialect| self.lag.of(dialect)).next();

@@ -46,6 +46,8 @@ pub struct Metrics {
     pub visits: u64,
     /// Times that a member fell off the tail of its room's log.
     pub lagged: u64,
+    /// Times that a log was emptied of what nobody read there, since all logs together were too large.
+    pub gave_way: u64,
     /// Messages that such members missed.
     pub missed: u64,
     /// Changes that the store has committed.
@@ -68,6 +70,7 @@ impl Metrics {
         self.datagrams_undeliverable += other.datagrams_undeliverable;
         self.lagged += other.lagged;
         self.missed += other.missed;
+        self.gave_way += other.gave_way;
         self.visits += other.visits;
         self.stale_ids += other.stale_ids;
     }

@@ -80,7 +80,7 @@ use crate::chat::{ConnId, HistoryRules, Name, Now, OpId, PasswordTask, Phase, Ro
 use crate::fanout::{self, Fanout, LagPolicies, Reports};
 use crate::limits::{
     ADDRESS_CLIENTS_DEFAULT, ADDRESS_CONNECTS_DEFAULT, ADDRESS_ROOMS_DEFAULT, ATTEMPTS_DEFAULT,
-    GOB_GAP_MICROS_DEFAULT, LOG_TOTAL_BYTES_MAX, OUTBOX_TOTAL_BYTES_MAX, SESSION_BYTES_DEFAULT,
+    GOB_GAP_MICROS_DEFAULT, LOG_TOTAL_BYTES_DEFAULT, OUTBOX_TOTAL_BYTES_MAX, SESSION_BYTES_DEFAULT,
     SESSION_MESSAGES_DEFAULT, SESSION_ROOMS_DEFAULT, SHARD_BYTES_MIN,
 };
 use crate::state::{AccountId, Ledger};
@@ -154,8 +154,8 @@ pub struct Settings {
     pub lag: LagPolicies,
     /// Bytes of a room's log a dialect.
     pub log_bytes_limit: usize,
-    /// Bytes of all logs together, above which each is held to
-    /// [`LOG_BYTES_LIMIT_MIN`](crate::limits::LOG_BYTES_LIMIT_MIN).
+    /// Bytes of all logs together. For more, the room that was least recently read gives way; where none does, each is held
+    /// to [`LOG_BYTES_LIMIT_MIN`](crate::limits::LOG_BYTES_LIMIT_MIN).
     pub log_total_bytes_limit: usize,
     /// Seeds the hashing of names that peers choose.
     pub seed: u64,
@@ -190,7 +190,7 @@ impl Default for Settings {
             drain_timeout: 3,
             lag: LagPolicies::default(),
             log_bytes_limit: 1 << 20,
-            log_total_bytes_limit: LOG_TOTAL_BYTES_MAX,
+            log_total_bytes_limit: LOG_TOTAL_BYTES_DEFAULT,
             seed: 0,
             shards: 1,
         }

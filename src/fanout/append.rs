@@ -6,7 +6,7 @@ use super::room::Room;
 use super::{Fanout, LagPolicy, Membership, Report};
 use crate::chat::{ConnId, RoomId};
 use crate::limits::LOG_BYTES_LIMIT_MIN;
-use crate::wire::{Dialect, Transport};
+use crate::wire::Dialect;
 
 impl Fanout {
     /// Appends a frame to the log of a dialect in a room, if anybody here reads it; `skipped_by` does not get it.
@@ -87,8 +87,14 @@ impl Fanout {
         }
     }
 
-    /// Makes sure that a frame fits into the log's bound: members that are too far behind are lagged.
+    /// Makes sure that a frame fits into the log's bound, and all logs into theirs: where nobody reads gives way first, then
+    /// members of this room that are too far behind.
     fn make_space(&mut self, room: RoomId, index: usize, frame_bytes: usize) {
+        let growth = self.room(room).channels[index].log.growth(frame_bytes);
+        if growth > 0 && self.would_be_short(growth) {
+            self.make_way(growth);
+        }
+        // As publishers know it: they are made to wait before anybody falls behind for it.
         let limit = self.log_bytes_limit();
         let fits = |log: &Log| {
             log.held() == 0 || log.growth(frame_bytes) == 0 || log.held() + log.growth(frame_bytes) <= limit
@@ -106,14 +112,7 @@ impl Fanout {
             for at in 0..self.room(room).channels[index].members.len() {
                 let member = self.room(room).channels[index].members[at];
                 if member.cursor < tail {
-                    match self.room(room).channels[index].dialect.transport() {
-                        Transport::Stream | Transport::Paced => self.lag(member.conn),
-                        Transport::Datagram => {
-                            if let Some(at) = self.line(member.conn).membership {
-                                self.drop_oldest(at, tail);
-                            }
-                        }
-                    }
+                    self.fall_behind(member.conn, tail);
                 }
             }
             self.with_pool(room, |room, pool| room.channels[index].log.release(tail, pool));
@@ -136,7 +135,7 @@ impl Fanout {
     }
 
     /// A member fell off the tail of its room's log.
-    fn lag(&mut self, id: ConnId) {
+    pub(super) fn lag(&mut self, id: ConnId) {
         self.metrics.lagged += 1;
         let missed = self.skip_to_head(id);
         match self.settings.lag.of(self.line(id).dialect) {

@@ -25,7 +25,7 @@ impl Address {
 /// The socket for datagrams, as far as is known.
 #[derive(Debug, Default)]
 pub(super) struct Datagrams {
-    are_full: bool,
+    pub(super) are_full: bool,
     /// Who had something to be sent since the socket is full.
     waiting: Vec<ConnId>,
 }

@@ -343,13 +343,14 @@ impl Fanout {
         self.now = now;
         self.outbox_turn_bytes = 0;
         let is_outpost = self.is_outpost();
-        let Self { rooms, pool, touched_rooms, reports, .. } = self;
+        let Self { rooms, pool, held, touched_rooms, reports, .. } = self;
         for id in touched_rooms.drain(..) {
             // It may be gone.
             let Some(room) = rooms.get_mut(id.0 as usize).and_then(Option::as_deref_mut) else { continue };
             room.touched = false;
-            for channel in &mut room.channels {
+            for (index, channel) in room.channels.iter_mut().enumerate() {
                 channel.trim_when_due(pool);
+                held.note(id, index, channel, now.monotonic);
                 if is_outpost && let Some(bytes) = channel.take_read(READ_REPORT_BYTES_MIN) {
                     reports.push(Report::Read { room: id, dialect: channel.dialect, bytes });
                 }

@@ -84,7 +84,10 @@ impl Fanout {
             self.with_pool(at.room, |room, pool| {
                 room.channels.iter_mut().for_each(|channel| channel.trim(pool));
             });
-            self.rooms[at.room.0 as usize] = None;
+            let Self { rooms, held, .. } = self;
+            if let Some(room) = rooms[at.room.0 as usize].take() {
+                room.channels.into_iter().for_each(|mut channel| held.forget(&mut channel));
+            }
         }
         self.shed();
     }

@@ -34,6 +34,7 @@
 mod append;
 mod datagrams;
 mod flush;
+mod held;
 mod lag;
 mod lines;
 mod log;
@@ -59,9 +60,10 @@ pub use outpost::Outpost;
 pub use report::{Report, Reports};
 
 use crate::chat::{ConnId, Now, RoomId};
-use crate::limits::{GOB_GAP_MICROS_DEFAULT, LOG_TOTAL_BYTES_MAX, OUTBOX_TOTAL_BYTES_MAX};
+use crate::limits::{GOB_GAP_MICROS_DEFAULT, LOG_TOTAL_BYTES_DEFAULT, OUTBOX_TOTAL_BYTES_MAX};
 use crate::wire::{Dialect, Transport};
 use datagrams::{Address, Datagrams};
+use held::Held;
 use lines::Lines;
 use log::Offset;
 use outbox::Outbox;
@@ -78,8 +80,8 @@ pub struct Settings {
     pub lag: LagPolicies,
     /// Bytes of a room's log a dialect.
     pub log_bytes_limit: usize,
-    /// Bytes of all logs together, above which each is held to
-    /// [`LOG_BYTES_LIMIT_MIN`](crate::limits::LOG_BYTES_LIMIT_MIN).
+    /// Bytes of all logs together. For more, the room that was least recently read gives way; where none does, each is held
+    /// to [`LOG_BYTES_LIMIT_MIN`](crate::limits::LOG_BYTES_LIMIT_MIN).
     pub log_total_bytes_limit: usize,
     /// Bytes that wait for all connections together, each in its outbox.
     pub outbox_total_bytes_limit: usize,
@@ -91,7 +93,7 @@ impl Default for Settings {
             gob_gap: Duration::from_micros(GOB_GAP_MICROS_DEFAULT),
             lag: LagPolicies::default(),
             log_bytes_limit: 1 << 20,
-            log_total_bytes_limit: LOG_TOTAL_BYTES_MAX,
+            log_total_bytes_limit: LOG_TOTAL_BYTES_DEFAULT,
             outbox_total_bytes_limit: OUTBOX_TOTAL_BYTES_MAX,
         }
     }
@@ -119,6 +121,8 @@ pub struct Metrics {
     pub datagrams_undeliverable: u64,
     /// Times that a member fell off the tail of its room's log.
     pub lagged: u64,
+    /// Times that a log was emptied of what nobody read there, since all logs together were too large.
+    pub gave_way: u64,
     /// Messages that such members missed.
     pub missed: u64,
     /// Times that a round came to a member who was behind in its room. Most are a write; one who is blocked is come to once
@@ -237,6 +241,7 @@ pub struct Fanout {
     datagrams: Datagrams,
     pace: Pace,
     pool: BlockPool,
+    held: Held,
     /// What an engine on another shard last heard of [`Fanout::is_short`].
     was_short: bool,
     #[expect(clippy::vec_box, reason = "they move between here and lines, which hold them by pointer")]
@@ -275,6 +280,7 @@ impl Fanout {
             datagrams: Datagrams::default(),
             pace: Pace::default(),
             pool: BlockPool::default(),
+            held: Held::default(),
             was_short: false,
             outbox_pool: Vec::new(),
             outbox_total_bytes: 0,
@@ -515,11 +521,18 @@ impl Fanout {
         }
         assert_eq!(outbox_bytes, self.outbox_total_bytes);
         assert_eq!(members, self.rooms.iter().flatten().map(|room| room.count()).sum::<usize>());
-        for room in self.rooms.iter().flatten() {
+        let mut standing = 0;
+        for (id, room) in self.rooms.iter().enumerate() {
+            let Some(room) = room else { continue };
             assert!(room.count() > 0, "empty rooms vanish");
-            for channel in &room.channels {
+            for (index, channel) in room.channels.iter().enumerate() {
                 assert!(channel.log.held() <= self.settings.log_bytes_limit);
+                let its = channel.standing.map(|standing| self.held.get(standing));
+                assert!(its.is_none_or(|log| log == Some((RoomId(id as u32), index))));
+                assert!(room.touched || channel.standing.is_some() == (channel.log.held() > 0));
+                standing += usize::from(channel.standing.is_some());
             }
         }
+        assert_eq!(standing, self.held.len(), "of logs that are gone nothing stands there");
     }
 }

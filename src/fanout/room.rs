@@ -1,6 +1,7 @@
 //! A room, as far as it is heard here: for each dialect that has members in it a channel, which is a log and the cursors of
 //! its readers.
 
+use super::held::Standing;
 use super::log::{Log, Offset};
 use super::pool::BlockPool;
 use crate::chat::ConnId;
@@ -46,6 +47,10 @@ pub(super) struct Channel {
     last_round_began: Offset,
     /// Up to where the engine was told that it was read, where that is on another shard.
     reported: Offset,
+    /// Its log's place among those that hold something.
+    pub(super) standing: Option<Standing>,
+    /// The tail of its log when it took that place.
+    pub(super) stood_at: Offset,
 }
 
 impl Channel {
@@ -61,6 +66,8 @@ impl Channel {
             round_began: Offset::default(),
             last_round_began: Offset::default(),
             reported: Offset::default(),
+            standing: None,
+            stood_at: Offset::default(),
         }
     }
 

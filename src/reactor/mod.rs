@@ -33,9 +33,7 @@ use crate::chat::Kept;
 use crate::config::{Config, MaxClients, PingIdentity, Shards, UcrpSender};
 use crate::engine::{Engine, LOBBY, Random, Settings};
 use crate::fanout::{Fanout, Outpost};
-use crate::limits::{
-    DESCRIPTORS_RESERVED, HISTORY_ON_JOIN_MAX, LOG_TOTAL_BYTES_MAX, REFUSED_MAX, SHARDS_MAX,
-};
+use crate::limits::{DESCRIPTORS_RESERVED, HISTORY_ON_JOIN_MAX, REFUSED_MAX, SHARDS_MAX};
 use crate::ready::{self, Listening, ReadyError};
 use crate::store::{self, Durability, Lock, Store, StoreError, StoreSpec};
 use crate::wire::{Dialect, Transport};
@@ -460,7 +458,7 @@ fn settings(config: &Config, open_files: u64) -> Result<Settings, StartupError> 
         drain_timeout: config.drain_timeout.as_secs(),
         lag: config.lag,
         log_bytes_limit: config.log_bytes,
-        log_total_bytes_limit: LOG_TOTAL_BYTES_MAX,
+        log_total_bytes_limit: config.log_total_bytes,
         shards,
         // The standard library's own seed, which it takes from the operating system.
         seed: std::hash::RandomState::new().build_hasher().finish(),
@@ -492,6 +490,7 @@ pub fn serve(config: &Config) -> Result<(), StartupError> {
         directs = report.metrics.directs,
         lagged = report.metrics.lagged,
         missed = report.metrics.missed,
+        gave_way = report.metrics.gave_way,
         closed_lagged = report.metrics.closed_for(CloseReason::Lagged),
         address_full = report.metrics.closed_for(CloseReason::AddressFull),
         address_too_fast = report.metrics.closed_for(CloseReason::AddressTooFast),

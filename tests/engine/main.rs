@@ -10,6 +10,7 @@ mod fairness;
 mod framed;
 mod kept;
 mod lag;
+mod logs;
 mod mail;
 mod names;
 mod order;
