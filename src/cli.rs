@@ -240,6 +240,88 @@ struct Flags {
     )]
     max_clients: Option<String>,
 
+    #[arg(
+        long,
+        global = true,
+        value_name = "NETWORKS",
+        help_heading = "What clients may do",
+        help = "Networks that the limits by address and by session do not hold, or none [default: 127.0.0.0/8,::1/128]"
+    )]
+    exempt: Option<String>,
+
+    /// Most connections and seats of one address (of IPv6, a /64) at once; 0 for any [default: 256]
+    #[arg(
+        long,
+        global = true,
+        value_name = "COUNT",
+        allow_negative_numbers = true,
+        help_heading = "What clients may do"
+    )]
+    address_clients: Option<String>,
+
+    /// Most new connections of one address a second; ten seconds' worth at once; 0 for any [default: 20]
+    #[arg(
+        long,
+        global = true,
+        value_name = "COUNT",
+        allow_negative_numbers = true,
+        help_heading = "What clients may do"
+    )]
+    address_connects: Option<String>,
+
+    /// Most rooms at once that one address made; 0 for any [default: 64]
+    #[arg(
+        long,
+        global = true,
+        value_name = "COUNT",
+        allow_negative_numbers = true,
+        help_heading = "What clients may do"
+    )]
+    address_rooms: Option<String>,
+
+    /// Most rooms at once that one person is in or has made; 0 for any [default: 32]
+    #[arg(
+        long,
+        global = true,
+        value_name = "COUNT",
+        allow_negative_numbers = true,
+        help_heading = "What clients may do"
+    )]
+    session_rooms: Option<String>,
+
+    /// Most messages of one session a second, ten seconds' worth at once; more are refused; 0 for any
+    /// [default: 100]
+    #[arg(
+        long,
+        global = true,
+        value_name = "COUNT",
+        allow_negative_numbers = true,
+        help_heading = "What clients may do"
+    )]
+    session_messages: Option<String>,
+
+    /// Most bytes from one session a second, ten seconds' worth at once; more are read later; 0 for any
+    /// [default: 65536]
+    #[arg(
+        long,
+        global = true,
+        value_name = "BYTES",
+        allow_negative_numbers = true,
+        help_heading = "What clients may do"
+    )]
+    session_bytes: Option<String>,
+
+    /// Most wrong passwords for a name, or from an address, in a minute, before none is looked at
+    /// [default: 5]
+    #[arg(
+        long,
+        global = true,
+        value_name = "COUNT",
+        allow_negative_numbers = true,
+        help_heading = "What clients may do"
+    )]
+    password_attempts: Option<String>,
+
     /// What happens to a member that cannot keep up with its room: skip to the latest message and say how many were
     /// missed, or close; another for some dialects behind it, such as close,slash=skip [default: skip]
     #[arg(long, global = true, value_name = "POLICY", help_heading = "What clients may do")]
@@ -397,6 +479,14 @@ impl Flags {
             ("typed-ping-identity", &self.typed_ping_identity),
             ("gob-gap", &self.gob_gap),
             ("max-clients", &self.max_clients),
+            ("exempt", &self.exempt),
+            ("address-clients", &self.address_clients),
+            ("address-connects", &self.address_connects),
+            ("address-rooms", &self.address_rooms),
+            ("session-rooms", &self.session_rooms),
+            ("session-messages", &self.session_messages),
+            ("session-bytes", &self.session_bytes),
+            ("password-attempts", &self.password_attempts),
             ("lag", &self.lag),
             ("log-bytes", &self.log_bytes),
             ("data", &self.data),
@@ -489,6 +579,10 @@ mod tests {
                 None => None,
                 Some(toml::Value::String(text)) => Some(text.clone()),
                 Some(toml::Value::Array(none)) if none.is_empty() => Some("any".to_owned()),
+                Some(toml::Value::Array(some)) => {
+                    let texts = some.iter().map(|text| text.as_str().expect("networks are texts"));
+                    Some(texts.collect::<Vec<_>>().join(","))
+                }
                 Some(other) => Some(other.to_string()),
             };
             match default {

@@ -20,11 +20,17 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::chat::{HistoryRule, HistoryRules};
+use crate::engine::exempt_default;
 use crate::fanout::LagPolicies;
-use crate::limits::{GOB_GAP_MICROS_DEFAULT, HISTORY_KEEP_MESSAGES_DEFAULT};
+use crate::limits::{
+    ADDRESS_CLIENTS_DEFAULT, ADDRESS_CONNECTS_DEFAULT, ADDRESS_ROOMS_DEFAULT, ATTEMPTS_DEFAULT,
+    GOB_GAP_MICROS_DEFAULT, HISTORY_KEEP_MESSAGES_DEFAULT, SESSION_BYTES_DEFAULT, SESSION_MESSAGES_DEFAULT,
+    SESSION_ROOMS_DEFAULT,
+};
 use crate::store::{Durability, Options, StoreSpec};
 use crate::wire::{Dialect, Transport};
 
@@ -99,6 +105,38 @@ pub struct Config {
     /// How many clients may be connected at once.
     pub max_clients: MaxClients,
 
+    /// The networks that limits by address and by session do not hold.
+    #[serde(deserialize_with = "field::networks")]
+    pub exempt: Vec<IpNet>,
+
+    /// How many connections and seats an address may have at once; 0 for any.
+    #[serde(deserialize_with = "field::address_clients")]
+    pub address_clients: u32,
+
+    /// How often an address may connect a second; 0 for any.
+    #[serde(deserialize_with = "field::a_second")]
+    pub address_connects: u32,
+
+    /// How many rooms may be there at once that an address made; 0 for any.
+    #[serde(deserialize_with = "field::address_rooms")]
+    pub address_rooms: u32,
+
+    /// How many rooms a person may be in or have made at once; 0 for any.
+    #[serde(deserialize_with = "field::session_rooms")]
+    pub session_rooms: u32,
+
+    /// How many messages a session may send a second; 0 for any.
+    #[serde(deserialize_with = "field::a_second")]
+    pub session_messages: u32,
+
+    /// How many bytes a session may send a second; 0 for any.
+    #[serde(deserialize_with = "field::session_bytes")]
+    pub session_bytes: u32,
+
+    /// How many passwords may be wrong in a minute, for a name or from an address.
+    #[serde(deserialize_with = "field::password_attempts")]
+    pub password_attempts: u8,
+
     /// What happens to a member that cannot keep up with its room, by its dialect.
     #[serde(with = "field::lag")]
     pub lag: LagPolicies,
@@ -169,7 +207,7 @@ pub struct Config {
 
 impl Config {
     /// The name of every setting that can come from anywhere, as the file has it, in the order of the fields.
-    pub const KEYS: [&str; 33] = [
+    pub const KEYS: [&str; 41] = [
         "bind",
         "line",
         "slash",
@@ -187,6 +225,14 @@ impl Config {
         "typed-ping-identity",
         "gob-gap",
         "max-clients",
+        "exempt",
+        "address-clients",
+        "address-connects",
+        "address-rooms",
+        "session-rooms",
+        "session-messages",
+        "session-bytes",
+        "password-attempts",
         "lag",
         "log-bytes",
         "data",
@@ -331,6 +377,14 @@ impl Default for Config {
             typed_ping_identity: PingIdentity::Off,
             gob_gap: Duration::from_micros(GOB_GAP_MICROS_DEFAULT),
             max_clients: MaxClients::Auto,
+            exempt: exempt_default(),
+            address_clients: ADDRESS_CLIENTS_DEFAULT as u32,
+            address_connects: ADDRESS_CONNECTS_DEFAULT,
+            address_rooms: ADDRESS_ROOMS_DEFAULT as u32,
+            session_rooms: SESSION_ROOMS_DEFAULT as u32,
+            session_messages: SESSION_MESSAGES_DEFAULT,
+            session_bytes: SESSION_BYTES_DEFAULT,
+            password_attempts: ATTEMPTS_DEFAULT,
             lag: LagPolicies::default(),
             log_bytes: 1024 * 1024,
             data: PathBuf::from("parlance-data"),

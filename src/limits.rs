@@ -102,9 +102,11 @@ pub const HISTORY_BYTES_MAX: usize = 32 << 10;
 
 /// Accounts at once. More: whoever would make one is told so. In memory each takes some 600 bytes.
 pub const ACCOUNTS_MAX: usize = 100_000;
-/// Wrong passwords for one name, or from one address, in [`ATTEMPTS_SECONDS`]. More: no password is looked at for that name
-/// or address until that time has passed.
-pub const ATTEMPTS_MAX: u8 = 5;
+/// Wrong passwords for one name, or from one address, in [`ATTEMPTS_SECONDS`], unless the operator says otherwise: people
+/// mistype. After as many no password is looked at for that name or address until that time has passed.
+pub const ATTEMPTS_DEFAULT: u8 = 5;
+/// What an operator may allow of them, at most: a weak password is guessed in days with more.
+pub const ATTEMPTS_LIMIT_MAX: u8 = 100;
 /// Seconds in which wrong passwords are counted, and for which too many of them are refused.
 pub const ATTEMPTS_SECONDS: u64 = 60;
 /// Names and addresses whose wrong passwords are counted at once. More: those of new ones are not counted until some are
@@ -208,7 +210,7 @@ const _: () = assert!(MAIL_READ_MAX * 40 < JSONL_LINE_BYTES_MAX / 2);
 /// Seats at once, with or without an address: what 10,000 rooms of ten take. More: whoever wants one is told that the
 /// server is full.
 pub const SEATS_MAX: usize = 200_000;
-/// Seats of one person, in as many rooms. More: the name is taken.
+/// Seats of one person, in as many rooms, whatever the operator says: they are looked through. More: whoever wants one is told.
 pub const SEATS_OF_NAME_MAX: usize = 64;
 /// Bytes sent to an address other than that of the handshake without a datagram from there. More: nothing is sent until
 /// one comes. It bounds what somebody who forges an address can have sent to it.
@@ -308,6 +310,41 @@ pub const OUTBOX_POOL_BYTES_MAX: usize = 4 << 10;
 /// Connections beyond the limit on clients that are kept just long enough to be told that the server is full. More:
 /// closed with as much said as the socket takes at once.
 pub const REFUSED_MAX: usize = 64;
+/// Connections and seats of one address at once, unless the operator says otherwise: a school or an office behind one address
+/// fits, and it takes many addresses to fill a server.
+pub const ADDRESS_CLIENTS_DEFAULT: usize = 256;
+/// Rooms at once that one address made, unless the operator says otherwise: 256 addresses are needed to make all there may be.
+pub const ADDRESS_ROOMS_DEFAULT: usize = 64;
+/// Rooms at once that one person is in or has made, unless the operator says otherwise: more than anybody follows.
+pub const SESSION_ROOMS_DEFAULT: usize = 32;
+/// New connections of one address a second, unless the operator says otherwise. A room behind one address that comes back
+/// after a pause has ten seconds' worth at once.
+pub const ADDRESS_CONNECTS_DEFAULT: u32 = 20;
+/// Messages of one session a second, unless the operator says otherwise: more than anybody types, and than a bot has reason
+/// to. What is more is refused, each with an error.
+pub const SESSION_MESSAGES_DEFAULT: u32 = 100;
+/// Bytes from one session a second, unless the operator says otherwise. Whoever sends more is not read from until it has not.
+pub const SESSION_BYTES_DEFAULT: u32 = 64 << 10;
+/// What an operator may allow of them, at least: a read waits for 16 seconds at most, so that nobody is taken for silent who
+/// is not read from.
+pub const SESSION_BYTES_LIMIT_MIN: u32 = 1 << 10;
+/// What an operator may allow of them, at most: as good as no limit.
+pub const SESSION_BYTES_LIMIT_MAX: u32 = 1 << 29;
+/// Bytes that a session may send at once, at least: the longest frame or line of a dialect is never held back by itself.
+pub const SESSION_BYTES_HELD_MIN: usize = RECEIVE_BUFFER_BYTES;
+/// Seconds between two errors to a seat whose datagrams come too fast: they cannot be held back, and none is answered by
+/// itself.
+pub const SEAT_ERROR_SECONDS: u64 = 1;
+/// Seconds' worth that may come at once of what is bounded a second: people and programs send in bursts.
+pub const RATE_SECONDS_HELD: u64 = 10;
+/// What an operator may allow a second of connections or messages, at most: more than a shard carries out.
+pub const RATE_MAX: u32 = 1_000_000;
+/// Addresses that are known though nothing is there that came from them, because they connected a moment ago: 3 MB. More:
+/// those that were there longest ago are forgotten, and may connect as if they never had. Whoever has so many addresses is not
+/// held by what each of them may.
+pub const ADDRESSES_IDLE_MAX: usize = 1 << 16;
+/// Networks that an operator may exempt. More: refused. They are looked through with each connection.
+pub const EXEMPT_MAX: usize = 64;
 /// Seconds that a connection has to read what is still owed to it, and to close its side, after the server decided to
 /// close it. Longer: it is dropped.
 pub const LINGER_SECONDS_MAX: u64 = 2;
@@ -493,6 +530,14 @@ const TYPED_MESSAGE_BYTES_AROUND: usize = 512;
 const _: () = assert!(TYPED_REQUEST_BYTES_MAX + TYPED_MESSAGE_BYTES_AROUND <= FRAME_BYTES_MAX);
 // Every bound fits the four bytes of a length, with its header.
 const _: () = assert!(TYPED_REPLY_BYTES_MAX < u32::MAX as usize / 2);
+
+const _: () = assert!(
+    SESSION_BYTES_HELD_MIN >= LINE_BYTES_MAX
+        && SESSION_BYTES_HELD_MIN >= TCRP_FRAME_BYTES_MAX
+        && SESSION_BYTES_HELD_MIN >= UCRP_DATAGRAM_BYTES_MAX
+        && SESSION_BYTES_HELD_MIN >= GOB_FRAME_BYTES_MAX
+        && SESSION_BYTES_HELD_MIN >= 2 * TYPED_REQUEST_BYTES_MAX - TYPED_MESSAGE_BYTES_AROUND
+);
 
 // Pace.
 

@@ -80,6 +80,14 @@ fn all_changed() -> Config {
         typed_ping_identity: PingIdentity::SameIp,
         gob_gap: Duration::ZERO,
         max_clients: MaxClients::Limit(1_000_000),
+        exempt: vec!["192.0.2.0/24".parse().expect("a network"), "2001:db8::/32".parse().expect("a network")],
+        address_clients: 1,
+        address_connects: 2,
+        address_rooms: 4,
+        session_rooms: 5,
+        session_messages: 3,
+        session_bytes: 1024,
+        password_attempts: 100,
         lag: LagPolicies::all(LagPolicy::Close),
         log_bytes: 65536,
         data: PathBuf::from("/var/lib/parlance"),
@@ -231,7 +239,8 @@ fn every_setting_can_come_from_the_environment_and_from_flags_as_text() {
         let text = match table.get(key) {
             Some(toml::Value::String(text)) => text.clone(),
             Some(toml::Value::Array(array)) => {
-                array.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+                let text = |value: &toml::Value| value.as_str().map_or(value.to_string(), str::to_owned);
+                array.iter().map(text).collect::<Vec<_>>().join(",")
             }
             Some(other) => other.to_string(),
             None => panic!("{key} is not printed"),
@@ -314,6 +323,15 @@ fn every_form_of_a_value_is_read() {
     assert_eq!(durability("none"), Durability::None);
     assert!(given().flag("search", "on").config().search);
 
+    let exempt = |text: &str| {
+        let networks = given().file(&format!("exempt = {text}")).config().exempt;
+        networks.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(exempt("[]"), [""; 0]);
+    assert_eq!(exempt("\"none\""), [""; 0]);
+    assert_eq!(exempt("[\"10.0.0.0/8\", \"::1\"]"), ["10.0.0.0/8", "::1/128"]);
+    assert_eq!(exempt("\"10.1.2.3, 10.1.2.3/8\""), ["10.1.2.3/32", "10.0.0.0/8"]);
+
     let sender = |text: &str| given().flag("ucrp-sender", text).config().ucrp_sender;
     assert_eq!(sender("same-ip"), UcrpSender::SameIp);
     assert_eq!(sender("any"), UcrpSender::Any);
@@ -339,6 +357,14 @@ fn bounds_are_allowed_and_what_lies_beyond_them_is_refused() {
         ("login-timeout", "0", "2592000", ["-1", "2592001"]),
         ("gob-gap", "0", "1000000", ["-1", "1000001"]),
         ("max-clients", "1", "1000000", ["0", "1000001"]),
+        ("address-clients", "0", "1000000", ["-1", "1000001"]),
+        ("address-connects", "0", "1000000", ["-1", "1000001"]),
+        ("address-rooms", "0", "16384", ["-1", "16385"]),
+        ("session-rooms", "0", "64", ["-1", "65"]),
+        ("session-messages", "0", "1000000", ["-1", "1000001"]),
+        ("session-bytes", "1024", "536870912", ["1023", "536870913"]),
+        ("session-bytes", "0", "0", ["-1", "1"]),
+        ("password-attempts", "1", "100", ["0", "101"]),
         ("log-bytes", "65536", "1073741824", ["65535", "1073741825"]),
         ("history-keep-messages", "0", "10000000", ["-1", "10000001"]),
         ("history-keep-days", "0", "36500", ["-1", "36501"]),
@@ -867,6 +893,11 @@ fn the_command_check_config_says_it_in_words() {
          A typed client logs in with a password.\n\
          A gob client is sent one message at a time, and the next after 200 microseconds.\n\
          As many clients are served at once as the limit on open files allows.\n\
+         An address (of IPv6, a /64) may hold 256 connections and seats, and connect 20 times a second, 200 of them at once.\n\
+         Of one address 64 rooms may be there that it made, and a person may be in, or have made, 32 rooms.\n\
+         A session may send 100 messages a second, 1000 of them at once, and 65536 bytes a second, 655360 of them at once.\n\
+         Whoever comes from 127.0.0.0/8 or ::1/128 is exempt from that.\n\
+         After 5 wrong passwords for a name or from any address within 60 seconds, none is looked at for as long.\n\
          A room keeps its latest 1048576 bytes for slow members, for each dialect.\n\
          A member that falls further behind skips to the latest message and is told how many it missed.\n\
          Accounts, messages and rooms are kept in the database `parlance-data/parlance.db`.\n\
@@ -905,6 +936,28 @@ fn the_command_check_config_tells_the_dialects_apart() {
             "A gob client is sent one message at a time, and the next after 1 microsecond.",
         ),
         (&["--gob-gap", "0"], "A gob client is sent as many messages at once as there are."),
+        (
+            &["--address-clients", "0", "--address-connects", "0"],
+            "An address (of IPv6, a /64) may hold any number of connections and seats, and connect any number of times a second.",
+        ),
+        (
+            &["--address-clients", "1", "--address-connects", "1"],
+            "An address (of IPv6, a /64) may hold 1 connection or seat, and connect 1 time a second, 10 of them at once.",
+        ),
+        (
+            &["--session-messages", "1", "--session-bytes", "0"],
+            "A session may send 1 message a second, 10 of them at once, and any number of bytes a second.",
+        ),
+        (
+            &["--password-attempts", "1"],
+            "After 1 wrong password for a name or from any address within 60 seconds, none is looked at for as long.",
+        ),
+        (
+            &["--address-rooms", "1", "--session-rooms", "0"],
+            "Of one address 1 room may be there that it made, and a person may be in, or have made, any number of rooms.",
+        ),
+        (&["--exempt", "none"], "No address is exempt from that."),
+        (&["--exempt", "10.0.0.0/8"], "Whoever comes from 10.0.0.0/8 is exempt from that."),
         (&["--lag", "close"], "A member that falls further behind is told so, and closed."),
         (&["--lag", "gob=close"], "A gob member that falls further behind is told so, and closed."),
         (

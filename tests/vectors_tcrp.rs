@@ -656,6 +656,8 @@ fn each_reason_arrives() {
         "too-long",
         "wrong-password",
         "full",
+        "too-many",
+        "too-fast",
         "busy",
     ];
     assert_eq!(words, specified);

@@ -23,6 +23,10 @@ pub enum CloseReason {
     Memory,
     /// The server has as many clients as it takes.
     ServerFull,
+    /// Its address has as many connections as it may.
+    AddressFull,
+    /// Its address connects more often than it may.
+    AddressTooFast,
     /// It sent what nothing can be understood behind.
     Malformed,
     /// A handshake: it has its answer.
@@ -52,6 +56,8 @@ impl CloseReason {
             Self::TooSlow => "too-slow",
             Self::Memory => "memory",
             Self::ServerFull => "server-full",
+            Self::AddressFull => "address-full",
+            Self::AddressTooFast => "address-too-fast",
             Self::Malformed => "malformed",
             Self::Served => "served",
             Self::RoomClosed => "room-closed",

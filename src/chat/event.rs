@@ -189,6 +189,10 @@ pub enum Problem<'a> {
     AlreadyInRoom,
     /// No more rooms can be made.
     TooManyRooms,
+    /// As many rooms as may be were made from this address.
+    TooManyRoomsOfAddress,
+    /// The session is in, or has made, as many rooms as it may.
+    TooManyRoomsOfSession,
     /// The room is there already.
     RoomExists,
     /// The room is not there.
@@ -199,6 +203,12 @@ pub enum Problem<'a> {
     MailboxFull,
     /// No more users can log in.
     ServerFull,
+    /// As many connections as may be come from this address.
+    AddressFull,
+    /// Connections come from this address faster than they may.
+    AddressTooFast,
+    /// The session asks more often than it may: this was not carried out.
+    TooFast,
     /// The dialect has no such command.
     UnknownCommand(&'a str),
     /// The command lacks something.

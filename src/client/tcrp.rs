@@ -225,6 +225,8 @@ fn reason(refusal: Option<Refusal>) -> &'static str {
         Some(Refusal::TooLong) => "a name or the password is too long",
         Some(Refusal::WrongPassword) => "wrong password",
         Some(Refusal::Full) => "the server is full",
+        Some(Refusal::TooMany) => "you, or your address, have too many rooms or connections",
+        Some(Refusal::TooFast) => "your address connects too often; try again later",
         Some(Refusal::Busy) => "the server is busy, or too many passwords were wrong; try again later",
         None => "the server does not say why",
     }

@@ -12,6 +12,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use ipnet::IpNet;
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 use serde::{Serialize, Serializer};
 use tracing_subscriber::EnvFilter;
@@ -19,8 +20,9 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::chat::RoomPattern;
 use crate::limits::{
-    CLIENTS_MAX, CORE_MAX, HISTORY_KEEP_DAYS_MAX, HISTORY_KEEP_MESSAGES_MAX, HISTORY_ON_JOIN_MAX,
-    LOG_BYTES_LIMIT_MAX, LOG_BYTES_LIMIT_MIN, ROOM_NAME_BYTES_MAX, SHARDS_MAX,
+    ATTEMPTS_LIMIT_MAX, CLIENTS_MAX, CORE_MAX, EXEMPT_MAX, HISTORY_KEEP_DAYS_MAX, HISTORY_KEEP_MESSAGES_MAX,
+    HISTORY_ON_JOIN_MAX, LOG_BYTES_LIMIT_MAX, LOG_BYTES_LIMIT_MIN, RATE_MAX, ROOM_NAME_BYTES_MAX, ROOMS_MAX,
+    SEATS_OF_NAME_MAX, SESSION_BYTES_LIMIT_MAX, SESSION_BYTES_LIMIT_MIN, SHARDS_MAX,
 };
 use crate::store::Durability;
 
@@ -207,6 +209,95 @@ fn selects_something(text: &str) -> bool {
     let meant = directives
         .all(|piece| piece.contains(['=', '[', ']', '{', '}']) || piece.parse::<LevelFilter>().is_ok());
     any && meant && EnvFilter::try_new(text).is_ok()
+}
+
+/// 0 where there is no bound.
+pub(super) fn address_clients<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let remedy = format!("use a number of connections, from 0 (any) to {CLIENTS_MAX}");
+    scalar(deserializer, &remedy, |text| within(text, 0, CLIENTS_MAX))
+}
+
+/// So many a second, 0 where there is no bound.
+pub(super) fn a_second<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let remedy = format!("use a number a second, from 0 (any) to {RATE_MAX}");
+    scalar(deserializer, &remedy, |text| within(text, 0, RATE_MAX))
+}
+
+/// 0 where there is no bound but that on all rooms.
+pub(super) fn address_rooms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let remedy = format!("use a number of rooms, from 0 (any) to {ROOMS_MAX}");
+    scalar(deserializer, &remedy, |text| within(text, 0, ROOMS_MAX as u32))
+}
+
+/// 0 where there is no bound but that on the seats of a name.
+pub(super) fn session_rooms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let remedy = format!("use a number of rooms, from 0 (any) to {SEATS_OF_NAME_MAX}");
+    scalar(deserializer, &remedy, |text| within(text, 0, SEATS_OF_NAME_MAX as u32))
+}
+
+/// 0 where there is no bound.
+pub(super) fn session_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let remedy = format!(
+        "use a number of bytes a second, from {SESSION_BYTES_LIMIT_MIN} to {SESSION_BYTES_LIMIT_MAX}, or 0 (any)"
+    );
+    scalar(deserializer, &remedy, |text| match text {
+        "0" => Some(0),
+        number => within(number, SESSION_BYTES_LIMIT_MIN, SESSION_BYTES_LIMIT_MAX),
+    })
+}
+
+pub(super) fn password_attempts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
+    let remedy = format!("use a number of wrong passwords a minute, from 1 to {ATTEMPTS_LIMIT_MAX}");
+    scalar(deserializer, &remedy, |text| within(text, 1, ATTEMPTS_LIMIT_MAX))
+}
+
+pub(super) fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    let Networks(networks) = Networks::deserialize(deserializer)?;
+    if networks.len() > EXEMPT_MAX {
+        return Err(de::Error::custom(format!("give at most {EXEMPT_MAX} networks")));
+    }
+    Ok(networks)
+}
+
+/// Networks: text with commas, or an array of such texts; `none`, where there are none and a text has to say so.
+struct Networks(Vec<IpNet>);
+
+struct NetworksVisitor;
+
+impl<'de> Visitor<'de> for NetworksVisitor {
+    type Value = Networks;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("use networks, such as 192.0.2.0/24 and 2001:db8::/32, addresses, or none")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Networks, E> {
+        if text == "none" {
+            return Ok(Networks(Vec::new()));
+        }
+        let networks: Option<_> = text.split(',').map(|network| self::network(network.trim())).collect();
+        networks.map(Networks).ok_or_else(|| E::invalid_type(de::Unexpected::Str(text), &self))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Networks, A::Error> {
+        let mut networks = Vec::new();
+        while let Some(Networks(more)) = sequence.next_element()? {
+            networks.extend(more);
+        }
+        Ok(Networks(networks))
+    }
+}
+
+impl<'de> Deserialize<'de> for Networks {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NetworksVisitor)
+    }
+}
+
+/// One network, without the bits behind its prefix; an address is the network of itself.
+fn network(text: &str) -> Option<IpNet> {
+    let network = text.parse().ok().map(|network: IpNet| network.trunc());
+    network.or_else(|| text.parse().ok().map(|address: IpAddr| IpNet::from(address)))
 }
 
 pub(super) fn pin<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<usize>, D::Error> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Config, Endpoint, LogFormat, MaxClients, PingIdentity, Shards, UcrpSender};
 use crate::chat::HistoryRule;
 use crate::fanout::{LagPolicies, LagPolicy};
-use crate::limits::RESUME_SECONDS_MAX;
+use crate::limits::{ATTEMPTS_SECONDS, RATE_SECONDS_HELD, RESUME_SECONDS_MAX};
 use crate::store::{Durability, StoreSpec};
 use crate::wire::{Dialect, Transport};
 
@@ -116,6 +116,8 @@ impl Config {
                 writeln!(out, "At most {limit} clients are served at once.")?;
             }
         }
+        self.write_limits(out)?;
+        self.write_attempts(out)?;
         writeln!(
             out,
             "A room keeps its latest {} bytes for slow members, for each dialect.",
@@ -129,6 +131,40 @@ impl Config {
         dialects.try_for_each(|dialect| {
             writeln!(out, "A {} member that {}.", dialect.name(), Lag(self.lag.of(dialect)))
         })
+    }
+
+    /// What an address may do.
+    fn write_limits(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let clients = AtMost(self.address_clients.into(), "connection or seat", "connections and seats");
+        write!(out, "An address (of IPv6, a /64) may hold {clients}, and connect ")?;
+        write_rate(out, self.address_connects, "time", "times")?;
+        let rooms = |count: u32| AtMost(count.into(), "room", "rooms");
+        write!(
+            out,
+            ".\nOf one address {} may be there that it made, and a person may be in, or have made, {}.\nA session may send ",
+            rooms(self.address_rooms),
+            rooms(self.session_rooms)
+        )?;
+        write_rate(out, self.session_messages, "message", "messages")?;
+        write!(out, ", and ")?;
+        write_rate(out, self.session_bytes, "byte", "bytes")?;
+        writeln!(out, ".")?;
+        let networks: Vec<_> = self.exempt.iter().map(ToString::to_string).collect();
+        match networks.split_last() {
+            None => writeln!(out, "No address is exempt from that."),
+            Some((last, [])) => writeln!(out, "Whoever comes from {last} is exempt from that."),
+            Some((last, others)) => {
+                writeln!(out, "Whoever comes from {} or {last} is exempt from that.", others.join(", "))
+            }
+        }
+    }
+
+    fn write_attempts(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            out,
+            "After {} for a name or from any address within {ATTEMPTS_SECONDS} seconds, none is looked at for as long.",
+            Counted(self.password_attempts.into(), "wrong password")
+        )
     }
 
     fn write_kept(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -235,6 +271,35 @@ impl fmt::Display for History {
         match on_join {
             0 => out.write_str(", and none is shown to who joins"),
             count => write!(out, ", and the last {count} shown to who joins"),
+        }
+    }
+}
+
+/// Writes how much may come a second.
+fn write_rate(
+    out: &mut fmt::Formatter<'_>,
+    a_second: u32,
+    one: &'static str,
+    many: &'static str,
+) -> fmt::Result {
+    match a_second {
+        0 => write!(out, "any number of {many} a second"),
+        count => {
+            let at_once = u64::from(count) * RATE_SECONDS_HELD;
+            write!(out, "{} a second, {at_once} of them at once", AtMost(count.into(), one, many))
+        }
+    }
+}
+
+/// How many there may be, where 0 is any number.
+struct AtMost(u64, &'static str, &'static str);
+
+impl fmt::Display for AtMost {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self(0, _, many) => write!(out, "any number of {many}"),
+            Self(1, one, _) => write!(out, "1 {one}"),
+            Self(count, _, many) => write!(out, "{count} {many}"),
         }
     }
 }

@@ -1,18 +1,14 @@
 //! Wrong passwords, counted by name and by address: too many in a minute, and none is looked at for a while.
 
-use core::net::IpAddr;
 use std::collections::HashMap;
 use std::time::Duration;
 
 use ahash::RandomState;
 
-use crate::limits::{ATTEMPTS_KEPT_MAX, ATTEMPTS_MAX, ATTEMPTS_SECONDS};
+use super::network::Network;
+use crate::limits::{ATTEMPTS_KEPT_MAX, ATTEMPTS_SECONDS};
 
 const WINDOW: Duration = Duration::from_secs(ATTEMPTS_SECONDS);
-
-/// An IPv4 address, or the first 64 bits of an IPv6 one: whoever has one of those addresses has all of them.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) struct Network(u64);
 
 /// Whose attempts are counted together.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -30,28 +26,20 @@ struct Window {
 
 #[derive(Debug)]
 pub(super) struct Attempts {
+    /// Wrong ones in a window. After as many, none is looked at until it is over.
+    limit: u8,
     windows: HashMap<Whose, Window, RandomState>,
 }
 
-impl Network {
-    pub(super) fn of(ip: IpAddr) -> Self {
-        Self(match ip.to_canonical() {
-            IpAddr::V4(ip) => u64::from(ip.to_bits()),
-            // No network has a zero in front, so that none is taken for an IPv4 address.
-            IpAddr::V6(ip) => (ip.to_bits() >> 64) as u64,
-        })
-    }
-}
-
 impl Attempts {
-    pub(super) fn new(hasher: RandomState) -> Self {
-        Self { windows: HashMap::with_hasher(hasher) }
+    pub(super) fn new(limit: u8, hasher: RandomState) -> Self {
+        Self { limit, windows: HashMap::with_hasher(hasher) }
     }
 
     /// Whether a password may be looked at.
     pub(super) fn are_allowed(&self, folded: &str, network: Network, now: Duration) -> bool {
         [Whose::Name(folded.into()), Whose::Network(network)].iter().all(|whose| {
-            self.windows.get(whose).is_none_or(|window| window.wrong < ATTEMPTS_MAX || window.is_over(now))
+            self.windows.get(whose).is_none_or(|window| window.wrong < self.limit || window.is_over(now))
         })
     }
 
@@ -69,7 +57,7 @@ impl Attempts {
                 *window = Window { began: now, wrong: 0 };
             }
             window.wrong = window.wrong.saturating_add(1);
-            if window.wrong == ATTEMPTS_MAX {
+            if window.wrong == self.limit {
                 // From the last one on, so that the wait is a whole one.
                 window.began = now;
             }
@@ -85,13 +73,15 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
+    use core::net::IpAddr;
+
     use super::*;
 
     #[test]
     fn five_in_a_minute_are_too_many_for_a_name_and_for_an_address() {
         let second = Duration::from_secs;
         let [one, other] = [[10, 0, 0, 1], [10, 0, 0, 2]].map(|ip| Network::of(IpAddr::from(ip)));
-        let mut attempts = Attempts::new(RandomState::with_seeds(1, 2, 3, 4));
+        let mut attempts = Attempts::new(5, RandomState::with_seeds(1, 2, 3, 4));
         for at in 0..4 {
             attempts.count("alice", one, second(at));
         }
@@ -106,7 +96,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_bounded_and_forgotten() {
-        let mut attempts = Attempts::new(RandomState::with_seeds(1, 2, 3, 4));
+        let mut attempts = Attempts::new(5, RandomState::with_seeds(1, 2, 3, 4));
         let ip = |index: u32| Network::of(IpAddr::from(index.to_be_bytes()));
         for index in 0..20_000 {
             attempts.count(&index.to_string(), ip(index), Duration::ZERO);

@@ -22,7 +22,11 @@ impl Engine {
         let reason = conn.closing.map_or(reason, |closing| closing.reason);
         self.forget_promises(id);
         self.end_session(id, Owed::Forgotten);
-        let is_seat = self.conn(id).dialect.transport() == Transport::Datagram;
+        let conn = self.conn(id);
+        let is_seat = conn.dialect.transport() == Transport::Datagram;
+        if !conn.is_exempt {
+            self.addresses.left(conn.network, now.monotonic);
+        }
         self.seat_connections -= usize::from(is_seat);
         self.connections.remove(id);
         self.fanouts.remove(id);

@@ -29,7 +29,7 @@ impl Engine {
             let Some(&room) = self.closing_rooms.front() else { return };
             let Some(member) = self.room(room).members().next() else {
                 self.closing_rooms.pop_front();
-                self.rooms.remove(room.0 as usize);
+                self.remove_room(room);
                 continue;
             };
             if self.conn(member).dialect.transport() == Transport::Datagram {

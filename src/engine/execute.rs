@@ -2,13 +2,14 @@
 
 use super::past::Past;
 use super::proof::{Then, Wanted};
+use super::room::Maker;
 use super::{Engine, history};
 use crate::chat::{
     CloseReason, Command, ConnId, Departure, Event, Name, Phase, Problem, RoomId, RoomMessage, RoomName,
     Secret, Usage,
 };
 use crate::fanout::Owed;
-use crate::limits::{NAME_NUMBER_MAX, ROOMS_LISTED_MAX, ROOMS_MAX};
+use crate::limits::{NAME_NUMBER_MAX, ROOMS_LISTED_MAX};
 
 impl Engine {
     pub(super) fn execute(&mut self, id: ConnId, command: Command<'_>) {
@@ -215,8 +216,10 @@ impl Engine {
         if there.is_some() && there == self.conn(id).membership.map(|at| at.room) {
             return self.reply(id, &Event::Error(Problem::AlreadyInRoom));
         }
-        if there.is_none() && self.rooms.len() >= ROOMS_MAX {
-            return self.reply(id, &Event::Error(Problem::TooManyRooms));
+        if there.is_none()
+            && let Err(problem) = self.may_make_room(id)
+        {
+            return self.reply(id, &Event::Error(problem));
         }
         match self.must_look_up(&name) {
             Some(count) => {
@@ -230,11 +233,16 @@ impl Engine {
     /// Enters a room, of which some of the past may have been looked up meanwhile.
     pub(super) fn enter_named(&mut self, id: ConnId, name: RoomName, past: Option<&[RoomMessage]>) {
         let there = self.rooms_by_name.get(&name).copied();
-        if there.is_none() && self.rooms.len() >= ROOMS_MAX {
-            return self.reply(id, &Event::Error(Problem::TooManyRooms));
+        if there.is_none()
+            && let Err(problem) = self.may_make_room(id)
+        {
+            return self.reply(id, &Event::Error(problem));
         }
         let text = name.as_str().to_owned();
-        let to = there.unwrap_or_else(|| self.make_room(name));
+        let conn = self.conn(id);
+        let network = (!conn.is_exempt).then_some(conn.network);
+        let maker = Maker { network, session: network.map(|_| id) };
+        let to = there.unwrap_or_else(|| self.make_room(name, maker));
         if let Some(past) = past {
             self.room_mut(to).history.fill(past);
         }

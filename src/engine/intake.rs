@@ -7,18 +7,20 @@
 //! - this turn has put enough into outboxes: they are flushed first;
 //! - something is done for it elsewhere, as its password being looked at: what follows depends on that, and its end would
 //!   take the answer with it;
-//! - its answers wait for the store, and are many.
+//! - its answers wait for the store, and are many;
+//! - it has sent more than it may a second (`rest.rs`).
 //!
 //! What it sent meanwhile stays in its inbox (at most one read) and then in its socket.
 
 use core::net::IpAddr;
 
-use super::attempts::Network;
 use super::close::Closing;
 use super::inbox::Inbox;
+use super::network::Network;
+use super::rate::Bucket;
 use super::reply::Unread;
 use super::{Awaited, Connection, Engine};
-use crate::chat::{CloseReason, ConnId, Event, Name, Now, Phase, Problem};
+use crate::chat::{CloseReason, ConnId, Event, Name, Now, Phase, Problem, Refused};
 use crate::limits::{
     HELD_TOTAL_BYTES_MAX, LOG_BACKLOG_DIVISOR, OUTBOX_BYTES_HIGH, OUTBOX_TURN_BYTES_MAX, REFUSED_MAX,
 };
@@ -29,33 +31,43 @@ use crate::wire::{Codec, DecodeError, Dialect, Frame, Transport};
 pub(super) struct NewConnection {
     pub(super) dialect: Dialect,
     pub(super) network: Network,
+    pub(super) is_exempt: bool,
     pub(super) phase: Phase,
     pub(super) name: Option<Name>,
 }
 
 impl Engine {
-    /// Takes a new connection in. `None`: there are so many that this one is to be dropped at once, with
-    /// [`Engine::refusal`] as the last word.
-    pub fn connected(&mut self, dialect: Dialect, ip: IpAddr, now: Now) -> Option<ConnId> {
+    /// Takes a new connection in. An error: it is to be dropped at once, with [`Engine::refusal`] as the last word.
+    pub fn connected(&mut self, dialect: Dialect, ip: IpAddr, now: Now) -> Result<ConnId, Refused> {
         self.now = now;
-        if !self.takes_more() {
-            return None;
-        }
+        self.admit(ip)?;
         let id = self.fanouts.own.open(dialect);
         self.greet(id, dialect, ip);
-        Some(id)
+        Ok(id)
     }
 
-    /// Whether another connection is taken in, if only to be told that the server is full.
-    pub(super) fn takes_more(&self) -> bool {
-        !self.stopping && self.connection_count() < self.settings.clients_limit + REFUSED_MAX
+    /// Counts another connection in, if it can be taken in, if only to be told that the server is full. One that cannot is
+    /// counted, and nothing else is done for it: its address may have sent very many.
+    pub(super) fn admit(&mut self, ip: IpAddr) -> Result<(), Refused> {
+        let has_space = self.connection_count() < self.settings.clients_limit + REFUSED_MAX;
+        let admitted = if self.stopping || !has_space {
+            Err(Refused::ServerFull)
+        } else if self.settings.exempts(ip) {
+            Ok(())
+        } else {
+            self.addresses.connected(Network::of(ip), self.now.monotonic)
+        };
+        admitted.inspect_err(|refused| {
+            self.metrics.opened += 1;
+            self.metrics.closed[refused.reason() as usize] += 1;
+        })
     }
 
-    /// A connection is there.
+    /// A connection that was admitted is there.
     pub(super) fn greet(&mut self, id: ConnId, dialect: Dialect, ip: IpAddr) {
         let full = self.connection_count() >= self.settings.clients_limit;
-        let network = Network::of(ip);
-        self.insert(id, NewConnection { dialect, network, phase: Phase::Login, name: None });
+        let (network, is_exempt) = (Network::of(ip), self.settings.exempts(ip));
+        self.insert(id, NewConnection { dialect, network, is_exempt, phase: Phase::Login, name: None });
         if dialect == Dialect::Tcrp {
             self.more_mut(id).ip = Some(ip.to_canonical());
         }
@@ -69,7 +81,7 @@ impl Engine {
     }
 
     pub(super) fn insert(&mut self, id: ConnId, new: NewConnection) {
-        let NewConnection { dialect, network, phase, name } = new;
+        let NewConnection { dialect, network, is_exempt, phase, name } = new;
         self.seat_connections += usize::from(dialect.transport() == Transport::Datagram);
         let connection = Connection {
             generation: id.generation,
@@ -79,6 +91,7 @@ impl Engine {
             phase,
             name,
             membership: None,
+            is_exempt,
             awaiting: false,
             throttled: false,
             waiting: false,
@@ -86,6 +99,8 @@ impl Engine {
             closing: None,
             unread: Unread::default(),
             inbox: Inbox::default(),
+            messages: Bucket::default(),
+            bytes: Bucket::default(),
             more: None,
         };
         self.connections.insert(id, connection);
@@ -93,8 +108,8 @@ impl Engine {
     }
 
     /// What a connection is told that cannot be taken in at all.
-    pub fn refusal(dialect: Dialect, out: &mut Vec<u8>) {
-        let _ = dialect.encode_event(&Codec::default(), &Event::LoginRefused(Problem::ServerFull), out);
+    pub fn refusal(dialect: Dialect, refused: Refused, out: &mut Vec<u8>) {
+        let _ = dialect.encode_event(&Codec::default(), &Event::LoginRefused(refused.problem()), out);
     }
 
     /// Takes bytes in, as they came.
@@ -104,6 +119,10 @@ impl Engine {
         if conn.closing.is_some() {
             return;
         }
+        if !conn.is_exempt {
+            self.charge_bytes(id, bytes.len());
+        }
+        let conn = self.conn_mut(id);
         if conn.throttled {
             conn.inbox.push(bytes);
             return;
@@ -180,7 +199,9 @@ impl Engine {
                 Frame::Whole(command) => {
                     self.heard(id);
                     self.metrics.commands += 1;
-                    self.execute(id, command);
+                    if !self.is_too_fast(id, &command) {
+                        self.execute(id, command);
+                    }
                 }
                 Frame::Refused(error) => {
                     self.heard(id);
@@ -201,6 +222,11 @@ impl Engine {
         if conn.awaiting {
             return true;
         }
+        if self.must_rest(id) {
+            // Looked at again when it has paid for what it sent.
+            return true;
+        }
+        let conn = self.conn(id);
         let held = conn.more.as_ref().and_then(|more| more.held.as_ref()).map_or(0, |held| held.len());
         if held >= OUTBOX_BYTES_HIGH || (held > 0 && self.held_total_bytes >= HELD_TOTAL_BYTES_MAX) {
             // Looked at again when the store has kept some of it.
@@ -315,6 +341,7 @@ impl Engine {
     pub fn timeout(&mut self, now: Now) {
         self.now = now;
         self.fanouts.own.end_rests(now);
+        self.end_rests();
         self.lose_patience();
         let mut expired = std::mem::take(&mut self.expired);
         self.deadlines.sweep(now.monotonic, &mut expired);
@@ -338,6 +365,7 @@ impl Engine {
 
     /// When [`Engine::timeout`] has something to do, on the monotonic clock, if ever.
     pub fn next_deadline(&self) -> Option<std::time::Duration> {
-        self.deadlines.next().into_iter().chain(self.journal.patience_until()).min()
+        let others = [self.journal.patience_until(), self.rests.next()].into_iter().flatten();
+        self.deadlines.next().into_iter().chain(others).min()
     }
 }

@@ -1,15 +1,47 @@
 //! Who is a member of what: rooms that are made and vanish, coming in and leaving; and what is said to all in a room.
 
-use super::room::Room;
+use super::room::{Maker, Room};
 use super::{Engine, Membership};
-use crate::chat::{ConnId, Event, RoomId, RoomName};
+use crate::chat::{ConnId, Event, Problem, RoomId, RoomName};
 use crate::fanout::Owed;
+use crate::limits::ROOMS_MAX;
 use crate::wire::{Codec, Fit};
 
 impl Engine {
-    pub(super) fn make_room(&mut self, name: RoomName) -> RoomId {
+    /// Whether a connection may make another room.
+    pub(super) fn may_make_room(&mut self, id: ConnId) -> Result<(), Problem<'static>> {
+        let may = self.check_new_room(id);
+        may.inspect_err(|_| self.metrics.rooms_refused += 1)
+    }
+
+    fn check_new_room(&self, id: ConnId) -> Result<(), Problem<'static>> {
+        if self.rooms.len() >= ROOMS_MAX {
+            return Err(Problem::TooManyRooms);
+        }
+        let conn = self.conn(id);
+        if conn.is_exempt {
+            return Ok(());
+        }
+        if !self.addresses.may_make_room(conn.network) {
+            return Err(Problem::TooManyRoomsOfAddress);
+        }
+        let (made, limit) =
+            (conn.more.as_ref().map_or(0, |more| more.rooms_made), self.settings.session_rooms_limit);
+        if limit > 0 && made as usize >= limit {
+            return Err(Problem::TooManyRoomsOfSession);
+        }
+        Ok(())
+    }
+
+    pub(super) fn make_room(&mut self, name: RoomName, maker: Maker) -> RoomId {
         let rule = self.history_rules.of(name.as_str());
-        let id = RoomId(self.rooms.insert(Room::new(name.clone(), rule)) as u32);
+        let id = RoomId(self.rooms.insert(Room::new(name.clone(), rule, maker)) as u32);
+        if let Some(network) = maker.network {
+            self.addresses.made_room(network);
+        }
+        if let Some(session) = maker.session {
+            self.more_mut(session).rooms_made += 1;
+        }
         self.rooms_by_name.insert(name, id);
         id
     }
@@ -22,7 +54,18 @@ impl Engine {
             return;
         }
         self.rooms_by_name.remove(&self.rooms[id.0 as usize].name);
-        self.rooms.remove(id.0 as usize);
+        self.remove_room(id);
+    }
+
+    /// A room is gone, and counts for nobody any more.
+    pub(super) fn remove_room(&mut self, id: RoomId) {
+        let Maker { network, session } = self.rooms.remove(id.0 as usize).maker;
+        if let Some(network) = network {
+            self.addresses.lost_room(network, self.now.monotonic);
+        }
+        if let Some(more) = session.and_then(|session| self.find(session)?.more.as_mut()) {
+            more.rooms_made -= 1;
+        }
     }
 
     /// Makes a connection, which is in no room, a member: it gets what is published from now on.

@@ -31,6 +31,12 @@ pub struct Metrics {
     pub cut: u64,
     /// Passwords that were not the account's.
     pub wrong_passwords: u64,
+    /// Logins that were refused because too many passwords were wrong before, for the name or from the address.
+    pub attempts_refused: u64,
+    /// Times that a connection was not read from for a while, because it had sent more than it may.
+    pub rested: u64,
+    /// Rooms, and seats of a name in further rooms, that were refused because there were as many as may be.
+    pub rooms_refused: u64,
     /// Messages published in rooms.
     pub messages: u64,
     /// Direct messages delivered.

@@ -35,6 +35,7 @@
 //! read its answers is not read from. A publisher whose room is not flushed as fast as it talks waits; one who talks in
 //! datagrams cannot be made to, and loses them.
 
+mod addresses;
 mod attempts;
 mod close;
 mod close_room;
@@ -49,23 +50,27 @@ mod journal;
 mod mailbox;
 mod membership;
 mod metrics;
+mod network;
 mod past;
 mod promise;
 mod proof;
 mod random;
+mod rate;
 mod reply;
+mod rest;
 mod room;
 mod roster;
 mod seat;
 mod shards;
 mod timers;
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv6Addr};
 use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use ahash::RandomState;
+use ipnet::IpNet;
 use slab::Slab;
 
 pub use metrics::Metrics;
@@ -73,29 +78,54 @@ pub use random::Random;
 
 use crate::chat::{ConnId, HistoryRules, Name, Now, OpId, PasswordTask, Phase, RoomId, RoomName, Token};
 use crate::fanout::{self, Fanout, LagPolicies, Reports};
-use crate::limits::{GOB_GAP_MICROS_DEFAULT, LOG_TOTAL_BYTES_MAX, OUTBOX_TOTAL_BYTES_MAX, SHARD_BYTES_MIN};
+use crate::limits::{
+    ADDRESS_CLIENTS_DEFAULT, ADDRESS_CONNECTS_DEFAULT, ADDRESS_ROOMS_DEFAULT, ATTEMPTS_DEFAULT,
+    GOB_GAP_MICROS_DEFAULT, LOG_TOTAL_BYTES_MAX, OUTBOX_TOTAL_BYTES_MAX, SESSION_BYTES_DEFAULT,
+    SESSION_MESSAGES_DEFAULT, SESSION_ROOMS_DEFAULT, SHARD_BYTES_MIN,
+};
 use crate::state::{AccountId, Ledger};
 use crate::wire::{Codec, Dialect, Transport};
-use attempts::{Attempts, Network};
+use addresses::Addresses;
+use attempts::Attempts;
 use connections::Connections;
 use fanouts::Fanouts;
 use inbox::Inbox;
 use journal::Journal;
+use network::Network;
 use past::Past;
 pub use past::PastTask;
 use promise::Held;
 use proof::{Proof, Wanted};
+use rate::Bucket;
 use reply::Unread;
-use room::Room;
+use rest::Rests;
+use room::{Maker, Room};
 use roster::Roster;
 use seat::Seat;
 use timers::Deadlines;
 
 /// What an operator decides, as far as the engine needs it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Connections at once. One more is told that the server is full.
     pub clients_limit: usize,
+    /// The networks that no limit by address or by session holds, but for that on wrong passwords.
+    pub exempt: Vec<IpNet>,
+    /// Connections and seats of one address at once; 0 means any. One more is told so.
+    pub address_clients_limit: usize,
+    /// Rooms at once that one address made; 0 means any. Who would make one more is told so.
+    pub address_rooms_limit: usize,
+    /// Rooms at once that one session has made, and seats of one name; 0 means any. Who would have one more is told so.
+    pub session_rooms_limit: usize,
+    /// New connections of one address a second; 0 means any. Those that come faster are told so.
+    pub address_connects_limit: u32,
+    /// Messages of one session a second; 0 means any. Those that come faster are refused.
+    pub session_messages_limit: u32,
+    /// Bytes from one session a second; 0 means any. Whoever sends more is read from later.
+    pub session_bytes_limit: u32,
+    /// Wrong passwords for one name, or from one address, in [`ATTEMPTS_SECONDS`](crate::limits::ATTEMPTS_SECONDS). After as
+    /// many, none is looked at for as long.
+    pub password_attempts_limit: u8,
     /// Seconds from the connection to the login; 0 means any.
     pub login_timeout: u64,
     /// Seconds from one line to the next in the line dialect; 0 means any.
@@ -138,6 +168,14 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             clients_limit: 10_000,
+            exempt: exempt_default(),
+            address_clients_limit: ADDRESS_CLIENTS_DEFAULT,
+            address_rooms_limit: ADDRESS_ROOMS_DEFAULT,
+            session_rooms_limit: SESSION_ROOMS_DEFAULT,
+            address_connects_limit: ADDRESS_CONNECTS_DEFAULT,
+            session_messages_limit: SESSION_MESSAGES_DEFAULT,
+            session_bytes_limit: SESSION_BYTES_DEFAULT,
+            password_attempts_limit: ATTEMPTS_DEFAULT,
             login_timeout: 60,
             line_idle_timeout: 60,
             slash_idle_timeout: 3600,
@@ -159,7 +197,20 @@ impl Default for Settings {
     }
 }
 
+/// The machine itself: load generators, bots and reverse proxies come from there, and whoever is on it has other ways to
+/// hurt it.
+pub fn exempt_default() -> Vec<IpNet> {
+    let networks = [(IpAddr::from([127, 0, 0, 0]), 8), (IpAddr::from(Ipv6Addr::LOCALHOST), 128)];
+    networks.map(|(address, prefix)| IpNet::new_assert(address, prefix)).into()
+}
+
 impl Settings {
+    /// Whether no limit by address or by session holds an address.
+    fn exempts(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        self.exempt.iter().any(|network| network.contains(&ip))
+    }
+
     fn idle_timeout(&self, dialect: Dialect) -> u64 {
         match dialect {
             Dialect::Line => self.line_idle_timeout,
@@ -210,12 +261,14 @@ impl Membership {
 struct Connection {
     generation: u32,
     dialect: Dialect,
-    /// Where it came from, as far as wrong passwords are counted together.
+    /// Where it came from, as far as what comes from there is counted together.
     network: Network,
     codec: Codec,
     phase: Phase,
     name: Option<Name>,
     membership: Option<Membership>,
+    /// It comes from where no limit by address or by session holds.
+    is_exempt: bool,
     /// Something is done for it elsewhere; it is not read from until that is done.
     awaiting: bool,
     /// It is not read from until something else has happened: see `intake.rs`.
@@ -228,11 +281,15 @@ struct Connection {
     unread: Unread,
     /// The start of a frame whose end has not come, or frames that wait while the connection is throttled.
     inbox: Inbox,
+    /// Of its messages.
+    messages: Bucket,
+    /// Of its bytes.
+    bytes: Bucket,
     more: Option<Box<More>>,
 }
 
 // Of each client there is one: docs/performance.md accounts for it.
-const _: () = assert!(size_of::<Option<Connection>>() == 96, "a client costs what the documentation says");
+const _: () = assert!(size_of::<Option<Connection>>() == 112, "a client costs what the documentation says");
 
 /// What few connections have, or each only for a while.
 #[derive(Debug, Default)]
@@ -250,6 +307,8 @@ struct More {
     /// Of a handshake: the address that it came from, which is its seat's.
     ip: Option<IpAddr>,
     seat: Option<Seat>,
+    /// Rooms that it made, and that are there; not counted where nothing bounds them.
+    rooms_made: u32,
 }
 
 /// What a connection waits for, and is not read from meanwhile.
@@ -287,6 +346,8 @@ pub struct Engine {
     ledger: Ledger,
     journal: Journal,
     random: Random,
+    addresses: Addresses,
+    rests: Rests,
     attempts: Attempts,
     /// Passwords to be looked at, off the loop.
     password_tasks: VecDeque<PasswordTask>,
@@ -341,19 +402,20 @@ impl Engine {
         let lobby = RoomName::parse(LOBBY).expect("a constant that is a room name");
         rooms_by_name.insert(lobby.clone(), RoomId::LOBBY);
         let rule = history_rules.of(LOBBY);
-        let key = rooms.insert(Room::new(lobby, rule));
+        let key = rooms.insert(Room::new(lobby, rule, Maker::default()));
         assert_eq!(key, RoomId::LOBBY.0 as usize, "the lobby is the first room");
         Self {
-            settings,
             now: Now::default(),
             connections: Connections::default(),
             fanouts: Fanouts::new(Fanout::new(0, settings.fanout()), settings.shards),
+            addresses: Addresses::new(&settings, hasher(8)),
+            rests: Rests::new(&settings),
             deadlines: Deadlines::new(),
             roster: Roster::new(hasher(2)),
             ledger: Ledger::new(&hasher(3)),
             journal: Journal::default(),
             random,
-            attempts: Attempts::new(hasher(4)),
+            attempts: Attempts::new(settings.password_attempts_limit, hasher(4)),
             password_tasks: VecDeque::new(),
             past_tasks: VecDeque::new(),
             rooms_closed: 0,
@@ -378,6 +440,7 @@ impl Engine {
             scratch: Vec::new(),
             expired: Vec::new(),
             metrics: Metrics::default(),
+            settings,
         }
     }
 
@@ -467,12 +530,17 @@ impl Engine {
         let mut names = 0;
         let mut seats = 0;
         let mut held_bytes = 0;
+        let mut counted = 0;
         for id in self.connections() {
             let conn = self.conn(id);
+            counted += usize::from(!conn.is_exempt);
             names += usize::from(conn.name.is_some() && conn.dialect.has_rooms());
             let more = conn.more.as_deref();
             assert_eq!(conn.awaiting, more.is_some_and(|more| more.awaited.is_some()));
             held_bytes += more.and_then(|more| more.held.as_ref()).map_or(0, |held| held.len());
+            let is_its = |(_, room): &(usize, &Room)| room.maker.session == Some(id);
+            let rooms_made = more.map_or(0, |more| more.rooms_made as usize);
+            assert!(rooms_made == 0 || rooms_made == self.rooms.iter().filter(is_its).count());
             if let Some(account) = more.and_then(|more| more.account) {
                 assert!(self.mailboxes[&account].contains(&id), "a mailbox knows who has it open");
             }
@@ -487,6 +555,8 @@ impl Engine {
         }
         self.fanouts.own.check_invariants();
         assert_eq!(held_bytes, self.held_total_bytes);
+        let made = self.rooms.iter().filter(|(_, room)| room.maker.network.is_some()).count();
+        assert_eq!((counted, made), self.addresses.check_invariants());
         assert_eq!(members, self.rooms.iter().map(|(_, room)| room.count()).sum::<usize>());
         assert_eq!(names, self.roster.len());
         assert_eq!(seats, self.seats.len());

@@ -173,6 +173,7 @@ impl Engine {
     }
 
     pub(super) fn refuse_login(&mut self, id: ConnId, problem: Problem<'_>) {
+        self.metrics.attempts_refused += u64::from(problem == Problem::TooManyAttempts);
         self.reply(id, &Event::LoginRefused(problem));
         if self.conn(id).dialect.closes_on_refused_login() {
             self.close(id, CloseReason::LoginRefused);

@@ -1,6 +1,7 @@
 //! A room: who is in it, and in which dialects and on which shards they hear it.
 
 use super::history::History;
+use super::network::Network;
 use crate::chat::{ConnId, HistoryRule, RoomName};
 use crate::wire::Dialect;
 
@@ -21,6 +22,14 @@ impl Audience {
     }
 }
 
+/// Who made a room, as far as it counts for them: neither where they are exempt, nor of the lobby.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Maker {
+    pub(super) network: Option<Network>,
+    /// Unless it is a seat, whose name is counted.
+    pub(super) session: Option<ConnId>,
+}
+
 #[derive(Debug)]
 pub(super) struct Room {
     pub(super) name: RoomName,
@@ -30,6 +39,7 @@ pub(super) struct Room {
     pub(super) history: History,
     /// What is kept of what is said.
     pub(super) rule: HistoryRule,
+    pub(super) maker: Maker,
     /// The seat with whose end the room closes.
     pub(super) host: Option<ConnId>,
     /// Its host has left, and its members are leaving.
@@ -37,13 +47,14 @@ pub(super) struct Room {
 }
 
 impl Room {
-    pub(super) fn new(name: RoomName, rule: HistoryRule) -> Self {
+    pub(super) fn new(name: RoomName, rule: HistoryRule, maker: Maker) -> Self {
         Self {
             name,
             members: Vec::new(),
             audiences: Vec::new(),
             history: History::default(),
             rule,
+            maker,
             host: None,
             closing: false,
         }

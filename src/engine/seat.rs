@@ -3,17 +3,19 @@
 //! cursor in its room, a deadline.
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
-use super::Engine;
-use super::attempts::Network;
 use super::intake::NewConnection;
+use super::network::Network;
 use super::promise::Promise;
 use super::proof::{Then, Wanted};
+use super::room::Maker;
+use super::{Connection, Engine};
 use crate::chat;
 use crate::chat::{
     Change, Command, ConnId, Entrance, Event, Folded, Now, OpId, Phase, Problem, RoomId, RoomName, Token,
 };
-use crate::limits::{LOG_BACKLOG_DIVISOR, ROOMS_MAX, SEATS_MAX, SEATS_OF_NAME_MAX};
+use crate::limits::{LOG_BACKLOG_DIVISOR, SEATS_MAX, SEATS_OF_NAME_MAX};
 use crate::wire::ucrp::Datagram;
 use crate::wire::{DecodeError, Dialect};
 
@@ -27,6 +29,19 @@ pub(super) struct Seat {
     made_by: Option<OpId>,
     /// It was heard, and there is an address where it is told what concerns it.
     hears: bool,
+    /// When it was last told that its datagrams come too fast.
+    told_at: Option<Duration>,
+}
+
+impl Seat {
+    /// Whether it is to be told something that it is told once in an interval; if so, it will have been.
+    pub(super) fn is_to_be_told(&mut self, now: Duration, interval: Duration) -> bool {
+        let is_due = self.hears && self.told_at.is_none_or(|at| now.saturating_sub(at) >= interval);
+        if is_due {
+            self.told_at = Some(now);
+        }
+        is_due
+    }
 }
 
 /// Why a datagram that could be read is dropped. The causes as metrics and logs name them.
@@ -35,6 +50,7 @@ const OTHER_ROOM: &str = "ucrp-other-room";
 const OTHER_ADDRESS: &str = "ucrp-other-address";
 const ROOM_BUSY: &str = "ucrp-room-busy";
 const PEOPLE_BUSY: &str = "ucrp-people-busy";
+const TOO_FAST: &str = "ucrp-too-fast";
 
 impl Engine {
     /// A handshake asks for a seat.
@@ -62,7 +78,7 @@ impl Engine {
 
     /// Whether there can be such a seat: the one that the name has in the room already, or a new one.
     fn check_entrance(
-        &self,
+        &mut self,
         id: ConnId,
         room: &RoomName,
         making: bool,
@@ -72,8 +88,8 @@ impl Engine {
         match (there, making) {
             (Some(_), true) => return Err(Problem::RoomExists),
             (None, false) => return Err(Problem::NoSuchRoom),
-            (None, true) if self.rooms.len() >= ROOMS_MAX => return Err(Problem::TooManyRooms),
-            (None, true) | (Some(_), false) => {}
+            (None, true) => self.may_make_room(id)?,
+            (Some(_), false) => {}
         }
         let ip = self.conn(id).more.as_ref().and_then(|more| more.ip);
         let mut count = 0;
@@ -88,11 +104,21 @@ impl Engine {
             }
             count += 1;
         }
-        if own.is_none() && count >= SEATS_OF_NAME_MAX {
-            return Err(Problem::NameTaken);
+        let is_exempt = self.conn(id).is_exempt;
+        let limit = match self.settings.session_rooms_limit {
+            limit if limit > 0 && !is_exempt => limit.min(SEATS_OF_NAME_MAX),
+            _ => SEATS_OF_NAME_MAX,
+        };
+        if own.is_none() && count >= limit {
+            self.metrics.rooms_refused += 1;
+            return Err(Problem::TooManyRoomsOfSession);
         }
         if own.is_none() && self.seats.len() >= SEATS_MAX {
             return Err(Problem::ServerFull);
+        }
+        let conn = self.conn(id);
+        if own.is_none() && !conn.is_exempt && !self.addresses.has_space(conn.network) {
+            return Err(Problem::AddressFull);
         }
         Ok(own)
     }
@@ -118,11 +144,16 @@ impl Engine {
         let token = Token::from_random(self.random.bytes());
         // Every handshake has its address.
         let ip = self.more_mut(handshake).ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        let network = self.conn(handshake).network;
+        let &Connection { network, is_exempt, .. } = self.conn(handshake);
         let kept = chat::Seat { name: wanted.name.as_str().into(), token, ip };
         let room_text: Box<str> = room.as_str().into();
-        let new =
-            NewConnection { dialect: Dialect::Ucrp, network, phase: Phase::Chat, name: Some(wanted.name) };
+        let new = NewConnection {
+            dialect: Dialect::Ucrp,
+            network,
+            is_exempt,
+            phase: Phase::Chat,
+            name: Some(wanted.name),
+        };
         // Handshakes come to all shards, and so the seats are on all.
         let (id, room_id) = self.insert_seat(handshake.shard(), new, &wanted.folded, &kept, room, making);
         let made_by = self.commit(if making {
@@ -149,12 +180,17 @@ impl Engine {
         let &chat::Seat { token, ip, .. } = kept;
         let id = self.connections.new_seat(shard);
         self.fanouts.open_seat(id);
+        if !new.is_exempt {
+            self.addresses.seated(new.network);
+        }
         self.insert(id, new);
-        self.more_mut(id).seat = Some(Seat { token, ip, made_by: None, hears: false });
+        self.more_mut(id).seat = Some(Seat { token, ip, made_by: None, hears: false, told_at: None });
         self.seats.insert(token, id);
         self.roster.hold(&self.connections, folded, id);
         let there = self.rooms_by_name.get(&room).copied();
-        let room_id = there.unwrap_or_else(|| self.make_room(room));
+        let network = (!new.is_exempt).then_some(new.network);
+        let maker = Maker { network, session: None };
+        let room_id = there.unwrap_or_else(|| self.make_room(room, maker));
         if is_host {
             self.room_mut(room_id).host = Some(id);
         }
@@ -169,10 +205,10 @@ impl Engine {
         let (Ok(room), Ok(wanted)) = (RoomName::parse(room), Wanted::parse(&seat.name)) else { return };
         if !self.seats.contains_key(&seat.token) {
             let shard = (self.seats.len() % self.settings.shards) as u8;
-            let network = Network::of(seat.ip);
             let new = NewConnection {
                 dialect: Dialect::Ucrp,
-                network,
+                network: Network::of(seat.ip),
+                is_exempt: self.settings.exempts(seat.ip),
                 phase: Phase::Chat,
                 name: Some(wanted.name),
             };
@@ -198,7 +234,7 @@ impl Engine {
         self.conn(id).more.as_ref()?.seat.as_ref()
     }
 
-    fn seat_mut(&mut self, id: ConnId) -> Option<&mut Seat> {
+    pub(super) fn seat_mut(&mut self, id: ConnId) -> Option<&mut Seat> {
         self.conn_mut(id).more.as_mut()?.seat.as_mut()
     }
 
@@ -233,6 +269,9 @@ impl Engine {
             return Err(OTHER_ADDRESS);
         }
         let command = datagram.message.command();
+        if !matches!(command, Command::Quit) && self.is_datagram_too_fast(id, bytes.len()) {
+            return Err(TOO_FAST);
+        }
         // Nobody can be made to wait here: what would have others lag is dropped.
         let are_shards_busy = self.fanouts.are_busy();
         let is_behind =

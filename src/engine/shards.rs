@@ -59,13 +59,10 @@ impl Engine {
             Report::Hears { seat, hears } => self.note_hears(seat, hears),
             Report::Datagram { from, .. } => self.datagram(from, bytes, self.now),
             Report::DatagramsLost(count) => self.datagrams_lost(count),
-            Report::Connected(id, dialect, ip) => {
-                if self.takes_more() {
-                    self.greet(id, dialect, ip);
-                } else {
-                    self.fanouts.tell(shard, Order::Refuse(id));
-                }
-            }
+            Report::Connected(id, dialect, ip) => match self.admit(ip) {
+                Ok(()) => self.greet(id, dialect, ip),
+                Err(refused) => self.fanouts.tell(shard, Order::Refuse(id, refused)),
+            },
             Report::Received { from, .. } => {
                 // One that was refused is on its way out.
                 if self.find(from).is_some() {

@@ -3,7 +3,7 @@
 use core::net::SocketAddr;
 
 use super::{Fanout, Owed};
-use crate::chat::{ConnId, Now, RoomId};
+use crate::chat::{ConnId, Now, Refused, RoomId};
 use crate::wire::Dialect;
 
 /// One of them. `bytes` lie in the batch.
@@ -56,8 +56,8 @@ pub enum Order {
     End(ConnId),
     /// A connection is dropped.
     Drop(ConnId),
-    /// A connection is one too many: it is told so and dropped.
-    Refuse(ConnId),
+    /// A connection is not taken in: it is told why and dropped.
+    Refuse(ConnId, Refused),
     /// The server stops: nobody is taken in any more.
     Stop,
 }
@@ -139,7 +139,7 @@ impl Fanout {
             | Order::ReadOn(id)
             | Order::End(id)
             | Order::Drop(id)
-            | Order::Refuse(id)
+            | Order::Refuse(id, _)
                 if !self.has(id) => {}
             Order::Push { to, .. } => self.push(to, bytes),
             Order::HeardFrom { seat, at, is_proved } => self.heard_from(seat, at, is_proved),
@@ -153,7 +153,7 @@ impl Fanout {
             Order::Watch(id) => self.watch(id),
             Order::End(id) => self.end(id),
             Order::Drop(id) => self.drop_now(id),
-            Order::ReadOn(_) | Order::Refuse(_) | Order::Stop => return Some(order),
+            Order::ReadOn(_) | Order::Refuse(..) | Order::Stop => return Some(order),
         }
         None
     }

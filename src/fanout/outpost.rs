@@ -6,7 +6,7 @@
 use core::net::{IpAddr, SocketAddr};
 
 use super::{Fanout, Order, Orders, Reports};
-use crate::chat::{CloseReason, ConnId, Now};
+use crate::chat::{CloseReason, ConnId, Now, Refused};
 use crate::fanout::{Owed, Report};
 use crate::limits::{LINK_BYTES_MAX, LINK_BYTES_MAX_FOR_DATAGRAMS};
 use crate::wire::Dialect;
@@ -17,8 +17,8 @@ pub struct Outpost {
     fanout: Fanout,
     /// Connections that are to be read from again.
     resumed: Vec<ConnId>,
-    /// Connections that the server has no place for.
-    refused: Vec<ConnId>,
+    /// Connections that the engine did not take in.
+    refused: Vec<(ConnId, Refused)>,
     /// Bytes of reports that were taken, and are on their way.
     on_its_way: usize,
     stopping: bool,
@@ -40,14 +40,14 @@ impl Outpost {
         &mut self.fanout
     }
 
-    /// Takes a new connection in. None: the server is stopping.
-    pub fn connected(&mut self, dialect: Dialect, ip: IpAddr) -> Option<ConnId> {
+    /// Takes a new connection in; the engine may refuse it yet.
+    pub fn connected(&mut self, dialect: Dialect, ip: IpAddr) -> Result<ConnId, Refused> {
         if self.stopping {
-            return None;
+            return Err(Refused::ServerFull);
         }
         let id = self.fanout.open(dialect);
         self.fanout.reports.push(Report::Connected(id, dialect, ip));
-        Some(id)
+        Ok(id)
     }
 
     /// Takes bytes in, as they came.
@@ -112,8 +112,8 @@ impl Outpost {
         self.resumed.pop()
     }
 
-    /// A connection that the server has no place for, to be told so and dropped.
-    pub fn next_refused(&mut self) -> Option<ConnId> {
+    /// A connection that was not taken in, to be told why and dropped.
+    pub fn next_refused(&mut self) -> Option<(ConnId, Refused)> {
         self.refused.pop()
     }
 
@@ -138,7 +138,7 @@ impl Outpost {
                 self.resumed.push(id);
             }
             match self.fanout.carry_out(order, bytes, now) {
-                Some(Order::Refuse(id)) => self.refused.push(id),
+                Some(Order::Refuse(id, refused)) => self.refused.push((id, refused)),
                 Some(Order::Stop) => self.stopping = true,
                 _ => {}
             }

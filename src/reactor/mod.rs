@@ -139,7 +139,8 @@ impl Server {
     ) -> Result<Self, StartupError> {
         let settings = settings(config, os::raise_open_files_limit())?;
         let clock = Clock::new();
-        let mut engine = Engine::new(settings, config.history_rules(), Random::new(os::random_in_stock()));
+        let mut engine =
+            Engine::new(settings.clone(), config.history_rules(), Random::new(os::random_in_stock()));
         restore(&mut engine, store.as_mut(), &clock)?;
 
         let alarms =
@@ -437,6 +438,14 @@ fn settings(config: &Config, open_files: u64) -> Result<Settings, StartupError> 
     let seconds = |timeout: Option<std::time::Duration>| timeout.map_or(0, |timeout| timeout.as_secs());
     Ok(Settings {
         clients_limit,
+        exempt: config.exempt.clone(),
+        address_clients_limit: config.address_clients as usize,
+        address_connects_limit: config.address_connects,
+        address_rooms_limit: config.address_rooms as usize,
+        session_rooms_limit: config.session_rooms as usize,
+        session_messages_limit: config.session_messages,
+        session_bytes_limit: config.session_bytes,
+        password_attempts_limit: config.password_attempts,
         login_timeout: seconds(config.login_timeout),
         line_idle_timeout: seconds(config.idle_timeout),
         slash_idle_timeout: seconds(config.slash_idle_timeout),
@@ -484,6 +493,12 @@ pub fn serve(config: &Config) -> Result<(), StartupError> {
         lagged = report.metrics.lagged,
         missed = report.metrics.missed,
         closed_lagged = report.metrics.closed_for(CloseReason::Lagged),
+        address_full = report.metrics.closed_for(CloseReason::AddressFull),
+        address_too_fast = report.metrics.closed_for(CloseReason::AddressTooFast),
+        rooms_refused = report.metrics.rooms_refused,
+        rested = report.metrics.rested,
+        wrong_passwords = report.metrics.wrong_passwords,
+        attempts_refused = report.metrics.attempts_refused,
         refused = ?report.metrics.refused,
         datagrams_lost = report.metrics.datagrams_lost,
         datagrams_dropped = report.metrics.datagrams_dropped,

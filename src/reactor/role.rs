@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::home::Home;
 use super::link;
-use crate::chat::{CloseReason, ConnId, Now};
+use crate::chat::{CloseReason, ConnId, Now, Refused};
 use crate::fanout::{Fanout, Orders, Outpost, Reports};
 use crate::wire::Dialect;
 
@@ -39,7 +39,7 @@ impl Role {
         }
     }
 
-    pub(super) fn connected(&mut self, dialect: Dialect, ip: IpAddr, now: Now) -> Option<ConnId> {
+    pub(super) fn connected(&mut self, dialect: Dialect, ip: IpAddr, now: Now) -> Result<ConnId, Refused> {
         match self {
             Self::Home(home) => home.engine.connected(dialect, ip, now),
             Self::Away(away) => away.outpost.connected(dialect, ip),
@@ -123,8 +123,8 @@ impl Role {
         }
     }
 
-    /// A connection that there is no place for, which is to be told so and dropped.
-    pub(super) fn next_refused(&mut self) -> Option<ConnId> {
+    /// A connection that was not taken in, which is to be told why and dropped.
+    pub(super) fn next_refused(&mut self) -> Option<(ConnId, Refused)> {
         match self {
             Self::Home(_) => None,
             Self::Away(away) => away.outpost.next_refused(),

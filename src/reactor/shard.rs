@@ -31,7 +31,7 @@ use super::listener::{Accepted, Listener, Spare, is_of_peer};
 use super::role::Role;
 use super::timer::Timer;
 use super::watchdog::{LongTurn, Step, Turns, Watchdog};
-use crate::chat::{CloseReason, ConnId, Now, PasswordOutcome, UnixMillis};
+use crate::chat::{CloseReason, ConnId, Now, PasswordOutcome, Refused, UnixMillis};
 use crate::engine::{Engine, Metrics};
 use crate::fanout::{self, Close, Gather};
 use crate::limits::{
@@ -522,7 +522,7 @@ impl Shard {
                     Accepted::Connection(stream, peer) => self.admit(stream, peer, dialect),
                     Accepted::Nobody => self.listeners[index].ready = false,
                     Accepted::Surplus(stream) => {
-                        refuse(stream, dialect);
+                        refuse(stream, dialect, Refused::ServerFull);
                         self.complain("no descriptors are left: connections are refused", None);
                     }
                     Accepted::Failed(error) if is_of_peer(&error) => {}
@@ -546,9 +546,12 @@ impl Shard {
     }
 
     fn admit(&mut self, mut stream: TcpStream, peer: SocketAddr, dialect: Dialect) {
-        let Some(id) = self.role.connected(dialect, peer.ip(), self.now) else {
-            refuse(stream, dialect);
-            return self.complain("the server is full: connections are refused", None);
+        let id = match self.role.connected(dialect, peer.ip(), self.now) {
+            Ok(id) => id,
+            Err(refused) => {
+                refuse(stream, dialect, refused);
+                return self.complain(complaint(refused), None);
+            }
         };
         tracing::debug!(conn = id.to_bits(), %peer, dialect = dialect.name(), "opened");
         let token = Token(id.to_bits() as usize);
@@ -767,11 +770,12 @@ impl Shard {
 
     /// Closes what the engine wants closed, drops what failed, and lets those be read from who have waited.
     fn reap(&mut self) {
-        while let Some(id) = self.role.next_refused() {
+        while let Some((id, refused)) = self.role.next_refused() {
             let dialect = self.role.fanout().dialect_of(id);
             if let (Some(socket), Some(dialect)) = (self.socket(id), dialect) {
-                say_refused(&mut socket.stream, dialect);
-                self.dead.push((id, CloseReason::ServerFull));
+                say_refused(&mut socket.stream, dialect, refused);
+                self.dead.push((id, refused.reason()));
+                self.complain(complaint(refused), None);
             }
         }
         while let Some((id, close)) = self.role.fanout_mut().next_close() {
@@ -796,13 +800,22 @@ impl Shard {
 }
 
 /// Says why, as far as the socket takes it at once, and drops it.
-fn refuse(mut stream: TcpStream, dialect: Dialect) {
-    say_refused(&mut stream, dialect);
+fn refuse(mut stream: TcpStream, dialect: Dialect, refused: Refused) {
+    say_refused(&mut stream, dialect, refused);
 }
 
-fn say_refused(stream: &mut TcpStream, dialect: Dialect) {
+/// What the log says of it.
+fn complaint(refused: Refused) -> &'static str {
+    match refused {
+        Refused::ServerFull => "the server is full: connections are refused",
+        Refused::AddressFull => "an address has as many connections as it may: more are refused",
+        Refused::AddressTooFast => "an address connects more often than it may: connections are refused",
+    }
+}
+
+fn say_refused(stream: &mut TcpStream, dialect: Dialect, refused: Refused) {
     let mut words = Vec::new();
-    Engine::refusal(dialect, &mut words);
+    Engine::refusal(dialect, refused, &mut words);
     // Whether it can still be told makes no difference to what follows.
     let _ = stream.write(&words);
     let _ = stream.shutdown(Shutdown::Write);

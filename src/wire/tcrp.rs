@@ -129,13 +129,17 @@ pub enum Refusal {
     WrongPassword,
     /// No more people, or rooms, fit.
     Full,
+    /// No more of the client's own: connections, seats or rooms.
+    TooMany,
+    /// The client asks too often; later it may.
+    TooFast,
     /// The server cannot look into it now; later it may.
     Busy,
 }
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::RoomExists,
         Self::NoSuchRoom,
         Self::NameTaken,
@@ -146,6 +150,8 @@ impl Refusal {
         Self::TooLong,
         Self::WrongPassword,
         Self::Full,
+        Self::TooMany,
+        Self::TooFast,
         Self::Busy,
     ];
 
@@ -162,6 +168,8 @@ impl Refusal {
             Self::TooLong => "too-long",
             Self::WrongPassword => "wrong-password",
             Self::Full => "full",
+            Self::TooMany => "too-many",
+            Self::TooFast => "too-fast",
             Self::Busy => "busy",
         }
     }

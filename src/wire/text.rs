@@ -132,11 +132,16 @@ pub fn words(problem: Problem<'_>) -> Cow<'_, str> {
             "the room's name has a character that names do not have"
         }
         Problem::AlreadyInRoom => "already in that room",
+        Problem::TooManyRoomsOfSession => "you have too many rooms",
+        Problem::TooManyRoomsOfAddress => "too many rooms were made from your address",
         Problem::TooManyRooms => "there are too many rooms",
         Problem::RoomExists => "there is such a room already",
         Problem::NoSuchRoom => "there is no such room",
         Problem::TextTooLong => "the text is too long",
         Problem::MailboxFull => "the mailbox is full",
+        Problem::TooFast => "too fast; this was not done",
+        Problem::AddressTooFast => "your address connects too often; try again later",
+        Problem::AddressFull => "there are too many connections from your address",
         Problem::ServerFull => "the server is full",
         Problem::UnknownCommand(_) => "unknown command",
         Problem::Usage(Usage::Direct) => "usage: /msg <name> <text>",

@@ -1,6 +1,6 @@
 //! How connections end, and the server.
 
-use parlance::chat::{CloseReason, ConnId};
+use parlance::chat::{CloseReason, ConnId, Refused};
 use parlance::engine::{Engine, Settings};
 use parlance::fanout::Close;
 use parlance::limits::{OUTBOX_TURN_BYTES_MAX, REFUSED_MAX};
@@ -33,9 +33,10 @@ fn beyond_a_full_server_only_so_many_wait_to_be_told() {
     let mut world = World::with(Settings { clients_limit: 1, ..settings() });
     let alice = world.line("alice");
     let waiting: Vec<_> = (0..REFUSED_MAX).map(|_| world.connects(Dialect::Line)).collect();
-    assert_eq!(world.engine.connected(Dialect::Line, HERE, world.now), None);
+    let refused = world.engine.connected(Dialect::Line, HERE, world.now);
+    assert_eq!(refused, Err(Refused::ServerFull));
     let mut words = Vec::new();
-    Engine::refusal(Dialect::Line, &mut words);
+    Engine::refusal(Dialect::Line, Refused::ServerFull, &mut words);
     assert_eq!(words, b"ERR server-full\n");
     for client in waiting {
         assert_eq!(world.hears(client), "ERR server-full\n");
@@ -55,7 +56,8 @@ fn at_shutdown_everybody_is_told_in_its_dialect_and_closed() {
         world.hears(client);
     }
     world.engine.shutdown(world.now);
-    assert_eq!(world.engine.connected(Dialect::Line, HERE, world.now), None);
+    let refused = world.engine.connected(Dialect::Line, HERE, world.now);
+    assert_eq!(refused, Err(Refused::ServerFull));
     for (client, words) in [
         (alice, "INFO server shutting down\n"),
         (unnamed_line, "INFO server shutting down\n"),

@@ -1,6 +1,7 @@
 //! The engine, driven through fake sockets: what everybody sees, in which order, and what happens to who is slow.
 
 mod abuse;
+mod addresses;
 mod bounds;
 mod closing;
 #[path = "../support/dice.rs"]
@@ -16,6 +17,8 @@ mod own;
 mod pace;
 mod promises;
 mod random;
+mod rates;
+mod rooms;
 mod rows;
 mod seats;
 mod shards;

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use parlance::chat::{
-    CloseReason, ConnId, HistoryRules, Now, PasswordHash, PasswordOutcome, PasswordTask, UnixMillis,
+    CloseReason, ConnId, HistoryRules, Now, PasswordHash, PasswordOutcome, PasswordTask, Refused, UnixMillis,
 };
 use parlance::engine::{Engine, Metrics, Random, Settings};
 use parlance::fanout::{Close, Fanout, Gather, Outpost};
@@ -53,6 +53,8 @@ pub(crate) struct World {
     outposts: Vec<Outpost>,
     pub(crate) now: Now,
     sockets: Vec<Socket>,
+    /// How many have tried to connect.
+    connects: usize,
     /// The clients by their ids.
     by_id: HashMap<ConnId, Client>,
     /// Writes to sockets, empty ones not counted.
@@ -101,10 +103,11 @@ impl World {
             .map(|shard| Outpost::new(Fanout::new(shard as u8, settings.fanout())))
             .collect();
         Self {
-            engine: Engine::new(settings, HistoryRules::default(), Random::guessable(7)),
             outposts,
+            engine: Engine::new(settings, HistoryRules::default(), Random::guessable(7)),
             now,
             sockets: Vec::new(),
+            connects: 0,
             by_id: HashMap::new(),
             writes: 0,
             datagrams: Vec::new(),
@@ -123,21 +126,39 @@ impl World {
     }
 
     pub(crate) fn connects_from(&mut self, ip: IpAddr, dialect: Dialect) -> Client {
+        self.tries_to_connect(ip, dialect).expect("there is room for one more")
+    }
+
+    /// The same, where it may be refused.
+    pub(crate) fn tries_to_connect(&mut self, ip: IpAddr, dialect: Dialect) -> Result<Client, Refused> {
         // Handshakes and the rest in turn, so that each kind is everywhere.
         let shards = if self.is_spread { self.outposts.len() + 1 } else { 1 };
-        let shard = self.sockets.len() % shards;
+        let shard = self.connects % shards;
+        self.connects += 1;
         let id = match shard.checked_sub(1) {
             None => self.engine.connected(dialect, ip, self.now),
             Some(outpost) => self.outposts[outpost].connected(dialect, ip),
-        };
-        let id = id.expect("there is room for one more");
+        }?;
         let socket = Socket { id, space: usize::MAX, taken: Vec::new(), unread: Vec::new(), ended: None };
         let client = Client(self.sockets.len());
         self.sockets.push(socket);
         self.by_id.insert(id, client);
         self.passes_on();
+        let refused = self.drops_refused();
         self.checked();
-        client
+        refused.map_or(Ok(client), Err)
+    }
+
+    /// Drops whom the engine did not take in on another shard; says why it was the last of them.
+    fn drops_refused(&mut self) -> Option<Refused> {
+        let mut last = None;
+        while let Some((id, refused)) = self.outposts.iter_mut().find_map(Outpost::next_refused) {
+            if let Some(client) = self.client(id) {
+                self.ends(client, None, refused.reason());
+            }
+            last = Some(refused);
+        }
+        last
     }
 
     /// A line user who is logged in and has read what was said about it.
@@ -448,6 +469,7 @@ impl World {
         if self.compares_at_once {
             self.compares_passwords();
         }
+        self.drops_refused();
         while let Some((id, close)) = self.next_close() {
             // A polite peer, which closes its side as soon as the server closed its own.
             if let Some(client) = self.client(id) {

@@ -251,6 +251,12 @@ impl Peer {
         }
     }
 
+    /// The same, after something was sent, which a server that is gone does not take.
+    pub fn line_or_end_after(&mut self, text: &str) -> Option<String> {
+        let _ = self.stream.write_all(text.as_bytes());
+        self.line_or_end()
+    }
+
     /// The same connection once more, for another thread to send on.
     pub fn clone_to_send(&self) -> Self {
         Self::of(self.stream.try_clone().expect("a descriptor"))

@@ -133,6 +133,8 @@ fn login_refusals(dialect: Dialect) -> Vec<(Event<'static>, Option<Event<'static
         Problem::NameTaken,
         Problem::WrongPassword,
         Problem::ServerFull,
+        Problem::AddressFull,
+        Problem::AddressTooFast,
         Problem::TooManyAttempts,
         Problem::Busy,
         Problem::TooManyAccounts,
@@ -158,6 +160,8 @@ fn errors(dialect: Dialect) -> Vec<(Event<'static>, Option<Event<'static>>)> {
         Problem::UserNotFound("zoe"),
         Problem::AlreadyInRoom,
         Problem::TooManyRooms,
+        Problem::TooManyRoomsOfAddress,
+        Problem::TooManyRoomsOfSession,
         Problem::RoomExists,
         Problem::NoSuchRoom,
         Problem::TextTooLong,
@@ -175,6 +179,7 @@ fn errors(dialect: Dialect) -> Vec<(Event<'static>, Option<Event<'static>>)> {
         Problem::IdleTimeout,
         Problem::LoginTimeout,
         Problem::TooSlow,
+        Problem::TooFast,
     ]
     .map(|problem| {
         let heard = match (dialect, problem) {
