@@ -296,6 +296,9 @@ pub const OUTBOX_BYTES_MAX: usize = 1 << 20;
 /// Bytes put into outboxes in one turn. More: whoever sends waits until they are flushed, so that nobody who reads is
 /// taken for one who does not.
 pub const OUTBOX_TURN_BYTES_MAX: usize = OUTBOX_BYTES_MAX / 2;
+/// The same, for what comes in datagrams, which cannot wait: more is dropped. There is a share for it that connections do not
+/// take, though they send all the time, and fill theirs in each turn.
+pub const OUTBOX_TURN_BYTES_MAX_FOR_DATAGRAMS: usize = OUTBOX_TURN_BYTES_MAX + OUTBOX_BYTES_MAX / 4;
 /// Bytes of a log that a blocked member takes along when it leaves its room. More: it skips them, and is told so.
 pub const OWED_BYTES_BLOCKED_MAX: usize = 64 << 10;
 /// Bytes waiting for all connections together; each shard has its part. More: those with the most give way, and are closed,
