@@ -85,7 +85,9 @@ fn a_line_without_an_end_is_told_once_and_not_kept() {
         let junk = vec![b'x'; RECEIVE_BUFFER_BYTES];
         // All of them at once, a piece at a time.
         for _ in 0..JUNK_BYTES / junk.len() {
-            lines.iter_mut().for_each(|line| line.write_all(&junk).expect("the server reads"));
+            for line in &mut lines {
+                line.write_all(&junk).expect("the server reads");
+            }
         }
         for mut line in lines {
             line.write_all(b"\nPING\n").expect("the server reads");

@@ -53,7 +53,9 @@ fn a_flood_of_datagrams_with_random_tokens_is_counted_to_the_last_and_does_nothi
     });
     for _ in 0..AFTERWARDS {
         bystanders.talk_until(|| server.datagram_bytes_unread() == 0);
-        flooders.iter_mut().for_each(|(socket, dice)| flood(socket, dice, 1));
+        for (socket, dice) in &mut flooders {
+            flood(socket, dice, 1);
+        }
     }
     bystanders.talk_until(|| server.datagram_bytes_unread() == 0);
     bystanders.go_round();

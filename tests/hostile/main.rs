@@ -3,7 +3,7 @@
 //! A module a kind of attack. In most tests attackers of that kind meet a few [bystanders](bystanders::Bystanders) of several
 //! dialects, who talk throughout and miss nothing, at a server in a [process of its own](child::Child), which is held to
 //! what it counted, to its memory, and to the descriptors that it had before. How much longer bystanders wait while that
-//! goes on is for `loadgen hostile` to measure.
+//! goes on is for `benches/hostile` to measure.
 
 #[path = "../support/dice.rs"]
 mod dice;
