@@ -99,8 +99,8 @@ impl Scene {
         let on_join = if flags & 0x40 == 0 { 0 } else { 5 };
         let default = HistoryRule { on_join, ..HistoryRule::default() };
         let rules = HistoryRules { default, rooms: Vec::new() };
-        let mut world = World::with(settings);
-        world.engine = Engine::new(settings, rules.clone(), Random::guessable(7));
+        let mut world = World::with(settings.clone());
+        world.engine = Engine::new(settings.clone(), rules.clone(), Random::guessable(7));
         if flags & 0x80 != 0 {
             world.holds_back(flags.into());
         }
@@ -414,7 +414,7 @@ impl Scene {
             return;
         }
         assert_eq!(self.store.check().expect("memory"), [""; 0]);
-        let mut engine = Engine::new(self.settings, self.rules.clone(), Random::guessable(9));
+        let mut engine = Engine::new(self.settings.clone(), self.rules.clone(), Random::guessable(9));
         let mut seats = 0;
         let last = self.store.load(&mut |kept| {
             seats += usize::from(matches!(kept, Kept::Seat { .. }));

@@ -1,5 +1,6 @@
 //! The log that people can read, and may have written into: any bytes as `log.jsonl`.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use parlance::chat::{
 };
 use parlance::engine::{Engine, Random, Settings};
 use parlance::store::{self, Durability, Options, Reader, Store, StoreError, StoreSpec};
+use serde::Deserialize;
 
 use super::scratch;
 
@@ -56,11 +58,45 @@ pub fn run(bytes: &[u8]) {
     while store.tidy(&HistoryRules::default(), UnixMillis(0)).expect("the disk is well") {}
     let tidied = everything(&mut *store).expect("it is open");
     store.compact().expect("the disk is well");
-    assert_same(&everything(&mut *store).expect("it is open"), &tidied);
+    let compacted = everything(&mut *store).expect("it is open");
+    if contradicts(bytes) {
+        assert_same(&without_contents(&compacted), &without_contents(&tidied));
+    } else {
+        assert_same(&compacted, &tidied);
+    }
     assert_eq!(findings(&mut *store), [""; 0], "a log written anew has nothing wrong in it");
     drop(store);
     let mut store = open(&spec).expect("it was open a moment ago");
-    assert_same(&everything(&mut *store).expect("it is open"), &tidied);
+    assert_same(&everything(&mut *store).expect("it is open"), &compacted);
+}
+
+/// Whether two messages of one id say different things, as nobody but a hand writes it. The first may not count, as there was
+/// no such account yet, and the second does: a log that is written anew has the text of the first.
+fn contradicts(log: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Message {
+        id: Option<String>,
+        content: Option<String>,
+    }
+    let mut contents = HashMap::new();
+    log.split(|&byte| byte == b'\n').any(|line| {
+        let Ok(Message { id: Some(id), content: Some(content) }) =
+            serde_json::from_str(&String::from_utf8_lossy(line))
+        else {
+            return false;
+        };
+        *contents.entry(OpId::parse(&id)).or_insert_with(|| content.clone()) != content
+    })
+}
+
+fn without_contents(of: &Everything) -> Everything {
+    let mut kept = of.kept.clone();
+    for kept in &mut kept {
+        if let Kept::Letter(letter) = kept {
+            letter.content = Box::default();
+        }
+    }
+    Everything { kept, last: of.last, messages: of.messages.clone() }
 }
 
 fn open(spec: &StoreSpec) -> Result<Box<dyn Store>, StoreError> {

@@ -83,6 +83,8 @@ pub(crate) struct Book {
     last_said: HashMap<usize, Number>,
     /// Who saw a text that was for one.
     directs: HashMap<Number, Vec<usize>>,
+    /// The numbers of letters.
+    letters: HashMap<OpId, Number>,
     /// What the last message to each seat's address was, by room.
     to_seats: HashMap<(std::net::SocketAddr, &'static str), usize>,
     pub(crate) counts: Counts,
@@ -199,18 +201,29 @@ impl Book {
                         panic!("text {number} was for a room, and is in the mailbox of {recipient}")
                     };
                     assert_eq!(to, &**recipient, "text {number} is in somebody else's mailbox");
+                    _ = self.letters.insert(op.id, number);
                 }
                 self.is_fact(Fact::Mail(op.id), index);
             }
             Change::AccountCreated { name, .. } => {
                 self.is_fact(Fact::Account(name.to_lowercase()), index);
             }
-            Change::MailDeleted { message, .. } => self.is_fact(Fact::Deleted(*message), index),
+            Change::MailDeleted { message, .. } => {
+                self.is_fact(Fact::Deleted(*message), index);
+                // With the same key, it may be sent once more.
+                if let Some(&number) = self.letters.get(message) {
+                    self.sent[number].copies += 1;
+                }
+            }
+            Change::AccountDeleted { .. } => {
+                for &number in self.letters.values() {
+                    self.sent[number].copies += 1;
+                }
+            }
             Change::RoomMade { host: seat, .. } | Change::SeatTaken { seat, .. } => {
                 self.is_fact(Fact::Seat(seat.token), index);
             }
             Change::PasswordChanged { .. }
-            | Change::AccountDeleted { .. }
             | Change::MailRead { .. }
             | Change::SeatLeft { .. }
             | Change::RoomClosed { .. } => {}
@@ -432,8 +445,17 @@ impl Book {
             };
             let Some(places) = self.places.get(&number) else { continue };
             let place = places.iter().filter(|(room, _)| *room == stay.room).map(|&(_, index)| index);
-            // Of copies, the first that is not behind.
-            let at = place.clone().find(|&at| next.is_none_or(|next| at >= next));
+            // Of copies, the first that is not behind; at the beginning, the last that it may have come in before, as
+            // long as there are as many from there on as it saw.
+            let is_it = |seen: &&Seen| matches!(**seen, Seen::Said(other) if other == number);
+            let times = stay.seen.iter().filter(is_it).count();
+            let first_of_last = place.clone().rev().nth(times.saturating_sub(1)).unwrap_or(0);
+            let at = if let Some(next) = next {
+                place.clone().find(|&at| at >= next)
+            } else {
+                let mut before = place.clone().filter(|&at| at <= stay.began && at <= first_of_last);
+                before.next_back().or(place.clone().next())
+            };
             let Some(at) = at else {
                 let elsewhere = if place.count() == 0 { "was never said there" } else { "came too late" };
                 unkept.push((number, format!("{whose}: text {number} {elsewhere}")));

@@ -48,7 +48,10 @@ impl fmt::Display for Tally {
 pub(crate) fn keep_panics() {
     panic::set_hook(Box::new(|info| {
         let place = info.location().map(ToString::to_string).unwrap_or_default();
-        let what = info.payload_as_str().unwrap_or("a panic without words");
+        let payload = info.payload();
+        let words = payload.downcast_ref::<&str>().copied();
+        let words = words.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        let what = words.unwrap_or("a panic without words");
         *LAST_PANIC.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = format!("{what} ({place})");
     }));
 }

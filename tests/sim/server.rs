@@ -3,18 +3,20 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use parlance::chat::{
     CloseReason, ConnId, HistoryRules, Kept, Now, Op, OpId, PasswordHash, PasswordOutcome, PasswordTask,
+    Refused,
 };
 use parlance::engine::{Engine, Random, Settings};
 use parlance::fanout::{Close, Fanout, Gather, Orders, Outpost, Reports};
 use parlance::limits::{
-    HISTORY_ON_JOIN_MAX, OUTBOX_TURN_BYTES_MAX, READ_BYTES_PER_TURN_MAX, READS_PER_TURN_MAX,
-    READS_PER_VISIT_MAX, WRITES_PER_TURN_MAX,
+    HISTORY_ON_JOIN_MAX, OUTBOX_TURN_BYTES_MAX, PASSWORD_HASH_BYTES_MAX, READ_BYTES_PER_TURN_MAX,
+    READS_PER_TURN_MAX, READS_PER_VISIT_MAX, WRITES_PER_TURN_MAX,
 };
 use parlance::reactor::{GroupCommit, Outcome, Task};
 use parlance::store::{Store, StoreError};
@@ -123,7 +125,7 @@ pub(crate) struct Server {
 }
 
 /// How a server is set up.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct SetUp {
     pub(crate) settings: Settings,
     pub(crate) on_join: u32,
@@ -146,26 +148,45 @@ pub(crate) struct Found {
     pub(crate) last: Option<OpId>,
 }
 
-/// What the simulated server takes for the hash of a password.
+/// What the simulated server takes for the hash of a password: itself, with what a hash cannot have spelled out.
 pub(crate) fn hash(password: &str) -> PasswordHash {
-    PasswordHash::new(&format!("$argon2id${password}")).expect("passwords here have no blanks")
+    let mut text = "$argon2id$".to_owned();
+    for byte in password.bytes() {
+        match byte {
+            b'a'..=b'z' | b'0'..=b'9' | b'-' => text.push(byte.into()),
+            _ => _ = write!(text, "%{byte:02x}"),
+        }
+    }
+    // What is longer than a hash is none of the passwords that are used here.
+    text.truncate(PASSWORD_HASH_BYTES_MAX);
+    PasswordHash::new(&text).expect("it has no blanks")
+}
+
+/// Says that there is no place, as far as the socket takes it.
+fn refuse(conn: usize, refused: Refused, net: &mut Net, now: Now) {
+    let mut words = Vec::new();
+    Engine::refusal(net.conns[conn].dialect, refused, &mut words);
+    words.truncate(net.conns[conn].down.space());
+    net.server_sends(conn, now.monotonic, &words);
 }
 
 impl Server {
     /// Starts, as the real one does, with what a store has.
     pub(crate) fn start(
-        set_up: SetUp,
+        set_up: &SetUp,
         mut store: Box<dyn Store>,
         disk: SimDisk,
         clock: &Rc<Cell<Now>>,
         seed: u64,
     ) -> Result<(Self, Found), StoreError> {
-        let settings = set_up.settings;
+        let settings = set_up.settings.clone();
         let now = clock.get();
-        let mut engine = Engine::new(settings, set_up.rules(), Random::guessable(seed));
+        let mut engine = Engine::new(settings.clone(), set_up.rules(), Random::guessable(seed));
         let mut kept = Vec::new();
         let last = store.load(&mut |part| kept.push(part))?;
-        kept.iter().for_each(|part| engine.restore(part, now));
+        for part in &kept {
+            engine.restore(part, now);
+        }
         if let Some(last) = last {
             engine.restore_last(last);
         }
@@ -560,28 +581,23 @@ impl Server {
             net.conns[conn].is_waiting = false;
             let (dialect, ip) = (net.conns[conn].dialect, net.conns[conn].ip);
             let id = match shard.checked_sub(1) {
-                _ if self.drain_until.is_some() => None,
+                _ if self.drain_until.is_some() => Err(Refused::ServerFull),
                 None => self.engine.connected(dialect, ip, now),
                 Some(index) => self.outposts[index].connected(dialect, ip),
             };
-            let Some(id) = id else {
-                self.refuse(conn, net, now);
-                net.server_drops(conn, now.monotonic);
-                continue;
+            let id = match id {
+                Ok(id) => id,
+                Err(refused) => {
+                    refuse(conn, refused, net, now);
+                    net.server_drops(conn, now.monotonic);
+                    continue;
+                }
             };
             net.conns[conn].id = Some(id);
             net.conns[conn].is_open = true;
             _ = self.shards[shard].by_id.insert(id, conn);
             self.queue_read(conn, net);
         }
-    }
-
-    /// Says that there is no place, as far as the socket takes it.
-    fn refuse(&self, conn: usize, net: &mut Net, now: Now) {
-        let mut words = Vec::new();
-        Engine::refusal(net.conns[conn].dialect, &mut words);
-        words.truncate(net.conns[conn].down.space());
-        net.server_sends(conn, now.monotonic, &words);
     }
 
     fn read_datagrams(&mut self, shard: usize, now: Now) {
@@ -736,9 +752,9 @@ impl Server {
 
     fn reap(&mut self, shard: usize, net: &mut Net, now: Now) {
         if let Some(index) = shard.checked_sub(1) {
-            while let Some(id) = self.outposts[index].next_refused() {
+            while let Some((id, refused)) = self.outposts[index].next_refused() {
                 if let Some(&conn) = self.shards[shard].by_id.get(&id) {
-                    self.refuse(conn, net, now);
+                    refuse(conn, refused, net, now);
                     self.shards[shard].dead.push((conn, CloseReason::ServerFull));
                 }
             }

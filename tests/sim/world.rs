@@ -96,6 +96,7 @@ impl World {
         let kinds = script.clients.iter().enumerate();
         let clients = kinds.map(|(index, &kind)| Client::new(index, kind, seed)).collect();
         let now = Now { monotonic: Duration::from_secs(1), unix: UnixMillis(EPOCH_MILLIS) };
+        trace::set_time(now.monotonic);
         Self {
             net: Net::new(seed ^ 1, script.weather),
             disk: SimDisk::new(seed ^ 2),
@@ -120,8 +121,8 @@ impl World {
     }
 
     fn sets_clock(&mut self, monotonic: Duration) {
-        let unix = EPOCH_MILLIS as i64 + monotonic.as_millis() as i64 + self.set_millis;
-        self.clock.set(Now { monotonic, unix: UnixMillis(unix as u64) });
+        let unix = (EPOCH_MILLIS + monotonic.as_millis() as u64).saturating_add_signed(self.set_millis);
+        self.clock.set(Now { monotonic, unix: UnixMillis(unix) });
         trace::set_time(monotonic);
     }
 
@@ -138,7 +139,7 @@ impl World {
         let seed = self.dice.next();
         let started = self.open_store().and_then(|mut store| {
             self.book.compare_at_start(&mut *store)?;
-            Server::start(self.script.set_up, store, self.disk.clone(), &self.clock, seed)
+            Server::start(&self.script.set_up, store, self.disk.clone(), &self.clock, seed)
         });
         match started {
             Ok((server, Found { kept, last })) => {
@@ -257,6 +258,7 @@ impl World {
         let Some(mut server) = self.server.take() else { return };
         trace!("-- the server crashes, {}", if with_the_power { "with the power" } else { "killed" });
         self.book.counts.crashes += 1;
+        self.importing = None;
         self.take_taps(&mut server);
         // Some may have been seen.
         self.book.changes(server.unseen_ops());
@@ -285,13 +287,12 @@ impl World {
     /// What is waiting to be accepted is told the server; without one nobody listens.
     fn settle_opened(&mut self) {
         for conn in std::mem::take(&mut self.opened) {
-            match &mut self.server {
-                Some(server) => server.connects(conn, &mut self.net),
-                None => {
-                    self.net.conns[conn].is_waiting = false;
-                    let now = self.clock.get().monotonic;
-                    self.net.server_resets(conn, now);
-                }
+            if let Some(server) = &mut self.server {
+                server.connects(conn, &mut self.net);
+            } else {
+                self.net.conns[conn].is_waiting = false;
+                let now = self.clock.get().monotonic;
+                self.net.server_resets(conn, now);
             }
         }
     }
@@ -332,7 +333,9 @@ impl World {
             }
             at > now
         });
-        due.into_iter().for_each(|until| self.is_over(until));
+        for until in due {
+            self.is_over(until);
+        }
         self.delivers(now);
         self.settle_opened();
         if let Some(mut server) = self.server.take() {
@@ -491,9 +494,12 @@ impl World {
         let Some(name) = &self.clients[client].name else { return };
         for other in &self.clients {
             let is_same = other.name.as_ref().is_some_and(|other| other.eq_ignore_ascii_case(name));
-            if is_same && other.index != client && self.is_up(other) && self.is_up(&self.clients[client]) {
-                panic!("clients {client} and {} both have the name {name}", other.index);
-            }
+            let are_both_up = self.is_up(other) && self.is_up(&self.clients[client]);
+            assert!(
+                !is_same || other.index == client || !are_both_up,
+                "clients {client} and {} both have the name {name}",
+                other.index
+            );
         }
     }
 
@@ -529,7 +535,7 @@ impl World {
         for _ in 0..REST_SECONDS_MAX {
             self.advance(Duration::from_secs(1));
             let is_quiet = self.net.next_at().is_none() && self.opened.is_empty();
-            let is_done = self.server.as_mut().is_some_and(|server| server.is_at_rest());
+            let is_done = self.server.as_mut().is_some_and(Server::is_at_rest);
             if is_quiet && is_done {
                 return;
             }
@@ -591,6 +597,7 @@ impl World {
     }
 
     fn stops_for_good(&mut self) {
+        self.importing = None;
         if let Some(server) = &mut self.server {
             server.stops();
         }

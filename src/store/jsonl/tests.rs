@@ -216,6 +216,59 @@ fn a_line_that_was_not_written_to_its_end_is_cut_off() {
     }
 }
 
+/// The bytes with zeros in the middle of the line that has a text.
+fn with_hole(bytes: &[u8], text: &str) -> Vec<u8> {
+    let at = bytes.windows(text.len()).position(|window| window == text.as_bytes()).expect("it is there");
+    let mut bytes = bytes.to_vec();
+    bytes[at..at + text.len()].fill(0);
+    bytes
+}
+
+#[test]
+fn of_the_last_group_what_is_behind_a_hole_is_cut_off_and_a_hole_in_an_older_one_is_damage() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut ids = Ids(0);
+    let mut store = JsonlStore::open(directory.path(), &Options::default()).expect("it opens");
+    store.commit(&[ids.account("ann"), ids.said("den", "first")]).expect("there is space");
+    store.commit(&[ids.said("den", "older"), ids.said("den", "old")]).expect("there is space");
+    let last: Vec<_> = (0..60).map(|index| ids.said("den", &format!("last {index}."))).collect();
+    store.commit(&last[..7]).expect("there is space");
+    let wanted = everything(&mut store);
+    drop(store);
+    let path = directory.path().join(FILE_NAME);
+    let half = fs::read(&path).expect("it can be read");
+    // The same in one group.
+    let start = half.windows(7).position(|window| window == b"last 0.").expect("it is there");
+    let start = half[..start].iter().rposition(|&byte| byte == b'\n').expect("a line before it") + 1;
+    fs::write(&path, &half[..start]).expect("there is space");
+    let mut store = JsonlStore::open(directory.path(), &Options::default()).expect("it opens");
+    store.commit(&last).expect("there is space");
+    drop(store);
+    let whole = fs::read(&path).expect("it can be read");
+
+    fs::write(&path, with_hole(&whole, "last 7.")).expect("there is space");
+    assert_eq!(everything(&mut JsonlReader::open(directory.path()).expect("it is there")), wanted);
+    let mut store = JsonlStore::open(directory.path(), &Options::default()).expect("it opens");
+    assert_eq!(everything(&mut store), wanted);
+    store.commit(&last[7..]).expect("there is space");
+    drop(store);
+    assert_eq!(fs::read(&path).expect("it can be read").len(), whole.len() + 1, "a mark more");
+
+    for older in ["first", "older", "old\""] {
+        fs::write(&path, with_hole(&whole, older)).expect("there is space");
+        let opened = JsonlStore::open(directory.path(), &Options::default());
+        assert!(matches!(opened, Err(StoreError::Damaged { .. })), "{older}");
+    }
+    // A log that was written anew was on disk as a whole.
+    fs::write(&path, &whole).expect("there is space");
+    let mut store = JsonlStore::open(directory.path(), &Options::default()).expect("it opens");
+    store.compact().expect("there is space");
+    drop(store);
+    let compacted = fs::read(&path).expect("it can be read");
+    fs::write(&path, with_hole(&compacted, "last 7.")).expect("there is space");
+    assert!(JsonlStore::open(directory.path(), &Options::default()).is_err());
+}
+
 #[test]
 fn a_broken_line_in_the_middle_is_named_and_set_aside_when_asked() {
     for broken in [

@@ -92,9 +92,9 @@ impl Client {
             let line = std::str::from_utf8(&line[..end]).expect("the server's lines are UTF-8");
             trace!("client {} hears: {line:.100}", self.index);
             if self.kind == Kind::Line {
-                self.line_hears(line, around)
+                self.line_hears(line, around);
             } else {
-                self.slash_hears(line, around)
+                self.slash_hears(line, around);
             }
             line.clone_into(&mut self.last_heard);
         }

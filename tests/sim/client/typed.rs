@@ -101,7 +101,7 @@ impl Client {
     pub(crate) fn audits(&mut self, account: &str, around: &mut Around<'_>) {
         self.open(around);
         self.typed.audit = Some(Audit::default());
-        self.typed.account = account.to_owned();
+        account.clone_into(&mut self.typed.account);
         self.may_be(account);
         self.asks(Request::LoginName(account), around);
         self.asks(Request::LoginPassword(Secret(&password_of(account))), around);
@@ -176,11 +176,9 @@ impl Client {
             Act::List(with) => self.asks(Request::ListMessages(&account_name(*with)), around),
             Act::Ask => self.asks(Request::ListUsers, around),
             Act::Subscribe(on) => self.asks(Request::Subscribe(*on), around),
-            Act::DeleteAccount => {
-                // Only of those that there are many of, so that the others' messages grow old.
-                if self.typed.account.ends_with('3') {
-                    self.asks(Request::DeleteAccount, around);
-                }
+            // One of them alone, so that the others' messages grow old.
+            Act::DeleteAccount if self.typed.account.ends_with('3') => {
+                self.asks(Request::DeleteAccount, around);
             }
             Act::Quit => {
                 if let Some(conn) = self.conn {
