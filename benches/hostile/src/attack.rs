@@ -212,7 +212,7 @@ impl Work<'_> {
         let mut tcrp = vec![5, 1, 0];
         tcrp.extend([0; 21]);
         tcrp.extend((1_u64 << 63).to_be_bytes());
-        let junk = [b'x'; 1 << 16];
+        let junk = vec![b'x'; 1 << 16];
         let all = [(Dialect::Tcrp, tcrp), (Dialect::Typed, typed), (Dialect::Gob, gob)];
         for (index, (dialect, start)) in all.iter().cycle().enumerate().take_while(|_| self.goes_on()) {
             if let Some(mut stream) = connect(1 + (index % 10) as u8, self.addresses.of(*dialect)) {
@@ -328,7 +328,7 @@ impl Work<'_> {
 
 /// Reads what there is, or waits a little for it; returns how many lines ended in it.
 fn lines_read(stream: &mut TcpStream) -> usize {
-    let mut buffer = [0; 1 << 16];
+    let mut buffer = [0; 1 << 14];
     let length = stream.read(&mut buffer).unwrap_or(0);
-    buffer[..length].iter().filter(|byte| **byte == b'\n').count()
+    memchr::memchr_iter(b'\n', &buffer[..length]).count()
 }
