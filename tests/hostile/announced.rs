@@ -63,7 +63,7 @@ fn frames_that_announce_exabytes_are_refused_and_nothing_is_reserved_for_them() 
             }
         }
     });
-    bystanders.talk_until(|| server.sockets() == sockets);
+    bystanders.talk_until(|| server.is_back_to(&sockets));
     server.expect_memory(memory, 3 * EACH * RECEIVE_BUFFER_BYTES as u64);
     bystanders.leave();
     let counts = server.stop();
@@ -97,7 +97,7 @@ fn a_line_without_an_end_is_told_once_and_not_kept() {
             assert_eq!(answers, "ERR line-too-long\nPONG\n");
         }
     });
-    bystanders.talk_until(|| server.sockets() == sockets);
+    bystanders.talk_until(|| server.is_back_to(&sockets));
     server.expect_memory(memory, EACH * RECEIVE_BUFFER_BYTES as u64);
     bystanders.leave();
     let counts = server.stop();
@@ -129,7 +129,7 @@ fn frames_as_long_as_may_be_that_lack_their_last_byte_are_kept_and_no_more() {
     bystanders.go_round();
     server.expect_memory(memory, frames.len() as u64 * EACH * FRAME_BYTES_MAX as u64);
     drop(held);
-    bystanders.talk_until(|| server.sockets() == sockets);
+    bystanders.talk_until(|| server.is_back_to(&sockets));
     bystanders.leave();
     let counts = server.stop();
     assert!(counts.refused().is_empty(), "{:?}", counts.refused());

@@ -116,18 +116,36 @@ impl Child {
         tasks.filter_map(count).collect()
     }
 
+    /// Whether it has the sockets that it had before, no fewer and no more, and nobody waits to be accepted.
+    pub(crate) fn is_back_to(&self, sockets: &BTreeMap<String, usize>) -> bool {
+        const LISTENS: &str = "0A";
+        let waiting: u64 = self
+            .kernel_queues("tcp")
+            .iter()
+            .filter(|(state, _)| state == LISTENS)
+            .map(|(_, count)| count)
+            .sum();
+        waiting == 0 && self.sockets() == *sockets
+    }
+
     /// What the kernel has of datagrams for the server that nobody has read: bytes, over all shards.
     pub(crate) fn datagram_bytes_unread(&self) -> u64 {
-        let port = self.address(Dialect::Ucrp).port();
-        let table = fs::read_to_string(self.path("net/udp")).expect("it runs");
-        let bytes = table.lines().skip(1).filter_map(|line| {
-            let mut words = line.split_whitespace();
-            let local = words.nth(1)?.rsplit_once(':')?.1;
-            let (_, received) = words.nth(2)?.split_once(':')?;
-            let is_server = u16::from_str_radix(local, 16) == Ok(port);
-            is_server.then(|| u64::from_str_radix(received, 16).expect("a count"))
+        self.kernel_queues("udp").iter().map(|(_, bytes)| bytes).sum()
+    }
+
+    /// Of each socket at the server's ports, its state and what it has received that was not taken: of one that listens,
+    /// connections; of others, bytes.
+    fn kernel_queues(&self, protocol: &str) -> Vec<(String, u64)> {
+        let ports = Dialect::ALL.map(|dialect| self.address(dialect).port());
+        let table = fs::read_to_string(self.path(&format!("net/{protocol}"))).expect("it runs");
+        let queues = table.lines().skip(1).filter_map(|line| {
+            let words: Vec<_> = line.split_whitespace().collect();
+            let [_, local, _, state, queues, ..] = words[..] else { return None };
+            let port = u16::from_str_radix(local.rsplit_once(':')?.1, 16).ok()?;
+            let received = u64::from_str_radix(queues.split_once(':')?.1, 16).ok()?;
+            ports.contains(&port).then(|| (state.to_owned(), received))
         });
-        bytes.sum()
+        queues.collect()
     }
 
     /// Stops it; returns what it said at its end.

@@ -35,7 +35,7 @@ fn when_descriptors_run_out_the_surplus_is_told_and_when_they_come_back_others_a
         assert!(held.len() > LIMIT as usize / 2 && held.len() + 40 <= connections, "{}", held.len());
         taken_in += held.len() as u64;
         drop(held);
-        bystanders.talk_until(|| server.sockets() == sockets);
+        bystanders.talk_until(|| server.is_back_to(&sockets));
     }
     let others = bystanders.connections();
     bystanders.leave();

@@ -110,7 +110,7 @@ fn of_a_storm_of_wrong_passwords_few_are_looked_at_and_nobody_else_waits() {
     calm.expect("OK\n");
     drop(calm);
     assert!(shake(&server, HERE, (Operation::Join, "lobby"), ("victim0", Some("secret"))).is_err());
-    bystanders.talk_until(|| server.sockets() == sockets);
+    bystanders.talk_until(|| server.is_back_to(&sockets));
     server.expect_memory(memory, (PASSWORD_THREADS_MAX as u64 * u64::from(PASSWORD_MEMORY_KIB)) << 10);
     bystanders.leave();
     let counts = server.stop();

@@ -65,7 +65,7 @@ fn one_who_publishes_as_fast_as_it_can_is_made_to_wait_for_those_who_read() {
         });
     });
     drop((reader, fast));
-    bystanders.talk_until(|| server.sockets() == sockets);
+    bystanders.talk_until(|| server.is_back_to(&sockets));
     server.expect_memory(memory, LOG_BYTES);
     let rounds = bystanders.rounds();
     bystanders.leave();
@@ -113,7 +113,7 @@ fn one_who_publishes_in_the_room_of_all_as_fast_as_it_can_keeps_nobody_from_bein
     reader.finish();
     reader.rest();
     drop(reader);
-    bystanders.talk_until(|| server.sockets() == sockets);
+    bystanders.talk_until(|| server.is_back_to(&sockets));
     server.expect_memory(memory, 2 * LOG_BYTES);
     let rounds = bystanders.rounds();
     bystanders.leave();
@@ -151,7 +151,7 @@ fn of_one_who_publishes_faster_than_it_may_the_surplus_is_refused() {
     });
     assert!(refused > MESSAGES / 2, "{refused}");
     drop((reader, fast));
-    bystanders.talk_until(|| server.sockets() == sockets);
+    bystanders.talk_until(|| server.is_back_to(&sockets));
     bystanders.leave();
     let counts = server.stop();
     assert_eq!(counts.refused_for("too-fast"), refused as u64);
@@ -175,7 +175,7 @@ fn one_who_sends_more_bytes_than_it_may_is_read_later_and_nothing_is_lost() {
     });
     fast.rest();
     drop((reader, fast));
-    bystanders.talk_until(|| server.sockets() == sockets);
+    bystanders.talk_until(|| server.is_back_to(&sockets));
     bystanders.leave();
     let counts = server.stop();
     assert!(counts.of("rested") > 0);

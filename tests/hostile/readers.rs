@@ -214,7 +214,7 @@ fn twenty_who_never_read_cost_the_room_its_log_once() {
     for peer in stalled {
         peer.reset();
     }
-    bystanders.talk_until(|| server.sockets() == sockets);
+    bystanders.talk_until(|| server.is_back_to(&sockets));
     bystanders.leave();
     let counts = server.stop();
     assert!(counts.of("lagged") >= STALLED && counts.of("missed") > STALLED, "{}", counts.log);

@@ -48,7 +48,7 @@ fn thousands_that_reset_with_half_a_frame_sent_are_gone_without_a_trace() {
             stream.write_all(half).expect("it has the space");
         }
     });
-    bystanders.talk_until(|| server.sockets() == sockets);
+    bystanders.talk_until(|| server.is_back_to(&sockets));
     server.expect_memory(memory, 0);
     let connections = bystanders.connections();
     bystanders.leave();

@@ -56,7 +56,7 @@ fn a_million_names_of_rooms_are_answered_and_forgotten() {
         });
     });
     assert_eq!(listed(&mut server.slash("watcher")), [""; 0]);
-    bystanders.talk_until(|| server.sockets() == sockets);
+    bystanders.talk_until(|| server.is_back_to(&sockets));
     server.expect_memory(memory, WALKERS as u64 * ROOM_BYTES_MAX);
     bystanders.leave();
     server.stop().expect_closed(&[]);
@@ -127,7 +127,7 @@ fn no_more_rooms_are_made_than_there_may_be_and_each_goes_with_its_host() {
     watcher.finish();
     watcher.rest();
     drop(watcher);
-    bystanders.talk_until(|| server.sockets() == sockets);
+    bystanders.talk_until(|| server.is_back_to(&sockets));
     bystanders.leave();
     // With the lobby there is one less to be made.
     server.stop().expect_closed(&[(CloseReason::LoginRefused, MORE as u64 + 1)]);
@@ -151,7 +151,7 @@ fn from_one_address_no_more_rooms_are_made_than_it_may() {
     assert!(outcomes[ALLOWED..].iter().all(|outcome| outcome.as_ref().err() == Some(&Refusal::TooMany)));
     // From elsewhere one more can be made.
     assert!(make(3, TRIES)[0].is_ok());
-    bystanders.talk_until(|| server.sockets() == sockets);
+    bystanders.talk_until(|| server.is_back_to(&sockets));
     server.expect_memory(memory, ALLOWED as u64 * ROOM_BYTES_MAX);
     bystanders.leave();
     let counts = server.stop();
@@ -203,7 +203,7 @@ fn of_ten_thousand_joins_and_leaves_each_is_told_and_none_in_another_room() {
     watcher.finish();
     watcher.rest();
     drop(watcher);
-    bystanders.talk_until(|| server.sockets() == sockets);
+    bystanders.talk_until(|| server.is_back_to(&sockets));
     server.expect_memory(memory, 4 << 20);
     bystanders.leave();
     let counts = server.stop();

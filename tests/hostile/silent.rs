@@ -59,7 +59,7 @@ fn who_never_speaks_is_let_go_when_the_time_to_log_in_is_over() {
             stream.read_to_end(&mut Vec::new()).expect("the server closes, and does not reset");
         }
     });
-    bystanders.talk_until(|| server.sockets() == sockets);
+    bystanders.talk_until(|| server.is_back_to(&sockets));
     server.expect_memory(memory, STREAMS.len() as u64 * EACH * CONNECTION_BYTES_MAX);
     bystanders.leave();
     server.stop().expect_closed(&[(CloseReason::LoginTimeout, STREAMS.len() as u64 * EACH)]);
@@ -129,7 +129,7 @@ fn a_byte_now_and_then_buys_nobody_time_to_log_in() {
     }
     let slow = open.len() as u64;
     trickle(&mut bystanders, open);
-    bystanders.talk_until(|| server.sockets() == sockets);
+    bystanders.talk_until(|| server.is_back_to(&sockets));
     server.expect_memory(memory, slow * CONNECTION_BYTES_MAX);
     bystanders.leave();
     server.stop().expect_closed(&[(CloseReason::LoginTimeout, slow)]);
@@ -147,7 +147,7 @@ fn a_byte_now_and_then_is_no_sign_of_life_either() {
         Trickle { stream, next: b"x", sent: 0 }
     });
     trickle(&mut bystanders, open.collect());
-    bystanders.talk_until(|| server.sockets() == sockets);
+    bystanders.talk_until(|| server.is_back_to(&sockets));
     bystanders.leave();
     server.stop().expect_closed(&[(CloseReason::IdleTimeout, EACH)]);
 }
@@ -175,7 +175,7 @@ fn who_holds_connections_without_a_word_holds_no_more_than_an_address_may() {
     });
     assert_eq!(held.len(), ALLOWED);
     drop(held);
-    bystanders.talk_until(|| server.sockets() == sockets);
+    bystanders.talk_until(|| server.is_back_to(&sockets));
     // There is space again.
     let mut stream = connect_from(ELSEWHERE, server.address(Dialect::Line));
     stream.write_all(b"PING\n").expect("it has the space");
