@@ -43,6 +43,27 @@ impl CloseReason {
     /// How many there are.
     pub const COUNT: usize = Self::Shutdown as usize + 1;
 
+    /// All of them, in order.
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::PeerClosed,
+        Self::PeerReset,
+        Self::Quit,
+        Self::LoginRefused,
+        Self::LoginTimeout,
+        Self::IdleTimeout,
+        Self::Lagged,
+        Self::TooSlow,
+        Self::Memory,
+        Self::ServerFull,
+        Self::AddressFull,
+        Self::AddressTooFast,
+        Self::Malformed,
+        Self::Served,
+        Self::RoomClosed,
+        Self::NotKept,
+        Self::Shutdown,
+    ];
+
     /// The name used in logs and metrics.
     pub fn name(self) -> &'static str {
         match self {
@@ -63,6 +84,18 @@ impl CloseReason {
             Self::RoomClosed => "room-closed",
             Self::NotKept => "not-kept",
             Self::Shutdown => "shutdown",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_is_listed_in_its_place() {
+        for (index, reason) in CloseReason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, index, "{}", reason.name());
         }
     }
 }

@@ -84,6 +84,12 @@ impl Metrics {
         self.refused.get(cause).copied().unwrap_or(0)
     }
 
+    /// How many connections and seats ended for each reason, of those that there were.
+    pub fn closed_by_reason(&self) -> BTreeMap<&'static str, u64> {
+        let counts = CloseReason::ALL.map(|reason| (reason.name(), self.closed_for(reason)));
+        counts.into_iter().filter(|(_, count)| *count > 0).collect()
+    }
+
     /// How many connections ended for a reason.
     pub fn closed_for(&self, reason: CloseReason) -> u64 {
         self.closed[reason as usize]

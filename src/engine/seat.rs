@@ -15,7 +15,7 @@ use crate::chat;
 use crate::chat::{
     Change, Command, ConnId, Entrance, Event, Folded, Now, OpId, Phase, Problem, RoomId, RoomName, Token,
 };
-use crate::limits::{LOG_BACKLOG_DIVISOR, SEATS_MAX, SEATS_OF_NAME_MAX};
+use crate::limits::{LOG_BACKLOG_DIVISOR, OUTBOX_TURN_BYTES_MAX_FOR_DATAGRAMS, SEATS_MAX, SEATS_OF_NAME_MAX};
 use crate::wire::ucrp::Datagram;
 use crate::wire::{DecodeError, Dialect};
 
@@ -280,7 +280,8 @@ impl Engine {
         if is_busy && matches!(command, Command::Say(_)) {
             return Err(ROOM_BUSY);
         }
-        let are_busy = are_shards_busy || self.has_unread_answers(id) || self.is_turn_full();
+        let is_turn_full = self.turn_bytes() >= OUTBOX_TURN_BYTES_MAX_FOR_DATAGRAMS;
+        let are_busy = are_shards_busy || self.has_unread_answers(id) || is_turn_full;
         // Of a shard that is behind with its orders, not even the address.
         let is_to_be_dropped = match command {
             Command::Direct { .. } => are_busy,

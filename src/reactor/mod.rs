@@ -486,6 +486,8 @@ pub fn serve(config: &Config) -> Result<(), StartupError> {
     let report = server.join()?;
     tracing::info!(
         connections = report.metrics.opened,
+        closed = ?report.metrics.closed_by_reason(),
+        surplus = report.system_calls.surplus,
         messages = report.metrics.messages,
         directs = report.metrics.directs,
         lagged = report.metrics.lagged,

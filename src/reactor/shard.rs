@@ -91,6 +91,8 @@ pub struct SystemCalls {
     pub registrations: u64,
     /// Attempts to accept.
     pub accepts: u64,
+    /// Connections that were accepted in the place of the spare descriptor, since no other was left, and refused.
+    pub surplus: u64,
     /// Reads.
     pub reads: u64,
     /// Writes.
@@ -106,6 +108,7 @@ impl SystemCalls {
         self.waits += other.waits;
         self.registrations += other.registrations;
         self.accepts += other.accepts;
+        self.surplus += other.surplus;
         self.reads += other.reads;
         self.writes += other.writes;
         self.datagram_reads += other.datagram_reads;
@@ -522,6 +525,7 @@ impl Shard {
                     Accepted::Connection(stream, peer) => self.admit(stream, peer, dialect),
                     Accepted::Nobody => self.listeners[index].ready = false,
                     Accepted::Surplus(stream) => {
+                        self.system_calls.surplus += 1;
                         refuse(stream, dialect, Refused::ServerFull);
                         self.complain("no descriptors are left: connections are refused", None);
                     }

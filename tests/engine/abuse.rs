@@ -3,7 +3,7 @@
 use parlance::chat::Secret;
 use parlance::engine::Settings;
 use parlance::fanout::{LagPolicies, LagPolicy};
-use parlance::limits::{ATTEMPTS_DEFAULT, OUTBOX_BYTES_MAX};
+use parlance::limits::{ATTEMPTS_DEFAULT, OUTBOX_BYTES_MAX, OUTBOX_TURN_BYTES_MAX};
 use parlance::wire::Dialect;
 use parlance::wire::typed::{Request, TagSet};
 use parlance::wire::ucrp::Message;
@@ -107,6 +107,26 @@ fn datagrams_put_no_more_into_outboxes_in_a_turn_than_others_may() {
     let held = world.held_bytes();
     assert!(held <= OUTBOX_BYTES_MAX, "{held} bytes in one turn, where others wait after half a MiB");
     assert_eq!(world.ended(alice), None);
+}
+
+#[test]
+fn connections_that_fill_each_turn_do_not_have_what_comes_in_datagrams_dropped() {
+    let mut world = unchecked(never());
+    let host = world.host("den", "host", 1);
+    let alice = world.line("alice");
+    // Each joins with a thousand questions on its way, of which each turn answers some: half a MiB is soon reached.
+    let askers: Vec<_> = (0..30).map(|number| world.slash(&format!("asker{number}"))).collect();
+    for &asker in &askers {
+        world.sends(asker, "/help\n".repeat(1000).as_bytes());
+    }
+    for number in 0..5 {
+        world.turn();
+        assert!(world.engine.turn_bytes() >= OUTBOX_TURN_BYTES_MAX, "they fill what they may");
+        world.seat_sends(&host, Message::Chat(&format!("/msg alice {number}")));
+        world.turn();
+        assert!(world.took(alice).contains(&format!("DM host {number}\n")));
+    }
+    assert_eq!(world.refused("ucrp-people-busy"), 0);
 }
 
 #[test]

@@ -32,9 +32,10 @@ pub fn shards() -> usize {
     shards.map_or(1, |shards| shards.parse().expect("TEST_SHARDS is a number"))
 }
 
-/// A server in this process, which stops when it goes out of scope.
+/// A server in this process, which stops when it goes out of scope; or where one in another process listens.
 pub struct TestServer {
     server: Option<Server>,
+    addresses: Vec<(Dialect, SocketAddr)>,
 }
 
 impl TestServer {
@@ -43,14 +44,27 @@ impl TestServer {
     }
 
     pub fn with(change: impl FnOnce(&mut Config)) -> Self {
-        let started = Server::start(&Self::config(change), || {});
-        Self { server: Some(started.expect("a server on free ports")) }
+        Self::of(Server::start(&Self::config(change), || {}).expect("a server on free ports"))
     }
 
     /// One that keeps what it keeps in the test's own store.
     pub fn with_store(store: Box<dyn Store>, change: impl FnOnce(&mut Config)) -> Self {
         let started = Server::start_with_store(&Self::config(change), store, || {});
-        Self { server: Some(started.expect("a server on free ports")) }
+        Self::of(started.expect("a server on free ports"))
+    }
+
+    /// One that runs in a process of its own, and is stopped by whoever started that.
+    pub fn elsewhere(addresses: Vec<(Dialect, SocketAddr)>) -> Self {
+        Self { server: None, addresses }
+    }
+
+    fn of(server: Server) -> Self {
+        let address = |dialect: Dialect| {
+            let named = |listening: &&parlance::ready::Listening| listening.dialect == dialect.name();
+            Some((dialect, server.listening().iter().find(named)?.address))
+        };
+        let addresses = Dialect::ALL.into_iter().filter_map(address).collect();
+        Self { server: Some(server), addresses }
     }
 
     fn config(change: impl FnOnce(&mut Config)) -> Config {
@@ -70,13 +84,9 @@ impl TestServer {
         config
     }
 
-    fn server(&self) -> &Server {
-        self.server.as_ref().expect("it runs until it is stopped")
-    }
-
     pub fn address(&self, dialect: Dialect) -> SocketAddr {
-        let named = |listening: &&parlance::ready::Listening| listening.dialect == dialect.name();
-        self.server().listening().iter().find(named).expect("every dialect is on").address
+        let (_, address) = self.addresses.iter().find(|(of, _)| *of == dialect).expect("every dialect is on");
+        *address
     }
 
     /// A peer that has sent nothing.

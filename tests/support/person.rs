@@ -6,7 +6,7 @@ use parlance::wire::gob::Kind;
 use parlance::wire::tcrp::Operation;
 use parlance::wire::typed::{Request, TagSet};
 
-use super::gob::GobPeer;
+use super::gob::{GobPeer, Struct};
 use super::seat::{Datum, HERE, Seat, shake};
 use super::typed::{Told, TypedPeer};
 use super::{Peer, TestServer, without_times};
@@ -173,27 +173,21 @@ impl Person {
                 peer.send("/msg\n");
                 lines_until(peer, "ERROR: Usage: /msg <nick> <text>", slash_heard)
             }
-            AnyPeer::Seat(seat) => {
-                let datum_heard = |datum| match datum {
-                    Datum::Said(sender, text) => text_heard(sender, text),
-                    Datum::Closed => notice("closed"),
-                };
-                seat.heard().into_iter().map(datum_heard).collect()
-            }
-            AnyPeer::Gob(peer) => {
-                let heard = peer.heard().into_iter().map(|message| match message.kind {
-                    Kind::Text => text_heard(message.sender, message.content),
-                    kind => notice(&format!("{kind:?} {}", message.sender)),
-                });
-                heard.collect()
-            }
-            AnyPeer::Typed(peer) => {
-                let heard = peer.heard().into_iter().map(|told| match told {
-                    Told::Arrived(letter) => Heard::Private(letter.sender, letter.content),
-                    other => notice(&format!("{other:?}")),
-                });
-                heard.collect()
-            }
+            AnyPeer::Seat(seat) => seat.heard().into_iter().map(datum_heard).collect(),
+            AnyPeer::Gob(peer) => peer.heard().into_iter().map(struct_heard).collect(),
+            AnyPeer::Typed(peer) => peer.heard().into_iter().map(told_heard).collect(),
+        }
+    }
+
+    /// What it hears next, for which it waits. Nothing is asked for it.
+    #[track_caller]
+    pub fn next(&mut self) -> Heard {
+        match &mut self.peer {
+            AnyPeer::Line(peer) => line_heard(&peer.long_line()),
+            AnyPeer::Slash(peer) => slash_heard(&peer.long_line()),
+            AnyPeer::Seat(seat) => datum_heard(seat.next()),
+            AnyPeer::Gob(peer) => struct_heard(peer.next()),
+            AnyPeer::Typed(peer) => told_heard(peer.next()),
         }
     }
 }
@@ -204,6 +198,27 @@ fn text_heard(sender: String, text: String) -> Heard {
         Some(sender) => private(sender, &text),
         None if sender == "server" => Heard::Notice(text),
         None => Heard::Room(sender, text),
+    }
+}
+
+fn datum_heard(datum: Datum) -> Heard {
+    match datum {
+        Datum::Said(sender, text) => text_heard(sender, text),
+        Datum::Closed => notice("closed"),
+    }
+}
+
+fn struct_heard(message: Struct) -> Heard {
+    match message.kind {
+        Kind::Text => text_heard(message.sender, message.content),
+        kind => notice(&format!("{kind:?} {}", message.sender)),
+    }
+}
+
+fn told_heard(told: Told) -> Heard {
+    match told {
+        Told::Arrived(letter) => Heard::Private(letter.sender, letter.content),
+        other => notice(&format!("{other:?}")),
     }
 }
 

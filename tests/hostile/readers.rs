@@ -1,16 +1,13 @@
-//! Peers that reset, stall, flood or come in thousands: nobody else is hurt, and nothing is left behind.
-
-mod support;
-
-use std::collections::HashSet;
-use std::net::TcpStream;
+//! Who never reads, or not what it asked for.
 
 use parlance::chat::CloseReason;
-use parlance::config::MaxClients;
 use parlance::fanout::{LagPolicies, LagPolicy};
 use parlance::limits::LOG_BYTES_LIMIT_MIN;
 use parlance::wire::Dialect;
-use support::{Peer, TestServer};
+
+use crate::bystanders::Bystanders;
+use crate::child::Child;
+use crate::support::{Peer, TestServer};
 
 /// More than the kernel's buffers between two sockets on loopback ever hold.
 const FLOOD_BYTES: usize = 24 << 20;
@@ -36,23 +33,6 @@ fn flood(publisher: &mut Peer, reader: &mut Peer) {
 /// The number in a line that `flood` made somebody receive.
 fn number(line: &str) -> Option<usize> {
     line.strip_prefix("MSG flood ")?.split(' ').next()?.parse().ok()
-}
-
-#[test]
-fn a_reset_in_the_middle_of_a_line_ends_that_connection_alone() {
-    let server = TestServer::start();
-    let mut alice = server.line("alice");
-    for name in ["bob", "carol", "dave"] {
-        let mut peer = server.line(name);
-        peer.send("MSG half a li");
-        peer.reset();
-        alice.expect(&format!("INFO {name} disconnected\n"));
-    }
-    alice.send("WHO\n");
-    alice.expect("USER alice\n");
-    let report = server.stop();
-    assert_eq!(report.metrics.closed_for(CloseReason::PeerReset), 3);
-    assert_eq!(report.metrics.messages, 0);
 }
 
 #[test]
@@ -199,50 +179,44 @@ fn who_asks_without_reading_is_not_read_from_and_gets_every_answer_later() {
 }
 
 #[test]
-fn thousands_come_and_go_and_leave_nothing_behind() {
-    const CLIENTS: usize = 2000;
-    let server = TestServer::with(|config| config.max_clients = MaxClients::Limit(CLIENTS as u32 + 1));
-    let mut watcher = server.line("watcher");
-    for round in 0..2 {
-        let mut peers: Vec<_> = (0..CLIENTS).map(|_| server.connect(Dialect::Line)).collect();
-        for (index, peer) in peers.iter_mut().enumerate() {
-            // The names of the round before are free again.
-            peer.send(format!("LOGIN user{index}\n"));
-        }
-        for peer in &mut peers {
-            peer.expect("OK\n");
-        }
-        watcher.send("WHO\n");
-        // Those of several shards come in as they come.
-        let list: HashSet<_> = (0..=CLIENTS).map(|_| watcher.long_line()).collect();
-        assert_eq!(list.len(), CLIENTS + 1, "round {round}");
-        assert!(list.contains(&format!("USER user{}", CLIENTS - 1)), "round {round}");
-        for (index, peer) in peers.into_iter().enumerate() {
-            if index % 3 == 0 { peer.reset() } else { drop(peer) }
-        }
-        for _ in 0..CLIENTS {
-            assert!(watcher.long_line().ends_with(" disconnected"));
-        }
-        watcher.send("WHO\n");
-        watcher.expect("USER watcher\n");
-    }
-    watcher.finish();
-    watcher.expect_end();
-    let report = server.stop();
-    assert_eq!(report.metrics.opened, 2 * CLIENTS as u64 + 1);
-    assert_eq!(report.metrics.closed.iter().sum::<u64>(), report.metrics.opened);
-}
-
-#[test]
-fn connections_that_never_speak_hurt_nobody() {
-    let server = TestServer::start();
-    let silent: Vec<TcpStream> = (0..500)
-        .map(|_| TcpStream::connect(server.address(Dialect::Line)).expect("the server listens"))
+fn twenty_who_never_read_cost_the_room_its_log_once() {
+    const STALLED: u64 = 20;
+    let server = Child::start(&[]);
+    let mut bystanders = Bystanders::new(&server);
+    let sockets = server.sockets();
+    let in_den = |mut peer: Peer, name: &str| {
+        peer.send(format!("{name}\n/join den\n"));
+        peer.line_where(|line| line == "You joined #den");
+        peer
+    };
+    let stalled: Vec<_> = (0..STALLED)
+        .map(|index| {
+            let peer = Peer::connect_narrow(server.address(Dialect::Slash));
+            in_den(peer, &format!("stalled{index}"))
+        })
         .collect();
-    let mut alice = server.line("alice");
-    let mut bob = server.slash("bobby");
-    alice.send("MSG hi\nWHO\n");
-    alice.expect("USER alice\nUSER bobby\n");
-    bob.expect("[HH:MM:SS] alice: hi\n");
-    drop(silent);
+    let memory = server.resident_bytes_high();
+    let mut talker = in_den(server.connect(Dialect::Slash), "talker");
+    bystanders.talk_while(|| {
+        let text = "x".repeat(TEXT_BYTES);
+        for number in 0..MESSAGES {
+            talker.send(format!("{number} {text}\n"));
+            // It reads what it says, and so says no more than is passed on.
+            let line = talker.long_line();
+            assert!(line.contains(&format!("] talker: {number} x")), "in order, none missing: {line:.40}");
+        }
+    });
+    // The log of the room, in one dialect, and as much of what waits in the kernel's place.
+    server.expect_memory(memory, 2 << 20);
+    talker.finish();
+    talker.rest();
+    drop(talker);
+    for peer in stalled {
+        peer.reset();
+    }
+    bystanders.talk_until(|| server.is_back_to(&sockets));
+    bystanders.leave();
+    let counts = server.stop();
+    assert!(counts.of("lagged") >= STALLED && counts.of("missed") > STALLED, "{}", counts.log);
+    counts.expect_closed(&[(CloseReason::PeerReset, STALLED)]);
 }
