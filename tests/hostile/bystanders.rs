@@ -116,13 +116,22 @@ impl Bystanders {
     /// They go, one after the other, each with all read that was sent to it: none of them was closed before.
     #[track_caller]
     pub(crate) fn leave(self) {
-        for person in self.people.into_iter().chain([self.typed]) {
+        let is_seat = |person: &Person| matches!(person.peer, AnyPeer::Seat(_));
+        let (seats, mut others): (Vec<_>, Vec<_>) = self.people.into_iter().partition(is_seat);
+        for seat in &seats {
+            let AnyPeer::Seat(its) = &seat.peer else { unreachable!("it is one") };
+            its.leave();
+            // A seat has no end that it could wait for. A server that stops before it reads this would refuse it.
+            let is_told = |heard: &Heard| matches!(heard, Heard::Notice(words) if words.contains(&seat.name));
+            std::iter::repeat_with(|| others[0].next()).find(is_told);
+        }
+        for person in others.into_iter().chain([self.typed]) {
             match person.peer {
                 AnyPeer::Line(mut peer) | AnyPeer::Slash(mut peer) => {
                     peer.finish();
                     peer.rest();
                 }
-                AnyPeer::Seat(seat) => seat.leave(),
+                AnyPeer::Seat(_) => unreachable!("it left"),
                 AnyPeer::Gob(mut peer) => {
                     peer.finish();
                     while peer.next_or_end().is_some() {}
