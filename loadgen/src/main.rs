@@ -71,11 +71,7 @@ fn main() -> ExitCode {
     let outcome = watch_for_interruption().map_err(RunError::from).and_then(|flag| run::run(plan, &flag));
     let outcome = match outcome {
         Ok(outcome) => outcome,
-        Err(error) => {
-            eprintln!("loadgen: {error}");
-            let interrupted = matches!(error, RunError::Interrupted { .. });
-            return if interrupted { EXIT_CUT_SHORT.into() } else { ExitCode::FAILURE };
-        }
+        Err(error) => return failed(&error),
     };
     let report = Report::new(&outcome);
     print!("{report}");
@@ -108,10 +104,14 @@ fn refuse(error: &impl Display) -> ! {
 fn soak(plan: soak::Plan) -> ExitCode {
     let plan = plan.check().unwrap_or_else(|error| refuse(&error));
     let ended = watch_for_interruption().map_err(RunError::from).and_then(|flag| soak::run(&plan, &flag));
-    ended.unwrap_or_else(|error| {
-        eprintln!("loadgen: {error}");
-        ExitCode::FAILURE
-    })
+    ended.unwrap_or_else(|error| failed(&error))
+}
+
+/// Nothing was found out, and why.
+fn failed(error: &RunError) -> ExitCode {
+    eprintln!("loadgen: {error}");
+    let interrupted = matches!(error, RunError::Interrupted { .. });
+    if interrupted { EXIT_CUT_SHORT.into() } else { ExitCode::FAILURE }
 }
 
 /// The flag is up after the first SIGINT or SIGTERM; the second ends the process.

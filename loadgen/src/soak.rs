@@ -34,7 +34,7 @@ use crate::server_process::{ServerProcess, datagrams_dropped};
 use crate::{EXIT_CUT_SHORT, files};
 
 /// Without any progress for so long, what is awaited will not come.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Between two looks at whether to end early, at most.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 /// How long the few stay who come before all others.
@@ -91,6 +91,9 @@ impl<'a> Soak<'a> {
     fn run(mut self) -> Result<Report, RunError> {
         let plan = self.turnover.plan.clone();
         self.visit()?;
+        if self.is_interrupted() {
+            return Err(RunError::Interrupted { clients: plan.clients, ready: 0 });
+        }
         let before = self.of_server(self.watch.usage())?;
         let dropped_before = datagrams_dropped().unwrap_or_default();
 
@@ -150,7 +153,6 @@ impl<'a> Soak<'a> {
                 reason,
             });
         }
-        self.turnover.start_talking();
         self.turnover.start_churn();
         self.go_on_until(self.turnover.clock.now().after(VISIT))?;
         self.all_leave()
@@ -162,14 +164,13 @@ impl<'a> Soak<'a> {
         self.turnover.stop_talking();
         self.wait(|turnover| turnover.inside() >= turnover.crowd.len())?;
         self.wait(|turnover| turnover.ledger.owed() == 0 && turnover.is_mail_done())?;
+        self.turnover.give_up();
         self.turnover.ask_for_all_mail();
         self.wait(|turnover| turnover.asked() == 0)?;
         self.turnover.begin_leaving();
         self.wait(Turnover::only_hosts_are_left)?;
         self.turnover.close_rooms();
-        self.wait(|turnover| turnover.away() == turnover.crowd.len())?;
-        self.turnover.count_what_is_missing();
-        Ok(())
+        self.wait(|turnover| turnover.away() == turnover.crowd.len())
     }
 
     fn cpu(&self) -> Result<Cpu, RunError> {

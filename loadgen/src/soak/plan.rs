@@ -152,11 +152,11 @@ fn parse_address(text: &str) -> Result<(String, SocketAddr), String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use clap::{Command, FromArgMatches};
 
-    fn plan(line: &str) -> Result<Plan, PlanError> {
+    pub(in crate::soak) fn plan(line: &str) -> Result<Plan, PlanError> {
         let words = std::iter::once("soak").chain(line.split_whitespace());
         let matches = Plan::augment_args(Command::new("soak")).try_get_matches_from(words).expect(line);
         Plan::from_arg_matches(&matches).expect(line).check()

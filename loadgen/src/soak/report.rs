@@ -273,7 +273,7 @@ impl fmt::Display for Report {
         row(
             "disconnects",
             format!(
-                "{} ({} politely, {} by reset, {} half-closed)",
+                "{} ({} politely, {} by reset or without a word, {} half-closed)",
                 grouped(counts.disconnects()),
                 grouped(counts.left_politely),
                 grouped(counts.left_by_reset),
@@ -302,7 +302,8 @@ impl fmt::Display for Report {
                 grouped(counts.mislisted)
             ),
         )?;
-        row("announcements", grouped(counts.announcements))?;
+        row("announcements", format!("{} of others who come and go", grouped(counts.announcements)))?;
+        row("lagging", format!("{} messages skipped, as the server said", grouped(counts.announced_missed)))?;
         row(
             "kernel dropped",
             format!("{} datagrams, on the whole machine", grouped(self.datagrams_dropped)),
@@ -357,5 +358,80 @@ impl Memory {
             megabytes(self.before_bytes as f64),
             megabytes(self.after_bytes as f64)
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::soak::crowd::{CLIENTS_MIN, Crowd};
+    use crate::soak::plan::tests::plan;
+
+    /// A report on a process that holds so many bytes after so many seconds, and has so many descriptors in the end.
+    fn report(resident: impl Fn(u32) -> u32, descriptors_after: usize) -> Report {
+        let plan = plan("--warmup 10s --duration 90s").expect("it is enough");
+        let mut turnover = Turnover::new(plan, Crowd::new(CLIENTS_MIN, 1), 1).expect("a poll");
+        turnover.tallies.streams = Tally { owed: 1, delivered: 1, ..Tally::default() };
+        let sample = |second| Sample {
+            seconds: f64::from(second),
+            usage: Some(Usage { resident_bytes: u64::from(resident(second)), descriptors: 40 }),
+            resident_mean_bytes: f64::from(resident(second)),
+            resident_max_bytes: u64::from(resident(second)),
+            clients: CLIENTS_MIN,
+            delivered: u64::from(second),
+        };
+        let usage = |descriptors| Some(Usage { resident_bytes: 1_000_000, descriptors });
+        let found = Found {
+            before: usage(20),
+            after: usage(descriptors_after),
+            samples: (1..=100).map(sample).collect(),
+            server_cpu: None,
+            generator_cpu: Duration::ZERO,
+            measured: Duration::from_secs(90),
+            datagrams_dropped: 0,
+            cut_short: false,
+        };
+        Report::new(&turnover, found)
+    }
+
+    #[test]
+    fn memory_that_grows_only_while_nobody_measures_is_flat() {
+        let report = report(|second| if second <= 10 { 1 } else { 10_000_000 }, 20);
+        assert_eq!(report.problem(), None);
+        let memory = report.memory.expect("it was watched");
+        assert_eq!((memory.min_bytes, memory.change_percent), (10_000_000, Some(0.0)));
+    }
+
+    #[test]
+    fn memory_that_grows_or_shrinks_by_more_than_two_percent_is_not_flat() {
+        // From the first third to the last by so much, seen from 10 MB in the middle of the first.
+        let at = |change: i32| {
+            let bytes = |second: u32| 10_000_000 + change * (second.cast_signed() * 2 - 51) / 120;
+            report(|second| u32::try_from(bytes(second)).expect("it is positive"), 20).problem()
+        };
+        assert_eq!((at(190_000), at(-190_000)), (None, None));
+        assert_eq!(at(210_000).as_deref(), Some("the server's memory changed by +2.10 %."));
+        assert_eq!(at(-210_000).as_deref(), Some("the server's memory changed by -2.10 %."));
+    }
+
+    #[test]
+    fn a_descriptor_that_stays_open_is_a_problem() {
+        let words = "the server had 20 open descriptors before, and has 21 after.";
+        assert_eq!(report(|_| 1, 21).problem().as_deref(), Some(words));
+    }
+
+    #[test]
+    fn datagrams_may_be_lost_and_nothing_else_may() {
+        let mut report = report(|_| 1, 20);
+        let faults = Tally { lost: 1, reordered: 1, lagged: 1, ..Tally::default() };
+        report.deliveries.datagrams = faults;
+        assert!(report.find_problems().is_empty());
+        report.deliveries.streams = faults;
+        assert_eq!(
+            report.find_problems(),
+            ["1 delivery lost", "1 delivery out of order", "nothing was delivered"]
+        );
+        report.deliveries.datagrams.doubled = 2;
+        assert_eq!(report.find_problems()[1], "2 deliveries doubled");
     }
 }

@@ -331,8 +331,8 @@ impl Turnover {
         [connects, self.counts.disconnects(), self.tallies.all().delivered, kept + deleted + listed]
     }
 
-    /// When all is over: what did not come will not.
-    pub(super) fn count_what_is_missing(&mut self) {
+    /// When all is said: what has not come will not.
+    pub(super) fn give_up(&mut self) {
         for member in &mut self.members {
             self.ledger.give_up(&mut member.listener, self.tallies.of(member.dialect));
         }

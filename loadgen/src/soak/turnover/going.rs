@@ -16,9 +16,9 @@ use crate::speech;
 /// How long somebody who has left is away: longer than the server takes to notice, so that the name is free again.
 pub(in crate::soak) const REST: Duration = Duration::from_millis(500);
 /// After which time what somebody who prepares to leave is owed is lost, and what it waits for does not come.
-const PREPARING_TAKES_MAX: Duration = Duration::from_secs(30);
+const PREPARING_TAKES_MAX: Duration = Duration::from_secs(10);
 /// After which time a server that has been told that somebody goes should have closed the connection.
-const CLOSING_TAKES_MAX: Duration = Duration::from_secs(30);
+const CLOSING_TAKES_MAX: Duration = Duration::from_secs(10);
 /// So often somebody is looked for who can leave, or speak.
 pub(super) const TRIES_MAX: usize = 64;
 
