@@ -27,7 +27,7 @@ pub(crate) use self::plan::Plan;
 use self::crowd::{CLIENTS_MIN, Crowd};
 use self::report::{Found, Report};
 use self::turnover::Turnover;
-use self::watch::{Sample, Watch};
+use self::watch::{Sample, Usage, Watch};
 use crate::clock::Moment;
 use crate::run::RunError;
 use crate::server_process::{ServerProcess, datagrams_dropped};
@@ -39,6 +39,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 /// How long the few stay who come before all others.
 const VISIT: Duration = Duration::from_secs(1);
+/// A server that has had as many descriptors for so long is done with closing those of who has left.
+const REST: Duration = Duration::from_secs(1);
 /// Samples of which one is printed.
 const PRINTED_EVERY: usize = 60;
 
@@ -94,7 +96,7 @@ impl<'a> Soak<'a> {
         if self.is_interrupted() {
             return Err(RunError::Interrupted { clients: plan.clients, ready: 0 });
         }
-        let before = self.of_server(self.watch.usage())?;
+        let before = self.usage_at_rest(|_| true)?;
         let dropped_before = datagrams_dropped().unwrap_or_default();
 
         self.turnover = turnover(&plan, plan.names())?;
@@ -112,16 +114,8 @@ impl<'a> Soak<'a> {
         self.watch.stop();
         let cut_short = self.is_interrupted();
         self.all_leave()?;
-
-        // It notices each at its own pace.
-        let give_up = self.turnover.clock.now().after(PATIENCE);
-        let mut after = self.of_server(self.watch.usage())?;
-        while after.zip(before).is_some_and(|(after, before)| after.descriptors != before.descriptors)
-            && self.turnover.clock.now() < give_up
-        {
-            self.turn(give_up)?;
-            after = self.of_server(self.watch.usage())?;
-        }
+        let after =
+            self.usage_at_rest(|descriptors| before.is_none_or(|before| before.descriptors == descriptors))?;
         let found = Found {
             before,
             after,
@@ -171,6 +165,26 @@ impl<'a> Soak<'a> {
         self.wait(Turnover::only_hosts_are_left)?;
         self.turnover.close_rooms();
         self.wait(|turnover| turnover.away() == turnover.crowd.len())
+    }
+
+    /// What the server uses when nobody is there any more, which it notices of each at its own pace: as soon as it has had as
+    /// many descriptors for a while, and so many as are expected, or will not have.
+    fn usage_at_rest(&mut self, is_expected: impl Fn(usize) -> bool) -> Result<Option<Usage>, RunError> {
+        let give_up = self.turnover.clock.now().after(PATIENCE);
+        let mut since = (self.turnover.clock.now(), self.of_server(self.watch.usage())?);
+        loop {
+            let now = self.turnover.clock.now();
+            let usage = self.of_server(self.watch.usage())?;
+            let descriptors = |usage: Option<Usage>| usage.map(|usage| usage.descriptors);
+            if descriptors(usage) != descriptors(since.1) {
+                since = (now, usage);
+            }
+            let is_at_rest = now.since(since.0) >= REST && descriptors(usage).is_none_or(&is_expected);
+            if usage.is_none() || is_at_rest || now >= give_up {
+                return Ok(usage);
+            }
+            self.turn(give_up)?;
+        }
     }
 
     fn cpu(&self) -> Result<Cpu, RunError> {
