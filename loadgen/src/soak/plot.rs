@@ -7,35 +7,51 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use super::report::Report;
+use super::watch::{Sample, Usage};
 
 const SIZE: (u32, u32) = (900, 700);
 const FONT: &str = "sans-serif";
+const LIGHT_BLUE: RGBColor = RGBColor(0xb0, 0xc8, 0xf0);
 const MEGABYTE: f64 = 1e6;
 
-/// Draws it as SVG. The times that are compared have a grey background, and their means are lines.
+/// One line of a chart.
+struct Line {
+    color: RGBColor,
+    width: u32,
+    points: Vec<(f64, f64)>,
+}
+
+/// Draws it as SVG. The times that are compared have a grey background.
 pub(super) fn draw(report: &Report, path: &Path) -> Result<(), Box<dyn Error>> {
     let root = SVGBackend::new(path, SIZE).into_drawing_area();
     root.fill(&WHITE)?;
     let root = root.titled(&report.title(), (FONT, 20))?;
     let (upper, lower) = root.split_vertically(SIZE.1 / 2);
     let minutes = |seconds: f64| seconds / 60.0;
-    let usages = || {
-        let samples = report.samples.iter();
-        samples.filter_map(|sample| Some((minutes(sample.seconds), sample.usage?)))
+    let line = |color, width, of: fn(&Sample, Usage) -> f64| {
+        let point = |sample: &Sample| Some((minutes(sample.seconds), of(sample, sample.usage?)));
+        Line { color, width, points: report.samples.iter().filter_map(point).collect() }
     };
-    let memory = usages().map(|(at, usage)| (at, usage.resident_bytes as f64 / MEGABYTE)).collect();
-    let descriptors = usages().map(|(at, usage)| (at, usage.descriptors as f64)).collect();
-    let times = report
-        .compared()
-        .map(|(from, to, mean)| (minutes(from), minutes(to), mean.map_or(0.0, |mean| mean / MEGABYTE)));
+    let mut memory = vec![
+        line(LIGHT_BLUE, 1, |sample, _| sample.resident_mean_bytes / MEGABYTE),
+        line(BLUE, 1, |_, usage| usage.resident_bytes as f64 / MEGABYTE),
+    ];
+    let compared = report.compared().map(|(from, to, mean)| (minutes(from), minutes(to), mean));
+    for (from, to, mean) in compared {
+        let points = mean.map_or(Vec::new(), |mean| vec![(from, mean / MEGABYTE), (to, mean / MEGABYTE)]);
+        memory.push(Line { color: RED, width: 2, points });
+    }
+    let descriptors = [line(BLUE, 1, |_, usage| usage.descriptors as f64)];
+    let times = compared.map(|(from, to, _)| (from, to));
     draw_chart(
         &upper,
-        "Resident memory, and its means in the two times that are compared",
+        "Resident memory: what is held (blue), and its means in the two times that are compared (red); with the hashing of \
+         passwords (light)",
         "MB",
-        memory,
+        &memory,
         &times,
     )?;
-    draw_chart(&lower, "Open descriptors", "descriptors", descriptors, &[])?;
+    draw_chart(&lower, "Open descriptors", "descriptors", &descriptors, &times)?;
     root.present()?;
     Ok(())
 }
@@ -44,23 +60,30 @@ fn draw_chart(
     area: &DrawingArea<SVGBackend<'_>, Shift>,
     caption: &str,
     unit: &str,
-    points: Vec<(f64, f64)>,
-    times: &[(f64, f64, f64)],
+    lines: &[Line],
+    times: &[(f64, f64)],
 ) -> Result<(), Box<dyn Error>> {
-    let right = points.last().map_or(1.0, |(at, _)| *at).max(0.01);
-    let top = points.iter().map(|(_, value)| *value).fold(1.0, f64::max) * 1.1;
+    let points = || lines.iter().flat_map(|line| &line.points);
+    let right = points().map(|(at, _)| *at).fold(0.01, f64::max);
+    let top = points().map(|(_, value)| *value).fold(1.0, f64::max) * 1.1;
     let mut chart = ChartBuilder::on(area)
-        .caption(caption, (FONT, 16))
+        .caption(caption, (FONT, 13))
         .margin(10)
         .x_label_area_size(40)
-        .y_label_area_size(80)
+        .y_label_area_size(60)
         .build_cartesian_2d(0.0..right, 0.0..top)?;
+    chart
+        .configure_mesh()
+        .max_light_lines(0)
+        .x_desc("minutes")
+        .y_desc(unit)
+        .x_label_formatter(&|minutes| format!("{minutes}"))
+        .y_label_formatter(&|value| format!("{value:.0}"))
+        .draw()?;
     let grey = BLACK.mix(0.08).filled();
-    chart.draw_series(times.iter().map(|&(from, to, _)| Rectangle::new([(from, 0.0), (to, top)], grey)))?;
-    chart.configure_mesh().light_line_style(WHITE).x_desc("minutes").y_desc(unit).draw()?;
-    chart.draw_series(LineSeries::new(points, BLUE.stroke_width(1)))?;
-    for &(from, to, mean) in times {
-        chart.draw_series(LineSeries::new([(from, mean), (to, mean)], RED.stroke_width(2)))?;
+    chart.draw_series(times.iter().map(|&(from, to)| Rectangle::new([(from, 0.0), (to, top)], grey)))?;
+    for Line { color, width, points } in lines {
+        chart.draw_series(LineSeries::new(points.iter().copied(), color.stroke_width(*width)))?;
     }
     Ok(())
 }
