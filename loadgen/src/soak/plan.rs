@@ -26,7 +26,7 @@ A client must receive all that is said in its room after it has read that it is 
 
 Exit status:
   0    all is well
-  1    the server's memory was not flat (the means of the two times differ by more than 2 %), or has open descriptors that it had not before; or something was lost, doubled, reordered or altered, or clients were refused or cut off
+  1    the server's memory was not flat (what it holds, hashing of passwords aside, differs by more than 2 % between the two times), or has open descriptors that it had not before; or something was lost, doubled, reordered or altered, or clients were refused or cut off
   2    the command line makes no sense
   130  cut short with Ctrl-C, and all was well until then";
 

@@ -1,7 +1,7 @@
 //! What the server's process is seen to use.
 //!
-//! Hashing a password takes 19 MiB for some 30 ms, and more on a busy machine. So its memory is looked at ten times a second:
-//! the least of these is what it holds, the mean is what it takes.
+//! Hashing a password takes 19 MiB for some 30 ms, and longer on a busy machine. So its memory is looked at ten times a
+//! second: the least of these is closer to what it holds than their mean, which is what it takes.
 
 use std::time::Duration;
 
