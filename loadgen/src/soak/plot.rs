@@ -45,8 +45,7 @@ pub(super) fn draw(report: &Report, path: &Path) -> Result<(), Box<dyn Error>> {
     let times = compared.map(|(from, to, _)| (from, to));
     draw_chart(
         &upper,
-        "Resident memory: what is held (blue), and its means in the two times that are compared (red); with the hashing of \
-         passwords (light)",
+        "Resident memory: of each second the least (blue) and the mean (light); what is held in the two times (red)",
         "MB",
         &memory,
         &times,
