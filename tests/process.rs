@@ -2,12 +2,14 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader, Read};
-use std::net::{SocketAddr, TcpListener};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+use parlance::chat::Command as Said;
+use parlance::wire::Dialect;
 use rustix::process::{Pid, Signal, kill_process};
-use support::Peer;
+use support::{Peer, deadline};
 
 /// A child that does not outlive its test.
 struct Program {
@@ -58,6 +60,21 @@ impl Program {
         address("dialect");
         let parse = |text: String| text.parse().expect("an address");
         (parse(address("line")), parse(address("slash")))
+    }
+
+    /// The same of a dialect further down in the table.
+    fn address(&mut self, dialect: Dialect) -> SocketAddr {
+        let mut line = String::new();
+        while !line.starts_with(dialect.name()) {
+            line.clear();
+            assert_ne!(self.output.read_line(&mut line).expect("the table"), 0, "no {}", dialect.name());
+        }
+        line.split_whitespace().nth(1).expect("an address").parse().expect("an address")
+    }
+
+    #[cfg(target_os = "linux")]
+    fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("it runs").count()
     }
 
     fn signal(&self, signal: Signal) {
@@ -223,4 +240,37 @@ fn without_descriptors_the_surplus_is_told_and_room_is_made_when_others_go() {
     assert_eq!(status.code(), Some(0), "{log}");
     let complaints = log.lines().filter(|line| line.contains("no descriptors are left")).count();
     assert!((1..=2).contains(&complaints), "{complaints} lines for {refused} refusals:\n{log}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn who_leaves_leaves_no_descriptor_behind_though_it_was_paced() {
+    let mut program = Program::start(&FREE_PORTS);
+    let (line_address, _) = program.addresses();
+    let gob_address = program.address(Dialect::Gob);
+    let mut alice = line(line_address, "alice");
+    let before = program.descriptors();
+    let mut bob = TcpStream::connect(gob_address).expect("it listens");
+    let (mut joins, probe) = (Vec::new(), Said::Direct { to: "alice", text: "here" });
+    for said in [Said::Login { name: "bob", password: None }, probe] {
+        Dialect::Gob.encode_command(&said, &mut joins).expect("gob has words for it");
+    }
+    bob.write_all(&joins).expect("it reads");
+    alice.expect("DM bob here\n");
+    // There is a pause between what two of these make.
+    alice.send("MSG one\nMSG two\nMSG three\nPING\n");
+    alice.expect("PONG\n");
+    let (mut heard, mut buffer) = (Vec::new(), [0; 4096]);
+    while !heard.windows(5).any(|word| word == b"three") {
+        let count = bob.read(&mut buffer).expect("more");
+        assert_ne!(count, 0, "the end");
+        heard.extend_from_slice(&buffer[..count]);
+    }
+    drop(bob);
+    alice.expect("INFO bob disconnected\n");
+    let give_up = deadline();
+    while program.descriptors() != before {
+        assert!(std::time::Instant::now() < give_up, "{before} before, {} after", program.descriptors());
+        std::thread::yield_now();
+    }
 }

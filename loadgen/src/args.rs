@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use parlance::limits::{MAIL_BYTES_AROUND, MAIL_TOTAL_BYTES_MAX, MAILBOX_BYTES_MAX};
 use thiserror::Error;
 
@@ -12,6 +12,7 @@ use crate::dialect::{Dialect, Rooms};
 use crate::payload::{HEADER_BYTES, PUBLISHERS_MAX, RUN_MAX};
 use crate::plan::{Arrivals, Plan, Traffic};
 use crate::roster::Roster;
+use crate::soak;
 
 /// Cells of four bytes, one for each pair of a client and a publisher that it hears: 1 GiB.
 const CELLS_MAX: usize = 1 << 28;
@@ -68,8 +69,10 @@ Exit status:
 /// An honest load generator for Parlance: connects many clients, lets some of them speak, and checks and times what all
 /// the others receive.
 #[derive(Parser, Debug)]
-#[command(version, after_help = EXAMPLES)]
+#[command(version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) mode: Option<Mode>,
     /// Server to connect to [default: 127.0.0.1, port 4000 for line, 7000 for slash, 9090 for tcrp, 5000 for typed, 8080
     /// for gob, 6379 for redis, 4222 for nats, 6667 for irc, 1883 for mqtt]
     #[arg(long, value_name = "ADDR:PORT")]
@@ -143,6 +146,13 @@ pub(crate) struct Args {
     /// Write latencies (ms) in the text form of HDR histograms: of deliveries to FILE, of last recipients beside it.
     #[arg(long, value_name = "FILE")]
     hgrm: Option<PathBuf>,
+}
+
+/// What is done in place of a run in one dialect.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Mode {
+    /// Many clients of all dialects come and go for a long time: does the server stay as it is?
+    Soak(Box<soak::Plan>),
 }
 
 /// What is asked for makes no sense, and what would.

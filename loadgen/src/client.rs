@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
+use std::time::Duration;
 
 use mio::net::{TcpStream, UdpSocket};
 use mio::{Interest, Registry, Token};
@@ -70,6 +71,7 @@ pub(crate) struct Client {
 ///  | room for what was kept | what is read ...   |
 ///           ^ kept          ^ kept_bytes_max     ^ + READ_BYTES
 /// ```
+#[derive(Default)]
 pub(crate) struct ReceiveBuffer {
     bytes: Box<[u8]>,
     /// Room in front of what is read for the start of a frame that was read before.
@@ -175,6 +177,22 @@ impl Client {
                 registry.reregister(socket, token, interest)
             }
             Link::Datagrams { .. } | Link::Stream(_) => Ok(()),
+        }
+    }
+
+    /// Says that nothing more comes, and goes on reading. Nothing to do for datagrams.
+    pub(crate) fn half_close(&self) -> io::Result<()> {
+        match &self.link {
+            Link::Stream(stream) => stream.shutdown(Shutdown::Write),
+            Link::Datagrams { .. } => Ok(()),
+        }
+    }
+
+    /// Has the connection reset when it is dropped, instead of closed.
+    pub(crate) fn reset_when_dropped(&self) -> io::Result<()> {
+        match &self.link {
+            Link::Stream(stream) => SockRef::from(stream).set_linger(Some(Duration::ZERO)),
+            Link::Datagrams { .. } => Ok(()),
         }
     }
 

@@ -15,8 +15,8 @@ pub(crate) enum Incoming<'a> {
     Message { sender: Option<&'a str>, room: Option<&'a str>, text: &'a str },
     /// The server skipped so many messages.
     Missed(u64),
-    /// A message is kept.
-    Kept { key: &'a str },
+    /// A message is kept, under this id.
+    Kept { key: &'a str, id: &'a str },
     /// Nothing of interest, such as that others come and go.
     Aside,
     /// Something that concerns the client itself.
@@ -177,7 +177,7 @@ fn of_reply(bytes: &[u8]) -> Decoded<Incoming<'_>> {
         typed::Frame::Refused(error) => Frame::Refused(error.into()),
         typed::Frame::Whole(reply) => Frame::Whole(match reply {
             Reply::Message(message) => Incoming::from(message.sender, message.content),
-            Reply::Kept { key, id: _ } => Incoming::Kept { key },
+            Reply::Kept { key, id } => Incoming::Kept { key, id },
             Reply::Users(_) => Incoming::Aside,
             Reply::NameKnown => Incoming::Answer(Answer::Named { is_new: false }),
             Reply::NameNew => Incoming::Answer(Answer::Named { is_new: true }),

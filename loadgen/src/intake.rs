@@ -169,11 +169,11 @@ impl Intake {
                 return self.message(client, frame, (sender, room, text), now);
             }
             Incoming::Missed(count) => self.tally.announced_missed += count,
-            Incoming::Kept { key } if self.only_kept => match self.header_of(key) {
+            Incoming::Kept { key, .. } if self.only_kept => match self.header_of(key) {
                 Some(header) => self.account(client, header, now),
                 None => self.tally.corrupted += 1,
             },
-            Incoming::Kept { key } => self.keep(client, key, now),
+            Incoming::Kept { key, .. } => self.keep(client, key, now),
             Incoming::Aside => {}
             Incoming::Answer(answer) => {
                 self.tally.undecodable += u64::from(matches!(answer, Answer::Unreadable(_)));

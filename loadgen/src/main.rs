@@ -3,6 +3,7 @@
 //! One thread, one loop. `args` makes a `plan` of the command line; `run` carries it out in phases; `load` is the loop with
 //! the clients; `speech` is what they say in each `dialect`, `incoming` what they hear, and `peer` both of the servers that
 //! Parlance is compared with; `intake` checks what they receive; `report`, `plot` and `hgrm` say what was found.
+//! `soak` is another kind of run, with a loop of its own: clients of all dialects come and go for a long time.
 
 mod args;
 mod check;
@@ -30,12 +31,14 @@ mod run;
 mod schedule;
 mod server_process;
 mod shape;
+mod soak;
 mod source;
 mod speech;
 mod timer;
 
 use std::error::Error;
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -43,12 +46,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 use hdrhistogram::Histogram;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::args::Args;
+use crate::args::{Args, Mode};
 use crate::plot::Plot;
 use crate::report::Report;
 use crate::run::{Outcome, RunError};
@@ -57,22 +60,18 @@ use crate::run::{Outcome, RunError};
 const EXIT_CUT_SHORT: u8 = 130;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let mut args = Args::parse();
+    if let Some(Mode::Soak(plan)) = args.mode.take() {
+        return soak(*plan);
+    }
     let plan = match args.plan() {
         Ok(plan) => plan,
-        Err(error) => {
-            use clap::CommandFactory;
-            Args::command().error(ErrorKind::ValueValidation, error).exit();
-        }
+        Err(error) => refuse(&error),
     };
     let outcome = watch_for_interruption().map_err(RunError::from).and_then(|flag| run::run(plan, &flag));
     let outcome = match outcome {
         Ok(outcome) => outcome,
-        Err(error) => {
-            eprintln!("loadgen: {error}");
-            let interrupted = matches!(error, RunError::Interrupted { .. });
-            return if interrupted { EXIT_CUT_SHORT.into() } else { ExitCode::FAILURE };
-        }
+        Err(error) => return failed(&error),
     };
     let report = Report::new(&outcome);
     print!("{report}");
@@ -95,6 +94,24 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
     }
+}
+
+/// The command line makes no sense.
+fn refuse(error: &impl Display) -> ! {
+    Args::command().error(ErrorKind::ValueValidation, error).exit()
+}
+
+fn soak(plan: soak::Plan) -> ExitCode {
+    let plan = plan.check().unwrap_or_else(|error| refuse(&error));
+    let ended = watch_for_interruption().map_err(RunError::from).and_then(|flag| soak::run(&plan, &flag));
+    ended.unwrap_or_else(|error| failed(&error))
+}
+
+/// Nothing was found out, and why.
+fn failed(error: &RunError) -> ExitCode {
+    eprintln!("loadgen: {error}");
+    let interrupted = matches!(error, RunError::Interrupted { .. });
+    if interrupted { EXIT_CUT_SHORT.into() } else { ExitCode::FAILURE }
 }
 
 /// The flag is up after the first SIGINT or SIGTERM; the second ends the process.

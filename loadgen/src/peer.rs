@@ -178,7 +178,7 @@ pub(crate) mod tests {
             Incoming::Answer(Answer::Said(words)) => format!("said {words}"),
             Incoming::Answer(Answer::Unreadable(why)) => format!("unreadable: {why}"),
             Incoming::Missed(count) => of(count),
-            Incoming::Kept { key } => of(key),
+            Incoming::Kept { key, .. } => of(key),
             Incoming::Answer(_) => "something of Parlance's".to_owned(),
         }
     }

@@ -95,15 +95,15 @@ struct Asked {
 
 /// A histogram's percentiles, in nanoseconds, to three digits.
 #[derive(Serialize)]
-struct Percentiles {
+pub(crate) struct Percentiles {
     count: u64,
     mean_ns: f64,
-    p50_ns: u64,
+    pub(crate) p50_ns: u64,
     p90_ns: u64,
-    p99_ns: u64,
+    pub(crate) p99_ns: u64,
     p99_9_ns: u64,
     p99_99_ns: u64,
-    max_ns: u64,
+    pub(crate) max_ns: u64,
 }
 
 /// Processor time, user and system, within the time measured.
@@ -134,7 +134,7 @@ struct Memory {
 }
 
 impl Percentiles {
-    fn of(histogram: &Histogram<u64>) -> Self {
+    pub(crate) fn of(histogram: &Histogram<u64>) -> Self {
         let at = |quantile| histogram.value_at_quantile(quantile);
         Self {
             count: histogram.len(),
@@ -394,7 +394,7 @@ impl Found<'_> {
     }
 }
 
-fn number_of(count: u64, one: &str, more: &str) -> String {
+pub(crate) fn number_of(count: u64, one: &str, more: &str) -> String {
     format!("{} {}", grouped(count), if count == 1 { one } else { more })
 }
 
@@ -495,7 +495,7 @@ impl Report {
 }
 
 /// A latency with its unit, to four digits.
-fn latency(nanoseconds: u64) -> String {
+pub(crate) fn latency(nanoseconds: u64) -> String {
     let value = nanoseconds as f64;
     match nanoseconds {
         0..1_000 => format!("{value} ns"),
@@ -514,7 +514,7 @@ fn rate(per_second: f64) -> String {
 }
 
 /// Digits in groups of three.
-fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (place, digit) in digits.chars().enumerate() {

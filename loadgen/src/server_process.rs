@@ -41,6 +41,11 @@ impl ServerProcess {
         Ok(Duration::from_secs_f64(ticks as f64 / procfs::ticks_per_second() as f64))
     }
 
+    /// Open descriptors.
+    pub(crate) fn descriptors(&self) -> ProcResult<usize> {
+        self.process.fd_count()
+    }
+
     /// Resident memory, in bytes. The kernel's exact sum where it may be read, else its estimate.
     pub(crate) fn resident_bytes(&self) -> ProcResult<u64> {
         let exact = self.process.smaps_rollup().ok().and_then(|rollup| {
@@ -52,6 +57,11 @@ impl ServerProcess {
             None => Ok(self.process.statm()?.resident * procfs::page_size()),
         }
     }
+}
+
+/// Datagrams that the kernel dropped on this machine because a socket's buffer was full, of all programs together.
+pub(crate) fn datagrams_dropped() -> ProcResult<u64> {
+    Ok(procfs::net::snmp()?.udp_rcvbuf_errors)
 }
 
 #[cfg(test)]

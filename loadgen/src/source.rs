@@ -13,9 +13,19 @@ const NUMBERS: Range<u32> = 100..255;
 
 /// Where a client connects from; nothing, to leave it to the kernel. Each run starts at an address of its own.
 pub(crate) fn source(target: SocketAddr, run: u16, client: usize) -> Option<SocketAddr> {
+    of_block(target, run, client as u32 / CLIENTS_PER_ADDRESS)
+}
+
+/// The same, with an address for each client that no other one of the run has. A seat is found again by its address; and
+/// what is still sent to a port that somebody left must not reach somebody else.
+pub(crate) fn own_source(target: SocketAddr, run: u16, client: usize) -> Option<SocketAddr> {
+    of_block(target, run, client as u32)
+}
+
+fn of_block(target: SocketAddr, run: u16, block: u32) -> Option<SocketAddr> {
     match target.ip() {
         IpAddr::V4(ip) if ip.is_loopback() => {
-            let block = (u32::from(run) << 8).wrapping_add(client as u32 / CLIENTS_PER_ADDRESS);
+            let block = (u32::from(run) << 8).wrapping_add(block);
             let count = NUMBERS.end - NUMBERS.start;
             let number = |place: u32| (NUMBERS.start + block / count.pow(place) % count) as u8;
             Some(SocketAddr::new(Ipv4Addr::new(127, number(2), number(1), number(0)).into(), 0))

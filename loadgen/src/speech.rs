@@ -122,6 +122,15 @@ pub(crate) fn delete_account(name: &str, out: &mut Vec<u8>) -> Result<(), Unsaya
     identify(name, out)
 }
 
+/// The messages of a sender are read.
+pub(crate) fn mark_read(sender: &str, out: &mut Vec<u8>) -> Result<(), Unsayable> {
+    request(&Request::MarkRead(sender), out)
+}
+
+pub(crate) fn delete_message(id: &str, out: &mut Vec<u8>) -> Result<(), Unsayable> {
+    request(&Request::DeleteMessage(id), out)
+}
+
 fn request(request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Unsayable> {
     request.encode(TAGS, out).map_err(|TooLong| Unsayable)
 }

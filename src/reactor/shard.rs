@@ -224,8 +224,8 @@ pub(super) struct Shard {
     poll: Poll,
     listeners: Vec<Listener>,
     datagrams: Option<Datagrams>,
-    /// Made when somebody is to be paced.
-    timer: Option<Timer>,
+    /// There from the start, so that what is open does not depend on who was ever here.
+    timer: Timer,
     /// By the index of their ids.
     sockets: Vec<Option<Socket>>,
     /// Connections to be read from.
@@ -261,12 +261,13 @@ impl Shard {
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
         alarm.register(poll.registry(), ALARM)?;
+        let timer = Timer::new(poll.registry(), TIMER)?;
         let mut shard = Self {
             role,
             poll,
             listeners,
             datagrams: datagrams.map(|socket| Datagrams { socket, readable: false, full: false }),
-            timer: None,
+            timer,
             sockets: Vec::new(),
             unread: VecDeque::new(),
             dead: Vec::new(),
@@ -405,16 +406,8 @@ impl Shard {
     /// Has the timer wake the loop; returns whether it will.
     fn set_timer(&mut self, wake: Duration) -> bool {
         let now = self.clock.start.elapsed();
-        let set = match &mut self.timer {
-            Some(timer) => timer.wake_at(wake, now),
-            None => Timer::new(self.poll.registry(), TIMER).and_then(|mut timer| {
-                let set = timer.wake_at(wake, now);
-                self.timer = Some(timer);
-                set
-            }),
-        };
         // Without it the pauses are longer, and nothing is lost.
-        set.unwrap_or(false)
+        self.timer.wake_at(wake, now).unwrap_or(false)
     }
 
     /// Notes what the kernel told.
@@ -424,9 +417,7 @@ impl Shard {
                 // What they wake for is looked at in any case.
                 ALARM => continue,
                 TIMER => {
-                    if let Some(timer) = &mut self.timer {
-                        timer.went_off();
-                    }
+                    self.timer.went_off();
                     continue;
                 }
                 DATAGRAMS => {
