@@ -87,6 +87,8 @@ pub(crate) struct Book {
     letters: HashMap<OpId, Number>,
     /// What the last message to each seat's address was, by room.
     to_seats: HashMap<(std::net::SocketAddr, &'static str), usize>,
+    /// By client, how many of its texts somebody in a room has seen first, and the highest number of those.
+    pub(crate) heard: HashMap<usize, (usize, Number)>,
     pub(crate) counts: Counts,
 }
 
@@ -348,6 +350,10 @@ impl Book {
         let Some(number) = number_of(text) else { return };
         self.check_sender(number, sender);
         self.counts.seen += 1;
+        let (count, last) = self.heard.entry(self.sent[number].client).or_default();
+        if *count == 0 || number > *last {
+            (*count, *last) = (*count + 1, number);
+        }
         if !self.places.contains_key(&number) {
             self.sees_unkept(number, stay.room);
         }
@@ -367,6 +373,16 @@ impl Book {
         let has_copies = self.sent[number].copies > 1;
         let is_new = self.unkept.insert(number);
         assert!(has_copies && (!is_new || self.unkept.len() as u64 <= self.unkept_max), "{what}");
+    }
+
+    /// Whether somebody was told of a text of a room, kept or not.
+    pub(crate) fn is_told(&self, number: Number) -> bool {
+        self.is_in_a_room(number) || self.unkept.contains(&number)
+    }
+
+    /// Whether a text was said in a room.
+    pub(crate) fn is_in_a_room(&self, number: Number) -> bool {
+        self.places.contains_key(&number)
     }
 
     /// A text must have been said in a room, kept or not.

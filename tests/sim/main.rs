@@ -10,6 +10,7 @@ mod disk;
 #[expect(dead_code, reason = "the stores' own tests use all of it")]
 mod model;
 mod net;
+mod overload;
 mod run;
 mod script;
 mod server;
@@ -22,8 +23,13 @@ use run::{Tally, Violation, explain, keep_panics, try_out};
 use script::Script;
 
 /// Seeds that went wrong once, and the steps of their scripts.
-const FAILED: [(u64, usize); 4] =
-    [(58_215_462_258_146, 300), (151_255_261_166_177, 300), (151_255_261_166_271, 300), (100_065, 1000)];
+const FAILED: [(u64, usize); 5] = [
+    (58_215_462_258_146, 300),
+    (151_255_261_166_177, 300),
+    (151_255_261_166_271, 300),
+    (100_065, 1000),
+    (40, 1000),
+];
 /// Steps of a new script.
 const STEPS: usize = 300;
 /// New scripts of each of the tests that play some, so that they run beside each other.

@@ -193,17 +193,23 @@ pub(crate) struct Net {
     pub(crate) to_server: Vec<Datagram>,
     pub(crate) to_clients: Vec<Datagram>,
     pub(crate) weather: Weather,
+    /// Bytes that a client's socket has space for: one of these.
+    capacities: &'static [usize],
     dice: Dice,
 }
 
+/// Some have next to no space, and take a few bytes of each write.
+pub(crate) const NARROW: &[usize] = &[200, 4096, 65_536];
+
 impl Net {
-    pub(crate) fn new(seed: u64, weather: Weather) -> Self {
+    pub(crate) fn new(seed: u64, weather: Weather, capacities: &'static [usize]) -> Self {
         Self {
             conns: Vec::new(),
             live: Vec::new(),
             to_server: Vec::new(),
             to_clients: Vec::new(),
             weather,
+            capacities,
             dice: Dice(seed),
         }
     }
@@ -217,8 +223,7 @@ impl Net {
         shard: usize,
     ) -> usize {
         let mut dice = Dice(self.dice.next());
-        // Some have next to no space, and take a few bytes of each write.
-        let capacity = [200, 4096, 65_536][dice.below(3)];
+        let capacity = self.capacities[dice.below(self.capacities.len())];
         self.conns.push(Conn {
             client,
             ip,

@@ -6,13 +6,14 @@
 use std::fmt;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use parlance::engine::Settings;
 use parlance::fanout::{LagPolicies, LagPolicy};
 use parlance::limits::{LOG_BYTES_LIMIT_MIN, SHARD_BYTES_MIN};
 
 use crate::dice::Dice;
 use crate::disk::Failing;
-use crate::net::Weather;
+use crate::net::{NARROW, Weather};
 use crate::server::SetUp;
 
 /// What a client speaks.
@@ -138,6 +139,8 @@ pub(crate) struct Script {
     pub(crate) set_up: SetUp,
     pub(crate) clients: Vec<Kind>,
     pub(crate) weather: Weather,
+    /// See [`Net::new`](crate::net::Net::new).
+    pub(crate) capacities: &'static [usize],
     pub(crate) steps: Vec<Step>,
 }
 
@@ -150,7 +153,7 @@ impl fmt::Display for What {
     }
 }
 
-fn pick<T: Copy>(dice: &mut Dice, from: &[T]) -> T {
+pub(crate) fn pick<T: Copy>(dice: &mut Dice, from: &[T]) -> T {
     from[dice.below(from.len())]
 }
 
@@ -165,7 +168,7 @@ impl Script {
         let clients: Vec<_> = kinds.into_iter().chain((0..more).map(|_| pick(&mut dice, &kinds))).collect();
         let weather = deal_weather(&mut dice);
         let calms = dice.below(4) == 0;
-        let mut script = Self { seed, set_up, clients, weather, steps: Vec::new() };
+        let mut script = Self { seed, set_up, clients, weather, capacities: NARROW, steps: Vec::new() };
         for client in 0..script.clients.len() {
             script.push(&mut dice, What::Act(client, Act::Connect { name: 0 }));
         }
@@ -192,7 +195,7 @@ impl Script {
     }
 }
 
-fn deal_set_up(dice: &mut Dice, seed: u64) -> SetUp {
+pub(crate) fn deal_set_up(dice: &mut Dice, seed: u64) -> SetUp {
     let policy = pick(dice, &[LagPolicy::Skip, LagPolicy::Skip, LagPolicy::Close]);
     let settings = Settings {
         clients_limit: pick(dice, &[10_000, 10_000, 10_000, 12]),
@@ -210,12 +213,35 @@ fn deal_set_up(dice: &mut Dice, seed: u64) -> SetUp {
         log_bytes_limit: pick(dice, &[LOG_BYTES_LIMIT_MIN, 1 << 20]),
         log_total_bytes_limit: pick(dice, &[256 << 10, 64 << 20]),
         seed,
-        // All of them may be as fast, and as many, as they like.
-        exempt: vec!["10.0.0.0/8".parse().expect("a network")],
+        // Mostly all of them may be as fast, and as many, as they like.
+        exempt: vec![],
         shards: pick(dice, &[1, 2, 3]),
         ..Settings::default()
     };
-    SetUp { settings, on_join: pick(dice, &[0, 0, 3]), read_bytes: pick(dice, &[16 << 10, 512, 61]) }
+    let mut set_up =
+        SetUp { settings, on_join: pick(dice, &[0, 0, 3]), read_bytes: pick(dice, &[16 << 10, 512, 61]) };
+    limit(&mut set_up.settings, seed);
+    set_up
+}
+
+/// The network that all clients are in.
+pub(crate) fn everybody() -> Vec<IpNet> {
+    vec!["10.0.0.0/8".parse().expect("a network")]
+}
+
+/// In some scripts nobody is exempt from the limits, which are narrow. The dice of the rest know nothing of it.
+fn limit(settings: &mut Settings, seed: u64) {
+    let mut dice = Dice(seed ^ 4);
+    if dice.below(4) > 0 {
+        settings.exempt = everybody();
+        return;
+    }
+    settings.address_clients_limit = pick(&mut dice, &[1, 2, 256]);
+    settings.address_connects_limit = pick(&mut dice, &[0, 1, 20]);
+    settings.address_rooms_limit = pick(&mut dice, &[1, 64]);
+    settings.session_rooms_limit = pick(&mut dice, &[1, 2, 32]);
+    settings.session_messages_limit = pick(&mut dice, &[0, 2, 10]);
+    settings.session_bytes_limit = pick(&mut dice, &[0, 8192, 65536]);
 }
 
 fn deal_weather(dice: &mut Dice) -> Weather {

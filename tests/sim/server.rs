@@ -132,6 +132,12 @@ pub(crate) struct SetUp {
 }
 
 impl SetUp {
+    /// What a session may say a second, if that is bounded.
+    pub(crate) fn session_messages(&self) -> Option<u64> {
+        let Settings { exempt, session_messages_limit, .. } = &self.settings;
+        (exempt.is_empty() && *session_messages_limit > 0).then(|| u64::from(*session_messages_limit))
+    }
+
     pub(crate) fn rules(&self) -> HistoryRules {
         let mut rules = HistoryRules::default();
         rules.default.on_join = self.on_join;

@@ -24,7 +24,9 @@ const DIRECTORY: &str = "/data";
 /// Rounds without time passing, after which nobody believes that it will.
 const ROUNDS_MAX: u32 = 200_000;
 /// Seconds in which everything must come to rest once nothing goes wrong any more.
-const REST_SECONDS_MAX: u64 = 600;
+const REST_SECONDS_MAX: u64 = 3600;
+/// Seconds in which whoever may send 8192 bytes a second has paid for all that is read in a visit.
+const PAID_SECONDS_MAX: u64 = 10;
 
 /// What comes to an end by itself.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +58,8 @@ struct World {
     importing: Option<usize>,
     rounds: u32,
     ticks: u64,
+    /// Looks at the book.
+    watch: Box<dyn FnMut(&Book)>,
 }
 
 /// What a script came to.
@@ -67,7 +71,13 @@ pub(crate) struct Played {
 
 /// Plays a script, and panics where something happens that must not.
 pub(crate) fn play(script: &Script) -> Played {
+    play_watched(script, |_| ())
+}
+
+/// The same, with somebody who looks at the book as often as something happens.
+pub(crate) fn play_watched(script: &Script, watch: impl FnMut(&Book) + 'static) -> Played {
     let mut world = World::new(script.clone());
+    world.watch = Box::new(watch);
     world.starts();
     for step in script.steps.clone() {
         let Step { after, what } = step;
@@ -95,7 +105,7 @@ impl World {
         let now = Now { monotonic: Duration::from_secs(1), unix: UnixMillis(EPOCH_MILLIS) };
         trace::set_time(now.monotonic);
         Self {
-            net: Net::new(seed ^ 1, script.weather),
+            net: Net::new(seed ^ 1, script.weather, script.capacities),
             disk: SimDisk::new(seed ^ 2),
             script,
             clock: Rc::new(Cell::new(now)),
@@ -110,6 +120,7 @@ impl World {
             importing: None,
             rounds: 0,
             ticks: 0,
+            watch: Box::new(|_| ()),
         }
     }
 
@@ -160,7 +171,16 @@ impl World {
         now: Duration,
         set_up: &SetUp,
     ) -> Around<'a> {
-        Around { net, book, now, shards: set_up.settings.shards, shows_past: set_up.on_join > 0, opened }
+        let SetUp { settings, on_join, .. } = set_up;
+        Around {
+            net,
+            book,
+            now,
+            shards: settings.shards,
+            session_messages: set_up.session_messages(),
+            shows_past: *on_join > 0,
+            opened,
+        }
     }
 
     fn with_client<T>(&mut self, client: usize, act: impl FnOnce(&mut Client, &mut Around<'_>) -> T) -> T {
@@ -330,6 +350,8 @@ impl World {
             }
             at > now
         });
+        // A server that starts at this moment finds the rest of it over.
+        due.sort_by_key(|until| matches!(until, Until::Down));
         for until in due {
             self.is_over(until);
         }
@@ -339,6 +361,7 @@ impl World {
             server.go_on(&mut self.net, self.clock.get());
             self.book.unkept_max = self.unkept_before + server.history_unkept();
             self.take_taps(&mut server);
+            (self.watch)(&self.book);
             let is_done = server.is_done(now);
             if self.ticks.is_multiple_of(64) {
                 server.check_invariants();
@@ -529,11 +552,17 @@ impl World {
 
     /// Waits until nothing is left to be done.
     fn rests(&mut self) {
+        // A session that has sent more than it may is read from again when it has paid for that: until then all is quiet.
+        let quiet_wanted = if self.script.set_up.settings.exempt.is_empty() { PAID_SECONDS_MAX } else { 1 };
+        let mut quiet = 0;
         for _ in 0..REST_SECONDS_MAX {
             self.advance(Duration::from_secs(1));
             let is_quiet = self.net.next_at().is_none() && self.opened.is_empty();
             let is_done = self.server.as_mut().is_some_and(Server::is_at_rest);
-            if is_quiet && is_done {
+            let conns = self.net.live.iter().map(|&conn| &self.net.conns[conn]);
+            let is_read = conns.filter(|conn| conn.is_open).all(|conn| conn.up.has_arrived() == 0);
+            quiet = if is_quiet && is_done && is_read { quiet + 1 } else { 0 };
+            if quiet >= quiet_wanted {
                 return;
             }
         }

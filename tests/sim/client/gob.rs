@@ -72,6 +72,8 @@ impl Client {
             } else if sender == "server" {
                 if let Some(count) = content.strip_suffix(" messages missed") {
                     self.misses(count.parse().expect("a count"));
+                } else if content == "too fast; this was not done" {
+                    self.refused += 1;
                 } else if let Some(name) = content.strip_prefix("your name here is ") {
                     self.may_be(name);
                 }

@@ -126,7 +126,8 @@ impl Client {
                 }
             }
             "PONG" => self.pongs += 1,
-            "USER" | "ERR" => {}
+            "ERR" => self.refused += usize::from(rest == "too-fast"),
+            "USER" => {}
             _ => panic!("no line of the dialect: {line}"),
         }
     }
@@ -161,6 +162,7 @@ impl Client {
         if let Some(name) = line.strip_prefix("You are now known as ") {
             return self.is_told_name(name);
         }
+        self.refused += usize::from(line == "ERROR: Too fast, this was not done");
         let known = [
             "  ",
             "Users in #",

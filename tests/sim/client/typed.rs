@@ -1,6 +1,6 @@
 //! The typed dialect: a mailbox.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use parlance::chat::{OpId, Secret};
 use parlance::wire::typed::{Frame, Message, Reply, Request, TagSet};
@@ -21,6 +21,8 @@ pub(crate) struct TypedState {
     errors: u64,
     /// The keys of messages that were sent once, with what they said.
     keys: Vec<(String, String, String)>,
+    /// The accounts and keys that messages were sent with.
+    used: HashSet<(String, String)>,
     /// The id that each key of an account was acknowledged with.
     ids: HashMap<(String, String), OpId>,
     /// Requests so far on this stream, and the deletions among them.
@@ -150,12 +152,18 @@ impl Client {
             }
             Act::Send { to, bytes, again } => {
                 let to = account_name(*to);
-                if !again || self.typed.keys.is_empty() {
+                let is_new = !again || self.typed.keys.is_empty();
+                if is_new {
                     let number = around.book.sends(self.index, self.conn, Aim::Direct(to.clone()));
                     let key = format!("key-{number}");
                     self.typed.keys.push((key, to, text_of(number, *bytes)));
                 }
                 let (key, to, text) = self.typed.keys.last().cloned().expect("one was put there");
+                let is_first_of_account = self.typed.used.insert((self.typed.account.clone(), key.clone()));
+                if let (false, true, Some(number)) = (is_new, is_first_of_account, number_of(&text)) {
+                    // A key is its account's: under another one it is another letter.
+                    around.book.copies(number, 1);
+                }
                 _ = self.typed.sent_at.insert(key.clone(), self.typed.requests);
                 self.asks(Request::SendKept { recipient: &to, content: &text, key: &key }, around);
             }
