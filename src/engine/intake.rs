@@ -160,10 +160,8 @@ impl Engine {
         self.resumed.pop()
     }
 
-    /// Lets throttled connections go on, where they can. Those that have to wait on, and had a part of this, come behind
-    /// those that had none: where there is space for a few only, all have their turn.
+    /// Lets throttled connections go on, where they can.
     pub(super) fn resume_waiting(&mut self) {
-        let mut had_some = Vec::new();
         for _ in 0..self.waiting.len() {
             let Some(id) = self.waiting.pop_front() else { break };
             let Some(conn) = self.find(id) else { continue };
@@ -172,22 +170,17 @@ impl Engine {
             if conn.awaiting || !std::mem::replace(&mut conn.throttled, false) {
                 continue;
             }
-            let consumed = self.consume_inbox(id);
+            self.consume_inbox(id);
             if !self.conn(id).throttled {
                 self.read_on(id);
-            } else if consumed > 0 && self.waiting.back() == Some(&id) {
-                had_some.extend(self.waiting.pop_back());
             }
         }
-        self.waiting.extend(had_some);
     }
 
-    /// Carries out what waits; returns how many bytes of it.
-    fn consume_inbox(&mut self, id: ConnId) -> usize {
+    fn consume_inbox(&mut self, id: ConnId) {
         let inbox = std::mem::take(&mut self.conn_mut(id).inbox);
         let consumed = self.consume(id, inbox.bytes());
         self.conn_mut(id).inbox = inbox.consume(consumed);
-        consumed
     }
 
     /// Carries out the commands at the start of `bytes`; returns how many bytes are done with.

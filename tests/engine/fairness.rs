@@ -1,6 +1,7 @@
 //! Nobody waits for others for longer than a bound.
 
-use parlance::limits::ROOM_VISITS_MAX;
+use parlance::engine::Settings;
+use parlance::limits::{LOG_BACKLOG_DIVISOR, LOG_BYTES_LIMIT_MIN, ROOM_VISITS_MAX};
 use parlance::wire::Dialect;
 
 use crate::world::{Client, World};
@@ -172,4 +173,32 @@ fn who_asks_is_not_kept_waiting_by_a_crowded_room() {
         world.turn_of(ROOM_VISITS_MAX);
         assert!(world.took(alice).ends_with("PONG\n"));
     }
+}
+
+#[test]
+fn those_who_wait_for_a_room_to_be_read_speak_one_after_the_other() {
+    const SPEAKERS: usize = 8;
+    const TEXT: usize = 200;
+    let mut world = World::with(Settings { log_bytes_limit: LOG_BYTES_LIMIT_MIN, ..Settings::default() });
+    world.is_spread = false;
+    let reader = world.line("reader");
+    let speakers = crowd(&mut world, SPEAKERS);
+    world.took(reader);
+    // Of each far more than the room may be behind: of what waits, a turn takes what one has.
+    for (index, &speaker) in speakers.iter().enumerate() {
+        let line = format!("MSG {index} {}\n", "x".repeat(TEXT));
+        world.sends(speaker, line.repeat(1000).as_bytes());
+    }
+    let share = LOG_BYTES_LIMIT_MIN / LOG_BACKLOG_DIVISOR / TEXT;
+    let mut heard = [0; SPEAKERS];
+    for _ in 0..4 * SPEAKERS {
+        world.turn();
+        for line in world.took(reader).lines() {
+            let index = line.split(' ').nth(2).and_then(|index| index.parse::<usize>().ok());
+            heard[index.expect("a speaker's")] += 1;
+        }
+        let (least, most) = (heard.iter().min(), heard.iter().max());
+        assert!(least.zip(most).is_some_and(|(least, most)| most - least <= 2 * share), "{heard:?}");
+    }
+    assert!(heard.iter().all(|&count| (1..1000).contains(&count)), "{heard:?}");
 }
