@@ -118,11 +118,12 @@ impl Bystanders {
     pub(crate) fn leave(self) {
         let is_seat = |person: &Person| matches!(person.peer, AnyPeer::Seat(_));
         let (seats, mut others): (Vec<_>, Vec<_>) = self.people.into_iter().partition(is_seat);
-        for seat in &seats {
-            let AnyPeer::Seat(its) = &seat.peer else { unreachable!("it is one") };
-            its.leave();
+        for Person { name, peer, .. } in seats {
+            if let AnyPeer::Seat(seat) = peer {
+                seat.leave();
+            }
             // A seat has no end that it could wait for. A server that stops before it reads this would refuse it.
-            let is_told = |heard: &Heard| matches!(heard, Heard::Notice(words) if words.contains(&seat.name));
+            let is_told = |heard: &Heard| matches!(heard, Heard::Notice(words) if words.contains(&name));
             std::iter::repeat_with(|| others[0].next()).find(is_told);
         }
         for person in others.into_iter().chain([self.typed]) {
@@ -131,7 +132,8 @@ impl Bystanders {
                     peer.finish();
                     peer.rest();
                 }
-                AnyPeer::Seat(_) => unreachable!("it left"),
+                // They have left.
+                AnyPeer::Seat(_) => {}
                 AnyPeer::Gob(mut peer) => {
                     peer.finish();
                     while peer.next_or_end().is_some() {}

@@ -7,7 +7,7 @@ use parlance::config::MaxClients;
 use parlance::wire::Dialect;
 
 use crate::bystanders::Bystanders;
-use crate::child::Child;
+use crate::child::{Child, Counts};
 use crate::support::seat::ELSEWHERE;
 use crate::support::{TestServer, connect_from, reset_at_the_end};
 
@@ -56,9 +56,8 @@ fn storm(server: &Child, connections: u64) {
 /// As many as the issue asks for in a second; how long they take here is for the machine to say.
 const STORM: u64 = 20_000;
 
-#[test]
-fn twenty_thousand_connections_from_one_address_are_taken_in_and_forgotten() {
-    let server = Child::start(&[]);
+/// Storms a server, and stops it when nothing of that is left; returns what it counted.
+fn counts_after_a_storm(server: Child) -> Counts {
     let mut bystanders = Bystanders::new(&server);
     let (memory, sockets) = (server.resident_bytes_high(), server.sockets());
     bystanders.talk_while(|| storm(&server, STORM));
@@ -69,6 +68,12 @@ fn twenty_thousand_connections_from_one_address_are_taken_in_and_forgotten() {
     bystanders.leave();
     let counts = server.stop();
     assert_eq!(counts.of("connections"), STORM + connections);
+    counts
+}
+
+#[test]
+fn twenty_thousand_connections_from_one_address_are_taken_in_and_forgotten() {
+    let counts = counts_after_a_storm(Child::start(&[]));
     counts.expect_closed(&[(CloseReason::PeerReset, STORM)]);
 }
 
@@ -76,15 +81,7 @@ fn twenty_thousand_connections_from_one_address_are_taken_in_and_forgotten() {
 fn of_twenty_thousand_connections_from_one_address_those_that_come_too_fast_are_dropped() {
     // Bystanders talk faster than people may, and so are exempt.
     let server = Child::start(&["--exempt", "127.0.0.1", "--address-connects", "2"]);
-    let mut bystanders = Bystanders::new(&server);
-    let (memory, sockets) = (server.resident_bytes_high(), server.sockets());
-    bystanders.talk_while(|| storm(&server, STORM));
-    bystanders.talk_until(|| server.is_back_to(&sockets));
-    server.expect_memory(memory, 0);
-    let connections = bystanders.connections();
-    bystanders.leave();
-    let counts = server.stop();
-    assert_eq!(counts.of("connections"), STORM + connections);
+    let counts = counts_after_a_storm(server);
     let taken_in = STORM - counts.closed_for(CloseReason::AddressTooFast);
     // Twenty at once, and two for each second that it took, which is no hour.
     assert!((20..STORM / 10).contains(&taken_in), "{taken_in}");
