@@ -42,14 +42,11 @@ impl Rests {
 }
 
 impl Engine {
-    /// So many bytes came from a connection.
+    /// So many bytes came from a connection that is not exempt.
     pub(super) fn charge_bytes(&mut self, id: ConnId, bytes: usize) {
         let now = self.now.monotonic;
         if let Some(rate) = self.rests.bytes {
-            let conn = self.conn_mut(id);
-            if !conn.is_exempt {
-                rate.owe(&mut conn.bytes, bytes, now);
-            }
+            rate.owe(&mut self.conn_mut(id).bytes, bytes, now);
         }
     }
 
