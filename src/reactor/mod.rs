@@ -28,7 +28,6 @@ use std::thread::{self, JoinHandle};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::chat::CloseReason;
 use crate::chat::Kept;
 use crate::config::{Config, MaxClients, PingIdentity, Shards, UcrpSender};
 use crate::engine::{Engine, LOBBY, Random, Settings};
@@ -493,9 +492,6 @@ pub fn serve(config: &Config) -> Result<(), StartupError> {
         lagged = report.metrics.lagged,
         missed = report.metrics.missed,
         gave_way = report.metrics.gave_way,
-        closed_lagged = report.metrics.closed_for(CloseReason::Lagged),
-        address_full = report.metrics.closed_for(CloseReason::AddressFull),
-        address_too_fast = report.metrics.closed_for(CloseReason::AddressTooFast),
         rooms_refused = report.metrics.rooms_refused,
         rested = report.metrics.rested,
         wrong_passwords = report.metrics.wrong_passwords,
