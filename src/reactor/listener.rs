@@ -95,19 +95,18 @@ impl Spare {
         }
     }
 
-    /// Accepts one connection, at the cost of the spare descriptor where there is no other.
+    /// Accepts one connection, in the place of the spare descriptor where there is no other. From then on all are surplus,
+    /// until it is restored: once a turn, since those who ask when nothing is left may ask very often.
     pub(super) fn accept(&mut self, listener: &TcpListener) -> Accepted {
-        match listener.accept() {
+        let mut accepted = listener.accept();
+        if accepted.as_ref().is_err_and(is_out_of_descriptors) && self.0.take().is_some() {
+            accepted = listener.accept();
+        }
+        match accepted {
+            Ok((stream, _)) if self.0.is_none() => Accepted::Surplus(stream),
             Ok((stream, peer)) => Accepted::Connection(stream, peer),
-            Err(error) => match error.kind() {
-                io::ErrorKind::WouldBlock => Accepted::Nobody,
-                _ if is_out_of_descriptors(&error) && self.0.take().is_some() => match listener.accept() {
-                    Ok((stream, _)) => Accepted::Surplus(stream),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => Accepted::Nobody,
-                    Err(error) => Accepted::Failed(error),
-                },
-                _ => Accepted::Failed(error),
-            },
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Accepted::Nobody,
+            Err(error) => Accepted::Failed(error),
         }
     }
 }

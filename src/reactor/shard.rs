@@ -311,8 +311,6 @@ impl Shard {
             self.take_events(&events);
             self.take_messages();
             self.did(Step::Messages);
-            self.accept();
-            self.did(Step::Accept);
             if let Some(buffers) = &mut datagram_buffers {
                 self.read_datagrams(buffers);
                 self.did(Step::Datagrams);
@@ -328,6 +326,9 @@ impl Shard {
             // Pauses begin after the writes: the clock is read once more.
             let now = self.clock.now();
             self.watchdog.did(Step::Flush, now.monotonic);
+            // Last, so that what was said meanwhile waits for them once, and not once more between its reading and now.
+            self.accept();
+            self.did(Step::Accept);
             self.role.end_turn(now);
             if let Some(home) = self.role.home() {
                 home.hand_out_passwords();
@@ -505,30 +506,43 @@ impl Shard {
         if self.role.is_busy() {
             return;
         }
-        for index in 0..self.listeners.len() {
-            let mut budget = ACCEPTS_PER_TURN_MAX;
-            while self.listeners[index].ready && budget > 0 {
-                budget -= 1;
-                self.system_calls.accepts += 1;
-                let Listener { socket, dialect, .. } = &self.listeners[index];
-                let dialect = *dialect;
-                match self.spare.accept(socket) {
-                    Accepted::Connection(stream, peer) => self.admit(stream, peer, dialect),
-                    Accepted::Nobody => self.listeners[index].ready = false,
-                    Accepted::Surplus(stream) => {
-                        self.system_calls.surplus += 1;
-                        refuse(stream, dialect, Refused::ServerFull);
-                        self.complain("no descriptors are left: connections are refused", None);
-                    }
-                    Accepted::Failed(error) if is_of_peer(&error) => {}
-                    Accepted::Failed(error) => {
-                        let pause = Duration::from_millis(ACCEPT_PAUSE_MILLIS);
-                        self.accept_paused_until = Some(self.now.monotonic + pause);
-                        self.complain("accepting pauses", Some(&error));
-                        return;
-                    }
+        // Somebody else may have had the last descriptor when this turn's predecessor asked for it.
+        self.spare.restore();
+        let mut accepted = 0;
+        while accepted < ACCEPTS_PER_TURN_MAX {
+            let before = accepted;
+            // One from each, so that a flood at one of them does not keep the others waiting.
+            for index in 0..self.listeners.len() {
+                if self.listeners[index].ready && self.accept_paused_until.is_none() {
+                    self.accept_one(index);
+                    accepted += 1;
                 }
-                self.spare.restore();
+            }
+            if accepted == before {
+                break;
+            }
+        }
+        self.spare.restore();
+    }
+
+    /// Accepts one of those who wait at this listener.
+    fn accept_one(&mut self, index: usize) {
+        self.system_calls.accepts += 1;
+        let Listener { socket, dialect, .. } = &self.listeners[index];
+        let dialect = *dialect;
+        match self.spare.accept(socket) {
+            Accepted::Connection(stream, peer) => self.admit(stream, peer, dialect),
+            Accepted::Nobody => self.listeners[index].ready = false,
+            Accepted::Surplus(mut stream) => {
+                self.system_calls.surplus += 1;
+                refuse(&mut stream, dialect, Refused::ServerFull);
+                self.complain("no descriptors are left: connections are refused", None);
+            }
+            Accepted::Failed(error) if is_of_peer(&error) => {}
+            Accepted::Failed(error) => {
+                let pause = Duration::from_millis(ACCEPT_PAUSE_MILLIS);
+                self.accept_paused_until = Some(self.now.monotonic + pause);
+                self.complain("accepting pauses", Some(&error));
             }
         }
     }
@@ -544,7 +558,7 @@ impl Shard {
         let id = match self.role.connected(dialect, peer.ip(), self.now) {
             Ok(id) => id,
             Err(refused) => {
-                refuse(stream, dialect, refused);
+                refuse(&mut stream, dialect, refused);
                 return self.complain(complaint(refused), None);
             }
         };
@@ -768,7 +782,7 @@ impl Shard {
         while let Some((id, refused)) = self.role.next_refused() {
             let dialect = self.role.fanout().dialect_of(id);
             if let (Some(socket), Some(dialect)) = (self.socket(id), dialect) {
-                say_refused(&mut socket.stream, dialect, refused);
+                refuse(&mut socket.stream, dialect, refused);
                 self.dead.push((id, refused.reason()));
                 self.complain(complaint(refused), None);
             }
@@ -794,11 +808,6 @@ impl Shard {
     }
 }
 
-/// Says why, as far as the socket takes it at once, and drops it.
-fn refuse(mut stream: TcpStream, dialect: Dialect, refused: Refused) {
-    say_refused(&mut stream, dialect, refused);
-}
-
 /// What the log says of it.
 fn complaint(refused: Refused) -> &'static str {
     match refused {
@@ -808,7 +817,9 @@ fn complaint(refused: Refused) -> &'static str {
     }
 }
 
-fn say_refused(stream: &mut TcpStream, dialect: Dialect, refused: Refused) {
+/// Says why, as far as the socket takes it at once, and that nothing follows: dropped without that, a socket that has not
+/// been read would end with a reset.
+fn refuse(stream: &mut TcpStream, dialect: Dialect, refused: Refused) {
     let mut words = Vec::new();
     Engine::refusal(dialect, refused, &mut words);
     // Whether it can still be told makes no difference to what follows.

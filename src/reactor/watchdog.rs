@@ -10,22 +10,22 @@ use crate::telemetry::Every;
 pub(super) enum Step {
     Wait,
     Messages,
-    Accept,
     Datagrams,
     Read,
     PassOn,
     Flush,
+    Accept,
     End,
 }
 
 const STEPS: [(Step, &str); 8] = [
     (Step::Wait, "waiting"),
     (Step::Messages, "messages of other threads"),
-    (Step::Accept, "accepting"),
     (Step::Datagrams, "reading datagrams"),
     (Step::Read, "reading"),
     (Step::PassOn, "passing on"),
     (Step::Flush, "writing"),
+    (Step::Accept, "accepting"),
     (Step::End, "the end of the turn"),
 ];
 

@@ -1,7 +1,9 @@
-//! The kinds of attack, each as fast as it can be from threads that have less priority than the bystanders beside them.
+//! The kinds of attack, from threads that have the core only while the bystanders beside them do not want it.
 
+use std::error::Error;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
@@ -10,14 +12,11 @@ use clap::ValueEnum;
 use parlance::client::{ClientError, Mailbox};
 use parlance::wire::Dialect;
 use parlance::wire::ucrp::{Datagram, Message};
-use rustix::process::nice;
-use rustix::thread::{CpuSet, sched_setaffinity};
+use rustix::thread::{CpuSet, gettid, sched_setaffinity};
 use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::server::Addresses;
 
-/// The least priority that there is: what attackers take of their core, bystanders did not want.
-const NICENESS: i32 = 19;
 /// How long an attacker waits for anything before it looks whether it is to stop.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 /// Accounts whose passwords are tried.
@@ -120,7 +119,9 @@ impl<'a> Attackers<'a> {
         let work = Work { addresses: self.addresses, stop, done };
         let attack = self.attack;
         scope.spawn(move || {
-            behind_others(core);
+            if let Err(error) = behind_others(core) {
+                eprintln!("hostile: bystanders seem to wait longer than they do: attackers are not behind them: {error}");
+            }
             match attack {
                 Attack::Silent => work.hold(600, |_| {}),
                 Attack::Trickle => work.hold(200, Work::trickle),
@@ -139,13 +140,15 @@ impl<'a> Attackers<'a> {
     }
 }
 
-/// Puts this thread behind whatever else the core has to do.
-fn behind_others(core: usize) {
+/// Puts this thread behind whatever else the core has to do. Niceness is not enough: even the nicest thread may finish its
+/// slice of some milliseconds before a bystander who wakes has the core, and that would be measured.
+fn behind_others(core: usize) -> Result<(), Box<dyn Error>> {
     let mut cores = CpuSet::new();
     cores.set(core);
-    // If that is not allowed, bystanders seem to wait longer than they do.
-    let _ = sched_setaffinity(None, &cores);
-    let _ = nice(NICENESS);
+    sched_setaffinity(None, &cores)?;
+    let thread = gettid().as_raw_nonzero().to_string();
+    let status = Command::new("chrt").args(["--idle", "--pid", "0", &thread]).status()?;
+    if status.success() { Ok(()) } else { Err("chrt --idle fails".into()) }
 }
 
 /// A connection from one of the attackers' addresses, which leaves no port behind; nothing, if it fails.
