@@ -17,6 +17,8 @@ use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::server::Addresses;
 
+/// Connections that those who connect ask for in a second, some each millisecond.
+const CONNECTS_PER_SECOND: u32 = 20_000;
 /// How long an attacker waits for anything before it looks whether it is to stop.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 /// Accounts whose passwords are tried.
@@ -82,6 +84,29 @@ impl Attack {
 pub(crate) struct Attackers<'a> {
     addresses: &'a Addresses,
     attack: Attack,
+}
+
+/// Holds those who connect to so many a second.
+struct Pace {
+    due: Instant,
+    left: u32,
+}
+
+impl Pace {
+    fn new() -> Self {
+        Self { due: Instant::now(), left: 0 }
+    }
+
+    /// Waits until one more may. What was missed is not made up for.
+    fn wait(&mut self) {
+        if self.left == 0 {
+            let now = Instant::now();
+            thread::sleep(self.due.saturating_duration_since(now));
+            self.due = self.due.max(now) + Duration::from_millis(1);
+            self.left = CONNECTS_PER_SECOND / 1000;
+        }
+        self.left -= 1;
+    }
 }
 
 /// What a thread of attackers works with.
@@ -174,6 +199,7 @@ impl Work<'_> {
 
     /// Holds so many connections, from ten addresses, to all dialects, and tries again where it was refused.
     fn hold(self, count: usize, mut meanwhile: impl FnMut(&mut [Option<TcpStream>])) {
+        let mut pace = Pace::new();
         let mut held: Vec<Option<TcpStream>> = (0..count).map(|_| None).collect();
         while self.goes_on() {
             for (index, stream) in held.iter_mut().enumerate() {
@@ -183,6 +209,7 @@ impl Work<'_> {
                     matches!(end, Ok(1..)) || end.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
                 });
                 if !is_open {
+                    pace.wait();
                     *stream = connect(1 + (index % 10) as u8, self.addresses.of(STREAMS[index % 5]));
                     self.did(1);
                 }
@@ -201,7 +228,9 @@ impl Work<'_> {
 
     /// Connects, sends that, and resets.
     fn connect(self, from: &[u8], bytes: &[u8]) {
+        let mut pace = Pace::new();
         for from in from.iter().cycle().take_while(|_| self.goes_on()) {
+            pace.wait();
             if let Some(mut stream) = connect(*from, self.addresses.of(Dialect::Line)) {
                 let _ = stream.write(bytes);
                 self.did(1);
