@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use parlance::client::Client;
 use parlance::config::{Config, Endpoint, Shards};
-use parlance::reactor::{Report, Server};
+use parlance::reactor::{Report, Server, StartupError};
 use parlance::store::{Store, StoreSpec};
 use parlance::wire::Dialect;
 use parlance::wire::typed::TagSet;
@@ -44,7 +44,12 @@ impl TestServer {
     }
 
     pub fn with(change: impl FnOnce(&mut Config)) -> Self {
-        Self::of(Server::start(&Self::config(change), || {}).expect("a server on free ports"))
+        Self::until(change, || {})
+    }
+
+    /// One that says so when it ends.
+    pub fn until(change: impl FnOnce(&mut Config), ended: impl FnOnce() + Send + 'static) -> Self {
+        Self::of(Server::start(&Self::config(change), ended).expect("a server on free ports"))
     }
 
     /// One that keeps what it keeps in the test's own store.
@@ -123,6 +128,11 @@ impl TestServer {
     /// Has an account made, and logged out of: by a typed client, as all accounts are.
     pub fn account(&self, name: &str, password: &str) {
         typed::TypedPeer::connect(self, TagSet::InUse).log_in(name, password);
+    }
+
+    /// Waits until the server ends by itself.
+    pub fn end(mut self) -> Result<Report, StartupError> {
+        self.server.take().expect("it runs until it ends").join()
     }
 
     /// Stops the server and tells what it did.
