@@ -74,8 +74,8 @@ fn in_the_dialects_with_rooms_all_others_of_the_room_receive_a_message() {
 
 #[test]
 fn who_stops_reading_is_owed_nothing_and_lags_while_the_others_receive_all() {
-    let server = TestServer::with(|config| config.log_bytes = parlance::limits::LOG_BYTES_LIMIT_MIN);
-    // More than the kernel keeps for who does not read.
+    let server = TestServer::with(|config| config.log_bytes = 2 << 20);
+    // More than the log and the kernel keep for who does not read; and the log keeps 50 ms of it, for those who do read.
     let much = ["--rate", "10000", "--size", "4000", "--publishers", "2", "--clients", "9", "--stalled", "4"];
     let report = load(&server, Dialect::Line, &much);
     assert_delivered(&report, 2000, 2000 * 4);
