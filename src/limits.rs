@@ -408,9 +408,10 @@ pub const LINK_BYTES_MAX_FOR_DATAGRAMS: usize = 1 << 20;
 pub const TURN_MILLIS_MAX: u64 = 100;
 /// Readiness events taken from the kernel at once. More: they come with the next turn.
 pub const EVENTS_PER_TURN_MAX: usize = 1024;
-/// Connections accepted in a turn, at all listeners together. More: they wait for the next one, behind those that are there. Each costs some
-/// 15 µs until it is taken in or refused: with 256, an address that connected as fast as it could had others wait three times
-/// as long as when it was quiet, and with 16 half as long again (`benches/hostile`), while 10,000 came in as fast.
+/// Connections accepted in a turn, at all listeners together. More: they wait for the next one, behind those that are there.
+/// Each costs some 15 µs until it is taken in or refused, so that who speaks meanwhile waits a quarter of a millisecond: with
+/// 256, an address that connected as fast as it could had others wait three times as long as when it was quiet
+/// (`benches/hostile`), while 10,000 came in as fast.
 pub const ACCEPTS_PER_TURN_MAX: usize = 16;
 /// Connections read from in a turn. More: the rest is read from in the next one, first come first served.
 pub const READS_PER_TURN_MAX: usize = 1024;
