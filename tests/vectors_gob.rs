@@ -5,9 +5,13 @@
 //! `gob-experiments.json`: what Go's decoder says to streams that no client sends. `gob-extra.json`: messages with fields
 //! of every kind besides the three that count, made with Go 1.19.
 
+#[path = "support/cuts.rs"]
+mod cuts;
+
 use std::fs;
 use std::path::Path;
 
+use cuts::cuts;
 use parlance::limits::{GOB_FRAME_BYTES_MAX, GOB_MESSAGE_BYTES_MAX};
 use parlance::wire::Fit;
 use parlance::wire::gob::{Decoded, Decoder, Frame, Kind, Message, encode};
@@ -135,7 +139,7 @@ fn feed<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> Found {
 fn found_in_any_pieces(name: &str, stream: &[u8]) -> Found {
     let whole = feed([stream]);
     assert_eq!(feed(stream.chunks(1)), whole, "{name}: byte by byte");
-    for cut in 0..=stream.len() {
+    for cut in cuts(stream.len()) {
         let (head, tail) = stream.split_at(cut);
         assert_eq!(feed([head, tail]), whole, "{name}: cut at {cut}");
     }

@@ -1,5 +1,9 @@
 //! Feeds a decoder as a connection does: in pieces, keeping what is not consumed for the next one.
 
+#[path = "../support/cuts.rs"]
+mod cuts;
+
+use cuts::cuts;
 use parlance::chat::Secret;
 use parlance::wire::typed::{Decoded, Decoder, Frame, Reply, Request, TagSet};
 
@@ -76,6 +80,6 @@ pub(crate) fn replies<'p>(tags: TagSet, pieces: impl IntoIterator<Item = &'p [u8
 
 /// Every way to cut the bytes that is worth a test: byte by byte, and in two at every place.
 pub(crate) fn segmentations(bytes: &[u8]) -> impl Iterator<Item = Vec<&[u8]>> {
-    let in_two = (1..bytes.len()).map(|at| vec![&bytes[..at], &bytes[at..]]);
+    let in_two = cuts(bytes.len()).map(|at| vec![&bytes[..at], &bytes[at..]]);
     in_two.chain([bytes.chunks(1).collect()])
 }
