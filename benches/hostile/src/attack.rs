@@ -37,7 +37,7 @@ pub(crate) enum Attack {
     NeverRead,
     /// Connections that are reset with half a line sent.
     Resets,
-    /// Connections from one address, as fast as can be.
+    /// Connections from one address.
     Connects,
     /// Connections until no descriptors are left, and more.
     Descriptors,
@@ -246,7 +246,9 @@ impl Work<'_> {
         tcrp.extend((1_u64 << 63).to_be_bytes());
         let junk = vec![b'x'; 1 << 16];
         let all = [(Dialect::Tcrp, tcrp), (Dialect::Typed, typed), (Dialect::Gob, gob)];
+        let mut pace = Pace::new();
         for (index, (dialect, start)) in all.iter().cycle().enumerate().take_while(|_| self.goes_on()) {
+            pace.wait();
             if let Some(mut stream) = connect(1 + (index % 10) as u8, self.addresses.of(*dialect)) {
                 let _ = stream.write_all(start).and_then(|()| stream.write_all(&junk));
                 self.did(1);
