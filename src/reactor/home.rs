@@ -121,7 +121,7 @@ impl Home {
     /// Waits until the store has all that it was given. Returns what it had, and what waited for it.
     pub(super) fn finish(self) -> (Engine, StoreReport) {
         let Self { engine, writer, messages, mut store, .. } = self;
-        writer.finish();
+        drop(writer);
         for message in messages.try_iter() {
             if let Message::Stored(outcome) = message {
                 store.note(&outcome);

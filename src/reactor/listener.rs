@@ -81,29 +81,36 @@ pub(super) enum Accepted {
 /// A descriptor held back for the moment when there are no others: with it, whoever waits can be told so rather than be
 /// left hanging, and the listener does not stay ready for ever.
 #[derive(Debug)]
-pub(super) struct Spare(Option<File>);
+pub(super) struct Spare {
+    /// Nothing while it is lent, or cannot be had back.
+    file: Option<File>,
+    /// Since it was last restored.
+    is_lent: bool,
+}
 
 impl Spare {
     pub(super) fn new() -> io::Result<Self> {
-        File::open("/dev/null").map(|file| Self(Some(file)))
+        Ok(Self { file: Some(File::open("/dev/null")?), is_lent: false })
     }
 
     /// Takes the descriptor back once there is one again.
     pub(super) fn restore(&mut self) {
-        if self.0.is_none() {
-            self.0 = File::open("/dev/null").ok();
+        if self.file.is_none() {
+            self.file = File::open("/dev/null").ok();
         }
+        self.is_lent = false;
     }
 
     /// Accepts one connection, in the place of the spare descriptor where there is no other. From then on all are surplus,
     /// until it is restored: once a turn, since those who ask when nothing is left may ask very often.
     pub(super) fn accept(&mut self, listener: &TcpListener) -> Accepted {
         let mut accepted = listener.accept();
-        if accepted.as_ref().is_err_and(is_out_of_descriptors) && self.0.take().is_some() {
+        if accepted.as_ref().is_err_and(is_out_of_descriptors) && self.file.take().is_some() {
+            self.is_lent = true;
             accepted = listener.accept();
         }
         match accepted {
-            Ok((stream, _)) if self.0.is_none() => Accepted::Surplus(stream),
+            Ok((stream, _)) if self.is_lent => Accepted::Surplus(stream),
             Ok((stream, peer)) => Accepted::Connection(stream, peer),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Accepted::Nobody,
             Err(error) => Accepted::Failed(error),

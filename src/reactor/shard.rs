@@ -1,7 +1,7 @@
 //! One shard: one thread, one loop, one order of things.
 //!
 //! ```text
-//! wait ─▶ messages ─▶ accept ─▶ datagrams, reads ─▶ timers ─▶ ops ─▶ flush ─▶ end of turn ─▶ passwords, ops ─▶ reap ─┐
+//! wait ─▶ messages ─▶ datagrams, reads ─▶ timers ─▶ ops ─▶ flush ─▶ accept ─▶ end of turn ─▶ passwords, ops ─▶ reap ─┐
 //!   ▲                                   (each under a budget)                                                        │
 //!   └────────────────────────────────────────────────────────────────────────────────────────────────────────────────┘
 //! ```
@@ -233,6 +233,8 @@ pub(super) struct Shard {
     /// Connections whose sockets failed in this turn.
     dead: Vec<(ConnId, CloseReason)>,
     spare: Spare,
+    /// Whose turn it is, of those who listen, to have one accepted.
+    next_listener: usize,
     /// No accepting before then: the kernel lacked something.
     accept_paused_until: Option<Duration>,
     accept_errors: Every,
@@ -272,6 +274,7 @@ impl Shard {
             unread: VecDeque::new(),
             dead: Vec::new(),
             spare: Spare::new()?,
+            next_listener: 0,
             accept_paused_until: None,
             accept_errors: Every::new(Duration::from_secs(LOG_REPEAT_SECONDS)),
             lost_datagrams: Every::new(Duration::from_secs(LOG_REPEAT_SECONDS)),
@@ -323,13 +326,13 @@ impl Shard {
             self.hand_out_ops();
             self.did(Step::PassOn);
             self.flush();
-            // Pauses begin after the writes: the clock is read once more.
-            let now = self.clock.now();
-            self.watchdog.did(Step::Flush, now.monotonic);
+            // Pauses begin after the writes, and deadlines of who comes now: the clock is read once more.
+            self.now = self.clock.now();
+            self.watchdog.did(Step::Flush, self.now.monotonic);
             // Last, so that what was said meanwhile waits for them once, and not once more between its reading and now.
             self.accept();
             self.did(Step::Accept);
-            self.role.end_turn(now);
+            self.role.end_turn(self.now);
             if let Some(home) = self.role.home() {
                 home.hand_out_passwords();
             }
@@ -508,18 +511,19 @@ impl Shard {
         }
         // Somebody else may have had the last descriptor when this turn's predecessor asked for it.
         self.spare.restore();
-        let mut accepted = 0;
-        while accepted < ACCEPTS_PER_TURN_MAX {
-            let before = accepted;
-            // One from each, so that a flood at one of them does not keep the others waiting.
-            for index in 0..self.listeners.len() {
-                if self.listeners[index].ready && self.accept_paused_until.is_none() {
-                    self.accept_one(index);
-                    accepted += 1;
-                }
-            }
-            if accepted == before {
-                break;
+        let (mut accepted, mut idle) = (0, 0);
+        // One from each, beginning behind the last turn's last one: a flood at one of them does not keep the others waiting.
+        while accepted < ACCEPTS_PER_TURN_MAX
+            && idle < self.listeners.len()
+            && self.accept_paused_until.is_none()
+        {
+            let index = self.next_listener % self.listeners.len();
+            self.next_listener = index + 1;
+            if self.listeners[index].ready {
+                self.accept_one(index);
+                (accepted, idle) = (accepted + 1, 0);
+            } else {
+                idle += 1;
             }
         }
         self.spare.restore();
@@ -817,8 +821,8 @@ fn complaint(refused: Refused) -> &'static str {
     }
 }
 
-/// Says why, as far as the socket takes it at once, and that nothing follows: dropped without that, a socket that has not
-/// been read would end with a reset.
+/// Says why, as far as the socket takes it at once, and that nothing follows: a peer whose bytes were not read would
+/// otherwise find a reset behind the words, and not an end.
 fn refuse(stream: &mut TcpStream, dialect: Dialect, refused: Refused) {
     let mut words = Vec::new();
     Engine::refusal(dialect, refused, &mut words);

@@ -14,11 +14,13 @@ use super::shard::Clock;
 use crate::chat::HistoryRules;
 use crate::store::Store;
 
-/// The shard's end of it.
+/// The shard's end of it. Dropped, it waits until everything that was sent is committed, or cannot be: also where a defect
+/// ends the shard, so that nobody has the store any more once the server has ended.
 #[derive(Debug)]
 pub(super) struct Writer {
-    tasks: Sender<Task>,
-    thread: JoinHandle<()>,
+    /// Both are there until it is dropped.
+    tasks: Option<Sender<Task>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Writer {
@@ -50,18 +52,20 @@ impl Writer {
                 work.go_on();
             }
         })?;
-        Ok(Self { tasks: sender, thread })
+        Ok(Self { tasks: Some(sender), thread: Some(thread) })
     }
 
     /// Leaves a task; returns whether there is somebody to do it.
     pub(super) fn send(&self, task: Task) -> bool {
-        self.tasks.send(task).is_ok()
+        self.tasks.as_ref().is_some_and(|tasks| tasks.send(task).is_ok())
     }
+}
 
-    /// Waits until everything that was sent is committed, or cannot be.
-    pub(super) fn finish(self) {
-        drop(self.tasks);
-        if self.thread.join().is_err() {
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // With this it sees that nothing follows.
+        self.tasks = None;
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the store's thread panicked; its last words are above");
         }
     }

@@ -15,8 +15,8 @@ use parlance::chat::{
 use parlance::engine::{Engine, Random, Settings};
 use parlance::fanout::{Close, Fanout, Gather, Orders, Outpost, Reports};
 use parlance::limits::{
-    HISTORY_ON_JOIN_MAX, OUTBOX_TURN_BYTES_MAX, PASSWORD_HASH_BYTES_MAX, READ_BYTES_PER_TURN_MAX,
-    READS_PER_TURN_MAX, READS_PER_VISIT_MAX, WRITES_PER_TURN_MAX,
+    ACCEPTS_PER_TURN_MAX, HISTORY_ON_JOIN_MAX, OUTBOX_TURN_BYTES_MAX, PASSWORD_HASH_BYTES_MAX,
+    READ_BYTES_PER_TURN_MAX, READS_PER_TURN_MAX, READS_PER_VISIT_MAX, WRITES_PER_TURN_MAX,
 };
 use parlance::reactor::{GroupCommit, Outcome, Task};
 use parlance::store::{Store, StoreError};
@@ -495,7 +495,6 @@ impl Server {
     fn turn(&mut self, shard: usize, net: &mut Net, now: Now) {
         self.take_messages(shard, now);
         self.take_events(shard, net, now);
-        self.accept(shard, net, now);
         self.read_datagrams(shard, now);
         self.read(shard, net, now);
         match shard.checked_sub(1) {
@@ -507,6 +506,7 @@ impl Server {
             self.hand_out_ops(now);
         }
         self.flush(shard, net, now);
+        self.accept(shard, net, now);
         match shard.checked_sub(1) {
             None => {
                 self.engine.end_turn(now);
@@ -573,7 +573,8 @@ impl Server {
         if self.is_busy(shard) {
             return;
         }
-        while let Some(conn) = self.shards[shard].waiting.pop_front() {
+        for _ in 0..ACCEPTS_PER_TURN_MAX {
+            let Some(conn) = self.shards[shard].waiting.pop_front() else { break };
             net.conns[conn].is_waiting = false;
             let (dialect, ip) = (net.conns[conn].dialect, net.conns[conn].ip);
             let id = match shard.checked_sub(1) {

@@ -44,11 +44,11 @@ impl TestServer {
     }
 
     pub fn with(change: impl FnOnce(&mut Config)) -> Self {
-        Self::until(change, || {})
+        Self::with_on_end(change, || {})
     }
 
     /// One that says so when it ends.
-    pub fn until(change: impl FnOnce(&mut Config), ended: impl FnOnce() + Send + 'static) -> Self {
+    pub fn with_on_end(change: impl FnOnce(&mut Config), ended: impl FnOnce() + Send + 'static) -> Self {
         Self::of(Server::start(&Self::config(change), ended).expect("a server on free ports"))
     }
 
@@ -131,7 +131,7 @@ impl TestServer {
     }
 
     /// Waits until the server ends by itself.
-    pub fn end(mut self) -> Result<Report, StartupError> {
+    pub fn join(mut self) -> Result<Report, StartupError> {
         self.server.take().expect("it runs until it ends").join()
     }
 

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
 
@@ -161,6 +161,7 @@ fn pairs(args: &Args, attack: Attack, programs: &Path) -> Result<Row, Box<dyn Er
         row.quiet.push(bystanders.start()?.p99()?);
         let (stop, done) = (AtomicBool::new(false), AtomicU64::new(0));
         let run = bystanders.start()?;
+        let started = Instant::now();
         let p99 = thread::scope(|scope| {
             attackers.start(scope, args.generator_core, &stop, &done);
             let p99 = run.p99();
@@ -168,7 +169,7 @@ fn pairs(args: &Args, attack: Attack, programs: &Path) -> Result<Row, Box<dyn Er
             p99
         });
         row.attacked.push(p99?);
-        let seconds = (args.warmup + args.duration).as_secs_f64() * args.pairs as f64;
+        let seconds = started.elapsed().as_secs_f64() * args.pairs as f64;
         row.done_per_second += done.load(Ordering::Relaxed) as f64 / seconds;
         let (quiet, attacked) = (row.quiet[pair - 1], row.attacked[pair - 1]);
         eprintln!(
