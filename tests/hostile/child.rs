@@ -79,6 +79,14 @@ impl Child {
         Self { program, server: TestServer::elsewhere(addresses.into()), directory }
     }
 
+    /// Keeps it from doing anything, while the kernel goes on for it, until that is done: then it finds all at once.
+    pub(crate) fn at_once<T>(&self, meanwhile: impl FnOnce() -> T) -> T {
+        self.program.signal(Signal::STOP);
+        let done = meanwhile();
+        self.program.signal(Signal::CONT);
+        done
+    }
+
     fn path(&self, of: &str) -> String {
         format!("/proc/{}/{of}", self.program.pid().as_raw_nonzero())
     }
@@ -99,8 +107,8 @@ impl Child {
         assert!(taken <= allowed, "{taken} bytes were taken, and {allowed} may be");
     }
 
-    /// How many sockets each of its threads has open. Shards have tables of their own. (What else they open is for good: a
-    /// timer, with the first whom they pace.)
+    /// How many sockets are in each table of descriptors: the process's, and those that shards have of their own. (What
+    /// else they open is for good: a timer, with the first whom they pace.)
     pub(crate) fn sockets(&self) -> BTreeMap<String, usize> {
         let tasks = fs::read_dir(self.path("task")).expect("it runs");
         let count = |task: std::io::Result<fs::DirEntry>| {
@@ -110,8 +118,9 @@ impl Child {
                 fs::read_link(file.path()).is_ok_and(|to| to.to_string_lossy().starts_with("socket:"))
             };
             let files = fs::read_dir(task.join("fd")).ok()?.flatten();
-            // Threads that hash come with the first password, and share what others have.
-            (!name.starts_with("passwords")).then(|| (name, files.filter(is_socket).count()))
+            // The others share one of these tables, and come when they come: they have another's name at first.
+            let has_a_table = name == "parlance" || name.starts_with("shard-");
+            has_a_table.then(|| (name, files.filter(is_socket).count()))
         };
         tasks.filter_map(count).collect()
     }
