@@ -300,7 +300,7 @@ impl Member {
         let mut out = match fault {
             Fault::Double if hit => frame.repeat(2),
             Fault::Drop if hit => Vec::new(),
-            Fault::Corrupt if hit => replace(b"abc", b"abd"),
+            Fault::Corrupt if hit => replace(b"fgh", b"fgi"),
             Fault::Misroute if hit => replace(b"-room-000000", b"-room-000001"),
             Fault::Swap if hit => {
                 self.held = frame.to_vec();

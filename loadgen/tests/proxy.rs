@@ -104,7 +104,7 @@ impl Way {
             (Fault::Double, true) => out.push(frame.to_vec()),
             (Fault::Drop, true) => out.clear(),
             (Fault::Corrupt, true) => {
-                let at = frame.windows(3).position(|window| window == b"abc").expect("it has that");
+                let at = frame.windows(3).position(|window| window == b"fgh").expect("it has that");
                 out[0][at] = b'x';
             }
             (Fault::Announce, true) => out = vec![b"\x06server1 messages missed".to_vec()],

@@ -43,7 +43,7 @@ impl Peer {
             Fault::Double if hit => frame.repeat(2),
             Fault::Drop if hit => Vec::new(),
             Fault::Announce if hit => b"INFO 1 messages missed\n".to_vec(),
-            Fault::Corrupt if hit => String::from_utf8_lossy(frame).replace("abc", "abd").into_bytes(),
+            Fault::Corrupt if hit => String::from_utf8_lossy(frame).replace("fgh", "fgi").into_bytes(),
             Fault::Swap if hit => {
                 self.held = frame.to_vec();
                 return;

@@ -48,7 +48,7 @@ fn pass_lines(mut server: impl BufRead, mut client: &TcpStream, messages: &Atomi
         match number {
             3 => {}
             6 => client.write_all(line.repeat(2).as_bytes())?,
-            9 => client.write_all(line.replace("abc", "abd").as_bytes())?,
+            9 => client.write_all(line.replace("fgh", "fgi").as_bytes())?,
             _ => client.write_all(line.as_bytes())?,
         }
         line.clear();
