@@ -15,7 +15,7 @@ use support::gob::{GobPeer, Struct};
 use support::person::{AnyPeer, Person};
 use support::seat::{Datum, ELSEWHERE, HERE, Seat, exchange, outcome, shake};
 use support::typed::{Letter, Told, TypedPeer};
-use support::{TestServer, deadline, unhex};
+use support::{Peer, TestServer, deadline, unhex};
 
 const BOTH_SETS: [TagSet; 2] = [TagSet::InUse, TagSet::Document];
 
@@ -141,14 +141,16 @@ fn nothing_is_sent_before_the_first_datagram_and_a_new_port_moves_the_rest() {
     assert_eq!(bert.heard(), []);
 }
 
-/// A host leaves its room, seen by somebody in it: what comes from others may overtake the datagram on its way from one shard
-/// to another.
-fn closes(server: &TestServer, room: &str, host: &Seat) {
+/// A host leaves its room. Whoever was in it and saw that is returned: what comes from others may overtake the datagram on its
+/// way from one shard to another.
+#[must_use]
+fn closes(server: &TestServer, room: &str, host: &Seat) -> Peer {
     let mut witness = server.slash("witness");
     witness.send(format!("/join {room}\n"));
     witness.expect(&format!("You joined #{room}\n"));
     host.leave();
     witness.expect(&format!("*** {room} was closed by its host\nYou returned to #lobby\n"));
+    witness
 }
 
 #[test]
@@ -164,7 +166,7 @@ fn a_person_may_have_seats_in_several_rooms() {
     let mut line = server.line("line");
     lobby.say("in the lobby");
     line.expect("MSG Hanna in the lobby\n");
-    closes(&server, "attic", &attic);
+    let _witness = closes(&server, "attic", &attic);
     bert.say("still there?");
     den.expect("bert", "still there?");
     // The name is held until the last seat is left.
@@ -194,7 +196,7 @@ fn what_is_told_to_a_person_of_several_seats_reaches_one_that_hears() {
     line.expect("PONG\n");
     assert_eq!(heard.heard(), [said("line (private)", "psst")]);
     silent.register();
-    closes(&server, "attic", &heard);
+    let _witness = closes(&server, "attic", &heard);
     line.send("DM hanna once more\n");
     silent.expect("line (private)", "once more");
 }
