@@ -143,7 +143,7 @@ fn what_was_asked_before_the_end_is_answered() {
 fn a_line_may_arrive_in_any_pieces() {
     let server = TestServer::start();
     let mut alice = server.connect(Dialect::Line);
-    for byte in b"LOGIN alice\r\nPING\nMSG hi\n" {
+    for byte in b"LOGIN alice\r\nMSG hi\nPING\n" {
         alice.send([*byte]);
     }
     alice.expect("OK\nPONG\n");

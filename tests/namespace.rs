@@ -276,8 +276,10 @@ fn many_may_log_in_at_once_with_the_right_ones() {
 fn one_of_those_who_make_the_same_account_at_once_gets_it() {
     let server = TestServer::start();
     let mut peers: Vec<_> = (0..3).map(|_| TypedPeer::connect(&server, TagSet::InUse)).collect();
-    for (index, peer) in peers.iter_mut().enumerate() {
+    for peer in &mut peers {
         assert_eq!(peer.ask(Request::LoginName("alice")), Told::New);
+    }
+    for (index, peer) in peers.iter_mut().enumerate() {
         peer.send(Request::LoginPassword(Secret(&format!("secret {index}"))));
     }
     let told: Vec<_> = peers.iter_mut().map(TypedPeer::next).collect();

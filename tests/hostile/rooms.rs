@@ -55,6 +55,8 @@ fn a_million_names_of_rooms_are_answered_and_forgotten() {
             }
         });
     });
+    // Sockets are closed behind what their end did.
+    bystanders.talk_until(|| server.is_back_to(&sockets));
     assert_eq!(listed(&mut server.slash("watcher")), [""; 0]);
     bystanders.talk_until(|| server.is_back_to(&sockets));
     server.expect_memory(memory, WALKERS as u64 * ROOM_BYTES_MAX);

@@ -104,6 +104,7 @@ impl Person {
         let mut peer = TypedPeer::connect(server, tags);
         peer.log_in(name, password);
         peer.send(Request::Subscribe(true));
+        assert_eq!(peer.heard(), []);
         Self { name: name.to_owned(), peer: AnyPeer::Typed(peer) }
     }
 
