@@ -1,4 +1,7 @@
 //! A server on free ports, and peers that speak to it byte by byte. No sleeps: whoever waits, waits for something.
+//!
+//! Two connections, or a connection and a datagram, may be on two shards, and what comes from one overtakes what came from the other. A
+//! test that counts on an order waits for an answer, or for what somebody else sees, before it goes on.
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 
