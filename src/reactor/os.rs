@@ -79,6 +79,21 @@ pub(super) fn pin(_core: usize) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Whether a thread may have a descriptor table of its own. Container runtimes refuse it by default, as all of `unshare`.
+#[cfg(target_os = "linux")]
+pub(super) fn try_own_descriptors() -> io::Result<()> {
+    let unshare = || nix::sched::unshare(nix::sched::CloneFlags::CLONE_FILES);
+    // The thread takes its table with it when it ends.
+    let tried = std::thread::Builder::new().name("probe".to_owned()).spawn(unshare)?.join();
+    Ok(tried.unwrap_or(Err(nix::errno::Errno::EPERM))?)
+}
+
+/// There is one table for all threads.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn try_own_descriptors() -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// Gives the calling thread a descriptor table of its own, and with it a limit on open files of its own. What others open is
 /// not seen here from now on, nor the other way round; of what there was, only the standard streams and the alarms stay open
 /// here, so that no copy of a socket outlives the one that it is a copy of. The thread must own no other descriptor.
@@ -101,23 +116,6 @@ pub(super) fn take_own_descriptors(alarms: &[Arc<Alarm>]) -> io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 pub(super) fn take_own_descriptors(_alarms: &[Arc<Alarm>]) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
-}
-
-/// Has signals that stop the server handled by other threads: the handler writes to a descriptor that the calling thread may
-/// not have.
-#[cfg(target_os = "linux")]
-pub(super) fn leave_signals_to_others() -> io::Result<()> {
-    use nix::sys::signal::{SigSet, Signal};
-    let mut signals = SigSet::empty();
-    signals.add(Signal::SIGINT);
-    signals.add(Signal::SIGTERM);
-    Ok(signals.thread_block()?)
-}
-
-/// Nothing: all threads have all descriptors.
-#[cfg(not(target_os = "linux"))]
-pub(super) fn leave_signals_to_others() -> io::Result<()> {
-    Ok(())
 }
 
 /// The cores that a thread may run on. A thread inherits those of the thread that starts it, pinned or not.
