@@ -443,6 +443,9 @@ pub const DESCRIPTORS_RESERVED: u64 = 64;
 /// Open files of a shard beside its listeners and clients: the readiness queue, the timer, the alarm, the spare one, and as
 /// many again. Each further shard that shares a table of open files with the others takes so many from the clients.
 pub const DESCRIPTORS_OF_SHARD: u64 = 8;
+/// Open files where the system does not tell the limit: the least that systems have by default. If it is less, clients are
+/// refused one by one.
+pub const OPEN_FILES_ASSUMED: u64 = 1024;
 /// Seconds of silence after which the kernel asks whether a peer is still there.
 pub const KEEPALIVE_IDLE_SECONDS: u64 = 60;
 /// Seconds between two such questions.

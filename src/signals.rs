@@ -75,7 +75,11 @@ fn meaning(signal: i32) -> Meaning {
 }
 
 fn name(signal: i32) -> String {
-    signal_hook::low_level::signal_name(signal).map_or_else(|| format!("signal {signal}"), str::to_owned)
+    #[cfg(target_os = "linux")]
+    let name = nix::sys::signal::Signal::try_from(signal).ok().map(nix::sys::signal::Signal::as_str);
+    #[cfg(not(target_os = "linux"))]
+    let name = signal_hook::low_level::signal_name(signal);
+    name.map_or_else(|| format!("signal {signal}"), str::to_owned)
 }
 
 /// How far the server is, which is what a signal to stop depends on.

@@ -31,6 +31,9 @@ pub enum TelemetryError {
         /// What is wrong with it.
         cause: ParseError,
     },
+    /// The thread that writes the log could not be started.
+    #[error("cannot start a thread for the log: {0}; allow this user, or this container, more threads")]
+    Thread(io::Error),
     /// The process logs already.
     #[error("the log is set up already: set it up once a process ({0})")]
     Taken(#[from] TryInitError),
@@ -72,7 +75,7 @@ impl Log {
 pub fn init(config: &Config) -> Result<Log, TelemetryError> {
     let filter = EnvFilter::try_new(&config.log)
         .map_err(|cause| TelemetryError::Filter { filter: config.log.clone(), cause })?;
-    let queue = Queue::start();
+    let queue = Queue::start().map_err(TelemetryError::Thread)?;
     // Without `log_internal_errors(false)` an event that cannot be written is reported with `eprintln!`, which
     // waits for standard error, and panics when that is a closed pipe.
     let subscriber = tracing_subscriber::fmt()

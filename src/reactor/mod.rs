@@ -501,6 +501,9 @@ fn settings(
             "more clients are allowed than the limit on open files holds; raise it with `ulimit -n`"
         );
     }
+    // Shards take each other's last descriptor, and with it the means to tell a surplus client so: it is told earlier.
+    let is_shared = tables == DescriptorTables::OneForAll && shards > 1;
+    let clients_limit = if is_shared { clients_limit.min(allowed) } else { clients_limit };
     let seconds = |timeout: Option<std::time::Duration>| timeout.map_or(0, |timeout| timeout.as_secs());
     Ok(Settings {
         clients_limit,

@@ -5,13 +5,35 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
 use super::alarm::Alarm;
+#[cfg(target_os = "linux")]
+use crate::limits::OPEN_FILES_ASSUMED;
 use crate::limits::RANDOM_STOCK_BYTES;
 
-/// Raises the soft limit on open files to the hard one; returns what it is now.
+/// Raises the soft limit on open files to the hard one; returns what it is now. Where the system does not say, it is taken
+/// to be [`OPEN_FILES_ASSUMED`].
+#[cfg(target_os = "linux")]
 pub(super) fn raise_open_files_limit() -> u64 {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    // Not rustix's, which panics where a sandbox refuses the call.
+    let (soft, hard) = match getrlimit(Resource::RLIMIT_NOFILE) {
+        Ok(limits) => limits,
+        Err(error) => {
+            tracing::warn!(%error, "the limit on open files is not known, and taken to be {OPEN_FILES_ASSUMED}");
+            return OPEN_FILES_ASSUMED;
+        }
+    };
+    match setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
+        Ok(()) => hard,
+        // What was allowed before still is.
+        Err(_) => soft,
+    }
+}
+
+/// Raises the soft limit on open files to the hard one; returns what it is now.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn raise_open_files_limit() -> u64 {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     let current = match setrlimit(Resource::Nofile, raised) {

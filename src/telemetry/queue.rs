@@ -53,7 +53,14 @@ struct Counts {
 
 impl Queue {
     /// Starts the thread.
-    pub(super) fn start() -> Self {
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses threads.
+    pub(super) fn start() -> io::Result<Self> {
+        // The library panics then; this asks first.
+        let probe = std::thread::Builder::new().name("log".to_owned()).spawn(|| {})?;
+        let _ = probe.join();
         let counts = Arc::new(Counts::default());
         let refused = Arc::new(std::sync::OnceLock::new());
         let writer = Writer {
@@ -74,7 +81,7 @@ impl Queue {
         // The guard would flush when it is dropped, but where the queue is full it says so on standard output first, which
         // may stand still as well, or be closed. `flush` is used in its place, and the thread ends with the process.
         std::mem::forget(guard);
-        Self { lines, counts }
+        Ok(Self { lines, counts })
     }
 
     /// Lines that nobody will read: refused by the full queue, or by standard error.
