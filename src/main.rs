@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use parlance::StartupError;
 use parlance::config::{Config, ConfigError};
+use parlance::ready::ReadyFile;
 use parlance::telemetry::{self, TelemetryError};
 
 use cli::Command;
@@ -74,7 +75,14 @@ fn run(arguments: cli::Arguments) -> Result<(), Failure> {
         Command::Serve | Command::CheckConfig | Command::Config | Command::Upkeep(_) => {}
     }
 
-    let config = Config::load(&arguments.sources())?;
+    let sources = arguments.sources();
+    let config = Config::load(&sources).inspect_err(|_| {
+        // A program that waits for this start must not take an earlier one for it.
+        if let Some(path) = sources.ready_file().filter(|_| matches!(command, Command::Serve)) {
+            // Why it does not start is what to say.
+            let _ = ReadyFile::claim(&path);
+        }
+    })?;
     match command {
         Command::Completions { .. } | Command::Chat(_) => {}
         Command::Upkeep(command) => upkeep::run(&command, &config)?,

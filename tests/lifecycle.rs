@@ -10,6 +10,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::thread;
@@ -385,6 +386,22 @@ fn the_start_says_which_server_it_is_and_where_it_keeps_what_it_keeps() {
     );
 }
 
+#[test]
+fn systemd_is_told_when_everything_listens() {
+    let directory = directory();
+    let socket = UnixDatagram::bind(directory.path().join("notify")).expect("a socket");
+    let mut around = Around::of(directory.path(), "--store memory");
+    let before = format!("export NOTIFY_SOCKET={}/notify;", directory.path().display());
+    around.before = &before;
+    let mut served = around.serve();
+    let mut told = [0; 64];
+    let length = socket.recv(&mut told).expect("a datagram");
+    assert_eq!(told[..length].trim_ascii(), b"READY=1");
+    served.line("alice");
+    served.signal("TERM");
+    assert_eq!(served.wait().code(), Some(0));
+}
+
 /// What an earlier server left, which was killed.
 const LEFT: &str = "{\"pid\":4711,\"listeners\":[]}\n";
 
@@ -399,6 +416,21 @@ fn a_ready_file_is_there_while_its_server_is_ready_and_at_no_other_time() {
     let (status, said) = program::run(directory.path(), &["--line", &port, "--ready-file", "ready.json"]);
     assert_eq!(status.code(), Some(1), "{said}");
     assert!(!ready.exists());
+    // A configuration that is refused, wherever it names the file.
+    let named = [
+        ("line = 4000\n", "--line 99999 --ready-file ready.json"),
+        ("ready-file = \"ready.json\"\n", "--line 99999"),
+        ("ready-file = \"ready.json\"\nunheard-of = 1\n", ""),
+    ];
+    for (file, arguments) in named {
+        fs::write(&ready, LEFT).expect("written");
+        fs::write(directory.path().join("parlance.toml"), file).expect("written");
+        let arguments: Vec<_> = arguments.split_whitespace().collect();
+        let (status, said) = program::run(directory.path(), &arguments);
+        assert_eq!(status.code(), Some(2), "{said}");
+        assert!(!ready.exists(), "{arguments:?} {file}");
+    }
+    fs::remove_file(directory.path().join("parlance.toml")).expect("removed");
     // Ends of both kinds.
     for signals in [&["TERM"][..], &["TERM", "INT"]] {
         fs::write(&ready, LEFT).expect("written");
