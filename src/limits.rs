@@ -440,6 +440,12 @@ pub const ACCEPT_PAUSE_MILLIS: u64 = 100;
 /// Open files that are not for clients: listeners, the readiness queue, the waker, the spare one, standard streams, and
 /// what libraries open.
 pub const DESCRIPTORS_RESERVED: u64 = 64;
+/// Open files of a shard beside its listeners and clients: the readiness queue, the timer, the alarm, the spare one, and as
+/// many again. Each further shard that shares a table of open files with the others takes so many from the clients.
+pub const DESCRIPTORS_OF_SHARD: u64 = 8;
+/// Open files where the system does not tell the limit: the least that systems have by default. If it is less, clients are
+/// refused one by one.
+pub const OPEN_FILES_ASSUMED: u64 = 1024;
 /// Seconds of silence after which the kernel asks whether a peer is still there.
 pub const KEEPALIVE_IDLE_SECONDS: u64 = 60;
 /// Seconds between two such questions.
@@ -482,6 +488,21 @@ const _: () = assert!(UDP_RECEIVE_BYTES > UCRP_DATAGRAM_BYTES_MAX);
 
 /// Seconds between two log lines about the same trouble. More often: counted, and told with the next line.
 pub const LOG_REPEAT_SECONDS: u64 = 10;
+
+// Standard error and standard output.
+
+/// Lines of the log that wait for standard error: a burst of a second at the level `debug`, in some 2 MB. More: the newest
+/// are dropped and counted, so that no thread ever waits for the reader of the log.
+pub const STDERR_QUEUE_LINES_MAX: usize = 1 << 13;
+/// Bytes of a line of the log. Longer: the line is cut.
+pub const STDERR_LINE_BYTES_MAX: usize = 8 << 10;
+/// Bytes that the log's thread gathers for one write while more lines wait.
+pub const STDERR_WRITE_BYTES: usize = 16 << 10;
+/// Milliseconds for which a process that ends waits for its last lines to be written. Longer: they are lost.
+pub const STDERR_FLUSH_MILLIS_MAX: u64 = 2000;
+/// Milliseconds for which the start waits until its table is on standard output. Longer: the start goes on, and the table
+/// follows when the reader reads.
+pub const STDOUT_WAIT_MILLIS_MAX: u64 = 1000;
 
 // gob.
 

@@ -8,9 +8,11 @@ mod upkeep;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use parlance::StartupError;
 use parlance::config::{Config, ConfigError};
+use parlance::ready::ReadyFile;
 use parlance::telemetry::{self, TelemetryError};
 
 use cli::Command;
@@ -25,8 +27,9 @@ enum Failure {
     Unprintable(#[from] toml::ser::Error),
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
+    /// The log has said why.
     #[error(transparent)]
-    Startup(#[from] StartupError),
+    Serve(StartupError),
     #[error(transparent)]
     Chat(#[from] ChatError),
     #[error(transparent)]
@@ -41,20 +44,21 @@ impl Failure {
             Self::Config(_) => ExitCode::from(2),
             Self::Chat(error) => error.exit_code(),
             Self::Upkeep(error) => error.exit_code(),
-            Self::Unprintable(_) | Self::Telemetry(_) | Self::Startup(_) | Self::Output(_) => {
-                ExitCode::FAILURE
-            }
+            Self::Unprintable(_) | Self::Telemetry(_) | Self::Serve(_) | Self::Output(_) => ExitCode::FAILURE,
         }
     }
 }
 
 fn main() -> ExitCode {
+    // Past a limit on the size of files (`ulimit -f`) a write fails with an error then, and does not end the process.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
     match run(cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever reads has read enough: `parlance config | head -1`.
         Err(Failure::Output(cause)) if cause.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(Failure::Chat(error)) if error.is_wanted() => ExitCode::SUCCESS,
         Err(Failure::Upkeep(error)) if error.is_enough() => ExitCode::SUCCESS,
+        Err(failure @ Failure::Serve(_)) => failure.exit_code(),
         Err(failure) => {
             // Where standard error is closed, the exit status has to say it all.
             let _ = writeln!(io::stderr(), "parlance: {failure}");
@@ -71,15 +75,28 @@ fn run(arguments: cli::Arguments) -> Result<(), Failure> {
         Command::Serve | Command::CheckConfig | Command::Config | Command::Upkeep(_) => {}
     }
 
-    let config = Config::load(&arguments.sources())?;
+    let sources = arguments.sources();
+    let config = Config::load(&sources).inspect_err(|_| {
+        // A program that waits for this start must not take an earlier one for it.
+        if let Some(path) = sources.ready_file().filter(|_| matches!(command, Command::Serve)) {
+            // Why it does not start is what to say.
+            let _ = ReadyFile::claim(&path);
+        }
+    })?;
     match command {
         Command::Completions { .. } | Command::Chat(_) => {}
         Command::Upkeep(command) => upkeep::run(&command, &config)?,
         Command::CheckConfig => print(config.to_string().as_bytes())?,
         Command::Config => print(config.to_toml()?.as_bytes())?,
         Command::Serve => {
-            telemetry::init(&config)?;
-            parlance::serve(&config)?;
+            let log = telemetry::init(&config)?;
+            let served = parlance::serve(&config, &log);
+            if let Err(error) = &served {
+                // Behind the log's other lines, and like them it holds nothing up.
+                log.line(&format!("parlance: {error}"));
+            }
+            log.flush();
+            served.map_err(Failure::Serve)?;
         }
     }
     Ok(())

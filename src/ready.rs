@@ -7,17 +7,33 @@
 //! {"pid":1234,"listeners":[{"dialect":"line","address":"127.0.0.1:4000","connect":"nc 127.0.0.1 4000"}]}
 //! ```
 //!
-//! Addresses are the ones really bound: where port 0 was asked for, this is how to learn which it became.
+//! Addresses are the ones really bound: where port 0 was asked for, this is how to learn which it became. systemd is told
+//! where it asks for that (`Type=notify`).
+//!
+//! Nothing here holds the server up: a standard output that stands still is waited for on a thread of its own.
+
+mod file;
 
 use std::fmt;
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
+use rustix::fs::OFlags;
+use sd_notify::NotifyState;
 use serde::Serialize;
 
 use crate::config::Config;
+use crate::limits::STDOUT_WAIT_MILLIS_MAX;
+use crate::store::{Durability, StoreSpec};
+use crate::telemetry;
+
+pub use file::ReadyFile;
 
 /// One listener that is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,10 +44,60 @@ pub struct Listening {
     pub address: SocketAddr,
 }
 
-/// Why a program that waits for the server could not be told.
+/// Which server this is, and where it keeps what it keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The number of the process.
+    pub pid: u32,
+    /// The data directory, from the root on.
+    pub data: PathBuf,
+    /// How everything is kept, as it was configured.
+    pub store: StoreSpec,
+    /// When a change counts as kept.
+    pub durability: Durability,
+}
+
+impl Identity {
+    /// The program's version.
+    pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+    /// This process, with the settings of a configuration.
+    pub fn of(config: &Config) -> Self {
+        Self {
+            pid: std::process::id(),
+            // It fails where there is no working directory.
+            data: std::path::absolute(&config.data).unwrap_or_else(|_| config.data.clone()),
+            store: config.store.clone(),
+            durability: config.durability,
+        }
+    }
+
+    /// The setting `durability`, as it is written.
+    pub const fn durability(&self) -> &'static str {
+        match self.durability {
+            Durability::Full => "full",
+            Durability::Normal => "normal",
+            Durability::None => "none",
+        }
+    }
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(out, "parlance {}, process {}", Self::VERSION, self.pid)?;
+        if self.store == StoreSpec::Memory {
+            return writeln!(out, "store       memory: nothing is kept on disk");
+        }
+        writeln!(out, "data        {}", self.data.display())?;
+        writeln!(out, "store       {}", self.store)?;
+        writeln!(out, "durability  {}", self.durability())
+    }
+}
+
+/// Why a program that waits for the server could not be told, or could be told something wrong.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadyError {
-    /// The file could not be written.
+    /// The file could not be written, or an older one not removed.
     #[error("cannot write `{}` (ready-file): {cause}; name a file in a directory that can be written to", path.display())]
     File {
         /// The file.
@@ -39,9 +105,23 @@ pub enum ReadyError {
         /// What the system said.
         cause: io::Error,
     },
+    /// Another server has written the file, and runs.
+    #[error("`{}` (ready-file) is in use by a server that runs; give each server a file of its own", path.display())]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The path names something that no server wrote.
+    #[error("`{}` (ready-file) is {what}; remove it, or name another file", path.display())]
+    Foreign {
+        /// The path.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
     /// The descriptor could not be written to.
     #[error(
-        "cannot write to descriptor {fd} (ready-fd): {cause}; leave a pipe or a file open on it, not a socket"
+        "cannot write to descriptor {fd} (ready-fd): {cause}; leave a pipe with a reader or a file open on it, not a socket"
     )]
     Descriptor {
         /// The descriptor.
@@ -51,28 +131,55 @@ pub enum ReadyError {
     },
 }
 
-/// Prints the table on standard output, then tells the file and the descriptor that `config` names.
+/// Prints the table on standard output, then tells the file, the descriptor that `config` names, and systemd.
 ///
 /// To be called when everything listens. A standard output that nobody reads is no error.
 ///
 /// # Errors
 ///
-/// When the file or the descriptor cannot be written to: whoever waits there would wait for ever.
-pub fn announce(config: &Config, listeners: &[Listening]) -> Result<(), ReadyError> {
-    let mut stdout = io::stdout().lock();
-    let table = write!(stdout, "{}", Table(listeners));
-    if let Err(cause) = table.and_then(|()| stdout.flush()) {
-        tracing::debug!(%cause, "the table of listeners could not be printed");
-    }
+/// When the file or the descriptor cannot be written to: a program that waits there would wait for ever.
+pub fn announce(
+    config: &Config,
+    identity: &Identity,
+    listeners: &[Listening],
+    file: Option<&ReadyFile>,
+) -> Result<(), ReadyError> {
+    let table = format!("{}\n{identity}", Table(listeners));
+    wait_a_while("table", move || {
+        if let Err((_, cause)) = telemetry::write_all(io::stdout(), table.as_bytes()) {
+            tracing::debug!(%cause, "the table of listeners could not be printed");
+        }
+    });
 
-    let report = report(std::process::id(), listeners);
-    if let Some(path) = &config.ready_file {
-        write_file(path, &report).map_err(|cause| ReadyError::File { path: path.clone(), cause })?;
+    let report = report(identity.pid, listeners);
+    if let Some(file) = file {
+        file.write(&report)?;
     }
     if let Some(fd) = config.ready_fd {
         write_descriptor(fd, &report).map_err(|cause| ReadyError::Descriptor { fd, cause })?;
     }
+    wait_a_while("systemd", || {
+        // Nothing is sent where NOTIFY_SOCKET is not set.
+        if let Err(cause) = sd_notify::notify(&[NotifyState::Ready]) {
+            tracing::warn!(%cause, "systemd could not be told that the server is ready");
+        }
+    });
     Ok(())
+}
+
+/// Does something that may stand still, on a thread of its own; waits for it for [`STDOUT_WAIT_MILLIS_MAX`] at most.
+fn wait_a_while(what: &'static str, act: impl FnOnce() + Send + 'static) {
+    let (done, is_done) = mpsc::channel();
+    let spawned = thread::Builder::new().name(what.to_owned()).spawn(move || {
+        act();
+        let _ = done.send(());
+    });
+    if let Err(cause) = spawned {
+        return tracing::warn!(%cause, "cannot start a thread: {what}");
+    }
+    if is_done.recv_timeout(Duration::from_millis(STDOUT_WAIT_MILLIS_MAX)) == Err(RecvTimeoutError::Timeout) {
+        tracing::debug!("the start goes on without waiting any longer: {what}");
+    }
 }
 
 /// The listeners as a table for people, one a line, under a head line.
@@ -162,36 +269,15 @@ fn report(pid: u32, listeners: &[Listening]) -> String {
     json + "\n"
 }
 
-/// Writes `report` beside `path` and renames it, so that whoever sees the file sees all of it.
-fn write_file(path: &Path, report: &str) -> io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let temporary = path.with_file_name(name);
-
-    // A process of this number may have died while it wrote; in a container it is always number 1.
-    match fs::remove_file(&temporary) {
-        Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause),
-        Ok(()) | Err(_) => {}
-    }
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&temporary)
-        .and_then(|mut file| file.write_all(report.as_bytes()))
-        .and_then(|()| fs::rename(&temporary, path));
-    if written.is_err() {
-        // The first failure is the one to report; this is only tidying up after it.
-        let _ = fs::remove_file(&temporary);
-    }
-    written
-}
-
 /// Writes `report` to an open descriptor of this process.
 ///
 /// It is opened anew through `/dev/fd`, since taking over a number is unsafe. The number itself therefore stays
-/// open: whoever reads there reads up to the newline, not up to the end. What is there already is appended to.
+/// open: a reader reads up to the newline, not up to the end. What is there already is appended to. To open a pipe
+/// without a reader would wait for one: that, and a full pipe, are errors.
 fn write_descriptor(fd: u32, report: &str) -> io::Result<()> {
-    OpenOptions::new().append(true).open(format!("/dev/fd/{fd}"))?.write_all(report.as_bytes())
+    let mut options = OpenOptions::new();
+    options.append(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+    options.open(format!("/dev/fd/{fd}"))?.write_all(report.as_bytes())
 }
 
 #[cfg(test)]
@@ -239,25 +325,6 @@ mod tests {
     }
 
     #[test]
-    fn the_file_replaces_an_older_one_and_leaves_nothing_beside_it() {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let path = directory.path().join("ready.json");
-        fs::write(&path, "older and longer than what follows").expect("written");
-        write_file(&path, "{}\n").expect("written");
-        assert_eq!(fs::read_to_string(&path).expect("read"), "{}\n");
-        assert_eq!(fs::read_dir(directory.path()).expect("listed").count(), 1);
-    }
-
-    #[test]
-    fn a_file_that_cannot_be_put_in_place_leaves_nothing_beside_it() {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let occupied = directory.path().join("occupied");
-        fs::create_dir(&occupied).expect("created");
-        assert!(write_file(&occupied, "{}\n").is_err());
-        assert_eq!(fs::read_dir(directory.path()).expect("listed").count(), 1);
-    }
-
-    #[test]
     fn a_pipe_is_told_through_its_number() {
         let (mut reader, writer) = io::pipe().expect("a pipe");
         let fd = u32::try_from(writer.as_raw_fd()).expect("descriptors are not negative");
@@ -266,5 +333,34 @@ mod tests {
         let mut told = String::new();
         reader.read_to_string(&mut told).expect("read");
         assert_eq!(told, "{}\n");
+    }
+
+    #[test]
+    fn a_pipe_without_a_reader_is_an_error_and_no_wait() {
+        let (reader, writer) = io::pipe().expect("a pipe");
+        drop(reader);
+        let fd = u32::try_from(writer.as_raw_fd()).expect("descriptors are not negative");
+        assert!(write_descriptor(fd, "{}\n").is_err());
+    }
+
+    #[test]
+    fn the_identity_says_where_everything_is_kept() {
+        let config = Config { data: "/srv/chat".into(), ..Config::default() };
+        let identity = Identity { pid: 7, ..Identity::of(&config) };
+        let version = Identity::VERSION;
+        assert_eq!(
+            identity.to_string(),
+            format!(
+                "parlance {version}, process 7\ndata        /srv/chat\n\
+                 store       sqlite:parlance.db\ndurability  full\n"
+            )
+        );
+        let memory = Identity { store: StoreSpec::Memory, ..identity };
+        assert_eq!(
+            memory.to_string(),
+            format!("parlance {version}, process 7\nstore       memory: nothing is kept on disk\n")
+        );
+        let relative = Identity::of(&Config { data: "below".into(), ..Config::default() });
+        assert!(relative.data.is_absolute(), "{}", relative.data.display());
     }
 }

@@ -1,10 +1,15 @@
 //! The log: events of `tracing`, written to standard error, for people or for programs.
 //!
-//! Standard output carries what was asked for (tables, TOML), standard error carries the log. A log that nobody
-//! reads any more (`parlance 2>&1 | head`) loses events; it never takes the server down.
+//! Standard output carries what was asked for (tables, TOML), standard error carries the log. One thread writes it. A
+//! log whose reader is gone (`parlance 2>&1 | head`) or stands still (Ctrl-S, a hung collector) loses lines, which are
+//! counted; it never takes the server down, and no other thread waits for it.
 
+mod queue;
+
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::ffi::OsStr;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
+use std::panic::{self, PanicHookInfo};
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
@@ -12,6 +17,8 @@ use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use crate::config::{Config, LogFormat};
+use queue::Queue;
+pub(crate) use queue::write_all;
 
 /// Why the log could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -24,25 +31,57 @@ pub enum TelemetryError {
         /// What is wrong with it.
         cause: ParseError,
     },
+    /// The thread that writes the log could not be started.
+    #[error("cannot start a thread for the log: {0}; allow this user, or this container, more threads")]
+    Thread(io::Error),
     /// The process logs already.
     #[error("the log is set up already: set it up once a process ({0})")]
     Taken(#[from] TryInitError),
 }
 
-/// Sends the events of this process to standard error, as `config` says. To be called once.
+/// The log of this process.
+#[derive(Debug, Clone)]
+#[must_use = "lines that still wait when the process ends are lost, unless `flush` waits for them"]
+pub struct Log {
+    queue: Queue,
+}
+
+impl Log {
+    /// Writes one line that is no event, behind those that were logged before.
+    pub fn line(&self, line: &str) {
+        // The queue counts what it cannot take.
+        let _ = self.queue.clone().write_all(format!("{line}\n").as_bytes());
+    }
+
+    /// Waits until everything logged so far is written, for two seconds at most. Returns whether it is.
+    pub fn flush(&self) -> bool {
+        self.queue.flush()
+    }
+
+    /// Lines that were lost, because standard error took no more.
+    pub fn lost_lines(&self) -> u64 {
+        self.queue.lost_lines()
+    }
+}
+
+/// Sends the events of this process to standard error, as `config` says, and the messages of panics with them. To be
+/// called once.
 ///
 /// Text has colours on a terminal only, and not when `NO_COLOR` is set (<https://no-color.org>).
 ///
 /// # Errors
 ///
 /// When the filter cannot be read, or the process logs already.
-pub fn init(config: &Config) -> Result<(), TelemetryError> {
+pub fn init(config: &Config) -> Result<Log, TelemetryError> {
     let filter = EnvFilter::try_new(&config.log)
         .map_err(|cause| TelemetryError::Filter { filter: config.log.clone(), cause })?;
+    let queue = Queue::start().map_err(TelemetryError::Thread)?;
     // Without `log_internal_errors(false)` an event that cannot be written is reported with `eprintln!`, which
-    // panics when standard error is a closed pipe.
-    let subscriber =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).log_internal_errors(false);
+    // waits for standard error, and panics when that is a closed pipe.
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(queue.clone())
+        .log_internal_errors(false);
     match config.log_format {
         LogFormat::Text => subscriber
             .with_ansi(coloured(io::stderr().is_terminal(), std::env::var_os("NO_COLOR").as_deref()))
@@ -50,7 +89,26 @@ pub fn init(config: &Config) -> Result<(), TelemetryError> {
             .try_init()?,
         LogFormat::Json => subscriber.json().finish().try_init()?,
     }
-    Ok(())
+    let log = Log { queue };
+    let of_panics = log.clone();
+    panic::set_hook(Box::new(move |panic| log_panic(&of_panics, panic)));
+    Ok(log)
+}
+
+/// The standard library's own hook would wait for standard error.
+fn log_panic(log: &Log, panic: &PanicHookInfo<'_>) {
+    let thread = std::thread::current();
+    let thread = thread.name().unwrap_or("without a name");
+    let message = panic.payload_as_str().unwrap_or("no message");
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    // With RUST_BACKTRACE, as in every program.
+    let backtrace = Backtrace::capture();
+    let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+    if tracing::enabled!(tracing::Level::ERROR) {
+        tracing::error!(thread, place, backtrace, "panicked: {message}");
+    } else {
+        log.line(&format!("parlance: thread {thread} panicked at {place}: {message}"));
+    }
 }
 
 fn coloured(terminal: bool, no_color: Option<&OsStr>) -> bool {

@@ -48,6 +48,15 @@ impl Sources {
         Self { file, directory: PathBuf::new(), environment: std::env::vars_os().collect(), flags }
     }
 
+    /// The ready file that was asked for, also where other settings cannot be used.
+    pub fn ready_file(&self) -> Option<PathBuf> {
+        const KEY: &str = "ready-file";
+        let flag = self.flags.iter().rfind(|(key, _)| *key == KEY).map(|(_, path)| PathBuf::from(path));
+        let variable = || self.variable(&variable(KEY)).map(PathBuf::from);
+        let in_file = || self.file_layer().ok()??.settings.get(KEY)?.as_str().map(PathBuf::from);
+        flag.or_else(variable).or_else(in_file)
+    }
+
     pub(super) fn layers(&self) -> Result<Layers, ConfigError> {
         let mut layers: Vec<Layer> = self.file_layer()?.into_iter().collect();
         for (name, key) in CUSTOMARY {

@@ -70,7 +70,11 @@ mod bell {
 
     impl Bell {
         pub(super) fn new() -> io::Result<Self> {
-            Ok(Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
+            let refused = |error: Errno| {
+                let error = io::Error::from(error);
+                io::Error::new(error.kind(), format!("eventfd, which wakes threads, is refused: {error}"))
+            };
+            eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map(Self).map_err(refused)
         }
 
         pub(super) fn register(&self, registry: &Registry, token: Token) -> io::Result<()> {

@@ -25,16 +25,17 @@ use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
-
 use crate::chat::Kept;
 use crate::config::{Config, MaxClients, PingIdentity, Shards, UcrpSender};
 use crate::engine::{Engine, LOBBY, Random, Settings};
 use crate::fanout::{Fanout, Outpost};
-use crate::limits::{DESCRIPTORS_RESERVED, HISTORY_ON_JOIN_MAX, REFUSED_MAX, SHARDS_MAX};
-use crate::ready::{self, Listening, ReadyError};
+use crate::limits::{
+    DESCRIPTORS_OF_SHARD, DESCRIPTORS_RESERVED, HISTORY_ON_JOIN_MAX, REFUSED_MAX, SHARDS_MAX,
+};
+use crate::ready::{self, Identity, Listening, ReadyError, ReadyFile};
+use crate::signals::{self, Watch};
 use crate::store::{self, Durability, Lock, Store, StoreError, StoreSpec};
+use crate::telemetry::Log;
 use crate::wire::{Dialect, Transport};
 use alarm::Alarm;
 use datagrams::DatagramSocket;
@@ -62,7 +63,7 @@ pub enum StartupError {
         /// What the system said.
         cause: io::Error,
     },
-    /// A thread could not have open files of its own.
+    /// A thread could not have open files of its own, although one could before.
     #[error(
         "a shard cannot have a table of open files of its own: {0}; one shard needs none: give `--shards 1`"
     )]
@@ -120,25 +121,46 @@ pub struct Server {
 impl Server {
     /// Binds the listeners and starts the loops. `ended` is called when the first has ended, however that came.
     pub fn start(config: &Config, ended: impl FnOnce() + Send + 'static) -> Result<Self, StartupError> {
+        Self::start_after(config, || {}, ended)
+    }
+
+    /// The same; `loaded` is called when everything that was kept is there, and before anything listens.
+    fn start_after(
+        config: &Config,
+        loaded: impl FnOnce(),
+        ended: impl FnOnce() + Send + 'static,
+    ) -> Result<Self, StartupError> {
         let options = config.store_options();
         let spec = config.store_spec();
         let store = store::open(&spec, &options)?;
         let lock = lock_data(config, &spec)?;
-        let server = Self::start_with_store(config, store, ended)?;
+        let server = Self::load_and_start(config, store, loaded, ended)?;
         Ok(Self { _lock: lock, ..server })
     }
 
     /// The same with a store of the caller's: for tests.
     pub fn start_with_store(
         config: &Config,
-        mut store: Box<dyn Store>,
+        store: Box<dyn Store>,
         ended: impl FnOnce() + Send + 'static,
     ) -> Result<Self, StartupError> {
-        let settings = settings(config, os::raise_open_files_limit())?;
+        Self::load_and_start(config, store, || {}, ended)
+    }
+
+    fn load_and_start(
+        config: &Config,
+        mut store: Box<dyn Store>,
+        loaded: impl FnOnce(),
+        ended: impl FnOnce() + Send + 'static,
+    ) -> Result<Self, StartupError> {
+        let shards = shards(config);
+        let tables = DescriptorTables::of(shards);
+        let settings = settings(config, shards, tables, os::raise_open_files_limit())?;
         let clock = Clock::new();
         let mut engine =
             Engine::new(settings.clone(), config.history_rules(), Random::new(os::random_in_stock()));
         restore(&mut engine, store.as_mut(), &clock)?;
+        loaded();
 
         let alarms =
             (0..settings.shards).map(|_| Alarm::new().map(Arc::new)).collect::<io::Result<Vec<_>>>()?;
@@ -164,7 +186,8 @@ impl Server {
         let start = |shard: usize| Start {
             shard,
             core: config.pin.get(shard).copied(),
-            has_own_descriptors: settings.shards > 1,
+            is_shared: settings.shards > 1,
+            tables,
             alarms: alarms.clone(),
             clock,
             drain_timeout: config.drain_timeout,
@@ -265,7 +288,9 @@ fn spawn_outpost(
 struct Start {
     shard: usize,
     core: Option<usize>,
-    has_own_descriptors: bool,
+    /// Other shards listen on the same addresses.
+    is_shared: bool,
+    tables: DescriptorTables,
     alarms: Vec<Arc<Alarm>>,
     clock: Clock,
     drain_timeout: std::time::Duration,
@@ -280,20 +305,19 @@ impl Start {
         make: impl FnOnce() -> (Role, G) + Send + 'static,
         report: impl FnOnce(Role, SystemCalls, Turns) -> T + Send + 'static,
     ) -> Result<(JoinHandle<io::Result<T>>, Vec<Listening>), StartupError> {
-        let Self { shard, core, has_own_descriptors, ref alarms, clock, drain_timeout } = *self;
+        let Self { shard, core, is_shared, tables, ref alarms, clock, drain_timeout } = *self;
         let alarms = alarms.clone();
         let (started, is_started) = mpsc::channel::<Result<Vec<Listening>, StartupError>>();
         let thread = thread::Builder::new().name(format!("shard-{shard}")).spawn(move || {
             let prepare = || -> Result<_, StartupError> {
                 core.map_or(Ok(()), os::pin)
                     .map_err(|cause| StartupError::Pin { core: core.unwrap_or_default(), cause })?;
-                if has_own_descriptors {
-                    os::leave_signals_to_others()?;
+                if tables == DescriptorTables::OneEach {
+                    signals::leave_to_others()?;
                     os::take_own_descriptors(&alarms).map_err(StartupError::Descriptors)?;
                 }
                 let is_first = shard == 0;
-                let Sockets { listeners, datagrams, listening } =
-                    listen(addresses, has_own_descriptors, is_first)?;
+                let Sockets { listeners, datagrams, listening } = listen(addresses, is_shared, is_first)?;
                 let alarm = Arc::clone(&alarms[shard]);
                 let (role, guard) = make();
                 let shard = Shard::new(role, alarm, clock, drain_timeout, listeners, datagrams)?;
@@ -407,16 +431,61 @@ fn restore(engine: &mut Engine, store: &mut dyn Store, clock: &Clock) -> Result<
     Ok(())
 }
 
-fn settings(config: &Config, open_files: u64) -> Result<Settings, StartupError> {
-    let reserved = DESCRIPTORS_RESERVED + REFUSED_MAX as u64;
-    let shards = match config.shards {
+fn shards(config: &Config) -> usize {
+    match config.shards {
         Shards::Count(count) => count,
         Shards::Auto if !config.pin.is_empty() => config.pin.len(),
         Shards::Auto => thread::available_parallelism().map_or(1, usize::from).min(SHARDS_MAX),
-    };
-    // Each of several shards has the limit for itself.
-    let allowed = usize::try_from(open_files.saturating_sub(reserved)).unwrap_or(usize::MAX);
-    let allowed = allowed.saturating_mul(shards);
+    }
+}
+
+/// Who shares a table of open files, and with it the limit on them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum DescriptorTables {
+    /// All threads.
+    OneForAll,
+    /// Each of several shards has one for itself.
+    OneEach,
+}
+
+impl DescriptorTables {
+    /// Several shards have one each, where the system allows that.
+    fn of(shards: usize) -> Self {
+        if shards == 1 {
+            return Self::OneForAll;
+        }
+        match os::try_own_descriptors() {
+            Ok(()) => Self::OneEach,
+            Err(error) => {
+                tracing::warn!(
+                    %error,
+                    "the system refuses each shard a table of open files of its own, as containers do (unshare): \
+                     all shards share one, and its limit"
+                );
+                Self::OneForAll
+            }
+        }
+    }
+
+    /// How many clients the limit on open files leaves descriptors for.
+    fn clients(self, open_files: u64, shards: usize, listeners: usize) -> usize {
+        let reserved = DESCRIPTORS_RESERVED + REFUSED_MAX as u64;
+        let of_further_shards = (shards as u64 - 1) * (listeners as u64 + DESCRIPTORS_OF_SHARD);
+        let (reserved, tables) = match self {
+            Self::OneForAll => (reserved + of_further_shards, 1),
+            Self::OneEach => (reserved, shards),
+        };
+        usize::try_from(open_files.saturating_sub(reserved)).unwrap_or(usize::MAX).saturating_mul(tables)
+    }
+}
+
+fn settings(
+    config: &Config,
+    shards: usize,
+    tables: DescriptorTables,
+    open_files: u64,
+) -> Result<Settings, StartupError> {
+    let allowed = tables.clients(open_files, shards, config.listeners().len());
     if allowed == 0 {
         return Err(StartupError::OpenFiles { limit: open_files });
     }
@@ -432,6 +501,9 @@ fn settings(config: &Config, open_files: u64) -> Result<Settings, StartupError> 
             "more clients are allowed than the limit on open files holds; raise it with `ulimit -n`"
         );
     }
+    // Shards take each other's last descriptor, and with it the means to tell a surplus client so: it is told earlier.
+    let is_shared = tables == DescriptorTables::OneForAll && shards > 1;
+    let clients_limit = if is_shared { clients_limit.min(allowed) } else { clients_limit };
     let seconds = |timeout: Option<std::time::Duration>| timeout.map_or(0, |timeout| timeout.as_secs());
     Ok(Settings {
         clients_limit,
@@ -465,24 +537,40 @@ fn settings(config: &Config, open_files: u64) -> Result<Settings, StartupError> 
 }
 
 /// Serves until a signal says to stop; a second signal ends the process at once, with status 1.
-pub fn serve(config: &Config) -> Result<(), StartupError> {
-    // Before anybody is told that the server is ready: a signal may follow at once.
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
-    let no_more_signals = signals.handle();
-    let server = Server::start(config, move || no_more_signals.close())?;
-    ready::announce(config, server.listening())?;
-    let mut stopping = false;
-    for signal in signals.forever() {
-        if stopping {
-            tracing::warn!("a second signal: stopping at once");
-            std::process::exit(1);
+pub fn serve(config: &Config, log: &Log) -> Result<(), StartupError> {
+    let ready_file = config.ready_file.as_deref().map(ReadyFile::claim).transpose()?.map(Arc::new);
+    let (ready_file_at_end, log_at_end) = (ready_file.clone(), log.clone());
+    let watch = Watch::start(move |status| {
+        if let Some(file) = &ready_file_at_end {
+            file.remove();
         }
-        stopping = true;
-        let name = signal_hook::low_level::signal_name(signal).unwrap_or("a signal");
-        tracing::info!("{name}: stopping");
-        server.stop();
+        log_at_end.flush();
+        std::process::exit(status)
+    })?;
+    let identity = Identity::of(config);
+    tracing::info!(
+        version = %Identity::VERSION,
+        pid = identity.pid,
+        data = %identity.data.display(),
+        store = %identity.store,
+        durability = %identity.durability(),
+        "starting"
+    );
+    let server = Server::start_after(config, || watch.opening(), || {})?;
+    let stop = server.stop.clone();
+    watch.serving(move || stop.stop());
+    let announced = ready::announce(config, &identity, server.listening(), ready_file.as_deref());
+    match &announced {
+        Ok(()) => tracing::info!(listeners = server.listening().len(), "ready"),
+        // Clients may be there already.
+        Err(_) => server.stop(),
     }
-    let report = server.join()?;
+    let joined = server.join();
+    if let Some(file) = &ready_file {
+        file.remove();
+    }
+    announced?;
+    let report = joined?;
     tracing::info!(
         connections = report.metrics.opened,
         closed = ?report.metrics.closed_by_reason(),
@@ -505,6 +593,7 @@ pub fn serve(config: &Config) -> Result<(), StartupError> {
         promises_broken = report.metrics.promises_broken,
         long_turns = report.turns.long,
         longest_turn = ?report.turns.longest,
+        log_lines_lost = log.lost_lines(),
         "stopped"
     );
     Ok(())

@@ -5,13 +5,35 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
 use super::alarm::Alarm;
+#[cfg(target_os = "linux")]
+use crate::limits::OPEN_FILES_ASSUMED;
 use crate::limits::RANDOM_STOCK_BYTES;
 
-/// Raises the soft limit on open files to the hard one; returns what it is now.
+/// Raises the soft limit on open files to the hard one; returns what it is now. Where the system does not say, it is taken
+/// to be [`OPEN_FILES_ASSUMED`].
+#[cfg(target_os = "linux")]
 pub(super) fn raise_open_files_limit() -> u64 {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    // Not rustix's, which panics where a sandbox refuses the call.
+    let (soft, hard) = match getrlimit(Resource::RLIMIT_NOFILE) {
+        Ok(limits) => limits,
+        Err(error) => {
+            tracing::warn!(%error, "the limit on open files is not known, and taken to be {OPEN_FILES_ASSUMED}");
+            return OPEN_FILES_ASSUMED;
+        }
+    };
+    match setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
+        Ok(()) => hard,
+        // What was allowed before still is.
+        Err(_) => soft,
+    }
+}
+
+/// Raises the soft limit on open files to the hard one; returns what it is now.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn raise_open_files_limit() -> u64 {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     let current = match setrlimit(Resource::Nofile, raised) {
@@ -79,6 +101,21 @@ pub(super) fn pin(_core: usize) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Whether a thread may have a descriptor table of its own. Container runtimes refuse it by default, as all of `unshare`.
+#[cfg(target_os = "linux")]
+pub(super) fn try_own_descriptors() -> io::Result<()> {
+    let unshare = || nix::sched::unshare(nix::sched::CloneFlags::CLONE_FILES);
+    // The thread takes its table with it when it ends.
+    let tried = std::thread::Builder::new().name("probe".to_owned()).spawn(unshare)?.join();
+    Ok(tried.unwrap_or(Err(nix::errno::Errno::EPERM))?)
+}
+
+/// There is one table for all threads.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn try_own_descriptors() -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// Gives the calling thread a descriptor table of its own, and with it a limit on open files of its own. What others open is
 /// not seen here from now on, nor the other way round; of what there was, only the standard streams and the alarms stay open
 /// here, so that no copy of a socket outlives the one that it is a copy of. The thread must own no other descriptor.
@@ -101,23 +138,6 @@ pub(super) fn take_own_descriptors(alarms: &[Arc<Alarm>]) -> io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 pub(super) fn take_own_descriptors(_alarms: &[Arc<Alarm>]) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
-}
-
-/// Has signals that stop the server handled by other threads: the handler writes to a descriptor that the calling thread may
-/// not have.
-#[cfg(target_os = "linux")]
-pub(super) fn leave_signals_to_others() -> io::Result<()> {
-    use nix::sys::signal::{SigSet, Signal};
-    let mut signals = SigSet::empty();
-    signals.add(Signal::SIGINT);
-    signals.add(Signal::SIGTERM);
-    Ok(signals.thread_block()?)
-}
-
-/// Nothing: all threads have all descriptors.
-#[cfg(not(target_os = "linux"))]
-pub(super) fn leave_signals_to_others() -> io::Result<()> {
-    Ok(())
 }
 
 /// The cores that a thread may run on. A thread inherits those of the thread that starts it, pinned or not.

@@ -27,7 +27,8 @@ impl Timer {
 #[cfg(target_os = "linux")]
 #[derive(Debug)]
 pub(super) struct Timer {
-    fd: std::os::fd::OwnedFd,
+    /// Nothing where a sandbox refuses timers: pauses last until the next millisecond.
+    fd: Option<std::os::fd::OwnedFd>,
     /// When it goes off.
     armed: Option<Duration>,
 }
@@ -38,15 +39,23 @@ impl Timer {
         use std::os::fd::AsRawFd;
 
         use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
-        let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
+        let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+        let fd = match timerfd_create(TimerfdClockId::Monotonic, flags) {
+            Ok(fd) => fd,
+            Err(error) => {
+                tracing::warn!(%error, "the system refuses a timer: pauses take a millisecond longer at most");
+                return Ok(Self { fd: None, armed: None });
+            }
+        };
         registry.register(&mut mio::unix::SourceFd(&fd.as_raw_fd()), token, mio::Interest::READABLE)?;
-        Ok(Self { fd, armed: None })
+        Ok(Self { fd: Some(fd), armed: None })
     }
 
     /// Has a wait end at a moment, seen from now on the same clock; returns whether it can. What was set before is
     /// forgotten.
     pub(super) fn wake_at(&mut self, wake: Duration, now: Duration) -> io::Result<bool> {
         use rustix::time::{Itimerspec, TimerfdTimerFlags, Timespec, timerfd_settime};
+        let Some(fd) = &self.fd else { return Ok(false) };
         if self.armed == Some(wake) {
             return Ok(true);
         }
@@ -54,7 +63,7 @@ impl Timer {
         let distance = wake.saturating_sub(now).max(Duration::from_nanos(1));
         let it_value = Timespec::try_from(distance).map_err(io::Error::other)?;
         let it_interval = Timespec::default();
-        timerfd_settime(&self.fd, TimerfdTimerFlags::empty(), &Itimerspec { it_interval, it_value })?;
+        timerfd_settime(fd, TimerfdTimerFlags::empty(), &Itimerspec { it_interval, it_value })?;
         self.armed = Some(wake);
         Ok(true)
     }

@@ -1,0 +1,244 @@
+//! Signals: a thread takes all that a process can handle, so that none of them ends the server in silence.
+//!
+//! | signal | |
+//! |---|---|
+//! | SIGTERM, SIGINT, SIGQUIT | stop; the second one of them ends the process at once |
+//! | SIGHUP, SIGPWR, SIGXCPU | stop; the sender may repeat them, and that changes nothing |
+//! | all others that a program can do without | logged, and nothing else |
+//!
+//! A terminal that closes sends SIGHUP twice (the shell does, and so does the kernel when the shell ends), systemd can
+//! send it right after SIGTERM (`SendSIGHUP=`), and the kernel sends SIGXCPU once a second: no sign of impatience.
+//!
+//! Left as they are: signals of job control (SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT), those that say that the program is
+//! broken (SIGSEGV and the like, SIGABRT), SIGPIPE, which the standard library ignores, and those that nothing can handle.
+
+use std::fs;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use signal_hook::consts::{
+    SIGALRM, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU, SIGXFSZ,
+};
+use signal_hook::iterator::Signals;
+
+use crate::limits::LOG_REPEAT_SECONDS;
+use crate::telemetry::Every;
+
+#[cfg(target_os = "linux")]
+const SIGPWR: i32 = nix::sys::signal::Signal::SIGPWR as i32;
+#[cfg(target_os = "linux")]
+const SIGSTKFLT: i32 = nix::sys::signal::Signal::SIGSTKFLT as i32;
+
+/// Real-time signals of Linux. The C library has the first two or three for itself, and refuses to have them handled.
+#[cfg(target_os = "linux")]
+const REAL_TIME: std::ops::RangeInclusive<i32> = 32..=64;
+
+/// What a signal asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Meaning {
+    /// To stop, and the second time to end at once.
+    Stop,
+    /// To stop, which its sender may repeat without a further meaning.
+    StopSoftly,
+    /// Nothing.
+    Nothing,
+}
+
+const NAMED: &[(i32, Meaning)] = &[
+    (SIGTERM, Meaning::Stop),
+    (SIGINT, Meaning::Stop),
+    (SIGQUIT, Meaning::Stop),
+    (SIGHUP, Meaning::StopSoftly),
+    (SIGXCPU, Meaning::StopSoftly),
+    #[cfg(target_os = "linux")]
+    (SIGPWR, Meaning::StopSoftly),
+    (SIGUSR1, Meaning::Nothing),
+    (SIGUSR2, Meaning::Nothing),
+    (SIGALRM, Meaning::Nothing),
+    (SIGVTALRM, Meaning::Nothing),
+    (SIGPROF, Meaning::Nothing),
+    (SIGIO, Meaning::Nothing),
+    // The write that was too much fails, and the one who wrote says so.
+    (SIGXFSZ, Meaning::Nothing),
+    #[cfg(target_os = "linux")]
+    (SIGSTKFLT, Meaning::Nothing),
+];
+
+/// Signals that stay ignored where the process was started with them ignored: `nohup` does that with SIGHUP, and a shell
+/// script with SIGINT and SIGQUIT for what it runs in the background.
+const LEFT_IGNORED: [i32; 3] = [SIGHUP, SIGINT, SIGQUIT];
+
+fn meaning(signal: i32) -> Meaning {
+    NAMED.iter().find(|(named, _)| *named == signal).map_or(Meaning::Nothing, |(_, meaning)| *meaning)
+}
+
+fn name(signal: i32) -> String {
+    #[cfg(target_os = "linux")]
+    let name = nix::sys::signal::Signal::try_from(signal).ok().map(nix::sys::signal::Signal::as_str);
+    #[cfg(not(target_os = "linux"))]
+    let name = signal_hook::low_level::signal_name(signal);
+    name.map_or_else(|| format!("signal {signal}"), str::to_owned)
+}
+
+/// How far the server is, which is what a signal to stop depends on.
+enum Stage {
+    /// Nothing listens: the process may end at once.
+    Loading,
+    /// Listeners open one by one. A signal is remembered.
+    Opening {
+        is_to_stop: bool,
+    },
+    Serving {
+        stop: Box<dyn Fn() + Send>,
+    },
+}
+
+/// What the thread that takes signals knows of the server.
+#[derive(Clone)]
+pub(crate) struct Watch {
+    stage: Arc<Mutex<Stage>>,
+}
+
+impl Watch {
+    /// Handles signals from now on, on a thread of its own. `leave` ends the process with a status.
+    pub(crate) fn start(leave: impl Fn(i32) + Send + 'static) -> io::Result<Self> {
+        let watch = Self { stage: Arc::new(Mutex::new(Stage::Loading)) };
+        let mut signals = register()?;
+        let watched = watch.clone();
+        thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            let mut thread = Thread {
+                watch: watched,
+                stops: 0,
+                is_stopping: false,
+                notes: notes(),
+                since: Instant::now(),
+            };
+            for signal in signals.forever() {
+                if let Some(status) = thread.take(signal) {
+                    leave(status);
+                }
+            }
+        })?;
+        Ok(watch)
+    }
+
+    /// What the server keeps is read, and clients may be there from now on.
+    pub(crate) fn opening(&self) {
+        self.set(Stage::Opening { is_to_stop: false });
+    }
+
+    /// The server serves. A signal to stop that came meanwhile takes effect.
+    pub(crate) fn serving(&self, stop: impl Fn() + Send + 'static) {
+        if let Stage::Opening { is_to_stop: true } = self.set(Stage::Serving { stop: Box::new(stop) }) {
+            self.stop();
+        }
+    }
+
+    fn set(&self, stage: Stage) -> Stage {
+        std::mem::replace(&mut *self.stage.lock().unwrap_or_else(PoisonError::into_inner), stage)
+    }
+
+    /// Returns whether the process may end at once.
+    fn stop(&self) -> bool {
+        match &mut *self.stage.lock().unwrap_or_else(PoisonError::into_inner) {
+            Stage::Loading => return true,
+            Stage::Opening { is_to_stop } => *is_to_stop = true,
+            Stage::Serving { stop } => stop(),
+        }
+        false
+    }
+}
+
+/// The thread's own state.
+struct Thread {
+    watch: Watch,
+    /// Signals of those of which the second one counts.
+    stops: u32,
+    is_stopping: bool,
+    notes: Every,
+    since: Instant,
+}
+
+fn notes() -> Every {
+    Every::new(Duration::from_secs(LOG_REPEAT_SECONDS))
+}
+
+impl Thread {
+    /// Does what a signal asks for. Returns the status that the process is to end with, if it is to end at once.
+    fn take(&mut self, signal: i32) -> Option<i32> {
+        let name = name(signal);
+        match meaning(signal) {
+            Meaning::Nothing => {
+                if let Some(suppressed) = self.notes.admit(self.since.elapsed()) {
+                    tracing::info!(suppressed, "{name}: it has no meaning here, and the server goes on");
+                }
+                return None;
+            }
+            Meaning::StopSoftly => {}
+            Meaning::Stop => self.stops += 1,
+        }
+        if self.stops > 1 {
+            tracing::warn!("{name}: a second signal to stop, so that the server ends at once");
+            return Some(1);
+        }
+        if std::mem::replace(&mut self.is_stopping, true) {
+            tracing::debug!("{name}: stopping already");
+            return None;
+        }
+        tracing::info!("{name}: stopping");
+        self.watch.stop().then_some(0)
+    }
+}
+
+fn register() -> io::Result<Signals> {
+    let ignored = ignored();
+    let is_left = |signal: i32| LEFT_IGNORED.contains(&signal) && ignored & (1 << (signal - 1)) != 0;
+    let (left, handled): (Vec<_>, Vec<_>) =
+        NAMED.iter().map(|(signal, _)| *signal).partition(|&signal| is_left(signal));
+    for signal in left {
+        tracing::info!("{} stays ignored, as it was when the process was started", name(signal));
+    }
+    let signals = Signals::new(handled)?;
+    #[cfg(target_os = "linux")]
+    for signal in REAL_TIME {
+        // The C library's own are refused.
+        let _ = signals.add_signal(signal);
+    }
+    Ok(signals)
+}
+
+/// The signals that this process ignores, a bit each, the first for signal 1. None where the system does not say.
+fn ignored() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
+
+/// Has all of these signals taken by other threads: their handler writes to a descriptor that the calling thread may not
+/// have.
+#[cfg(target_os = "linux")]
+pub(crate) fn leave_to_others() -> io::Result<()> {
+    use nix::sys::signal::{SigSet, Signal};
+    let mut signals = SigSet::all();
+    // A fault is of the thread that makes it; blocked, it would end the process without a word.
+    for fault in [
+        Signal::SIGSEGV,
+        Signal::SIGBUS,
+        Signal::SIGILL,
+        Signal::SIGFPE,
+        Signal::SIGTRAP,
+        Signal::SIGSYS,
+        Signal::SIGABRT,
+    ] {
+        signals.remove(fault);
+    }
+    Ok(signals.thread_block()?)
+}
+
+/// Nothing: all threads have all descriptors.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn leave_to_others() -> io::Result<()> {
+    Ok(())
+}
