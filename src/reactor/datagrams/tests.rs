@@ -15,7 +15,7 @@ use crate::wire::ucrp::{Datagram, DatagramError};
 type Came = (SocketAddr, Vec<u8>);
 
 fn bound(ip: impl Into<IpAddr>) -> DatagramSocket {
-    DatagramSocket::bind(SocketAddr::new(ip.into(), 0), false).expect("a loopback address")
+    DatagramSocket::bind(SocketAddr::new(ip.into(), 0), Sharing::None).expect("a loopback address")
 }
 
 fn bound_v4() -> DatagramSocket {
@@ -24,7 +24,7 @@ fn bound_v4() -> DatagramSocket {
 
 /// None on a machine without IPv6.
 fn bound_v6() -> Option<DatagramSocket> {
-    DatagramSocket::bind(SocketAddr::new(Ipv6Addr::LOCALHOST.into(), 0), false).ok()
+    DatagramSocket::bind(SocketAddr::new(Ipv6Addr::LOCALHOST.into(), 0), Sharing::None).ok()
 }
 
 fn nowhere() -> SocketAddr {
@@ -50,7 +50,7 @@ fn received_by(count: usize, mut receive: impl FnMut(&mut Vec<Came>) -> io::Resu
 }
 
 fn received(socket: &mut DatagramSocket, buffers: &mut ReceiveBuffers, count: usize) -> Vec<Came> {
-    received_by(count, |came| socket.receive(buffers, |from, bytes| came.push((from, bytes.to_vec()))))
+    received_by(count, |came| socket.receive(buffers, |path, bytes| came.push((path.peer, bytes.to_vec()))))
 }
 
 fn numbered(number: usize) -> [u8; 8] {
@@ -243,10 +243,10 @@ fn the_plain_way_does_the_same() {
 
         let mut buffers = ReceiveBuffers::new();
         let came = received_by(count - 6, |came| {
-            let each = |from, bytes: &[u8]| came.push((from, bytes.to_vec()));
+            let each = |from, _, bytes: &[u8]| came.push((from, bytes.to_vec()));
             let DatagramSocket { socket, address, .. } = &receiver;
             let overflow = &mut Overflow::default();
-            match plain::Headers::new().receive(socket, *address, &mut buffers.buffers, overflow, each) {
+            match plain::Headers::new(*address).receive(socket, &mut buffers.0, overflow, each) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
                 result => result,
             }
@@ -284,15 +284,9 @@ fn a_batch_allocates_nothing_either_way() {
 }
 
 #[test]
-fn a_socket_goes_to_the_thread_of_its_shard() {
-    fn is_send(_: &impl Send) {}
-    is_send(&bound_v4());
-}
-
-#[test]
 fn an_address_in_use_is_an_error() {
     let socket = bound_v4();
-    let error = DatagramSocket::bind(socket.address, false).expect_err("it is taken");
+    let error = DatagramSocket::bind(socket.address, Sharing::None).expect_err("it is taken");
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
 }
 
