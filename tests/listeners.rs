@@ -226,7 +226,9 @@ fn a_batch_from_an_address_of_several_costs_one_call() {
     for _ in 0..ROUNDS {
         author.send(texts.iter().map(|text| format!("MSG {text}\n")).collect::<String>());
         for seat in &seats {
-            texts.iter().for_each(|text| seat.expect("author", text));
+            for text in &texts {
+                seat.expect("author", text);
+            }
         }
     }
     drop(author);
