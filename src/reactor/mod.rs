@@ -352,6 +352,12 @@ fn restore(engine: &mut Engine, store: &mut dyn Store, clock: &Clock) -> Result<
 }
 
 fn settings(config: &Config, open_files: u64) -> Result<Settings, StartupError> {
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    if let Some(exemptions) = config.exemptions() {
+        tracing::info!("{exemptions}");
+    }
     let reserved = DESCRIPTORS_RESERVED + REFUSED_MAX as u64;
     let shards = match config.shards {
         Shards::Count(count) => count,
@@ -414,10 +420,6 @@ fn settings(config: &Config, open_files: u64) -> Result<Settings, StartupError> 
 pub fn serve(config: &Config) -> Result<(), StartupError> {
     // Before anybody is told that the server is ready: a signal may follow at once.
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
-    config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    if let Some(exemptions) = config.exemptions() {
-        tracing::info!("{exemptions}");
-    }
     let no_more_signals = signals.handle();
     let server = Server::start(config, move || no_more_signals.close())?;
     ready::announce(config, server.listening())?;
