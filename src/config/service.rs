@@ -15,24 +15,25 @@ use super::error::VARIABLE_PREFIX;
 const PROTOCOLS: [&str; 3] = ["TCP", "UDP", "SCTP"];
 
 /// Whether a variable says where a service is, or is one that a link copied from its other end. `others` are all
-/// variables: what a link copied may have any value, and is recognised by the variables beside it.
+/// variables: what a link copied may have any name and value behind the link's, and is recognised by the variables beside
+/// it.
 pub(super) fn is_of_service<'a>(
     name: &str,
     value: &str,
-    mut others: impl Iterator<Item = (&'a str, &'a str)>,
+    others: &(impl Iterator<Item = (&'a str, &'a str)> + Clone),
 ) -> bool {
-    let Some(rest) = name.strip_prefix(VARIABLE_PREFIX) else { return false };
-    if !rest.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_') {
+    if !name.starts_with(VARIABLE_PREFIX) {
         return false;
     }
-    names_a_place(name, value)
-        || copied_by(name).any(|link| {
-            others.any(|(other, value)| other.starts_with(link) && names_a_link(other, link, value))
-        })
+    let names_link = |link: &str| others.clone().any(|(other, value)| names_a_link(other, link, value));
+    names_a_place(name, value) || copied_by(name).any(names_link)
 }
 
 /// Whether the variable is one of those that say where something is.
 fn names_a_place(name: &str, value: &str) -> bool {
+    if !name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_') {
+        return false;
+    }
     let is_port = |text: &str| text.parse::<u16>().is_ok();
     let is_ip = |text: &str| text.parse::<IpAddr>().is_ok();
     let has = |suffix: &str| name.strip_suffix(suffix).is_some();
@@ -114,7 +115,7 @@ mod tests {
         [("PARLANCE_NAME", "/web/parlance"), ("PARLANCE_ENV_PATH", "/bin:/usr/bin")];
 
     fn is_passed_over(name: &str, value: &str) -> bool {
-        is_of_service(name, value, LINK.into_iter())
+        is_of_service(name, value, &LINK.into_iter())
     }
 
     #[test]
@@ -142,6 +143,7 @@ mod tests {
             ("PARLANCE_NAME", "/web/parlance"),
             ("PARLANCE_ENV_PATH", "/bin:/usr/bin"),
             ("PARLANCE_ENV_A_ENV_B", "anything"),
+            ("PARLANCE_ENV_http_proxy", ""),
         ] {
             assert!(is_passed_over(name, value), "{name}={value}");
         }

@@ -67,9 +67,8 @@ impl Sources {
                 continue;
             }
             let key = rest.to_ascii_lowercase().replace('_', "-");
-            if !is_setting(&key)
-                && value.to_str().is_some_and(|value| is_of_service(&name, value, self.texts()))
-            {
+            let text = value.to_str().unwrap_or_default();
+            if !is_setting(&key) && is_of_service(&name, text, &self.texts()) {
                 of_services.push(name.into_owned());
             } else {
                 layers.push(Layer::of_variable(&name, &key, value)?);
@@ -87,7 +86,7 @@ impl Sources {
     }
 
     /// The environment, as far as it is text.
-    fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
+    fn texts(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
         self.environment.iter().filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)))
     }
 

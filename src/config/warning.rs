@@ -1,6 +1,7 @@
 //! What an operator should know of a configuration that can be used.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
@@ -30,6 +31,8 @@ impl fmt::Display for Warning {
             "passed over {} environment variable{plural} of a service or a container link: ",
             variables.len()
         )?;
+        // A name may have any character.
+        let shown: Vec<_> = shown.iter().map(|name| name.escape_debug().to_string()).collect();
         out.write_str(&shown.join(", "))?;
         if !rest.is_empty() {
             write!(out, " and {} more", rest.len())?;
@@ -73,7 +76,8 @@ impl Config {
 
 /// Whether this machine, by its loopback addresses, is in a network.
 fn covers_loopback(network: &IpNet) -> bool {
-    network.network().is_loopback()
+    let loopback = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
+    loopback.iter().any(|ip| network.contains(ip))
 }
 
 #[cfg(test)]

@@ -268,3 +268,114 @@ fn scope_of(address: SocketAddr) -> Option<u32> {
         SocketAddr::V4(_) | SocketAddr::V6(_) => None,
     }
 }
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use mio::Poll;
+
+    use super::*;
+    use crate::reactor::listener::Sharing;
+
+    const FIRST: Token = Token(1000);
+    const PEER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9);
+
+    fn sockets(poll: &Poll, addresses: &[IpAddr]) -> DatagramSockets {
+        let bind = |&ip: &IpAddr| {
+            DatagramSocket::bind(SocketAddr::new(ip, 0), Sharing::None).expect("a loopback address")
+        };
+        DatagramSockets::new(addresses.iter().map(bind).collect(), FIRST, poll.registry())
+            .expect("registered")
+    }
+
+    fn path(last: u8) -> DatagramPath {
+        DatagramPath { peer: PEER, local: Some(IpAddr::from([127, 0, 0, last])) }
+    }
+
+    fn found(index: usize) -> Found {
+        Found { index, is_new: false }
+    }
+
+    fn made(index: usize) -> Found {
+        Found { index, is_new: true }
+    }
+
+    #[test]
+    fn a_socket_on_one_address_answers_from_there() {
+        let poll = Poll::new().expect("a poll");
+        let mut sockets = sockets(&poll, &[IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2])]);
+        let mut find = |path| sockets.find(path, poll.registry(), Duration::ZERO);
+        assert_eq!(find(path(2)), found(1));
+        assert_eq!(find(path(1)), found(0));
+        assert_eq!(find(DatagramPath { local: None, ..path(1) }), found(0));
+        // There is none to share the port with.
+        assert_eq!(find(path(3)), found(0));
+    }
+
+    #[test]
+    fn a_socket_on_all_addresses_has_others_beside_it_as_they_are_needed() {
+        let poll = Poll::new().expect("a poll");
+        let mut sockets = sockets(&poll, &[IpAddr::V4(Ipv4Addr::UNSPECIFIED)]);
+        let port = sockets.members[0].socket.address.port();
+        let mut find = |path| sockets.find(path, poll.registry(), Duration::ZERO);
+        assert_eq!(
+            [find(path(2)), find(path(3)), find(path(2)), find(path(3))],
+            [made(1), made(2), found(1), found(2)]
+        );
+        assert_eq!(find(DatagramPath { local: None, ..path(2) }), found(0));
+        let addresses: Vec<_> = sockets.members.iter().map(|member| member.socket.address).collect();
+        let expected = [[0, 0, 0, 0], [127, 0, 0, 2], [127, 0, 0, 3]];
+        assert_eq!(addresses, expected.map(|ip| SocketAddr::from((ip, port))));
+        for index in 0..3 {
+            assert_eq!(sockets.index_of(Token(FIRST.0 - index)), Some(index));
+        }
+        assert_eq!(
+            [sockets.index_of(Token(FIRST.0 + 1)), sockets.index_of(Token(FIRST.0 - 3))],
+            [None, None]
+        );
+    }
+
+    #[test]
+    fn what_the_system_refuses_is_not_tried_again_at_once() {
+        let poll = Poll::new().expect("a poll");
+        let mut sockets = sockets(&poll, &[IpAddr::V4(Ipv4Addr::UNSPECIFIED)]);
+        let mut find = |path, seconds| sockets.find(path, poll.registry(), Duration::from_secs(seconds));
+        // No machine has this address.
+        let foreign = DatagramPath { peer: PEER, local: Some(IpAddr::from([192, 0, 2, 1])) };
+        assert_eq!(find(foreign, 0), found(0));
+        assert_eq!(find(path(2), 0), found(0));
+        assert_eq!(find(path(2), UDP_SOURCE_RETRY_SECONDS), made(1));
+    }
+
+    #[test]
+    fn there_are_only_so_many_and_one_that_is_not_used_gives_way() {
+        let poll = Poll::new().expect("a poll");
+        let mut sockets = sockets(&poll, &[IpAddr::V4(Ipv4Addr::UNSPECIFIED)]);
+        let mut find = |path, seconds| sockets.find(path, poll.registry(), Duration::from_secs(seconds));
+        let at = |index: usize| path(1 + index as u8);
+        for index in 0..UDP_SOURCES_MAX {
+            assert_eq!(find(at(index), 1), made(1 + index));
+        }
+        assert_eq!(find(at(UDP_SOURCES_MAX), 1), found(0));
+        // All are used but the sixth.
+        let later = 1 + UDP_SOURCE_IDLE_SECONDS;
+        for index in (0..UDP_SOURCES_MAX).filter(|&index| index != 5) {
+            assert_eq!(find(at(index), later), found(1 + index));
+        }
+        assert_eq!(find(at(UDP_SOURCES_MAX), later), found(0));
+        assert_eq!(find(at(UDP_SOURCES_MAX), later + 1), made(6));
+        assert_eq!(find(at(UDP_SOURCES_MAX), later + 1), found(6));
+        assert_eq!(find(at(5), later + 1), found(0));
+        assert_eq!(sockets.len(), 1 + UDP_SOURCES_MAX);
+    }
+
+    #[test]
+    fn an_address_of_one_link_is_bound_on_the_link_of_the_peer() {
+        let link_local = IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1));
+        let peer: SocketAddr = "[fe80::9%3]:9".parse().expect("a literal");
+        assert_eq!(source(link_local, 7, peer).to_string(), "[fe80::1%3]:7");
+        assert_eq!(source(IpAddr::V6(Ipv6Addr::LOCALHOST), 7, peer).to_string(), "[::1]:7");
+    }
+}

@@ -412,3 +412,74 @@ fn what_the_kernel_drops_is_counted() {
         }
     }
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_socket_on_all_addresses_tells_which_was_spoken_to_also_after_a_loss() {
+    let bind = |ip: IpAddr| DatagramSocket::bind(SocketAddr::new(ip, 0), Sharing::None);
+    let mut families = vec![(Ipv4Addr::UNSPECIFIED.into(), IpAddr::from([127, 0, 0, 2]))];
+    if bound_v6().is_some() {
+        families.push((Ipv6Addr::UNSPECIFIED.into(), Ipv6Addr::LOCALHOST.into()));
+    }
+    for (any, local) in families {
+        let mut receiver = bind(any).expect("all addresses");
+        let to = SocketAddr::new(local, receiver.address.port());
+        let sender = std::net::UdpSocket::bind((any, 0)).expect("any address");
+        socket2::SockRef::from(&receiver.socket).set_recv_buffer_size(0).expect("any size");
+        let mut buffers = ReceiveBuffers::new();
+        let mut told = |receiver: &mut DatagramSocket| {
+            let mut locals = Vec::new();
+            receiver.receive(&mut buffers, |path, _| locals.push(path.local)).expect("received");
+            locals
+        };
+        // As a rule the datagram is there when the sender returns; on a busy machine, not always.
+        let start = Instant::now();
+        let mut told_next = |receiver: &mut DatagramSocket, text: &[u8]| {
+            sender.send_to(text, to).expect("sent");
+            loop {
+                let locals = told(receiver);
+                if !locals.is_empty() {
+                    return locals;
+                }
+                assert!(start.elapsed() < Duration::from_secs(10), "nothing came");
+                thread::yield_now();
+            }
+        };
+        assert_eq!(told_next(&mut receiver, b"hello"), [Some(local)]);
+        // The first loss takes more room for what the kernel tells than there was before it.
+        for _ in 0..1000 {
+            sender.send_to(b"hello", to).expect("sent");
+        }
+        let mut lost = 0;
+        while lost == 0 {
+            told_next(&mut receiver, b"lost any?");
+            lost += receiver.take_overflow();
+        }
+        let locals = told_next(&mut receiver, b"hello");
+        assert!(locals.iter().all(|told| *told == Some(local)), "{locals:?}");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_socket_that_only_sends_receives_nothing() {
+    let bind = |ip: IpAddr| DatagramSocket::bind(SocketAddr::new(ip, 0), Sharing::None);
+    let mut receiver = bind(Ipv4Addr::UNSPECIFIED.into()).expect("all addresses");
+    let local = SocketAddr::from(([127, 0, 0, 2], receiver.address.port()));
+    let mut source = DatagramSocket::bind_to_send(local).expect("it shares the port");
+    let mut buffers = ReceiveBuffers::new();
+    let peer = std::net::UdpSocket::bind("127.0.0.1:0").expect("a loopback address");
+    peer.connect(local).expect("an address");
+    peer.send(b"hello").expect("sent");
+    let to = peer.local_addr().expect("it is bound");
+    assert_eq!(received(&mut receiver, &mut buffers, 1), [(to, b"hello".to_vec())]);
+    source.push(to, [&b"hello yourself"[..]]);
+    send_all(&mut source, 1);
+    let mut answer = [0; 20];
+    assert_eq!(peer.recv(&mut answer).expect("from where it spoke to"), 14);
+    assert_eq!(source.receive(&mut buffers, |_, _| {}).expect("nothing is no error"), 0);
+    // Another server gets neither.
+    assert!(bind(local.ip()).is_ok(), "another port");
+    assert!(DatagramSocket::bind(local, Sharing::None).is_err());
+    assert!(DatagramSocket::bind(receiver.address, Sharing::None).is_err());
+}
