@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use parlance::chat::{Command, ConnId, Event, HistoryRules, Now, UnixMillis, UnixSeconds};
+use parlance::chat::{Command, ConnId, Event, HistoryRules, ListenerId, Now, UnixMillis, UnixSeconds};
 use parlance::engine::{Engine, Random, Settings};
 use parlance::fanout::Gather;
 use parlance::wire::{Codec, Dialect};
@@ -43,11 +43,12 @@ impl Room {
     fn new(members: usize) -> Self {
         let now = Now { monotonic: Duration::from_secs(1), unix: UnixMillis(1_700_000_000_000) };
         let mut engine = Engine::new(settings(members + 1), HistoryRules::default(), Random::guessable(1));
-        let publisher = engine.connected(DIALECT, HERE, now).expect("the engine is empty");
+        let publisher = engine.connected(DIALECT, HERE, ListenerId(0), now).expect("the engine is empty");
         let mut room = Self { engine, publisher, now, sink: Sink::default() };
         room.log_in(publisher, PUBLISHER);
         for index in 0..members {
-            let member = room.engine.connected(DIALECT, HERE, now).expect("there is space for so many");
+            let member =
+                room.engine.connected(DIALECT, HERE, ListenerId(0), now).expect("there is space for so many");
             room.log_in(member, &format!("member-{index}"));
         }
         room.turn(&[]);

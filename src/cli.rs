@@ -26,10 +26,11 @@ PARLANCE_LINE and PARLANCE_LOG are not set.
 
 Examples:
   parlance                               serve on this machine only: nc 127.0.0.1 4000
-  parlance --bind 0.0.0.0                serve everyone who can reach this machine
+  parlance --bind ::                     serve everyone who can reach this machine, with IPv6 and IPv4
   parlance --line 4444 --slash off       one dialect on another port, another one off
   parlance --tcrp off --ucrp off         without datagrams; these two go together
   parlance --slash '[::1]:7000'          an address of its own for one dialect
+  parlance --line 4000,exempt=none       behind a proxy on this machine: its clients are held by the limits
   parlance --line 0 --ready-file r.json  any free port; the file says which it became
   parlance config > parlance.toml        write the configuration down, to edit it
   parlance check-config --config p.toml  say what a file means, without serving
@@ -76,12 +77,13 @@ struct Flags {
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     config: Option<PathBuf>,
 
-    /// Address to listen on: 127.0.0.1 for this machine only, 0.0.0.0 or :: for everyone [default: 127.0.0.1]
+    /// Addresses to listen on, with commas or one flag each: 127.0.0.1 for this machine only, :: for everyone, 0.0.0.0 for
+    /// everyone with IPv4 [default: 127.0.0.1]
     #[arg(long, global = true, value_name = "IP", help_heading = "Where it listens")]
-    bind: Option<String>,
+    bind: Vec<String>,
 
-    /// Where the line dialect listens: a port, an address with port, or off; port 0 is any free one
-    /// [default: 4000]
+    /// Where the line dialect listens: a port, an address with port, or off; port 0 is any free one;
+    /// options behind it, such as 4000,exempt=none [default: 4000]
     #[arg(
         long,
         global = true,
@@ -92,8 +94,8 @@ struct Flags {
     )]
     line: Option<String>,
 
-    /// Where the slash dialect listens: a port, an address with port, or off; port 0 is any free one
-    /// [default: 7000]
+    /// Where the slash dialect listens: a port, an address with port, or off; port 0 is any free one;
+    /// options behind it, such as 4000,exempt=none [default: 7000]
     #[arg(
         long,
         global = true,
@@ -103,8 +105,8 @@ struct Flags {
     )]
     slash: Option<String>,
 
-    /// Where the TCRP handshake listens: a port, an address with port, or off; port 0 is any free one
-    /// [default: 9090]
+    /// Where the TCRP handshake listens: a port, an address with port, or off; port 0 is any free one;
+    /// options behind it, such as 4000,exempt=none [default: 9090]
     #[arg(
         long,
         global = true,
@@ -114,8 +116,8 @@ struct Flags {
     )]
     tcrp: Option<String>,
 
-    /// Where the datagrams of UCRP come in (UDP): a port, an address with port, or off; port 0 is any free one
-    /// [default: 9091]
+    /// Where the datagrams of UCRP come in (UDP): a port, an address with port, or off; port 0 is any free one;
+    /// options behind it, such as 4000,exempt=none [default: 9091]
     #[arg(
         long,
         global = true,
@@ -125,8 +127,8 @@ struct Flags {
     )]
     ucrp: Option<String>,
 
-    /// Where the typed dialect listens: a port, an address with port, or off; port 0 is any free one
-    /// [default: 5000]
+    /// Where the typed dialect listens: a port, an address with port, or off; port 0 is any free one;
+    /// options behind it, such as 4000,exempt=none [default: 5000]
     #[arg(
         long,
         global = true,
@@ -136,8 +138,8 @@ struct Flags {
     )]
     typed: Option<String>,
 
-    /// Where the gob dialect listens: a port, an address with port, or off; port 0 is any free one
-    /// [default: 8080]
+    /// Where the gob dialect listens: a port, an address with port, or off; port 0 is any free one;
+    /// options behind it, such as 4000,exempt=none [default: 8080]
     #[arg(
         long,
         global = true,
@@ -245,9 +247,10 @@ struct Flags {
         global = true,
         value_name = "NETWORKS",
         help_heading = "What clients may do",
-        help = "Networks that the limits by address and by session do not hold, or none [default: 127.0.0.0/8,::1/128]"
+        help = "Networks that the limits by address and by session do not hold, with commas or one flag each, or none \
+                [default: 127.0.0.0/8,::1/128]"
     )]
-    exempt: Option<String>,
+    exempt: Vec<String>,
 
     /// Most connections and seats of one address (of IPv6, a /64) at once; 0 for any [default: 256]
     #[arg(
@@ -471,8 +474,11 @@ impl Arguments {
 
 impl Flags {
     fn settings(&self) -> Vec<(&'static str, String)> {
+        // A list is one value, however many flags it was given in.
+        let list = |texts: &[String]| (!texts.is_empty()).then(|| texts.join(","));
+        let (bind, exempt) = (list(&self.bind), list(&self.exempt));
         let all = [
-            ("bind", &self.bind),
+            ("bind", &bind),
             ("line", &self.line),
             ("slash", &self.slash),
             ("tcrp", &self.tcrp),
@@ -489,7 +495,7 @@ impl Flags {
             ("typed-ping-identity", &self.typed_ping_identity),
             ("gob-gap", &self.gob_gap),
             ("max-clients", &self.max_clients),
-            ("exempt", &self.exempt),
+            ("exempt", &exempt),
             ("address-clients", &self.address_clients),
             ("address-connects", &self.address_connects),
             ("address-rooms", &self.address_rooms),
@@ -620,6 +626,24 @@ mod tests {
             assert_eq!(parsed.subcommand(), Command::Config);
             assert_eq!(parsed.flags.settings(), [("line", "5".to_owned())]);
         }
+    }
+
+    #[test]
+    fn a_list_may_be_given_in_several_flags() {
+        let words = [
+            "parlance",
+            "--bind",
+            "::1",
+            "--bind",
+            "10.0.0.1,10.0.0.2",
+            "--exempt",
+            "::1",
+            "--exempt",
+            "none",
+        ];
+        let parsed = Arguments::try_parse_from(words).expect("parsed");
+        let settings = [("bind", "::1,10.0.0.1,10.0.0.2".to_owned()), ("exempt", "::1,none".to_owned())];
+        assert_eq!(parsed.flags.settings(), settings);
     }
 
     #[test]

@@ -9,12 +9,16 @@
 //! Loading reads the file and nothing else: environment and flags are handed in ([`Sources`]). A key that
 //! does not exist and a value that cannot be used are refused, never ignored; see [`ConfigError`].
 
+mod bind;
 mod endpoint;
 mod error;
 mod field;
 mod history;
+mod listener;
+mod service;
 mod sources;
 mod summary;
+mod warning;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -38,33 +42,36 @@ pub use endpoint::Endpoint;
 pub use error::{ConfigError, Origin};
 pub use field::{LogFormat, MaxClients, PingIdentity, Shards, UcrpSender};
 pub use history::HistoryRoom;
+pub use listener::{Listener, ListenerRefused, ListenerSpec};
 pub use sources::Sources;
+pub use warning::Warning;
 
 /// Everything that can be set. `Serialize` writes what [`Config::load`] reads back as the same value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
-    /// The address that dialects with only a port listen on.
-    #[serde(deserialize_with = "field::bind")]
-    pub bind: IpAddr,
+    /// The addresses that dialects with only a port listen on: 1 to [`BIND_MAX`](crate::limits::BIND_MAX). `::`
+    /// stands for every address of both families.
+    #[serde(with = "bind")]
+    pub bind: Vec<IpAddr>,
 
     /// Where the line dialect listens.
-    pub line: Endpoint,
+    pub line: ListenerSpec,
 
     /// Where the slash dialect listens.
-    pub slash: Endpoint,
+    pub slash: ListenerSpec,
 
     /// Where the TCRP handshake listens.
-    pub tcrp: Endpoint,
+    pub tcrp: ListenerSpec,
 
     /// Where the datagrams of UCRP come in, over UDP.
-    pub ucrp: Endpoint,
+    pub ucrp: ListenerSpec,
 
     /// Where the typed dialect listens.
-    pub typed: Endpoint,
+    pub typed: ListenerSpec,
 
     /// Where the gob dialect listens.
-    pub gob: Endpoint,
+    pub gob: ListenerSpec,
 
     /// How long a line client may stay without sending a line; `None` for ever.
     #[serde(with = "field::timeout")]
@@ -207,6 +214,10 @@ pub struct Config {
     // Last, as TOML has its tables behind its values.
     #[serde(deserialize_with = "history::rooms", skip_serializing_if = "Vec::is_empty")]
     pub history_rooms: Vec<HistoryRoom>,
+
+    /// What was found when the sources were read, that is no error. It comes from no source by itself.
+    #[serde(skip)]
+    pub warnings: Vec<Warning>,
 }
 
 impl Config {
@@ -266,11 +277,10 @@ impl Config {
     /// The first thing found that cannot be used, with its name, its origin and the remedy.
     pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
         let layers = sources.layers()?;
-        let config: Self = layers.merge()?;
+        let mut config: Self = layers.merge()?;
 
         let origin_of = |dialect: Dialect| (dialect.name(), layers.origin(dialect.name()));
-        let listeners = config.listeners();
-        if listeners.is_empty() {
+        if config.listeners().is_empty() {
             return Err(ConfigError::NothingListens { origins: Dialect::ALL.map(origin_of).to_vec() });
         }
         // A handshake gives out the tokens, and datagrams are what they are for.
@@ -279,7 +289,7 @@ impl Config {
             (Dialect::Ucrp, Dialect::Tcrp, "nobody could get a token to talk with"),
         ];
         for (on, off, consequence) in pair {
-            if config.endpoint(on) != Endpoint::Off && config.endpoint(off) == Endpoint::Off {
+            if config.is_on(on) && !config.is_on(off) {
                 return Err(ConfigError::HalfOff { on: origin_of(on), off: origin_of(off), consequence });
             }
         }
@@ -293,42 +303,58 @@ impl Config {
                 origins: ["pin", "shards"].map(|key| (key, layers.origin(key))).to_vec(),
             });
         }
-        for (index, &(second, address)) in listeners.iter().enumerate() {
-            // The ports of TCP and those of UDP are not the same ones.
-            let is_udp = |dialect: Dialect| dialect.transport() == Transport::Datagram;
-            let taken = listeners[..index]
-                .iter()
-                .find(|&&(first, other)| is_udp(first) == is_udp(second) && overlap(other, address));
-            if let Some(&(first, _)) = taken {
-                return Err(ConfigError::SameAddress {
-                    address,
-                    origins: [first, second].map(origin_of).to_vec(),
-                });
-            }
+        if let Some((first, second, address)) = config.clash() {
+            let origins = Box::new([first, second].map(origin_of));
+            return Err(ConfigError::SameAddress { address, origins });
+        }
+        if !layers.of_services.is_empty() {
+            config.warnings.push(Warning::OfServices { variables: layers.of_services });
         }
         Ok(config)
     }
 
-    /// Each dialect, whose name is its key as well, and its endpoint.
-    pub fn endpoints(&self) -> [(Dialect, Endpoint); Dialect::ALL.len()] {
-        Dialect::ALL.map(|dialect| (dialect, self.endpoint(dialect)))
+    /// The first two dialects that would listen on one address, and that address.
+    fn clash(&self) -> Option<(Dialect, Dialect, SocketAddr)> {
+        let of_listener = |listener: Listener| {
+            let Listener { dialect, addresses, .. } = listener;
+            addresses.into_iter().map(move |address| (dialect, address))
+        };
+        let all: Vec<_> = self.listeners().into_iter().flat_map(of_listener).collect();
+        // The ports of TCP and those of UDP are not the same ones.
+        let is_udp = |dialect: Dialect| dialect.transport() == Transport::Datagram;
+        all.iter().enumerate().find_map(|(index, &(second, address))| {
+            let taken = all[..index].iter().find(|&&(first, other)| {
+                first != second && is_udp(first) == is_udp(second) && overlap(other, address)
+            });
+            taken.map(|&(first, _)| (first, second, address))
+        })
     }
 
-    fn endpoint(&self, dialect: Dialect) -> Endpoint {
+    /// What a dialect's setting says, whose key is the dialect's name.
+    pub fn listener(&self, dialect: Dialect) -> &ListenerSpec {
         match dialect {
-            Dialect::Line => self.line,
-            Dialect::Slash => self.slash,
-            Dialect::Tcrp => self.tcrp,
-            Dialect::Ucrp => self.ucrp,
-            Dialect::Typed => self.typed,
-            Dialect::Gob => self.gob,
+            Dialect::Line => &self.line,
+            Dialect::Slash => &self.slash,
+            Dialect::Tcrp => &self.tcrp,
+            Dialect::Ucrp => &self.ucrp,
+            Dialect::Typed => &self.typed,
+            Dialect::Gob => &self.gob,
         }
     }
 
-    /// The dialects that are on, and the address that each listens on.
-    pub fn listeners(&self) -> Vec<(Dialect, SocketAddr)> {
-        let resolve = |dialect| Some((dialect, self.endpoint(dialect).resolve(self.bind)?));
-        Dialect::ALL.into_iter().filter_map(resolve).collect()
+    /// Whether a dialect is spoken.
+    fn is_on(&self, dialect: Dialect) -> bool {
+        self.listener(dialect).endpoint != Endpoint::Off
+    }
+
+    /// The listeners of the dialects that are on.
+    pub fn listeners(&self) -> Vec<Listener> {
+        let listener = |dialect: Dialect| {
+            let spec = self.listener(dialect);
+            Listener { dialect, addresses: spec.addresses(&self.bind), exempt: spec.exempt.clone() }
+        };
+        let is_on = |listener: &Listener| !listener.addresses.is_empty();
+        Dialect::ALL.into_iter().map(listener).filter(is_on).collect()
     }
 
     /// Which store, and where: a path that does not start with `/` is below the directory `data`.
@@ -365,13 +391,13 @@ impl Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            line: Endpoint::Port(4000),
-            slash: Endpoint::Port(7000),
-            tcrp: Endpoint::Port(9090),
-            ucrp: Endpoint::Port(9091),
-            typed: Endpoint::Port(5000),
-            gob: Endpoint::Port(8080),
+            bind: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
+            line: Endpoint::Port(4000).into(),
+            slash: Endpoint::Port(7000).into(),
+            tcrp: Endpoint::Port(9090).into(),
+            ucrp: Endpoint::Port(9091).into(),
+            typed: Endpoint::Port(5000).into(),
+            gob: Endpoint::Port(8080).into(),
             idle_timeout: Some(Duration::from_secs(60)),
             slash_idle_timeout: Some(Duration::from_secs(3600)),
             ucrp_idle_timeout: Some(Duration::from_secs(24 * 60 * 60)),
@@ -408,6 +434,7 @@ impl Default for Config {
             ready_fd: None,
             ready_file: None,
             history_rooms: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 }

@@ -355,15 +355,21 @@ pub const RATE_MAX: u32 = 1_000_000;
 /// those that were there longest ago are forgotten, and may connect as if they never had. Whoever has so many addresses is not
 /// held by what each of them may.
 pub const ADDRESSES_IDLE_MAX: usize = 1 << 16;
-/// Networks that an operator may exempt. More: refused. They are looked through with each connection.
+/// Networks that an operator may exempt, in general and for one listener. More: refused. They are looked through with
+/// each connection.
 pub const EXEMPT_MAX: usize = 64;
+/// Addresses that `bind` may name. More: refused. Each is a listening socket for every dialect on every shard.
+pub const BIND_MAX: usize = 16;
+/// Attempts to find one free port for all addresses of a listener, where any port will do. After the last one the
+/// server does not start. A port that is free on one address is nearly always free on the others.
+pub const SHARED_PORT_ATTEMPTS_MAX: usize = 16;
 /// Seconds that a connection has to read what is still owed to it, and to close its side, after the server decided to
 /// close it. Longer: it is dropped.
 pub const LINGER_SECONDS_MAX: u64 = 2;
 
 // A turn of the loop.
 
-/// Batches of datagrams read in a turn. More: they wait for the next one, behind what others sent.
+/// Batches of datagrams read in a turn, of all sockets together. More: they wait for the next one, behind what others sent.
 pub const UDP_BATCHES_PER_TURN_MAX: usize = 8;
 /// Members of one room that are written to before the next room has its turn. An answer may go out after each of them, so
 /// that the next room waits for 200 writes, which is a millisecond at 4 to 5 µs a write. More: the round goes on when the
@@ -462,6 +468,15 @@ pub const UDP_BATCH_MAX: usize = 64;
 /// [`UCRP_DATAGRAM_BYTES_MAX`] would do for that; with a line of cache, the beginnings of the buffers do not all compete
 /// for the same lines, as they would 4096 bytes apart.
 pub const UDP_RECEIVE_BYTES: usize = UCRP_DATAGRAM_BYTES_MAX + 64;
+/// Sockets of a shard that answer from one address each of this machine, where it receives for all of them. More: the one
+/// not used for [`UDP_SOURCE_IDLE_SECONDS`] gives way; where there is none, the answer leaves from the address that the
+/// kernel chooses. A machine has a few addresses; one with thousands has few that are spoken to.
+pub const UDP_SOURCES_MAX: usize = 64;
+/// Seconds after which such a socket may give way to another one.
+pub const UDP_SOURCE_IDLE_SECONDS: u64 = 60;
+/// Seconds without another attempt after the system refused such a socket: until then, answers that would need a new one
+/// leave from the address that the kernel chooses.
+pub const UDP_SOURCE_RETRY_SECONDS: u64 = 1;
 /// Datagrams of one message that the kernel cuts into them (`UDP_SEGMENT`): as many as it takes. (Since 6.9 it takes 128.)
 /// More: they go with the next message.
 pub const UDP_SEGMENTS_MAX: usize = 64;

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use parlance::chat::{HistoryRule, RoomPattern};
 use parlance::config::{
-    Config, ConfigError, Endpoint, HistoryRoom, LogFormat, MaxClients, Origin, PingIdentity, Shards, Sources,
-    UcrpSender,
+    Config, ConfigError, Endpoint, HistoryRoom, Listener, LogFormat, MaxClients, Origin, PingIdentity,
+    Shards, Sources, UcrpSender,
 };
 use parlance::fanout::{LagPolicies, LagPolicy};
 use parlance::store::{Durability, StoreSpec};
@@ -63,13 +63,13 @@ impl Given {
 /// A configuration in which nothing has its default, but for what only the file has.
 fn all_changed() -> Config {
     Config {
-        bind: "::1".parse().expect("a literal"),
-        line: Endpoint::Address(SocketAddr::from(([10, 1, 2, 3], 99))),
-        slash: Endpoint::Off,
-        tcrp: Endpoint::Port(9191),
-        ucrp: Endpoint::Port(9192),
-        typed: Endpoint::Port(5050),
-        gob: Endpoint::Off,
+        bind: ips(&["::1", "10.0.0.7"]),
+        line: Endpoint::Address(SocketAddr::from(([10, 1, 2, 3], 99))).into(),
+        slash: Endpoint::Off.into(),
+        tcrp: Endpoint::Port(9191).into(),
+        ucrp: "9192,exempt=10.0.0.0/8,exempt=::1/128".parse().expect("a listener"),
+        typed: "5050,exempt=none".parse().expect("a listener"),
+        gob: Endpoint::Off.into(),
         idle_timeout: None,
         slash_idle_timeout: Some(Duration::from_secs(2_592_000)),
         ucrp_idle_timeout: None,
@@ -106,7 +106,12 @@ fn all_changed() -> Config {
         ready_fd: Some(3),
         ready_file: Some(PathBuf::from("a \"quoted\" name.json")),
         history_rooms: Vec::new(),
+        warnings: Vec::new(),
     }
+}
+
+fn ips(texts: &[&str]) -> Vec<IpAddr> {
+    texts.iter().map(|text| text.parse().expect("a literal")).collect()
 }
 
 /// The same, with that too.
@@ -136,7 +141,10 @@ fn nothing_given_is_the_defaults() {
         (Dialect::Typed, 5000),
         (Dialect::Gob, 8080),
     ];
-    let local = |(dialect, port)| (dialect, SocketAddr::from(([127, 0, 0, 1], port)));
+    let local = |(dialect, port)| {
+        let addresses = vec![SocketAddr::from(([127, 0, 0, 1], port))];
+        Listener { dialect, addresses, exempt: None }
+    };
     assert_eq!(config.listeners(), listeners.map(local));
 }
 
@@ -154,9 +162,9 @@ fn a_flag_wins_over_the_environment_which_wins_over_the_file() {
 fn settings_of_different_sources_add_up() {
     let config =
         given().file("line = 1\nslash = 2").variable("PARLANCE_BIND", "::1").flag("lag", "close").config();
-    assert_eq!(config.line, Endpoint::Port(1));
-    assert_eq!(config.slash, Endpoint::Port(2));
-    assert_eq!(config.bind, IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]));
+    assert_eq!(config.line.endpoint, Endpoint::Port(1));
+    assert_eq!(config.slash.endpoint, Endpoint::Port(2));
+    assert_eq!(config.bind, ips(&["::1"]));
     assert_eq!(config.lag, LagPolicies::all(LagPolicy::Close));
 }
 
@@ -198,20 +206,20 @@ fn what_happens_to_who_lags_is_one_policy_and_others_for_some_dialects() {
 fn port_and_rust_log_stand_between_the_file_and_our_own_variables() {
     let customary =
         given().file("line = 1\nlog = \"off\"").variable("PORT", "2").variable("RUST_LOG", "warn");
-    assert_eq!(customary.config().line, Endpoint::Port(2));
+    assert_eq!(customary.config().line.endpoint, Endpoint::Port(2));
     assert_eq!(customary.config().log, "warn");
     let own = customary.variable("PARLANCE_LINE", "3").variable("PARLANCE_LOG", "debug");
-    assert_eq!(own.config().line, Endpoint::Port(3));
+    assert_eq!(own.config().line.endpoint, Endpoint::Port(3));
     assert_eq!(own.config().log, "debug");
     let flags = own.flag("line", "4").flag("log", "trace");
-    assert_eq!(flags.config().line, Endpoint::Port(4));
+    assert_eq!(flags.config().line.endpoint, Endpoint::Port(4));
     assert_eq!(flags.config().log, "trace");
 }
 
 #[test]
 fn an_overridden_customary_variable_may_say_anything() {
     let config = given().variable("PORT", "tcp://10.0.0.1:80").variable("PARLANCE_LINE", "3").config();
-    assert_eq!(config.line, Endpoint::Port(3));
+    assert_eq!(config.line.endpoint, Endpoint::Port(3));
 }
 
 #[test]
@@ -295,7 +303,7 @@ fn the_example_is_the_defaults_and_shows_every_key() {
 
 #[test]
 fn every_form_of_a_value_is_read() {
-    let line = |text: &str| given().file(&format!("line = {text}")).config().line;
+    let line = |text: &str| given().file(&format!("line = {text}")).config().line.endpoint;
     let address = Endpoint::Address("[::1]:5".parse().expect("a literal"));
     assert_eq!(line("5"), Endpoint::Port(5));
     assert_eq!(line("\"5\""), Endpoint::Port(5));
@@ -385,6 +393,116 @@ fn bounds_are_allowed_and_what_lies_beyond_them_is_refused() {
             assert!(refusal.starts_with(&start), "{refusal}");
         }
     }
+}
+
+#[test]
+fn bind_takes_one_address_or_several() {
+    let bind = |text: &str| given().file(&format!("bind = {text}")).config().bind;
+    assert_eq!(bind("\"::1\""), ips(&["::1"]));
+    assert_eq!(bind("\"127.0.0.1, ::1\""), ips(&["127.0.0.1", "::1"]));
+    assert_eq!(bind("[\"127.0.0.1\", \"::1\"]"), ips(&["127.0.0.1", "::1"]));
+    // In the notation of IPv6, it is an address of IPv4.
+    assert_eq!(bind("\"::ffff:127.0.0.1\""), ips(&["127.0.0.1"]));
+    let many = |count: u8| (0..count).map(|index| format!("10.0.0.{index}")).collect::<Vec<_>>().join(",");
+    assert_eq!(given().variable("PARLANCE_BIND", &many(16)).config().bind.len(), 16);
+    for (value, remedy) in [
+        (many(17), "give at most 16 addresses"),
+        ("eth0".to_owned(), "use IP addresses, not names: "),
+        ("127.0.0.1,".to_owned(), "use IP addresses, not names: "),
+        ("fe80::1%2".to_owned(), "use IP addresses, not names: "),
+        ("127.0.0.1:4000".to_owned(), "use IP addresses, not names: "),
+    ] {
+        let refusal = given().flag("bind", &value).refusal();
+        assert!(refusal.contains(&format!(" (flag --bind): {remedy}")), "{refusal}");
+    }
+    let refusal = given().file("bind = []").refusal();
+    assert_eq!(refusal, "`bind` cannot be `[]` (parlance.toml): give at least one address");
+}
+
+#[test]
+fn a_dialect_listens_on_every_address_of_bind_and_on_both_families_of_the_wildcard() {
+    let line = |bind: &str| given().flag("bind", bind).config().listeners()[0].addresses.clone();
+    let addresses =
+        |texts: &[&str]| texts.iter().map(|text| text.parse().expect("a literal")).collect::<Vec<_>>();
+    let both: Vec<SocketAddr> = addresses(&["[::]:4000", "0.0.0.0:4000"]);
+    assert_eq!(line("::"), both);
+    assert_eq!(line("::,0.0.0.0"), both);
+    assert_eq!(line("::,127.0.0.1,::1"), both, "those are among them");
+    assert_eq!(line("10.0.0.1,::1,10.0.0.1"), addresses(&["10.0.0.1:4000", "[::1]:4000"]));
+    let own = given().flag("bind", "127.0.0.1").flag("line", "[::]:4000").config();
+    assert_eq!(own.listeners()[0].addresses, both);
+}
+
+#[test]
+fn networks_that_are_exempt_at_a_listener_stand_behind_its_endpoint() {
+    let listener = |text: &str| given().file(&format!("line = {text}")).config().line;
+    assert_eq!(listener("4000").exempt, None);
+    assert_eq!(listener("\"4000,exempt=none\"").exempt, Some(Vec::new()));
+    let some = listener("\"[::1]:4000,exempt=10.1.2.3/8,exempt=::1\"").exempt.expect("it has its own");
+    assert_eq!(some.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.0.0.0/8", "::1/128"]);
+    let endpoint = "use a port (0 to 65535), an address with port (127.0.0.1:4000, [::1]:4000), or off";
+    let options = "behind the port or address, use exempt=NETWORK, once for each network, or exempt=none, \
+                   such as 4000,exempt=10.0.0.0/8";
+    for (value, remedy) in [
+        ("x,exempt=none", endpoint),
+        ("4000,exempt=all", options),
+        ("4000,tls", options),
+        ("off,exempt=none", "a dialect that is off takes no options: use off alone"),
+    ] {
+        let refusal = given().flag("line", value).refusal();
+        assert_eq!(refusal, format!("`line` cannot be `{value}` (flag --line): {remedy}"));
+    }
+}
+
+/// What Kubernetes gives a pod for a service called `parlance`, and for one called `parlance-line`.
+const OF_SERVICES: [(&str, &str); 9] = [
+    ("PARLANCE_SERVICE_HOST", "10.96.0.7"),
+    ("PARLANCE_SERVICE_PORT", "4000"),
+    ("PARLANCE_SERVICE_PORT_LINE", "4000"),
+    ("PARLANCE_PORT", "tcp://10.96.0.7:4000"),
+    ("PARLANCE_PORT_4000_TCP", "tcp://10.96.0.7:4000"),
+    ("PARLANCE_PORT_4000_TCP_PROTO", "tcp"),
+    ("PARLANCE_PORT_4000_TCP_ADDR", "10.96.0.7"),
+    ("PARLANCE_LINE_SERVICE_HOST", "10.96.0.8"),
+    ("PARLANCE_LINE_PORT", "tcp://10.96.0.8:4000"),
+];
+
+#[test]
+fn variables_of_a_service_or_a_container_link_are_passed_over_with_one_warning() {
+    let of_services = || OF_SERVICES.iter().fold(given(), |given, (name, value)| given.variable(name, value));
+    let config = of_services().variable("PARLANCE_LINE", "4444").config();
+    assert_eq!(config.line.endpoint, Endpoint::Port(4444), "a setting is one all the same");
+    let warnings: Vec<_> = config.warnings.iter().map(ToString::to_string).collect();
+    let [warning] = &warnings[..] else { panic!("{warnings:?}") };
+    let start = "passed over 9 environment variables of a service or a container link: PARLANCE_LINE_PORT, \
+                 PARLANCE_LINE_SERVICE_HOST, PARLANCE_PORT and 6 more; ";
+    assert!(warning.starts_with(start), "{warning}");
+    let output = parlance(&of_services(), &["check-config"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(text(&output.stdout).contains(&format!("Warning: {start}")), "{output:?}");
+
+    let link = given().variable("PARLANCE_NAME", "/web/parlance").variable("PARLANCE_ENV_LANG", "C.UTF-8");
+    let warning = link.config().warnings[0].to_string();
+    assert!(warning.contains(" 2 environment variables "), "{warning}");
+    assert_eq!(given().config().warnings, []);
+}
+
+#[test]
+fn other_variables_that_nobody_knows_are_refused_beside_those_of_a_service() {
+    let of_services = || OF_SERVICES.iter().fold(given(), |given, (name, value)| given.variable(name, value));
+    for (name, value, expected) in [
+        ("PARLANCE_IDLE_TIMOUT", "60", "`PARLANCE_IDLE_TIMOUT`: did you mean `PARLANCE_IDLE_TIMEOUT`?"),
+        ("PARLANCE_BIN", "10.0.0.1", "`PARLANCE_BIN`: did you mean `PARLANCE_BIND`?"),
+        ("PARLANCE_NAME", "parlance", "`PARLANCE_NAME`: "),
+    ] {
+        let refusal = of_services().variable(name, value).refusal();
+        assert!(refusal.starts_with(&format!("unknown environment variable {expected}")), "{refusal}");
+    }
+    // A port by itself is what somebody wanted to set.
+    assert_eq!(
+        given().variable("PARLANCE_PORT", "4000").refusal(),
+        "unknown environment variable `PARLANCE_PORT`: did you mean `PARLANCE_LINE`?"
+    );
 }
 
 #[test]
@@ -484,8 +602,8 @@ fn a_refused_value_is_told_with_its_origin_and_the_remedy() {
         ),
         (
             given().flag("bind", "localhost"),
-            "`bind` cannot be `localhost` (flag --bind): use an IP address: 127.0.0.1 for this machine only, \
-             0.0.0.0 or :: for everyone"
+            "`bind` cannot be `localhost` (flag --bind): use IP addresses, not names: 127.0.0.1 for this machine only \
+             (127.0.0.1,::1 for localhost in both families), :: for everyone, 0.0.0.0 for everyone with IPv4"
                 .to_owned(),
         ),
         (
@@ -724,7 +842,10 @@ fn any_dialect_may_be_the_only_one_but_for_the_two_that_need_each_other() {
         &[Dialect::Gob],
     ] {
         let listeners = only(dialects).config().listeners();
-        assert!(listeners.iter().map(|&(dialect, _)| dialect).eq(dialects.iter().copied()), "{listeners:?}");
+        assert!(
+            listeners.iter().map(|listener| listener.dialect).eq(dialects.iter().copied()),
+            "{listeners:?}"
+        );
     }
     for half in [Dialect::Tcrp, Dialect::Ucrp] {
         let refusal = only(&[half]).refusal();
@@ -751,17 +872,37 @@ fn two_dialects_on_one_address_are_refused() {
     assert_eq!(
         given().flag("slash", "4000").refusal(),
         "`line` (default) and `slash` (flag --slash) would both listen on 127.0.0.1:4000: \
-         give one of them another port, or off"
+         give `line` another port, such as --line 4001, or switch it off, with --line off; \
+         or give `slash` another port"
     );
-    for (bind, slash) in [("0.0.0.0", "127.0.0.1:4000"), ("127.0.0.1", "0.0.0.0:4000"), ("::", "[::1]:4000")]
-    {
+    for (bind, slash) in [
+        ("0.0.0.0", "127.0.0.1:4000"),
+        ("127.0.0.1", "0.0.0.0:4000"),
+        ("127.0.0.1", "[::]:4000"),
+        ("::1,127.0.0.1", "127.0.0.1:4000"),
+        ("::", "[::1]:4000"),
+        ("::", "127.0.0.1:4000"),
+    ] {
         let refusal = given().flag("bind", bind).flag("slash", slash).refusal();
         assert!(refusal.contains("would both listen on"), "{refusal}");
     }
     assert_eq!(
         given().variable("PORT", "8080").refusal(),
         "`line` (environment variable PORT) and `gob` (default) would both listen on 127.0.0.1:8080: \
-         give one of them another port, or off"
+         give `gob` another port, such as --gob 8081, or switch it off, with --gob off; \
+         or give `line` another port"
+    );
+    assert_eq!(
+        given().variable("PORT", "65535").variable("PARLANCE_GOB", "65535").refusal(),
+        "`line` (environment variable PORT) and `gob` (environment variable PARLANCE_GOB) would both listen on \
+         127.0.0.1:65535: give `gob` another port, such as PARLANCE_GOB=1024, or switch it off, with PARLANCE_GOB=off; \
+         or give `line` another port"
+    );
+    assert_eq!(
+        given().variable("PORT", "8080").file("gob = 8080").refusal(),
+        "`line` (environment variable PORT) and `gob` (parlance.toml) would both listen on 127.0.0.1:8080: \
+         give `gob` another port, such as `gob = 8081`, or switch it off, with `gob = \"off\"`; \
+         or give `line` another port"
     );
     for (line, slash) in [("0", "0"), ("4000", "127.0.0.2:4000"), ("4000", "[::1]:4000")] {
         given().flag("line", line).flag("slash", slash).config();
@@ -771,16 +912,18 @@ fn two_dialects_on_one_address_are_refused() {
 #[test]
 fn a_port_of_tcp_and_the_same_one_of_udp_are_two() {
     let shared = given().flag("ucrp", "9090").config();
-    let address = SocketAddr::from(([127, 0, 0, 1], 9090));
-    assert!(shared.listeners().contains(&(Dialect::Tcrp, address)));
-    assert!(shared.listeners().contains(&(Dialect::Ucrp, address)));
+    for dialect in [Dialect::Tcrp, Dialect::Ucrp] {
+        let addresses = vec![SocketAddr::from(([127, 0, 0, 1], 9090))];
+        assert!(shared.listeners().contains(&Listener { dialect, addresses, exempt: None }));
+    }
     for taken_by_tcp in ["4000", "0.0.0.0:5000", "127.0.0.1:8080"] {
         given().flag("ucrp", taken_by_tcp).config();
     }
     assert_eq!(
         given().flag("ucrp", "9090").flag("typed", "9090").refusal(),
         "`tcrp` (default) and `typed` (flag --typed) would both listen on 127.0.0.1:9090: \
-         give one of them another port, or off"
+         give `tcrp` another port, such as --tcrp 9091, or switch it off, with --tcrp off; \
+         or give `typed` another port"
     );
 }
 
@@ -796,8 +939,8 @@ fn a_file_that_is_named_is_read_instead_of_the_one_that_is_there() {
         sources: Sources { file: Some(other), ..named_by_variable.sources },
         directory: named_by_variable.directory,
     };
-    assert_eq!(given.config().line, Endpoint::Port(4000));
-    assert_eq!(given.config().slash, Endpoint::Port(2));
+    assert_eq!(given.config().line.endpoint, Endpoint::Port(4000));
+    assert_eq!(given.config().slash.endpoint, Endpoint::Port(2));
 }
 
 #[test]
@@ -864,8 +1007,8 @@ fn the_command_config_prints_the_merged_configuration() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let config: Config = toml::from_str(text(&output.stdout)).expect("TOML");
     let expected = Config {
-        line: Endpoint::Port(3),
-        slash: Endpoint::Port(2),
+        line: Endpoint::Port(3).into(),
+        slash: Endpoint::Port(2).into(),
         lag: LagPolicies::all(LagPolicy::Close),
         pin: vec![0],
         ..Config::default()
@@ -898,7 +1041,7 @@ fn the_command_check_config_says_it_in_words() {
          An address (of IPv6, a /64) may hold 256 connections and seats, and connect 20 times a second, 200 of them at once.\n\
          Of one address 64 rooms may be there that it made, and a person may be in, or have made, 32 rooms.\n\
          A session may send 100 messages a second, 1000 of them at once, and 65536 bytes a second, 655360 of them at once.\n\
-         Whoever comes from 127.0.0.0/8 or ::1/128 is exempt from that.\n\
+         Clients from 127.0.0.0/8 and ::1/128 are exempt from that.\n\
          After 5 wrong passwords for a name or from any address within 60 seconds, none is looked at for as long.\n\
          A room keeps its latest 1048576 bytes for slow members, for each dialect; all rooms together keep 536870912, for which the room gives way that was least recently read.\n\
          A member that falls further behind skips to the latest message and is told how many it missed.\n\
@@ -958,8 +1101,21 @@ fn the_command_check_config_tells_the_dialects_apart() {
             &["--address-rooms", "1", "--session-rooms", "0"],
             "Of one address 1 room may be there that it made, and a person may be in, or have made, any number of rooms.",
         ),
+        (
+            &["--bind", "::"],
+            "The line dialect listens on [::]:4000 and 0.0.0.0:4000, for everyone who can reach it.",
+        ),
+        (
+            &["--bind", "127.0.0.1", "--bind", "::1", "--line", "0"],
+            "The line dialect listens on 127.0.0.1:0 and [::1]:0 (any free port, the same one on each), for this machine only.",
+        ),
+        (&["--line", "4000,exempt=none"], "On the line listener no address is exempt from that."),
+        (
+            &["--ucrp", "9091,exempt=10.0.0.0/8,exempt=::1"],
+            "On the ucrp listener clients from 10.0.0.0/8 and ::1/128 are, and no others.",
+        ),
         (&["--exempt", "none"], "No address is exempt from that."),
-        (&["--exempt", "10.0.0.0/8"], "Whoever comes from 10.0.0.0/8 is exempt from that."),
+        (&["--exempt", "10.0.0.0/8"], "Clients from 10.0.0.0/8 are exempt from that."),
         (&["--lag", "close"], "A member that falls further behind is told so, and closed."),
         (&["--lag", "gob=close"], "A gob member that falls further behind is told so, and closed."),
         (

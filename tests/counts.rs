@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use allocations::allocations;
 use parlance::chat::Token;
-use parlance::chat::{ConnId, HistoryRules, Now, Secret};
+use parlance::chat::{ConnId, HistoryRules, ListenerId, Now, Secret};
 use parlance::engine::{Engine, Random, Settings};
 use parlance::fanout::Gather;
 use parlance::limits::LOG_BYTES_LIMIT_MIN;
@@ -54,7 +54,7 @@ impl Room {
         let mut engine = Engine::new(settings, HistoryRules::default(), Random::guessable(7));
         let members = dialects.enumerate().map(|(index, dialect)| {
             let id = engine
-                .connected(dialect, IpAddr::from([127, 0, 0, 1]), Now::default())
+                .connected(dialect, IpAddr::from([127, 0, 0, 1]), ListenerId(0), Now::default())
                 .expect("there is room");
             let login = match dialect {
                 Dialect::Line => format!("LOGIN member{index}\n"),

@@ -139,12 +139,12 @@ fn nobody_else_listens_where_several_shards_do() {
     let address = server.address(Dialect::Line);
     let second = Server::start(
         &parlance::config::Config {
-            line: Endpoint::Address(address),
-            slash: Endpoint::Off,
-            tcrp: Endpoint::Off,
-            ucrp: Endpoint::Off,
-            typed: Endpoint::Off,
-            gob: Endpoint::Off,
+            line: Endpoint::Address(address).into(),
+            slash: Endpoint::Off.into(),
+            tcrp: Endpoint::Off.into(),
+            ucrp: Endpoint::Off.into(),
+            typed: Endpoint::Off.into(),
+            gob: Endpoint::Off.into(),
             store: parlance::store::StoreSpec::Memory,
             shards: Shards::Count(2),
             ..Default::default()

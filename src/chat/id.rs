@@ -158,6 +158,10 @@ impl ConnId {
     }
 }
 
+/// A listener: its place in the list of the configuration. What an operator allows may differ from one to another.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ListenerId(pub u8);
+
 /// A room: a slot of the engine's slab of rooms. Valid as long as the room has a member.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct RoomId(pub u32);

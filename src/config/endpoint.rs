@@ -1,19 +1,17 @@
 //! Where one dialect listens: nowhere, on a port of the common address, or on an address of its own.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-use super::field;
+use serde::{Serialize, Serializer};
 
 /// Where one dialect listens. Port 0 means any free port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Endpoint {
     /// The dialect is not spoken.
     Off,
-    /// This port, on the address that `bind` names.
+    /// This port, on the addresses that `bind` names.
     Port(u16),
     /// This address, whatever `bind` says.
     Address(SocketAddr),
@@ -25,13 +23,34 @@ pub enum Endpoint {
 pub struct EndpointRefused;
 
 impl Endpoint {
-    /// The address to listen on when the common address is `bind`; `None` when the dialect is off.
-    pub fn resolve(self, bind: IpAddr) -> Option<SocketAddr> {
-        match self {
-            Self::Off => None,
-            Self::Port(port) => Some(SocketAddr::new(bind, port)),
-            Self::Address(address) => Some(address),
+    /// The addresses to listen on when the common ones are `bind`, each once; none when the dialect is off.
+    ///
+    /// `::` stands for both families, as two addresses with a socket each: peers of either family then have
+    /// addresses of that family, and no option of the kernel decides which are served. An address that another one
+    /// covers is left out, since the kernel would refuse it as already in use.
+    pub fn resolve(self, bind: &[IpAddr]) -> Vec<SocketAddr> {
+        let wanted = match self {
+            Self::Off => Vec::new(),
+            Self::Port(port) => bind.iter().map(|&ip| SocketAddr::new(ip, port)).collect(),
+            Self::Address(address) => vec![address],
+        };
+        let mut addresses = Vec::new();
+        for address in wanted {
+            addresses.push(address);
+            if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
+                addresses.push(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port()));
+            }
         }
+        let all = addresses.clone();
+        let mut index = 0;
+        addresses.retain(|address| {
+            let is_repeated = all[..index].contains(address);
+            index += 1;
+            let covers =
+                |other: &SocketAddr| other.ip().is_unspecified() && other.is_ipv4() == address.is_ipv4();
+            !is_repeated && (address.ip().is_unspecified() || !all.iter().any(covers))
+        });
+        addresses
     }
 }
 
@@ -43,7 +62,15 @@ impl FromStr for Endpoint {
             return Ok(Self::Off);
         }
         let port = text.parse().map(Self::Port).ok();
-        port.or_else(|| text.parse().map(Self::Address).ok()).ok_or(EndpointRefused)
+        let address = || {
+            let mut address: SocketAddr = text.parse().ok()?;
+            // An IPv4 address in the notation of IPv6 is one of IPv4; one with a scope has no other notation.
+            if address.ip().to_canonical().is_ipv4() {
+                address.set_ip(address.ip().to_canonical());
+            }
+            Some(Self::Address(address))
+        };
+        port.or_else(address).ok_or(EndpointRefused)
     }
 }
 
@@ -63,12 +90,6 @@ impl Serialize for Endpoint {
             Self::Port(port) => serializer.serialize_u16(*port),
             Self::Off | Self::Address(_) => serializer.collect_str(self),
         }
-    }
-}
-
-impl<'de> Deserialize<'de> for Endpoint {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        field::scalar(deserializer, &EndpointRefused.to_string(), |text| text.parse().ok())
     }
 }
 
@@ -92,10 +113,33 @@ mod tests {
 
     #[test]
     fn bind_moves_a_port_but_not_an_address() {
-        let bind = IpAddr::from([192, 168, 0, 7]);
+        let bind = [IpAddr::from([192, 168, 0, 7]), IpAddr::from(Ipv6Addr::LOCALHOST)];
         let own = SocketAddr::from(([10, 0, 0, 1], 80));
-        assert_eq!(Endpoint::Off.resolve(bind), None);
-        assert_eq!(Endpoint::Port(80).resolve(bind), Some(SocketAddr::new(bind, 80)));
-        assert_eq!(Endpoint::Address(own).resolve(bind), Some(own));
+        assert_eq!(Endpoint::Off.resolve(&bind), []);
+        assert_eq!(Endpoint::Port(80).resolve(&bind), bind.map(|ip| SocketAddr::new(ip, 80)));
+        assert_eq!(Endpoint::Address(own).resolve(&bind), [own]);
+    }
+
+    #[test]
+    fn the_wildcard_of_ipv6_stands_for_both_families_and_covered_addresses_are_left_out() {
+        let rows = [
+            (&["::"][..], &["[::]:80", "0.0.0.0:80"][..]),
+            (&["::", "0.0.0.0"], &["[::]:80", "0.0.0.0:80"]),
+            (&["0.0.0.0", "::"], &["0.0.0.0:80", "[::]:80"]),
+            (&["127.0.0.1", "0.0.0.0", "::1"], &["0.0.0.0:80", "[::1]:80"]),
+            (&["127.0.0.1", "::", "::1"], &["[::]:80", "0.0.0.0:80"]),
+            (&["127.0.0.1", "127.0.0.1", "127.0.0.2"], &["127.0.0.1:80", "127.0.0.2:80"]),
+        ];
+        for (bind, expected) in rows {
+            let bind: Vec<IpAddr> = bind.iter().map(|text| text.parse().expect("a literal")).collect();
+            let addresses = Endpoint::Port(80).resolve(&bind);
+            assert_eq!(addresses.iter().map(ToString::to_string).collect::<Vec<_>>(), expected, "{bind:?}");
+        }
+        let own: Endpoint = "[::]:80".parse().expect("an endpoint");
+        assert_eq!(own.resolve(&[]).len(), 2);
+        assert_eq!(
+            "[::ffff:10.0.0.1]:80".parse(),
+            Ok(Endpoint::Address(SocketAddr::from(([10, 0, 0, 1], 80))))
+        );
     }
 }

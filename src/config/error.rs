@@ -135,12 +135,12 @@ pub enum ConfigError {
     },
 
     /// Two dialects would listen on one address.
-    #[error("{} would both listen on {address}: give one of them another port, or off", names(origins))]
+    #[error("{} would both listen on {address}: {}", names(&origins[..]), clash_remedy(*address, origins))]
     SameAddress {
         /// The address.
         address: SocketAddr,
         /// Both dialects' keys, and what set each.
-        origins: Vec<(&'static str, Origin)>,
+        origins: Box<[(&'static str, Origin); 2]>,
     },
 }
 
@@ -194,6 +194,23 @@ fn unreadable_remedy(named_by: &Origin) -> &'static str {
         Origin::Environment(_) => "name a TOML file that can be read, or unset the variable",
         Origin::Flag => "name a TOML file that can be read, or leave the flag out",
     }
+}
+
+/// Which of the two to move, and how: the one that is there by default, if it is the only one.
+fn clash_remedy(address: SocketAddr, origins: &[(&'static str, Origin); 2]) -> String {
+    let [(first, first_origin), (second, second_origin)] = origins;
+    let is_first_default = *first_origin == Origin::Default && *second_origin != Origin::Default;
+    let (moved, origin) = if is_first_default { (first, first_origin) } else { (second, second_origin) };
+    let other_port = address.port().checked_add(1).unwrap_or(1024);
+    let kept = if moved == first { second } else { first };
+    let (port, off) = match origin {
+        Origin::File(_) => (format!("`{moved} = {other_port}`"), format!("`{moved} = \"off\"`")),
+        Origin::Environment(name) => (format!("{name}={other_port}"), format!("{name}=off")),
+        Origin::Default | Origin::Flag => (format!("--{moved} {other_port}"), format!("--{moved} off")),
+    };
+    format!(
+        "give `{moved}` another port, such as {port}, or switch it off, with {off}; or give `{kept}` another port"
+    )
 }
 
 fn unknown_name(name: &str, origin: &Origin) -> String {

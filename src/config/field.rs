@@ -81,6 +81,15 @@ where
     D: Deserializer<'de>,
     P: FnOnce(&str) -> Option<T>,
 {
+    explained(deserializer, remedy, |text| parse(text).ok_or_else(|| remedy.to_owned()))
+}
+
+/// The same, where `parse` explains itself what it refuses; `remedy` is for values of another type.
+pub(super) fn explained<'de, D, T, P>(deserializer: D, remedy: &str, parse: P) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    P: FnOnce(&str) -> Result<T, String>,
+{
     deserializer.deserialize_any(Scalar { remedy, parse, value: PhantomData })
 }
 
@@ -90,7 +99,7 @@ struct Scalar<'a, T, P> {
     value: PhantomData<T>,
 }
 
-impl<T, P: FnOnce(&str) -> Option<T>> Visitor<'_> for Scalar<'_, T, P> {
+impl<T, P: FnOnce(&str) -> Result<T, String>> Visitor<'_> for Scalar<'_, T, P> {
     type Value = T;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -106,18 +115,13 @@ impl<T, P: FnOnce(&str) -> Option<T>> Visitor<'_> for Scalar<'_, T, P> {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
-        (self.parse)(text).ok_or_else(|| E::custom(self.remedy))
+        (self.parse)(text).map_err(E::custom)
     }
 }
 
 /// A number from `min` to `max`, both allowed.
 fn within<N: FromStr + PartialOrd>(text: &str, min: N, max: N) -> Option<N> {
     text.parse().ok().filter(|number| (min..=max).contains(number))
-}
-
-pub(super) fn bind<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IpAddr, D::Error> {
-    let remedy = "use an IP address: 127.0.0.1 for this machine only, 0.0.0.0 or :: for everyone";
-    scalar(deserializer, remedy, |text| text.parse().ok())
 }
 
 pub(super) fn log_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
@@ -302,7 +306,7 @@ impl<'de> Deserialize<'de> for Networks {
 }
 
 /// One network, without the bits behind its prefix; an address is the network of itself.
-fn network(text: &str) -> Option<IpNet> {
+pub(super) fn network(text: &str) -> Option<IpNet> {
     let network = text.parse().ok().map(|network: IpNet| network.trunc());
     network.or_else(|| text.parse().ok().map(|address: IpAddr| IpNet::from(address)))
 }

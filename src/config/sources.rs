@@ -9,6 +9,7 @@ use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
 use super::error::{FILE_NAME, VARIABLE_PREFIX, variable};
+use super::service::is_of_service;
 use super::{Config, ConfigError, Origin};
 
 /// The variable that names the configuration file, as `--config` does.
@@ -64,14 +65,21 @@ impl Sources {
                 layers.push(Layer::of_variable(name, key, value)?);
             }
         }
+        let mut of_services = Vec::new();
         for (name, value) in &self.environment {
             // A name that is not UTF-8 keeps its prefix, so that it is refused as unknown rather than missed.
             let name = name.to_string_lossy();
             let Some(rest) = name.strip_prefix(VARIABLE_PREFIX) else {
                 continue;
             };
-            if name != FILE_VARIABLE && !value.is_empty() {
-                let key = rest.to_ascii_lowercase().replace('_', "-");
+            if name == FILE_VARIABLE || value.is_empty() {
+                continue;
+            }
+            let key = rest.to_ascii_lowercase().replace('_', "-");
+            let text = value.to_str().unwrap_or_default();
+            if !is_setting(&key) && is_of_service(&name, text, &self.texts()) {
+                of_services.push(name.into_owned());
+            } else {
                 layers.push(Layer::of_variable(&name, &key, value)?);
             }
         }
@@ -82,7 +90,13 @@ impl Sources {
         for layer in &layers {
             layer.check_keys()?;
         }
-        Ok(Layers(layers))
+        of_services.sort_unstable();
+        Ok(Layers { layers, of_services })
+    }
+
+    /// The environment, as far as it is text.
+    fn texts(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
+        self.environment.iter().filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)))
     }
 
     /// The value of an environment variable, unless it is unset or empty.
@@ -148,9 +162,7 @@ impl Layer {
             Origin::Environment(name) if name.starts_with(VARIABLE_PREFIX) => *name != variable(key),
             Origin::Default | Origin::File(_) | Origin::Environment(_) | Origin::Flag => false,
         };
-        let unknown = |key: &&String| {
-            !Config::KEYS.contains(&key.as_str()) && !Config::FILE_KEYS.contains(&key.as_str())
-        };
+        let unknown = |key: &&String| !is_setting(key);
         match self.settings.keys().find(|key| unknown(key) || misspelt(key)) {
             None => Ok(()),
             Some(name) => Err(ConfigError::UnknownKey {
@@ -174,11 +186,15 @@ impl Provider for Layer {
 
 /// Every layer, the earlier below the later.
 #[derive(Debug)]
-pub(super) struct Layers(Vec<Layer>);
+pub(super) struct Layers {
+    layers: Vec<Layer>,
+    /// Environment variables that begin as ours do, and that say where a service is: they are passed over.
+    pub(super) of_services: Vec<String>,
+}
 
 impl Layers {
     pub(super) fn merge(&self) -> Result<Config, ConfigError> {
-        let merged = self.0.iter().fold(Figment::new(), |below, layer| below.merge(layer));
+        let merged = self.layers.iter().fold(Figment::new(), |below, layer| below.merge(layer));
         merged.extract().map_err(|error| self.refusal(&error))
     }
 
@@ -188,7 +204,7 @@ impl Layers {
     }
 
     fn topmost(&self, key: &str) -> Option<&Layer> {
-        self.0.iter().rev().find(|layer| layer.settings.contains_key(key))
+        self.layers.iter().rev().find(|layer| layer.settings.contains_key(key))
     }
 
     fn refusal(&self, error: &figment::Error) -> ConfigError {
@@ -233,6 +249,10 @@ fn quoted(value: &Value) -> String {
         Some((end, _)) => format!("`{}…`", &text[..end]),
         None => format!("`{text}`"),
     }
+}
+
+fn is_setting(key: &str) -> bool {
+    Config::KEYS.contains(&key) || Config::FILE_KEYS.contains(&key)
 }
 
 /// The key that someone who wrote `name` probably meant.

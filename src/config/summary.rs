@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Config, Endpoint, LogFormat, MaxClients, PingIdentity, Shards, UcrpSender};
+use super::{Config, LogFormat, MaxClients, PingIdentity, Shards, UcrpSender};
 use crate::chat::HistoryRule;
 use crate::fanout::{LagPolicies, LagPolicy};
 use crate::limits::{ATTEMPTS_SECONDS, RATE_SECONDS_HELD, RESUME_SECONDS_MAX};
@@ -17,30 +17,36 @@ impl fmt::Display for Config {
         self.write_particulars(out)?;
         self.write_bounds(out)?;
         self.write_kept(out)?;
-        self.write_process(out)
+        self.write_process(out)?;
+        self.warnings.iter().try_for_each(|warning| writeln!(out, "Warning: {warning}."))
     }
 }
 
 impl Config {
     fn write_listeners(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (dialect, endpoint) in self.endpoints() {
+        for dialect in Dialect::ALL {
             let name = dialect.name();
-            match endpoint.resolve(self.bind) {
-                None => writeln!(out, "The {name} dialect is off.")?,
-                Some(address) => {
-                    let who = if address.ip().is_loopback() {
-                        "for this machine only"
-                    } else {
-                        "for everyone who can reach it"
-                    };
-                    let port = if address.port() == 0 { " (any free port)" } else { "" };
-                    let transport = match dialect.transport() {
-                        Transport::Stream | Transport::Paced => "",
-                        Transport::Datagram => " over UDP",
-                    };
-                    writeln!(out, "The {name} dialect listens on {address}{transport}{port}, {who}.")?;
-                }
-            }
+            let addresses = self.listener(dialect).addresses(&self.bind);
+            let Some(first) = addresses.first() else {
+                writeln!(out, "The {name} dialect is off.")?;
+                continue;
+            };
+            let who = if addresses.iter().all(|address| address.ip().is_loopback()) {
+                "for this machine only"
+            } else {
+                "for everyone who can reach it"
+            };
+            let port = match (first.port(), addresses.len()) {
+                (0, 1) => " (any free port)",
+                (0, _) => " (any free port, the same one on each)",
+                _ => "",
+            };
+            let transport = match dialect.transport() {
+                Transport::Stream | Transport::Paced => "",
+                Transport::Datagram => " over UDP",
+            };
+            let addresses = listed(&addresses);
+            writeln!(out, "The {name} dialect listens on {addresses}{transport}{port}, {who}.")?;
         }
         Ok(())
     }
@@ -104,7 +110,7 @@ impl Config {
 
     /// Whether the settings of a dialect mean anything.
     fn speaks(&self, dialect: Dialect) -> bool {
-        self.endpoint(dialect) != Endpoint::Off
+        self.is_on(dialect)
     }
 
     fn write_bounds(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -150,14 +156,25 @@ impl Config {
         write!(out, ", and ")?;
         write_rate(out, self.session_bytes, "byte", "bytes")?;
         writeln!(out, ".")?;
-        let networks: Vec<_> = self.exempt.iter().map(ToString::to_string).collect();
-        match networks.split_last() {
-            None => writeln!(out, "No address is exempt from that."),
-            Some((last, [])) => writeln!(out, "Whoever comes from {last} is exempt from that."),
-            Some((last, others)) => {
-                writeln!(out, "Whoever comes from {} or {last} is exempt from that.", others.join(", "))
+        match &self.exempt[..] {
+            [] => writeln!(out, "No address is exempt from that.")?,
+            exempt => writeln!(out, "Clients from {} are exempt from that.", listed(exempt))?,
+        }
+        for dialect in Dialect::ALL {
+            let Some(exempt) = &self.listener(dialect).exempt else { continue };
+            let name = dialect.name();
+            match &exempt[..] {
+                [] => writeln!(out, "On the {name} listener no address is exempt from that.")?,
+                exempt => {
+                    writeln!(
+                        out,
+                        "On the {name} listener clients from {} are, and no others.",
+                        listed(exempt)
+                    )?;
+                }
             }
         }
+        Ok(())
     }
 
     fn write_attempts(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -240,6 +257,16 @@ impl Config {
             writeln!(out, "Once everything listens, `{}` is written.", path.display())?;
         }
         Ok(())
+    }
+}
+
+/// `a`, `a and b`, `a, b and c`.
+pub(super) fn listed(items: &[impl fmt::Display]) -> String {
+    let texts: Vec<_> = items.iter().map(ToString::to_string).collect();
+    match texts.split_last() {
+        None => String::new(),
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
     }
 }
 

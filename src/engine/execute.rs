@@ -217,7 +217,7 @@ impl Engine {
             return self.reply(id, &Event::Error(Problem::AlreadyInRoom));
         }
         if there.is_none()
-            && let Err(problem) = self.may_make_room(id)
+            && let Err(problem) = self.may_make_room(id, self.conn(id).is_exempt)
         {
             return self.reply(id, &Event::Error(problem));
         }
@@ -234,7 +234,7 @@ impl Engine {
     pub(super) fn enter_named(&mut self, id: ConnId, name: RoomName, past: Option<&[RoomMessage]>) {
         let there = self.rooms_by_name.get(&name).copied();
         if there.is_none()
-            && let Err(problem) = self.may_make_room(id)
+            && let Err(problem) = self.may_make_room(id, self.conn(id).is_exempt)
         {
             return self.reply(id, &Event::Error(problem));
         }

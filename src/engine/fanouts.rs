@@ -1,10 +1,8 @@
 //! The fan-out of every shard: the own one, which is called, and the others', for which the same calls are collected as
 //! orders.
 
-use core::net::SocketAddr;
-
 use crate::chat::{ConnId, Now, RoomId};
-use crate::fanout::{Fanout, Order, Orders, Owed};
+use crate::fanout::{DatagramPath, Fanout, Order, Orders, Owed};
 use crate::limits::{LINK_BYTES_MAX, LOG_BYTES_LIMIT_MIN};
 use crate::wire::Dialect;
 
@@ -140,10 +138,10 @@ impl Fanouts {
         }
     }
 
-    pub(super) fn heard_from(&mut self, seat: ConnId, at: SocketAddr, is_proved: bool) {
+    pub(super) fn heard_from(&mut self, seat: ConnId, path: DatagramPath, is_proved: bool) {
         match self.orders(seat.shard()) {
-            None => self.own.heard_from(seat, at, is_proved),
-            Some(orders) => orders.push(Order::HeardFrom { seat, at, is_proved }),
+            None => self.own.heard_from(seat, path, is_proved),
+            Some(orders) => orders.push(Order::HeardFrom { seat, path, is_proved }),
         }
     }
 

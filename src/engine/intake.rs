@@ -20,7 +20,7 @@ use super::network::Network;
 use super::rate::Bucket;
 use super::reply::Unread;
 use super::{Awaited, Connection, Engine};
-use crate::chat::{CloseReason, ConnId, Event, Name, Now, Phase, Problem, Refused};
+use crate::chat::{CloseReason, ConnId, Event, ListenerId, Name, Now, Phase, Problem, Refused};
 use crate::limits::{
     HELD_TOTAL_BYTES_MAX, LOG_BACKLOG_DIVISOR, OUTBOX_BYTES_HIGH, OUTBOX_TURN_BYTES_MAX, REFUSED_MAX,
 };
@@ -37,22 +37,29 @@ pub(super) struct NewConnection {
 }
 
 impl Engine {
-    /// Takes a new connection in. An error: it is to be dropped at once, with [`Engine::refusal`] as the last word.
-    pub fn connected(&mut self, dialect: Dialect, ip: IpAddr, now: Now) -> Result<ConnId, Refused> {
+    /// Takes a new connection in, which came from an address at a listener. An error: it is to be dropped at once, with
+    /// [`Engine::refusal`] as the last word.
+    pub fn connected(
+        &mut self,
+        dialect: Dialect,
+        ip: IpAddr,
+        listener: ListenerId,
+        now: Now,
+    ) -> Result<ConnId, Refused> {
         self.now = now;
-        self.admit(ip)?;
+        self.admit(ip, listener)?;
         let id = self.fanouts.own.open(dialect);
-        self.greet(id, dialect, ip);
+        self.greet(id, dialect, ip, listener);
         Ok(id)
     }
 
     /// Counts another connection in, if it can be taken in, if only to be told that the server is full. One that cannot is
     /// counted, and nothing else is done for it: its address may have sent very many.
-    pub(super) fn admit(&mut self, ip: IpAddr) -> Result<(), Refused> {
+    pub(super) fn admit(&mut self, ip: IpAddr, listener: ListenerId) -> Result<(), Refused> {
         let has_space = self.connection_count() < self.settings.clients_limit + REFUSED_MAX;
         let admitted = if self.stopping || !has_space {
             Err(Refused::ServerFull)
-        } else if self.settings.exempts(ip) {
+        } else if self.settings.exempts(ip, listener) {
             Ok(())
         } else {
             self.addresses.connected(Network::of(ip), self.now.monotonic)
@@ -64,9 +71,9 @@ impl Engine {
     }
 
     /// A connection that was admitted is there.
-    pub(super) fn greet(&mut self, id: ConnId, dialect: Dialect, ip: IpAddr) {
+    pub(super) fn greet(&mut self, id: ConnId, dialect: Dialect, ip: IpAddr, listener: ListenerId) {
         let full = self.connection_count() >= self.settings.clients_limit;
-        let (network, is_exempt) = (Network::of(ip), self.settings.exempts(ip));
+        let (network, is_exempt) = (Network::of(ip), self.settings.exempts(ip, listener));
         self.insert(id, NewConnection { dialect, network, is_exempt, phase: Phase::Login, name: None });
         if dialect == Dialect::Tcrp {
             self.more_mut(id).ip = Some(ip.to_canonical());

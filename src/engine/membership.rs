@@ -8,20 +8,21 @@ use crate::limits::ROOMS_MAX;
 use crate::wire::{Codec, Fit};
 
 impl Engine {
-    /// Whether a connection may make another room.
-    pub(super) fn may_make_room(&mut self, id: ConnId) -> Result<(), Problem<'static>> {
-        let may = self.check_new_room(id);
+    /// Whether a connection may make another room. `is_exempt`: no limit holds the room's maker, which is
+    /// the connection, or the seat that a handshake asks for.
+    pub(super) fn may_make_room(&mut self, id: ConnId, is_exempt: bool) -> Result<(), Problem<'static>> {
+        let may = self.check_new_room(id, is_exempt);
         may.inspect_err(|_| self.metrics.rooms_refused += 1)
     }
 
-    fn check_new_room(&self, id: ConnId) -> Result<(), Problem<'static>> {
+    fn check_new_room(&self, id: ConnId, is_exempt: bool) -> Result<(), Problem<'static>> {
         if self.rooms.len() >= ROOMS_MAX {
             return Err(Problem::TooManyRooms);
         }
-        let conn = self.conn(id);
-        if conn.is_exempt {
+        if is_exempt {
             return Ok(());
         }
+        let conn = self.conn(id);
         if !self.addresses.may_make_room(conn.network) {
             return Err(Problem::TooManyRoomsOfAddress);
         }

@@ -16,7 +16,7 @@
 //!  │               the ledger                 its outbox     the log of each dialect                    │
 //!  └───────────────────┬──────────────────────────┬─────────────────────┬───────────────────────────────┘
 //!     take_ops ◀───────┘           next_to_flush ─┴─▶ gather ─▶ (the driver writes) ─▶ wrote
-//!     next_password_task                              address_of: it is a datagram
+//!     next_password_task                              path_of: it is a datagram
 //!     next_past_task
 //!     next_close, next_resumed                        writable, datagrams_full, datagrams_writable
 //!     next_deadline, next_wake                        end_turn
@@ -76,7 +76,9 @@ use slab::Slab;
 pub use metrics::Metrics;
 pub use random::Random;
 
-use crate::chat::{ConnId, HistoryRules, Name, Now, OpId, PasswordTask, Phase, RoomId, RoomName, Token};
+use crate::chat::{
+    ConnId, HistoryRules, ListenerId, Name, Now, OpId, PasswordTask, Phase, RoomId, RoomName, Token,
+};
 use crate::fanout::{self, Fanout, LagPolicies, Reports};
 use crate::limits::{
     ADDRESS_CLIENTS_DEFAULT, ADDRESS_CONNECTS_DEFAULT, ADDRESS_ROOMS_DEFAULT, ATTEMPTS_DEFAULT,
@@ -111,6 +113,10 @@ pub struct Settings {
     pub clients_limit: usize,
     /// The networks that no limit by address or by session holds, but for that on wrong passwords.
     pub exempt: Vec<IpNet>,
+    /// The same for one listener each, by [`ListenerId`]; `exempt` holds where there is none.
+    pub listener_exempt: Vec<Option<Vec<IpNet>>>,
+    /// The same for seats, whose datagrams come to the listener of another dialect than their handshakes.
+    pub seat_exempt: Option<Vec<IpNet>>,
     /// Connections and seats of one address at once; 0 means any. One more is told so.
     pub address_clients_limit: usize,
     /// Rooms at once that one address made; 0 means any. Who would make one more is told so.
@@ -169,6 +175,8 @@ impl Default for Settings {
         Self {
             clients_limit: 10_000,
             exempt: exempt_default(),
+            listener_exempt: Vec::new(),
+            seat_exempt: None,
             address_clients_limit: ADDRESS_CLIENTS_DEFAULT,
             address_rooms_limit: ADDRESS_ROOMS_DEFAULT,
             session_rooms_limit: SESSION_ROOMS_DEFAULT,
@@ -205,10 +213,20 @@ pub fn exempt_default() -> Vec<IpNet> {
 }
 
 impl Settings {
-    /// Whether no limit by address or by session holds an address.
-    fn exempts(&self, ip: IpAddr) -> bool {
+    /// Whether no limit by address or by session holds connections from an address at a listener.
+    fn exempts(&self, ip: IpAddr, listener: ListenerId) -> bool {
+        let own = self.listener_exempt.get(usize::from(listener.0)).and_then(Option::as_ref);
+        self.is_among(own, ip)
+    }
+
+    /// Whether none holds the seats of an address.
+    fn exempts_seats(&self, ip: IpAddr) -> bool {
+        self.is_among(self.seat_exempt.as_ref(), ip)
+    }
+
+    fn is_among(&self, own: Option<&Vec<IpNet>>, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
-        self.exempt.iter().any(|network| network.contains(&ip))
+        own.unwrap_or(&self.exempt).iter().any(|network| network.contains(&ip))
     }
 
     fn idle_timeout(&self, dialect: Dialect) -> u64 {

@@ -2,7 +2,7 @@
 //! from the address that it was given to, speaks with it. A seat is a connection without a socket of its own: a name, a
 //! cursor in its room, a deadline.
 
-use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use super::intake::NewConnection;
@@ -15,6 +15,7 @@ use crate::chat;
 use crate::chat::{
     Change, Command, ConnId, Entrance, Event, Folded, Now, OpId, Phase, Problem, RoomId, RoomName, Token,
 };
+use crate::fanout::DatagramPath;
 use crate::limits::{LOG_BACKLOG_DIVISOR, OUTBOX_TURN_BYTES_MAX_FOR_DATAGRAMS, SEATS_MAX, SEATS_OF_NAME_MAX};
 use crate::wire::ucrp::Datagram;
 use crate::wire::{DecodeError, Dialect};
@@ -85,13 +86,14 @@ impl Engine {
         folded: &Folded,
     ) -> Result<Option<ConnId>, Problem<'static>> {
         let there = self.rooms_by_name.get(room).copied();
+        let ip = self.conn(id).more.as_ref().and_then(|more| more.ip);
+        let is_exempt = ip.is_some_and(|ip| self.settings.exempts_seats(ip));
         match (there, making) {
             (Some(_), true) => return Err(Problem::RoomExists),
             (None, false) => return Err(Problem::NoSuchRoom),
-            (None, true) => self.may_make_room(id)?,
+            (None, true) => self.may_make_room(id, is_exempt)?,
             (Some(_), false) => {}
         }
-        let ip = self.conn(id).more.as_ref().and_then(|more| more.ip);
         let mut count = 0;
         let mut own = None;
         for holder in self.roster.all_holders(&self.connections, folded) {
@@ -104,7 +106,6 @@ impl Engine {
             }
             count += 1;
         }
-        let is_exempt = self.conn(id).is_exempt;
         let limit = match self.settings.session_rooms_limit {
             limit if limit > 0 && !is_exempt => limit.min(SEATS_OF_NAME_MAX),
             _ => SEATS_OF_NAME_MAX,
@@ -117,7 +118,7 @@ impl Engine {
             return Err(Problem::ServerFull);
         }
         let conn = self.conn(id);
-        if own.is_none() && !conn.is_exempt && !self.addresses.has_space(conn.network) {
+        if own.is_none() && !is_exempt && !self.addresses.has_space(conn.network) {
             return Err(Problem::AddressFull);
         }
         Ok(own)
@@ -144,7 +145,8 @@ impl Engine {
         let token = Token::from_random(self.random.bytes());
         // Every handshake has its address.
         let ip = self.more_mut(handshake).ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        let &Connection { network, is_exempt, .. } = self.conn(handshake);
+        let &Connection { network, .. } = self.conn(handshake);
+        let is_exempt = self.settings.exempts_seats(ip);
         let kept = chat::Seat { name: wanted.name.as_str().into(), token, ip };
         let room_text: Box<str> = room.as_str().into();
         let new = NewConnection {
@@ -208,7 +210,7 @@ impl Engine {
             let new = NewConnection {
                 dialect: Dialect::Ucrp,
                 network: Network::of(seat.ip),
-                is_exempt: self.settings.exempts(seat.ip),
+                is_exempt: self.settings.exempts_seats(seat.ip),
                 phase: Phase::Chat,
                 name: Some(wanted.name),
             };
@@ -239,10 +241,10 @@ impl Engine {
     }
 
     /// Takes a datagram in. Nothing is ever answered to one that does not count.
-    pub fn datagram(&mut self, from: SocketAddr, bytes: &[u8], now: Now) {
+    pub fn datagram(&mut self, path: DatagramPath, bytes: &[u8], now: Now) {
         self.now = now;
         self.metrics.datagrams += 1;
-        if let Err(cause) = self.take_datagram(from, bytes) {
+        if let Err(cause) = self.take_datagram(path, bytes) {
             self.metrics.count_refused(cause);
         }
     }
@@ -252,7 +254,7 @@ impl Engine {
         self.metrics.datagrams_lost += count;
     }
 
-    fn take_datagram(&mut self, from: SocketAddr, bytes: &[u8]) -> Result<(), &'static str> {
+    fn take_datagram(&mut self, path: DatagramPath, bytes: &[u8]) -> Result<(), &'static str> {
         let datagram = Datagram::decode(bytes).map_err(|error| DecodeError::Ucrp(error).cause())?;
         let token = Token::parse(datagram.token).ok_or(UNKNOWN_TOKEN)?;
         let id = self.seats.get(&token).copied().ok_or(UNKNOWN_TOKEN)?;
@@ -264,7 +266,7 @@ impl Engine {
         if room.name.as_str() != datagram.room {
             return Err(OTHER_ROOM);
         }
-        let ip = from.ip().to_canonical();
+        let ip = path.peer.ip().to_canonical();
         if self.settings.seats_keep_address && self.seat(id).is_none_or(|seat| seat.ip != ip) {
             return Err(OTHER_ADDRESS);
         }
@@ -292,7 +294,7 @@ impl Engine {
             return Err(PEOPLE_BUSY);
         }
         let is_proved = self.seat(id).is_some_and(|seat| seat.ip == ip);
-        self.fanouts.heard_from(id, from, is_proved);
+        self.fanouts.heard_from(id, path, is_proved);
         if let Some(seat) = self.seat_mut(id) {
             seat.hears = true;
         }

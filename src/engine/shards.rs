@@ -57,10 +57,10 @@ impl Engine {
             }
             Report::Short(is_short) => self.fanouts.note_short(shard, is_short),
             Report::Hears { seat, hears } => self.note_hears(seat, hears),
-            Report::Datagram { from, .. } => self.datagram(from, bytes, self.now),
+            Report::Datagram { path, .. } => self.datagram(path, bytes, self.now),
             Report::DatagramsLost(count) => self.datagrams_lost(count),
-            Report::Connected(id, dialect, ip) => match self.admit(ip) {
-                Ok(()) => self.greet(id, dialect, ip),
+            Report::Connected(id, dialect, ip, listener) => match self.admit(ip, listener) {
+                Ok(()) => self.greet(id, dialect, ip, listener),
                 Err(refused) => self.fanouts.tell(shard, Order::Refuse(id, refused)),
             },
             Report::Received { from, .. } => {

@@ -1,15 +1,25 @@
 //! Connections that are spoken to in datagrams: where these go, and what becomes of them when they cannot.
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use super::{Fanout, Report};
 use crate::chat::ConnId;
 use crate::limits::UCRP_UNHEARD_BYTES_MAX;
 
+/// Both ends of the way that a peer's datagrams take. What is sent to the peer takes the same way back: a peer, or a
+/// router on the way, drops an answer from another address than the one that it spoke to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DatagramPath {
+    /// The peer's address and port.
+    pub peer: SocketAddr,
+    /// This machine's address that the peer spoke to, where the system tells.
+    pub local: Option<IpAddr>,
+}
+
 /// Where the datagrams for a connection go.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Address {
-    at: SocketAddr,
+    path: DatagramPath,
     /// Whoever holds the seat has that address, and nobody gets what he did not ask for.
     is_proved: bool,
     /// Bytes sent there since it was last heard.
@@ -32,10 +42,14 @@ pub(super) struct Datagrams {
 
 impl Fanout {
     /// A datagram came from a connection. `is_proved`: from where the handshake came from.
-    pub(crate) fn heard_from(&mut self, id: ConnId, at: SocketAddr, is_proved: bool) {
-        let address = Address { at, is_proved, unheard_bytes: 0 };
+    pub(crate) fn heard_from(&mut self, id: ConnId, path: DatagramPath, is_proved: bool) {
+        let mut address = Address { path, is_proved, unheard_bytes: 0 };
         match &mut self.line_mut(id).address {
             Some(known) => {
+                if path.peer == known.path.peer {
+                    // The system does not tell it with every datagram.
+                    address.path.local = path.local.or(known.path.local);
+                }
                 let was_sent_to = known.may_be_sent_to();
                 **known = address;
                 if !was_sent_to {
@@ -47,10 +61,10 @@ impl Fanout {
         }
     }
 
-    /// Where datagrams for a connection go, if it is spoken to in datagrams and there is somewhere.
-    pub fn address_of(&self, id: ConnId) -> Option<SocketAddr> {
+    /// The way that datagrams for a connection take, if it is spoken to in datagrams and there is one.
+    pub fn path_of(&self, id: ConnId) -> Option<DatagramPath> {
         let address = self.line(id).address.as_ref()?;
-        address.may_be_sent_to().then_some(address.at)
+        address.may_be_sent_to().then_some(address.path)
     }
 
     /// A datagram of so many bytes went to a connection's address.
@@ -88,7 +102,7 @@ impl Fanout {
     /// Looks whether a connection is to be sent datagrams now. One without an address has nothing kept for it; while the
     /// socket is full, it waits.
     pub(super) fn prepare_seat(&mut self, id: ConnId) -> bool {
-        if self.address_of(id).is_none() {
+        if self.path_of(id).is_none() {
             self.pass_over(id);
             return false;
         }

@@ -94,7 +94,7 @@ impl Fanout {
 
     /// What a seat is owed when it leaves is the newest, and nothing if there is nowhere to send it.
     fn reduce_owed(&mut self, id: ConnId) -> Owed {
-        if self.address_of(id).is_none() {
+        if self.path_of(id).is_none() {
             self.forget_outbox(id);
             return Owed::Forgotten;
         }

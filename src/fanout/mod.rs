@@ -52,6 +52,7 @@ use std::collections::VecDeque;
 use std::num::NonZeroU8;
 use std::time::Duration;
 
+pub use datagrams::DatagramPath;
 pub use lag::{LagPolicies, LagPolicy};
 pub use log::Gather;
 pub use membership::Owed;

@@ -1,8 +1,6 @@
 //! What the engine tells the fan-out of another shard: the calls that it would make, one behind the other.
 
-use core::net::SocketAddr;
-
-use super::{Fanout, Owed};
+use super::{DatagramPath, Fanout, Owed};
 use crate::chat::{ConnId, Now, Refused, RoomId};
 use crate::wire::Dialect;
 
@@ -33,8 +31,8 @@ pub enum Order {
     HeardFrom {
         /// From whom.
         seat: ConnId,
-        /// From where.
-        at: SocketAddr,
+        /// The way that it took.
+        path: DatagramPath,
         /// The handshake came from there.
         is_proved: bool,
     },
@@ -142,7 +140,7 @@ impl Fanout {
             | Order::Refuse(id, _)
                 if !self.has(id) => {}
             Order::Push { to, .. } => self.push(to, bytes),
-            Order::HeardFrom { seat, at, is_proved } => self.heard_from(seat, at, is_proved),
+            Order::HeardFrom { seat, path, is_proved } => self.heard_from(seat, path, is_proved),
             Order::Remove(id) => self.remove(id),
             Order::Enter(id, room) => self.enter(id, room),
             Order::Leave(id, owed) => self.leave(id, owed),

@@ -3,10 +3,10 @@
 //! From each connection one read at a time is on its way to the engine. The next one is not read before the engine says that
 //! it has dealt with it, or is to be read from again: so a connection that has to wait there waits here.
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::IpAddr;
 
-use super::{Fanout, Order, Orders, Reports};
-use crate::chat::{CloseReason, ConnId, Now, Refused};
+use super::{DatagramPath, Fanout, Order, Orders, Reports};
+use crate::chat::{CloseReason, ConnId, ListenerId, Now, Refused};
 use crate::fanout::{Owed, Report};
 use crate::limits::{LINK_BYTES_MAX, LINK_BYTES_MAX_FOR_DATAGRAMS};
 use crate::wire::Dialect;
@@ -41,12 +41,17 @@ impl Outpost {
     }
 
     /// Takes a new connection in; the engine may refuse it yet.
-    pub fn connected(&mut self, dialect: Dialect, ip: IpAddr) -> Result<ConnId, Refused> {
+    pub fn connected(
+        &mut self,
+        dialect: Dialect,
+        ip: IpAddr,
+        listener: ListenerId,
+    ) -> Result<ConnId, Refused> {
         if self.stopping {
             return Err(Refused::ServerFull);
         }
         let id = self.fanout.open(dialect);
-        self.fanout.reports.push(Report::Connected(id, dialect, ip));
+        self.fanout.reports.push(Report::Connected(id, dialect, ip, listener));
         Ok(id)
     }
 
@@ -59,8 +64,8 @@ impl Outpost {
     }
 
     /// Takes a datagram in, as it came.
-    pub fn datagram(&mut self, from: SocketAddr, bytes: &[u8]) {
-        self.fanout.reports.datagram(from, bytes);
+    pub fn datagram(&mut self, path: DatagramPath, bytes: &[u8]) {
+        self.fanout.reports.datagram(path, bytes);
     }
 
     /// The kernel dropped so many datagrams before anybody here saw them.

@@ -1,8 +1,9 @@
 //! What a shard tells the engine: what its fan-out found; and, where the engine is on another shard, what came in.
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::IpAddr;
 
-use crate::chat::{CloseReason, ConnId, RoomId};
+use super::DatagramPath;
+use crate::chat::{CloseReason, ConnId, ListenerId, RoomId};
 use crate::wire::Dialect;
 
 /// One thing that happened. `bytes` lie in the batch.
@@ -35,8 +36,8 @@ pub enum Report {
     },
     /// All logs of a shard together are too large, so that each is held to little; or no longer.
     Short(bool),
-    /// A connection was accepted.
-    Connected(ConnId, Dialect, IpAddr),
+    /// A connection was accepted, from this address at this listener.
+    Connected(ConnId, Dialect, IpAddr, ListenerId),
     /// Bytes came from a connection. It is not read from again before [`Order::ReadOn`](super::Order::ReadOn).
     Received {
         /// From whom.
@@ -46,8 +47,8 @@ pub enum Report {
     },
     /// A datagram came.
     Datagram {
-        /// From where.
-        from: SocketAddr,
+        /// The way that it took.
+        path: DatagramPath,
         /// How many bytes.
         bytes: u32,
     },
@@ -76,9 +77,9 @@ impl Reports {
         self.list.push(Report::Received { from, bytes: bytes.len() as u32 });
     }
 
-    pub(crate) fn datagram(&mut self, from: SocketAddr, bytes: &[u8]) {
+    pub(crate) fn datagram(&mut self, path: DatagramPath, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
-        self.list.push(Report::Datagram { from, bytes: bytes.len() as u32 });
+        self.list.push(Report::Datagram { path, bytes: bytes.len() as u32 });
     }
 
     /// Whether nothing happened.

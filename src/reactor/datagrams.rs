@@ -13,9 +13,10 @@ mod overflow;
 #[cfg(any(test, not(target_os = "linux")))]
 mod plain;
 mod segments;
+mod sockets;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use mio::net::UdpSocket;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -26,18 +27,16 @@ use self::batched as kernel;
 use self::overflow::Overflow;
 #[cfg(not(target_os = "linux"))]
 use self::plain as kernel;
-use super::listener::share;
+pub(super) use self::sockets::{DatagramSockets, Found};
+use super::listener::Sharing;
+use crate::fanout::DatagramPath;
 use crate::limits::{UDP_BATCH_MAX, UDP_RECEIVE_BYTES};
 
 /// A place for each datagram of a batch.
 type Buffers = [[u8; UDP_RECEIVE_BYTES]; UDP_BATCH_MAX];
 
-/// What datagrams are received into; all sockets of a thread may share it. It stays on the thread that made it: there are
-/// pointers in it.
-pub(super) struct ReceiveBuffers {
-    buffers: Box<Buffers>,
-    headers: kernel::Headers,
-}
+/// What datagrams are received into; all sockets of a thread may share it.
+pub(super) struct ReceiveBuffers(Box<Buffers>);
 
 impl ReceiveBuffers {
     pub(super) fn new() -> Self {
@@ -45,11 +44,12 @@ impl ReceiveBuffers {
         let Ok(buffers) = vec![[0; UDP_RECEIVE_BYTES]; UDP_BATCH_MAX].into_boxed_slice().try_into() else {
             unreachable!("it is exactly as long");
         };
-        Self { buffers, headers: kernel::Headers::new() }
+        Self(buffers)
     }
 }
 
-/// A UDP socket, and the batch of datagrams to be sent from it.
+/// A UDP socket, and the batch of datagrams to be sent from it. It stays on the thread that made it: there are pointers in
+/// it.
 #[derive(Debug)]
 pub(super) struct DatagramSocket {
     /// Where it is bound, with the port that was really given.
@@ -58,35 +58,57 @@ pub(super) struct DatagramSocket {
     /// space with each datagram that it is done with, which would wake the loop after every batch.
     pub(super) socket: UdpSocket,
     batch: Batch,
+    headers: kernel::Headers,
     /// What the kernel cuts messages into, as it was last told; 0: it does not.
     segment_bytes: usize,
     overflow: Overflow,
 }
 
 impl DatagramSocket {
-    /// Binds a socket that blocks nobody. An address in use is an error, even if its other user would share, unless
-    /// `is_shared`: other shards receive there as well, and the kernel gives each the datagrams of some addresses.
-    pub(super) fn bind(address: SocketAddr, is_shared: bool) -> io::Result<Self> {
-        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-        if is_shared {
-            share(&socket)?;
-        }
-        if address.is_ipv6() {
-            // The two families are bound one by one, as they are configured.
-            socket.set_only_v6(true)?;
-        }
+    /// Binds a socket that blocks nobody. An address in use is an error, even if its other user would share, unless this
+    /// is a further socket of this server.
+    pub(super) fn bind(address: SocketAddr, sharing: Sharing) -> io::Result<Self> {
+        let sharing = match sharing {
+            // It shares the port with the sockets that answer from one of its addresses.
+            Sharing::None if address.ip().is_unspecified() && kernel::TELLS_LOCAL => Sharing::First,
+            sharing => sharing,
+        };
+        let socket = new_socket(address)?;
         kernel_buffers::ask(&socket, address);
-        socket.set_nonblocking(true)?;
-        socket.bind(&address.into())?;
+        sharing.bind(&socket, address)?;
         let socket = UdpSocket::from_std(socket.into());
         // Not told, it counts nothing.
         let _ = kernel::watch_overflow(&socket);
-        let address = socket.local_addr()?;
-        let batch = Batch::new(kernel::SEGMENTATION);
-        Ok(Self { address, socket, batch, segment_bytes: 0, overflow: Overflow::default() })
+        if address.ip().is_unspecified() {
+            kernel::watch_local(&socket, address)?;
+        }
+        Self::new(socket)
     }
 
-    /// Receives up to [`UDP_BATCH_MAX`] datagrams with one system call, hands each out with its sender's address, and
+    /// Binds a socket that sends from one of the addresses of a socket which receives for all of them, and receives
+    /// nothing: it is connected, to itself, so that the kernel prefers the other one for whatever comes. (Only what comes
+    /// between the two calls may come here.) What is sent from it goes wherever it is sent all the same.
+    pub(super) fn bind_to_send(address: SocketAddr) -> io::Result<Self> {
+        let socket = new_socket(address)?;
+        kernel_buffers::ask_to_send(&socket);
+        Sharing::Further.bind(&socket, address)?;
+        socket.connect(&address.into())?;
+        Self::new(UdpSocket::from_std(socket.into()))
+    }
+
+    fn new(socket: UdpSocket) -> io::Result<Self> {
+        let address = socket.local_addr()?;
+        let batch = Batch::new(kernel::SEGMENTATION);
+        let headers = kernel::Headers::new(address);
+        Ok(Self { address, socket, batch, headers, segment_bytes: 0, overflow: Overflow::default() })
+    }
+
+    /// Whether it receives what is sent to any address of its family.
+    fn is_any(&self) -> bool {
+        self.address.ip().is_unspecified()
+    }
+
+    /// Receives up to [`UDP_BATCH_MAX`] datagrams with one system call, hands each out with the way that it took, and
     /// returns how many there were. Fewer than [`UDP_BATCH_MAX`]: there are no more, and the kernel will tell of the next.
     /// A datagram longer than [`UCRP_DATAGRAM_BYTES_MAX`](crate::limits::UCRP_DATAGRAM_BYTES_MAX) is handed out longer than that, but perhaps cut.
     ///
@@ -94,12 +116,16 @@ impl DatagramSocket {
     pub(super) fn receive(
         &mut self,
         buffers: &mut ReceiveBuffers,
-        mut each: impl FnMut(SocketAddr, &[u8]),
+        mut each: impl FnMut(DatagramPath, &[u8]),
     ) -> io::Result<usize> {
-        let ReceiveBuffers { buffers, headers } = buffers;
-        let Self { socket, address, overflow, .. } = self;
+        let ReceiveBuffers(buffers) = buffers;
+        let bound = (!self.is_any()).then_some(self.address.ip());
+        let Self { socket, headers, overflow, .. } = self;
+        let mut each = |peer, told: Option<IpAddr>, bytes: &[u8]| {
+            each(DatagramPath { peer, local: told.or(bound) }, bytes);
+        };
         loop {
-            match headers.receive(socket, *address, buffers, overflow, &mut each) {
+            match headers.receive(socket, buffers, overflow, &mut each) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(0),
                 result => return result,
@@ -146,6 +172,16 @@ impl DatagramSocket {
         sent.calls += settings;
         sent
     }
+}
+
+/// A UDP socket of the address's family alone, that blocks nobody.
+fn new_socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    Ok(socket)
 }
 
 #[cfg(test)]

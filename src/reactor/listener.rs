@@ -1,4 +1,4 @@
-//! Listeners: made with every option that the sockets which they accept are to have, so that an accept costs one system
+//! Listening sockets: made with every option that the sockets which they accept are to have, so that an accept costs one system
 //! call and no `setsockopt`.
 
 use std::fs::File;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use mio::net::{TcpListener, TcpStream};
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
+use crate::chat::ListenerId;
 use crate::limits::{
     ACCEPT_BACKLOG_MAX, KEEPALIVE_IDLE_SECONDS, KEEPALIVE_INTERVAL_SECONDS, KEEPALIVE_PROBES_MAX,
     UNACKNOWLEDGED_SECONDS_MAX,
@@ -18,6 +19,8 @@ use crate::wire::Dialect;
 /// A listening socket of one dialect.
 #[derive(Debug)]
 pub(super) struct Listener {
+    /// The listener of the configuration that it belongs to, with one socket for each address.
+    pub(super) id: ListenerId,
     pub(super) dialect: Dialect,
     pub(super) address: SocketAddr,
     pub(super) socket: TcpListener,
@@ -26,15 +29,17 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    /// `is_shared`: other shards listen on the same address, and the kernel gives each some of the connections.
-    pub(super) fn bind(dialect: Dialect, address: SocketAddr, is_shared: bool) -> io::Result<Self> {
+    pub(super) fn bind(
+        id: ListenerId,
+        dialect: Dialect,
+        address: SocketAddr,
+        sharing: Sharing,
+    ) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;
-        if is_shared {
-            share(&socket)?;
-        }
         if address.is_ipv6() {
-            // The two families are bound one by one, as they are configured.
+            // Each family has a socket of its own, so that peers have addresses of their own family, and no setting
+            // of the system decides.
             socket.set_only_v6(true)?;
         }
         socket.set_tcp_nodelay(true)?;
@@ -46,22 +51,49 @@ impl Listener {
         #[cfg(target_os = "linux")]
         socket.set_tcp_user_timeout(Some(Duration::from_secs(UNACKNOWLEDGED_SECONDS_MAX)))?;
         socket.set_nonblocking(true)?;
-        socket.bind(&address.into())?;
+        sharing.bind(&socket, address)?;
         socket.listen(ACCEPT_BACKLOG_MAX)?;
         let socket = TcpListener::from_std(socket.into());
-        Ok(Self { dialect, address: socket.local_addr()?, socket, ready: false })
+        Ok(Self { id, dialect, address: socket.local_addr()?, socket, ready: false })
+    }
+}
+
+/// Whether other sockets have the same address. The kernel gives each of them some of the connections, or the datagrams
+/// of some addresses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Sharing {
+    /// No other socket.
+    None,
+    /// Those that come later. Nobody else may have the address, not even a server that would share it: so it is shared
+    /// only once it is bound. (And the kernel gives a port that is really free where any will do: for UDP, it takes one
+    /// that the same user shares already to be free.)
+    First,
+    /// The first one, and others.
+    Further,
+}
+
+impl Sharing {
+    pub(super) fn bind(self, socket: &Socket, address: SocketAddr) -> io::Result<()> {
+        if self == Self::Further {
+            share(socket)?;
+        }
+        socket.bind(&address.into())?;
+        if self == Self::First {
+            share(socket)?;
+        }
+        Ok(())
     }
 }
 
 /// Has a socket share its address with those of other shards.
 #[cfg(target_os = "linux")]
-pub(super) fn share(socket: &Socket) -> io::Result<()> {
+fn share(socket: &Socket) -> io::Result<()> {
     socket.set_reuse_port(true)
 }
 
 /// Elsewhere the kernel does not share out what comes.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn share(_socket: &Socket) -> io::Result<()> {
+fn share(_socket: &Socket) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 

@@ -15,6 +15,7 @@ mod os;
 mod passwords;
 mod role;
 mod shard;
+mod sockets;
 mod timer;
 mod watchdog;
 mod writer;
@@ -36,17 +37,15 @@ use crate::ready::{self, Identity, Listening, ReadyError, ReadyFile};
 use crate::signals::{self, Watch};
 use crate::store::{self, Durability, Lock, Store, StoreError, StoreSpec};
 use crate::telemetry::Log;
-use crate::wire::{Dialect, Transport};
 use alarm::Alarm;
-use datagrams::DatagramSocket;
 pub use group_commit::{GroupCommit, Outcome, Task};
 use home::{Home, Other};
 use link::link;
-use listener::Listener;
 use passwords::Pool;
 use role::{Away, Role};
 use shard::{Clock, Handle, Message, Shard, ShardReport};
 pub use shard::{Report, StoreReport, SystemCalls};
+use sockets::{Opening, Sockets, listen};
 pub use watchdog::Turns;
 use writer::Writer;
 
@@ -54,7 +53,7 @@ use writer::Writer;
 #[derive(Debug, thiserror::Error)]
 pub enum StartupError {
     /// A listener could not be made.
-    #[error("cannot listen on {address} for the {dialect} dialect: {cause}; {}", listen_remedy(cause))]
+    #[error("cannot listen on {address} for the {dialect} dialect: {cause}; {}", sockets::remedy(cause, *address))]
     Listen {
         /// The dialect's name, which is also its flag's.
         dialect: &'static str,
@@ -96,15 +95,6 @@ pub enum StartupError {
     /// A defect: the loop ended by itself. The log has its last words.
     #[error("the server's loop failed; its last words are above")]
     Failed,
-}
-
-fn listen_remedy(cause: &io::Error) -> &'static str {
-    match cause.kind() {
-        io::ErrorKind::AddrInUse => "another program listens there: stop it, or give another port",
-        io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege: give a higher one",
-        io::ErrorKind::AddrNotAvailable => "this machine does not have that address: see `--bind`",
-        _ => "give another address or port",
-    }
 }
 
 /// A running server: each shard on a thread of its own.
@@ -199,8 +189,8 @@ impl Server {
         });
         let make_home =
             move || (Role::Home(Box::new(Home::new(engine, passwords, writer, others, messages))), ());
-        let addresses = config.listeners();
-        let (home, listening) = start(0).spawn(addresses, make_home, |role, system_calls, turns| {
+        let openings = sockets::openings(config);
+        let (home, openings) = start(0).spawn(openings, make_home, |role, system_calls, turns| {
             let Role::Home(home) = role else { return Report::default() };
             let (engine, store) = home.finish();
             Report { metrics: engine.metrics(), system_calls, turns, store }
@@ -208,7 +198,7 @@ impl Server {
         let mut outposts = Vec::new();
         let mut failed = None;
         for (index, away) in aways.into_iter().enumerate() {
-            match spawn_outpost(&start(index + 1), &listening, &stop, away) {
+            match spawn_outpost(&start(index + 1), &openings, &stop, away) {
                 Ok(thread) => outposts.push(thread),
                 Err(error) => {
                     failed = Some(error);
@@ -233,6 +223,7 @@ impl Server {
             }
             Ok(report)
         })?;
+        let listening = sockets::listening(&openings);
         let server = Self { listening, stop, thread, _lock: None };
         match failed {
             None => Ok(server),
@@ -263,20 +254,16 @@ impl Server {
 /// Starts a further shard, which listens where the first one does.
 fn spawn_outpost(
     start: &Start,
-    listening: &[Listening],
+    openings: &[Opening],
     stop: &Handle,
     away: Away,
 ) -> Result<JoinHandle<io::Result<ShardReport>>, StartupError> {
-    let addresses = listening.iter().filter_map(|listening| {
-        let dialect = Dialect::ALL.into_iter().find(|dialect| dialect.name() == listening.dialect)?;
-        Some((dialect, listening.address))
-    });
     let stop = stop.clone();
     let make = move || {
         // One that ended while the others go on would leave its clients alone.
         (Role::Away(Box::new(away)), CallOnDrop(Some(move || stop.stop())))
     };
-    let (thread, _) = start.spawn(addresses.collect(), make, |role, system_calls, turns| ShardReport {
+    let (thread, _) = start.spawn(openings.to_vec(), make, |role, system_calls, turns| ShardReport {
         metrics: role.fanout().metrics().clone(),
         system_calls,
         turns,
@@ -301,13 +288,13 @@ impl Start {
     /// called on it; what `make` gives beside the role is dropped when the thread ends.
     fn spawn<T: Send + 'static, G>(
         &self,
-        addresses: Vec<(Dialect, SocketAddr)>,
+        openings: Vec<Opening>,
         make: impl FnOnce() -> (Role, G) + Send + 'static,
         report: impl FnOnce(Role, SystemCalls, Turns) -> T + Send + 'static,
-    ) -> Result<(JoinHandle<io::Result<T>>, Vec<Listening>), StartupError> {
+    ) -> Result<(JoinHandle<io::Result<T>>, Vec<Opening>), StartupError> {
         let Self { shard, core, is_shared, tables, ref alarms, clock, drain_timeout } = *self;
         let alarms = alarms.clone();
-        let (started, is_started) = mpsc::channel::<Result<Vec<Listening>, StartupError>>();
+        let (started, is_started) = mpsc::channel::<Result<Vec<Opening>, StartupError>>();
         let thread = thread::Builder::new().name(format!("shard-{shard}")).spawn(move || {
             let prepare = || -> Result<_, StartupError> {
                 core.map_or(Ok(()), os::pin)
@@ -317,16 +304,16 @@ impl Start {
                     os::take_own_descriptors(&alarms).map_err(StartupError::Descriptors)?;
                 }
                 let is_first = shard == 0;
-                let Sockets { listeners, datagrams, listening } = listen(addresses, is_shared, is_first)?;
+                let Sockets { listeners, datagrams, openings } = listen(&openings, is_shared, is_first)?;
                 let alarm = Arc::clone(&alarms[shard]);
                 let (role, guard) = make();
                 let shard = Shard::new(role, alarm, clock, drain_timeout, listeners, datagrams)?;
-                Ok((shard, guard, listening))
+                Ok((shard, guard, openings))
             };
             // The other end waits for exactly this.
             let (mut shard, _guard) = match prepare() {
-                Ok((shard, guard, listening)) => {
-                    let _ = started.send(Ok(listening));
+                Ok((shard, guard, openings)) => {
+                    let _ = started.send(Ok(openings));
                     (shard, guard)
                 }
                 Err(error) => {
@@ -339,53 +326,10 @@ impl Start {
             Ok(report(role, system_calls, turns))
         })?;
         match is_started.recv() {
-            Ok(listening) => Ok((thread, listening?)),
+            Ok(openings) => Ok((thread, openings?)),
             Err(mpsc::RecvError) => Err(StartupError::Failed),
         }
     }
-}
-
-/// What a shard listens with.
-#[derive(Default)]
-struct Sockets {
-    listeners: Vec<Listener>,
-    datagrams: Option<DatagramSocket>,
-    /// Where that is.
-    listening: Vec<Listening>,
-}
-
-/// Binds listeners. `is_shared`: other shards listen there as well; and for the first of them nobody else may.
-fn listen(
-    addresses: Vec<(Dialect, SocketAddr)>,
-    is_shared: bool,
-    is_first: bool,
-) -> Result<Sockets, StartupError> {
-    let mut sockets = Sockets::default();
-    for (dialect, address) in addresses {
-        let failed = |cause| StartupError::Listen { dialect: dialect.name(), address, cause };
-        // Sharing an address with another server would split its clients between the two.
-        let is_to_be_free = is_shared && is_first;
-        let address = match dialect.transport() {
-            Transport::Stream | Transport::Paced => {
-                if is_to_be_free {
-                    Listener::bind(dialect, address, false).map_err(failed)?;
-                }
-                let listener = Listener::bind(dialect, address, is_shared).map_err(failed)?;
-                let address = listener.address;
-                sockets.listeners.push(listener);
-                address
-            }
-            Transport::Datagram => {
-                if is_to_be_free {
-                    DatagramSocket::bind(address, false).map_err(failed)?;
-                }
-                let socket = DatagramSocket::bind(address, is_shared).map_err(failed)?;
-                sockets.datagrams.insert(socket).address
-            }
-        };
-        sockets.listening.push(Listening { dialect: dialect.name(), address });
-    }
-    Ok(sockets)
 }
 
 struct CallOnDrop<F: FnOnce()>(Option<F>);
@@ -468,9 +412,9 @@ impl DescriptorTables {
     }
 
     /// How many clients the limit on open files leaves descriptors for.
-    fn clients(self, open_files: u64, shards: usize, listeners: usize) -> usize {
+    fn clients(self, open_files: u64, shards: usize, listening_sockets: usize) -> usize {
         let reserved = DESCRIPTORS_RESERVED + REFUSED_MAX as u64;
-        let of_further_shards = (shards as u64 - 1) * (listeners as u64 + DESCRIPTORS_OF_SHARD);
+        let of_further_shards = (shards as u64 - 1) * (listening_sockets as u64 + DESCRIPTORS_OF_SHARD);
         let (reserved, tables) = match self {
             Self::OneForAll => (reserved + of_further_shards, 1),
             Self::OneEach => (reserved, shards),
@@ -485,7 +429,14 @@ fn settings(
     tables: DescriptorTables,
     open_files: u64,
 ) -> Result<Settings, StartupError> {
-    let allowed = tables.clients(open_files, shards, config.listeners().len());
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    if let Some(exemptions) = config.exemptions() {
+        tracing::info!("{exemptions}");
+    }
+    let sockets = config.listeners().iter().map(|listener| listener.addresses.len()).sum();
+    let allowed = tables.clients(open_files, shards, sockets);
     if allowed == 0 {
         return Err(StartupError::OpenFiles { limit: open_files });
     }
@@ -508,6 +459,8 @@ fn settings(
     Ok(Settings {
         clients_limit,
         exempt: config.exempt.clone(),
+        listener_exempt: config.listeners().into_iter().map(|listener| listener.exempt).collect(),
+        seat_exempt: config.ucrp.exempt.clone(),
         address_clients_limit: config.address_clients as usize,
         address_connects_limit: config.address_connects,
         address_rooms_limit: config.address_rooms as usize,

@@ -1,12 +1,12 @@
 //! What a shard does with what comes in: it has the engine, or is an outpost of the shard that has it.
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::IpAddr;
 use std::time::Duration;
 
 use super::home::Home;
 use super::link;
-use crate::chat::{CloseReason, ConnId, Now, Refused};
-use crate::fanout::{Fanout, Orders, Outpost, Reports};
+use crate::chat::{CloseReason, ConnId, ListenerId, Now, Refused};
+use crate::fanout::{DatagramPath, Fanout, Orders, Outpost, Reports};
 use crate::wire::Dialect;
 
 /// An outpost, with its ways to the engine's shard and back.
@@ -39,10 +39,16 @@ impl Role {
         }
     }
 
-    pub(super) fn connected(&mut self, dialect: Dialect, ip: IpAddr, now: Now) -> Result<ConnId, Refused> {
+    pub(super) fn connected(
+        &mut self,
+        dialect: Dialect,
+        ip: IpAddr,
+        listener: ListenerId,
+        now: Now,
+    ) -> Result<ConnId, Refused> {
         match self {
-            Self::Home(home) => home.engine.connected(dialect, ip, now),
-            Self::Away(away) => away.outpost.connected(dialect, ip),
+            Self::Home(home) => home.engine.connected(dialect, ip, listener, now),
+            Self::Away(away) => away.outpost.connected(dialect, ip, listener),
         }
     }
 
@@ -53,10 +59,10 @@ impl Role {
         }
     }
 
-    pub(super) fn datagram(&mut self, from: SocketAddr, bytes: &[u8], now: Now) {
+    pub(super) fn datagram(&mut self, path: DatagramPath, bytes: &[u8], now: Now) {
         match self {
-            Self::Home(home) => home.engine.datagram(from, bytes, now),
-            Self::Away(away) => away.outpost.datagram(from, bytes),
+            Self::Home(home) => home.engine.datagram(path, bytes, now),
+            Self::Away(away) => away.outpost.datagram(path, bytes),
         }
     }
 

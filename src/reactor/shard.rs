@@ -9,8 +9,8 @@
 //! Readiness is edge-triggered and registered once, when a connection is accepted. So what the kernel has told is kept
 //! here until it has been used up: a socket stays in `unread` until a read came short, a listener stays ready until
 //! nobody waits. A read that fills the buffer, a budget that runs out, or a connection that has to wait therefore never
-//! loses an edge; while anything is kept, the loop does not sleep. The one socket for datagrams is registered for writing
-//! only while it is full.
+//! loses an edge; while anything is kept, the loop does not sleep. A socket for datagrams is registered for writing only
+//! while it is full.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -24,21 +24,20 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
 use super::alarm::Alarm;
-use super::datagrams::{DatagramSocket, ReceiveBuffers};
+use super::datagrams::{DatagramSocket, DatagramSockets, Found, ReceiveBuffers};
 use super::group_commit::Outcome;
 use super::home::Home;
 use super::listener::{Accepted, Listener, Spare, is_of_peer};
 use super::role::Role;
 use super::timer::Timer;
 use super::watchdog::{LongTurn, Step, Turns, Watchdog};
-use crate::chat::{CloseReason, ConnId, Now, PasswordOutcome, Refused, UnixMillis};
+use crate::chat::{CloseReason, ConnId, ListenerId, Now, PasswordOutcome, Refused, UnixMillis};
 use crate::engine::{Engine, Metrics};
-use crate::fanout::{self, Close, Gather};
+use crate::fanout::{self, Close, DatagramPath, Gather};
 use crate::limits::{
     ACCEPT_PAUSE_MILLIS, ACCEPTS_PER_TURN_MAX, EVENTS_PER_TURN_MAX, LINK_RETRY_MILLIS, LOG_REPEAT_SECONDS,
     OUTBOX_TURN_BYTES_MAX, READ_BYTES_PER_TURN_MAX, READS_PER_TURN_MAX, READS_PER_VISIT_MAX,
-    RECEIVE_BUFFER_BYTES, UDP_BATCH_MAX, UDP_BATCHES_PER_TURN_MAX, UDP_VISIT_DATAGRAMS_MAX,
-    WRITES_PER_TURN_MAX,
+    RECEIVE_BUFFER_BYTES, UDP_BATCHES_PER_TURN_MAX, UDP_VISIT_DATAGRAMS_MAX, WRITES_PER_TURN_MAX,
 };
 use crate::store::Sizes;
 use crate::telemetry::Every;
@@ -46,12 +45,15 @@ use crate::wire::Dialect;
 
 const ALARM: Token = Token(usize::MAX);
 const TIMER: Token = Token(usize::MAX - 1);
+/// The first of the sockets for datagrams; those of the others are below it.
 const DATAGRAMS: Token = Token(usize::MAX - 2);
+/// The first listener; those of the others are below it.
+const LISTENERS: Token = Token(DATAGRAMS.0 - DatagramSockets::TOKENS);
 const _: () = assert!(usize::BITS >= u64::BITS, "a token holds a slot and its generation");
 
 /// The token of a listener; those of connections have a slot far below in their low half.
 fn listener_token(index: usize) -> Token {
-    Token(DATAGRAMS.0 - 1 - index)
+    Token(LISTENERS.0 - index)
 }
 
 /// What other threads tell the engine's shard.
@@ -175,16 +177,6 @@ struct Socket {
     ended: bool,
 }
 
-/// The socket for datagrams, and what the kernel has told of it.
-#[derive(Debug)]
-struct Datagrams {
-    socket: DatagramSocket,
-    /// There may be some that the kernel will not tell of again.
-    readable: bool,
-    /// The socket took less than it was offered, and has not been writable since.
-    full: bool,
-}
-
 /// The monotonic and the wall clock, the same for all shards.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clock {
@@ -223,7 +215,7 @@ pub(super) struct Shard {
     role: Role,
     poll: Poll,
     listeners: Vec<Listener>,
-    datagrams: Option<Datagrams>,
+    datagrams: DatagramSockets,
     /// There from the start, so that what is open does not depend on who was ever here.
     timer: Timer,
     /// By the index of their ids.
@@ -235,6 +227,8 @@ pub(super) struct Shard {
     spare: Spare,
     /// Whose turn it is, of those who listen, to have one accepted.
     next_listener: usize,
+    /// The same of the sockets for datagrams, to be read from.
+    next_datagrams: usize,
     /// No accepting before then: the kernel lacked something.
     accept_paused_until: Option<Duration>,
     accept_errors: Every,
@@ -259,22 +253,24 @@ impl Shard {
         clock: Clock,
         drain_timeout: Duration,
         listeners: Vec<Listener>,
-        datagrams: Option<DatagramSocket>,
+        datagrams: Vec<DatagramSocket>,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
         alarm.register(poll.registry(), ALARM)?;
         let timer = Timer::new(poll.registry(), TIMER)?;
+        let datagrams = DatagramSockets::new(datagrams, DATAGRAMS, poll.registry())?;
         let mut shard = Self {
             role,
             poll,
             listeners,
-            datagrams: datagrams.map(|socket| Datagrams { socket, readable: false, full: false }),
+            datagrams,
             timer,
             sockets: Vec::new(),
             unread: VecDeque::new(),
             dead: Vec::new(),
             spare: Spare::new()?,
             next_listener: 0,
+            next_datagrams: 0,
             accept_paused_until: None,
             accept_errors: Every::new(Duration::from_secs(LOG_REPEAT_SECONDS)),
             lost_datagrams: Every::new(Duration::from_secs(LOG_REPEAT_SECONDS)),
@@ -295,10 +291,7 @@ impl Shard {
             )?;
             shard.system_calls.registrations += 1;
         }
-        if let Some(Datagrams { socket, .. }) = &mut shard.datagrams {
-            shard.poll.registry().register(&mut socket.socket, DATAGRAMS, Interest::READABLE)?;
-            shard.system_calls.registrations += 1;
-        }
+        shard.system_calls.registrations += shard.datagrams.len() as u64;
         Ok(shard)
     }
 
@@ -306,7 +299,7 @@ impl Shard {
     pub(super) fn run(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS_PER_TURN_MAX);
         let mut buffer = vec![0; RECEIVE_BUFFER_BYTES].into_boxed_slice();
-        let mut datagram_buffers = self.datagrams.is_some().then(ReceiveBuffers::new);
+        let mut datagram_buffers = (self.datagrams.len() > 0).then(ReceiveBuffers::new);
         while !self.is_done() {
             self.wait(&mut events)?;
             self.now = self.clock.now();
@@ -369,7 +362,7 @@ impl Shard {
     }
 
     fn is_done(&self) -> bool {
-        let is_sent = self.datagrams.as_ref().is_none_or(|datagrams| datagrams.socket.is_empty());
+        let is_sent = self.datagrams.are_empty();
         let is_empty = self.role.is_orphaned() || (!self.is_passing_on && self.role.is_empty());
         self.drain_until.is_some_and(|until| (is_sent && is_empty) || self.now.monotonic >= until)
     }
@@ -379,7 +372,7 @@ impl Shard {
         let is_busy = self.role.is_busy();
         let accepting =
             !is_busy && self.accept_paused_until.is_none() && self.listeners.iter().any(|l| l.ready);
-        let are_datagrams_there = self.datagrams.as_ref().is_some_and(|datagrams| datagrams.readable);
+        let are_datagrams_there = self.datagrams.are_readable();
         let has_datagrams = are_datagrams_there && self.role.takes_datagrams();
         let has_input = !self.unread.is_empty() && !is_busy;
         let timeout = if accepting || has_datagrams || has_input || self.role.has_work() {
@@ -424,13 +417,13 @@ impl Shard {
                     self.timer.went_off();
                     continue;
                 }
-                DATAGRAMS => {
-                    self.take_datagram_event(event);
-                    continue;
-                }
-                Token(token) => {
-                    let listener = self.listeners.get_mut(DATAGRAMS.0 - 1 - token);
-                    if let Some(listener) = listener {
+                token => {
+                    if let Some(index) = self.datagrams.index_of(token) {
+                        self.take_datagram_event(index, event);
+                        continue;
+                    }
+                    let index = LISTENERS.0.checked_sub(token.0);
+                    if let Some(listener) = index.and_then(|index| self.listeners.get_mut(index)) {
                         listener.ready = true;
                         continue;
                     }
@@ -452,42 +445,36 @@ impl Shard {
         }
     }
 
-    fn take_datagram_event(&mut self, event: &Event) {
-        let Some(datagrams) = &mut self.datagrams else { return };
-        datagrams.readable |= event.is_readable() || event.is_error();
-        if event.is_writable() && datagrams.full {
-            datagrams.full = false;
-            self.send_datagrams();
-            self.note_datagrams_full();
+    fn take_datagram_event(&mut self, index: usize, event: &Event) {
+        if event.is_readable() || event.is_error() {
+            self.datagrams.note_readable(index);
+        }
+        if event.is_writable() && self.datagrams.note_writable(index) {
+            self.send_datagrams(index);
+            self.note_datagrams_full(index);
         }
     }
 
-    /// Tells the engine and the kernel whether the socket for datagrams is full.
-    fn note_datagrams_full(&mut self) {
-        let Some(Datagrams { socket, full, .. }) = &mut self.datagrams else { return };
-        let interest = if *full {
+    /// Tells the kernel whether a socket for datagrams is full, and the engine whether one of them is.
+    fn note_datagrams_full(&mut self, index: usize) {
+        if self.datagrams.is_any_full() {
             self.role.fanout_mut().datagrams_full();
-            Interest::READABLE | Interest::WRITABLE
         } else {
             self.role.fanout_mut().datagrams_writable();
-            Interest::READABLE
-        };
+        }
         self.system_calls.registrations += 1;
         // Not told of space, it would wait for ever; told of it, at worst too often.
-        if let Err(error) = self.poll.registry().reregister(&mut socket.socket, DATAGRAMS, interest) {
-            tracing::error!(%error, "cannot watch the socket for datagrams");
+        if let Err(error) = self.datagrams.watch_space(index, self.poll.registry()) {
+            tracing::error!(%error, "cannot watch a socket for datagrams");
         }
     }
 
-    /// Sends the batch.
-    fn send_datagrams(&mut self) {
-        let Some(Datagrams { socket, full, .. }) = &mut self.datagrams else { return };
-        if !*full && !socket.is_empty() {
-            let sent = socket.send();
-            self.system_calls.datagram_writes += sent.calls;
-            self.role.fanout_mut().datagrams_refused(sent.refused);
-            *full = sent.full;
-        }
+    /// Sends the batch of a socket. Returns whether that is full since.
+    fn send_datagrams(&mut self, index: usize) -> bool {
+        let Some(sent) = self.datagrams.send(index) else { return false };
+        self.system_calls.datagram_writes += sent.calls;
+        self.role.fanout_mut().datagrams_refused(sent.refused);
+        sent.full
     }
 
     fn take_messages(&mut self) {
@@ -532,10 +519,10 @@ impl Shard {
     /// Accepts one of those who wait at this listener.
     fn accept_one(&mut self, index: usize) {
         self.system_calls.accepts += 1;
-        let Listener { socket, dialect, .. } = &self.listeners[index];
-        let dialect = *dialect;
+        let Listener { id, socket, dialect, .. } = &self.listeners[index];
+        let (listener, dialect) = (*id, *dialect);
         match self.spare.accept(socket) {
-            Accepted::Connection(stream, peer) => self.admit(stream, peer, dialect),
+            Accepted::Connection(stream, peer) => self.admit(stream, peer, listener, dialect),
             Accepted::Nobody => self.listeners[index].ready = false,
             Accepted::Surplus(mut stream) => {
                 self.system_calls.surplus += 1;
@@ -558,8 +545,8 @@ impl Shard {
         }
     }
 
-    fn admit(&mut self, mut stream: TcpStream, peer: SocketAddr, dialect: Dialect) {
-        let id = match self.role.connected(dialect, peer.ip(), self.now) {
+    fn admit(&mut self, mut stream: TcpStream, peer: SocketAddr, listener: ListenerId, dialect: Dialect) {
+        let id = match self.role.connected(dialect, peer.ip(), listener, self.now) {
             Ok(id) => id,
             Err(refused) => {
                 refuse(&mut stream, dialect, refused);
@@ -606,27 +593,23 @@ impl Shard {
         }
     }
 
-    /// Reads datagrams, up to a budget.
+    /// Reads datagrams, up to a budget: a batch from each socket in turns, beginning behind the last turn's last one.
     fn read_datagrams(&mut self, buffers: &mut ReceiveBuffers) {
-        let Some(Datagrams { socket, readable, .. }) = &mut self.datagrams else { return };
         // While what came before is still being sent, what comes next waits in the kernel.
         let batches = if self.role.fanout().is_behind() { 1 } else { UDP_BATCHES_PER_TURN_MAX };
-        for _ in 0..batches {
-            if !*readable || !self.role.takes_datagrams() {
-                break;
-            }
-            self.system_calls.datagram_reads += 1;
-            let received = socket.receive(buffers, |from, bytes| self.role.datagram(from, bytes, self.now));
-            match received {
-                Ok(count) => *readable = count == UDP_BATCH_MAX,
-                // With the next one that comes, the kernel tells of all that are there.
-                Err(error) => {
-                    *readable = false;
-                    tracing::debug!(%error, "datagrams could not be received");
-                }
+        let (mut read, mut idle) = (0, 0);
+        while read < batches && idle < self.datagrams.len() && self.role.takes_datagrams() {
+            let index = self.next_datagrams % self.datagrams.len();
+            self.next_datagrams = index + 1;
+            let take = |path, bytes: &[u8]| self.role.datagram(path, bytes, self.now);
+            if self.datagrams.receive(index, buffers, take) {
+                self.system_calls.datagram_reads += 1;
+                (read, idle) = (read + 1, 0);
+            } else {
+                idle += 1;
             }
         }
-        let lost = socket.take_overflow();
+        let lost = self.datagrams.take_overflow();
         self.role.datagrams_lost(lost);
         if lost > 0
             && let Some(suppressed) = self.lost_datagrams.admit(self.now.monotonic)
@@ -712,8 +695,8 @@ impl Shard {
         while writes < WRITES_PER_TURN_MAX {
             let Some(id) = self.role.fanout_mut().next_to_flush() else { break };
             writes += 1;
-            if let Some(to) = self.role.fanout().address_of(id) {
-                writes += self.push_datagrams(id, to).saturating_sub(1);
+            if let Some(path) = self.role.fanout().path_of(id) {
+                writes += self.push_datagrams(id, path).saturating_sub(1);
                 continue;
             }
             let Some(Some(socket)) = self.sockets.get_mut(id.index()) else { continue };
@@ -740,44 +723,47 @@ impl Shard {
         self.send_all_datagrams();
     }
 
-    /// Puts the next frames of a seat into the batch, one after another, so that they may be joined; returns how many.
-    fn push_datagrams(&mut self, id: ConnId, to: SocketAddr) -> usize {
+    /// Puts the next frames of a seat into the batch of its socket, one after another, so that they may be joined; returns
+    /// how many.
+    fn push_datagrams(&mut self, id: ConnId, path: DatagramPath) -> usize {
+        let Found { index, is_new } = self.datagrams.find(path, self.poll.registry(), self.now.monotonic);
+        self.system_calls.registrations += u64::from(is_new);
         let mut count = 0;
-        while self.push_datagram(id, to) {
+        while self.push_datagram(id, path.peer, index) {
             count += 1;
-            let is_full = self.datagrams.as_ref().is_none_or(|datagrams| datagrams.full);
             // As many bytes may have gone there as are allowed unheard.
-            if count == UDP_VISIT_DATAGRAMS_MAX || is_full || self.role.fanout().address_of(id) != Some(to) {
+            if count == UDP_VISIT_DATAGRAMS_MAX
+                || self.datagrams.is_full(index)
+                || self.role.fanout().path_of(id) != Some(path)
+            {
                 break;
             }
         }
         count
     }
 
-    /// Puts the next frame of a seat into the batch; returns whether there was one.
-    fn push_datagram(&mut self, id: ConnId, to: SocketAddr) -> bool {
+    /// Puts the next frame of a seat into the batch of a socket; returns whether there was one.
+    fn push_datagram(&mut self, id: ConnId, to: SocketAddr, index: usize) -> bool {
         let mut slices = Gather::new();
         self.role.fanout().gather(id, &mut slices);
         let length = slices.iter().map(|slice| slice.len()).sum();
-        if let Some(Datagrams { socket, .. }) = &mut self.datagrams
-            && !slices.is_empty()
-        {
-            socket.push(to, slices.iter().map(|slice| &**slice));
+        if !slices.is_empty() {
+            self.datagrams.push(index, to, slices.iter().map(|slice| &**slice));
         }
         drop(slices);
         // It counts as sent: while the socket is full, the engine hands out no more, and the batch waits.
         self.role.fanout_mut().wrote(id, length, length);
-        if self.datagrams.as_ref().is_some_and(|datagrams| datagrams.socket.is_full()) {
-            self.send_all_datagrams();
+        if self.datagrams.is_batch_full(index) && self.send_datagrams(index) {
+            self.note_datagrams_full(index);
         }
         length > 0
     }
 
     fn send_all_datagrams(&mut self) {
-        let was_full = self.datagrams.as_ref().is_some_and(|datagrams| datagrams.full);
-        self.send_datagrams();
-        if !was_full && self.datagrams.as_ref().is_some_and(|datagrams| datagrams.full) {
-            self.note_datagrams_full();
+        for index in 0..self.datagrams.len() {
+            if self.send_datagrams(index) {
+                self.note_datagrams_full(index);
+            }
         }
     }
 

@@ -163,16 +163,7 @@ impl ChatDialect {
 
 /// Where a server listens that was not told otherwise.
 fn default_port(dialect: Dialect) -> u16 {
-    let Config { line, slash, tcrp, ucrp, typed, gob, .. } = Config::default();
-    let endpoint = match dialect {
-        Dialect::Line => line,
-        Dialect::Slash => slash,
-        Dialect::Tcrp => tcrp,
-        Dialect::Ucrp => ucrp,
-        Dialect::Typed => typed,
-        Dialect::Gob => gob,
-    };
-    match endpoint {
+    match Config::default().listener(dialect).endpoint {
         Endpoint::Port(port) => port,
         Endpoint::Address(address) => address.port(),
         Endpoint::Off => 0,

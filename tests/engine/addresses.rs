@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use parlance::chat::{CloseReason, Refused};
+use parlance::chat::{CloseReason, ListenerId, Refused};
 use parlance::engine::{Engine, Settings};
 use parlance::wire::Dialect;
 use parlance::wire::tcrp::{Operation, Refusal};
@@ -113,6 +113,45 @@ fn exempt_networks_connect_as_often_as_they_like() {
         Err(Refused::AddressFull),
         "it is not in the list"
     );
+}
+
+#[test]
+fn a_listener_may_exempt_others_than_the_rest_do() {
+    let network = |text: &str| text.parse().expect("a network");
+    let listener_exempt = vec![None, Some(vec![]), Some(vec![network("10.0.0.0/8")])];
+    let mut world = World::with(Settings { listener_exempt, ..at_most(1, 100) });
+    let mut connect = |from: &str, listener| {
+        world.listener = ListenerId(listener);
+        world.tries_to_connect(ip(from), Dialect::Line).is_ok()
+    };
+    for (listener, from, expected) in [
+        (0, "127.0.0.1", [true, true]),
+        (1, "127.0.0.1", [true, false]),
+        (2, "10.0.0.1", [true, true]),
+        (2, "127.0.0.2", [true, false]),
+        // Those that nothing is said of are like the rest.
+        (3, "127.0.0.3", [true, true]),
+    ] {
+        assert_eq!([connect(from, listener), connect(from, listener)], expected, "{listener}, {from}");
+    }
+}
+
+#[test]
+fn seats_are_exempt_where_their_datagrams_come_in_and_not_their_handshakes() {
+    let handshake = Settings { listener_exempt: vec![Some(vec![])], ..at_most(2, 0) };
+    let mut world = World::with(handshake.clone());
+    for name in ["ann", "bob", "cid"] {
+        asks(&mut world, HERE, Operation::Join, "lobby", name).expect("a seat counts for nobody");
+    }
+    assert_eq!(world.engine.seat_count(), 3);
+
+    let mut world =
+        World::with(Settings { seat_exempt: Some(vec![]), address_rooms_limit: 1, ..at_most(2, 0) });
+    asks(&mut world, HERE, Operation::Create, "den", "ann").expect("a seat");
+    let second = asks(&mut world, HERE, Operation::Create, "cellar", "bob");
+    assert_eq!(second, Err(Refusal::TooMany), "one room");
+    asks(&mut world, HERE, Operation::Join, "den", "bob").expect("a seat");
+    assert_eq!(asks(&mut world, HERE, Operation::Join, "den", "cid"), Err(Refusal::TooMany), "two seats");
 }
 
 #[test]

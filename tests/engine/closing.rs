@@ -1,6 +1,6 @@
 //! How connections end, and the server.
 
-use parlance::chat::{CloseReason, ConnId, Refused};
+use parlance::chat::{CloseReason, ConnId, ListenerId, Refused};
 use parlance::engine::{Engine, Settings};
 use parlance::fanout::Close;
 use parlance::limits::{OUTBOX_TURN_BYTES_MAX, REFUSED_MAX};
@@ -33,7 +33,7 @@ fn beyond_a_full_server_only_so_many_wait_to_be_told() {
     let mut world = World::with(Settings { clients_limit: 1, ..settings() });
     let alice = world.line("alice");
     let waiting: Vec<_> = (0..REFUSED_MAX).map(|_| world.connects(Dialect::Line)).collect();
-    let refused = world.engine.connected(Dialect::Line, HERE, world.now);
+    let refused = world.engine.connected(Dialect::Line, HERE, ListenerId(0), world.now);
     assert_eq!(refused, Err(Refused::ServerFull));
     let mut words = Vec::new();
     Engine::refusal(Dialect::Line, Refused::ServerFull, &mut words);
@@ -56,7 +56,7 @@ fn at_shutdown_everybody_is_told_in_its_dialect_and_closed() {
         world.hears(client);
     }
     world.engine.shutdown(world.now);
-    let refused = world.engine.connected(Dialect::Line, HERE, world.now);
+    let refused = world.engine.connected(Dialect::Line, HERE, ListenerId(0), world.now);
     assert_eq!(refused, Err(Refused::ServerFull));
     for (client, words) in [
         (alice, "INFO server shutting down\n"),

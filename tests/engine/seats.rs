@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use parlance::chat::{Change, CloseReason, Token};
 use parlance::engine::Settings;
+use parlance::fanout::DatagramPath;
 use parlance::limits::UCRP_UNHEARD_BYTES_MAX;
 use parlance::wire::Dialect;
 use parlance::wire::tcrp::{Content, Decoded, Operation, Refusal, Reply, encode_request};
@@ -105,6 +106,34 @@ impl World {
 }
 
 const NOTHING: [&str; 0] = [];
+
+#[test]
+fn what_a_seat_is_sent_takes_the_way_of_its_last_datagram_back() {
+    let mut world = World::new();
+    let ann = world.host("den", "ann", 1);
+    let bob = world.guest("den", "bob", 2);
+    let local = |last: u8| Some(IpAddr::from([10, 0, 0, last]));
+    let register = |world: &mut World, local, port| {
+        let mut bytes = Vec::new();
+        let token = bob.token.reveal();
+        Datagram { room: "den", token: &token, message: Message::Register }
+            .encode(&mut bytes)
+            .expect("short");
+        world.datagram_on(DatagramPath { peer: address(port), local }, &bytes);
+        world.settles();
+        world.paths.clear();
+        world.seat_sends(&ann, Message::Chat("hi"));
+        world.settles();
+        std::mem::take(&mut world.paths)
+    };
+    let path = |port, local| vec![DatagramPath { peer: address(port), local }];
+    assert_eq!(register(&mut world, local(1), 2), path(2, local(1)));
+    assert_eq!(register(&mut world, local(2), 2), path(2, local(2)));
+    // The system does not always tell; the last that was told holds for the same peer.
+    assert_eq!(register(&mut world, None, 2), path(2, local(2)));
+    assert_eq!(register(&mut world, None, 3), path(3, None));
+    assert_eq!(register(&mut world, local(1), 3), path(3, local(1)));
+}
 
 #[test]
 fn a_room_of_seats_talks_and_closes_with_its_host() {

@@ -7,10 +7,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use parlance::chat::{
-    CloseReason, ConnId, HistoryRules, Now, PasswordHash, PasswordOutcome, PasswordTask, Refused, UnixMillis,
+    CloseReason, ConnId, HistoryRules, ListenerId, Now, PasswordHash, PasswordOutcome, PasswordTask, Refused,
+    UnixMillis,
 };
 use parlance::engine::{Engine, Metrics, Random, Settings};
-use parlance::fanout::{Close, Fanout, Gather, Outpost};
+use parlance::fanout::{Close, DatagramPath, Fanout, Gather, Outpost};
 use parlance::limits::LOG_BYTES_LIMIT_MIN;
 use parlance::wire::Dialect;
 
@@ -53,6 +54,8 @@ pub(crate) struct World {
     outposts: Vec<Outpost>,
     pub(crate) now: Now,
     sockets: Vec<Socket>,
+    /// Where the next one connects.
+    pub(crate) listener: ListenerId,
     /// How many have tried to connect.
     connects: usize,
     /// The clients by their ids.
@@ -61,6 +64,8 @@ pub(crate) struct World {
     pub(crate) writes: usize,
     /// Datagrams that the server sent, and nobody has looked at.
     pub(crate) datagrams: Vec<(SocketAddr, Vec<u8>)>,
+    /// The ways that all its datagrams took.
+    pub(crate) paths: Vec<DatagramPath>,
     /// Passwords are compared at the end of each turn; else when the test says so.
     pub(crate) compares_at_once: bool,
     /// New clients connect to all shards in turn; else to the engine's.
@@ -107,10 +112,12 @@ impl World {
             engine: Engine::new(settings, HistoryRules::default(), Random::guessable(7)),
             now,
             sockets: Vec::new(),
+            listener: ListenerId(0),
             connects: 0,
             by_id: HashMap::new(),
             writes: 0,
             datagrams: Vec::new(),
+            paths: Vec::new(),
             compares_at_once: true,
             is_spread: true,
             dice: None,
@@ -136,8 +143,8 @@ impl World {
         let shard = self.connects % shards;
         self.connects += 1;
         let id = match shard.checked_sub(1) {
-            None => self.engine.connected(dialect, ip, self.now),
-            Some(outpost) => self.outposts[outpost].connected(dialect, ip),
+            None => self.engine.connected(dialect, ip, self.listener, self.now),
+            Some(outpost) => self.outposts[outpost].connected(dialect, ip, self.listener),
         }?;
         let socket = Socket { id, space: usize::MAX, taken: Vec::new(), unread: Vec::new(), ended: None };
         let client = Client(self.sockets.len());
@@ -410,7 +417,7 @@ impl World {
 
     fn visit_on(&mut self, shard: usize) -> Option<Client> {
         let id = self.fanout_of(shard).next_to_flush()?;
-        if let Some(to) = self.fanout(id).address_of(id) {
+        if let Some(path) = self.fanout(id).path_of(id) {
             let mut slices = Gather::new();
             let fanout = self.fanout(id);
             fanout.gather(id, &mut slices);
@@ -418,7 +425,8 @@ impl World {
             drop(slices);
             fanout.wrote(id, datagram.len(), datagram.len());
             if !datagram.is_empty() {
-                self.datagrams.push((to, datagram));
+                self.datagrams.push((path.peer, datagram));
+                self.paths.push(path);
             }
             self.checked();
             return Some(Client(usize::MAX));
@@ -518,10 +526,16 @@ impl World {
 
     /// A datagram reaches the server: on a shard that depends on where it comes from.
     pub(crate) fn datagram(&mut self, from: SocketAddr, bytes: &[u8]) {
+        self.datagram_on(DatagramPath { peer: from, local: None }, bytes);
+    }
+
+    /// The same, by a way of which more is known.
+    pub(crate) fn datagram_on(&mut self, path: DatagramPath, bytes: &[u8]) {
+        let from = path.peer;
         let shards = if self.is_spread { self.outposts.len() + 1 } else { 1 };
         match (usize::from(from.port()) % shards).checked_sub(1) {
-            None => self.engine.datagram(from, bytes, self.now),
-            Some(outpost) => self.outposts[outpost].datagram(from, bytes),
+            None => self.engine.datagram(path, bytes, self.now),
+            Some(outpost) => self.outposts[outpost].datagram(path, bytes),
         }
         self.passes_on();
         self.checked();

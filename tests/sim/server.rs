@@ -9,11 +9,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use parlance::chat::{
-    CloseReason, ConnId, HistoryRules, Kept, Now, Op, OpId, PasswordHash, PasswordOutcome, PasswordTask,
-    Refused,
+    CloseReason, ConnId, HistoryRules, Kept, ListenerId, Now, Op, OpId, PasswordHash, PasswordOutcome,
+    PasswordTask, Refused,
 };
 use parlance::engine::{Engine, Random, Settings};
-use parlance::fanout::{Close, Fanout, Gather, Orders, Outpost, Reports};
+use parlance::fanout::{Close, DatagramPath, Fanout, Gather, Orders, Outpost, Reports};
 use parlance::limits::{
     ACCEPTS_PER_TURN_MAX, HISTORY_ON_JOIN_MAX, OUTBOX_TURN_BYTES_MAX, PASSWORD_HASH_BYTES_MAX,
     READ_BYTES_PER_TURN_MAX, READS_PER_TURN_MAX, READS_PER_VISIT_MAX, WRITES_PER_TURN_MAX,
@@ -579,8 +579,8 @@ impl Server {
             let (dialect, ip) = (net.conns[conn].dialect, net.conns[conn].ip);
             let id = match shard.checked_sub(1) {
                 _ if self.drain_until.is_some() => Err(Refused::ServerFull),
-                None => self.engine.connected(dialect, ip, now),
-                Some(index) => self.outposts[index].connected(dialect, ip),
+                None => self.engine.connected(dialect, ip, ListenerId(0), now),
+                Some(index) => self.outposts[index].connected(dialect, ip, ListenerId(0)),
             };
             let id = match id {
                 Ok(id) => id,
@@ -603,9 +603,10 @@ impl Server {
                 return;
             }
             let Some((from, bytes)) = self.shards[shard].datagrams.pop_front() else { return };
+            let path = DatagramPath { peer: from, local: None };
             match shard.checked_sub(1) {
-                None => self.engine.datagram(from, &bytes, now),
-                Some(index) => self.outposts[index].datagram(from, &bytes),
+                None => self.engine.datagram(path, &bytes, now),
+                Some(index) => self.outposts[index].datagram(path, &bytes),
             }
         }
     }
@@ -716,7 +717,7 @@ impl Server {
     fn flush(&mut self, shard: usize, net: &mut Net, now: Now) {
         for _ in 0..WRITES_PER_TURN_MAX {
             let Some(id) = self.fanout_mut(shard).next_to_flush() else { return };
-            if let Some(to) = self.fanout(shard).address_of(id) {
+            if let Some(DatagramPath { peer: to, .. }) = self.fanout(shard).path_of(id) {
                 let datagram = self.gathered(shard, id);
                 self.fanout_mut(shard).wrote(id, datagram.len(), datagram.len());
                 if !datagram.is_empty() {

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use parlance::chat::Event;
 use parlance::client::Client;
-use parlance::config::{Config, Endpoint, Shards};
+use parlance::config::{Config, Endpoint, ListenerSpec, Shards};
 use parlance::reactor::{Report, Server, StartupError};
 use parlance::store::{Store, StoreSpec};
 use parlance::wire::Dialect;
@@ -77,14 +77,14 @@ impl TestServer {
     }
 
     fn config(change: impl FnOnce(&mut Config)) -> Config {
-        let any = Endpoint::Port(0);
+        let any = || ListenerSpec::from(Endpoint::Port(0));
         let mut config = Config {
-            line: any,
-            slash: any,
-            tcrp: any,
-            ucrp: any,
-            typed: any,
-            gob: any,
+            line: any(),
+            slash: any(),
+            tcrp: any(),
+            ucrp: any(),
+            typed: any(),
+            gob: any(),
             store: StoreSpec::Memory,
             shards: Shards::Count(shards()),
             ..Config::default()
@@ -96,6 +96,11 @@ impl TestServer {
     pub fn address(&self, dialect: Dialect) -> SocketAddr {
         let (_, address) = self.addresses.iter().find(|(of, _)| *of == dialect).expect("every dialect is on");
         *address
+    }
+
+    /// All addresses that a server in this process listens on.
+    pub fn listening(&self) -> &[parlance::ready::Listening] {
+        self.server.as_ref().expect("it is in this process").listening()
     }
 
     /// A peer that has sent nothing.

@@ -17,7 +17,12 @@ pub const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 
 /// Sends all of a handshake's bytes and reads to the end of the connection.
 pub fn exchange(server: &TestServer, from: IpAddr, request: &[u8]) -> Vec<u8> {
-    let mut stream = connect_from(from, server.address(Dialect::Tcrp));
+    exchange_at(server.address(Dialect::Tcrp), from, request)
+}
+
+/// The same, at one of several addresses.
+pub fn exchange_at(tcrp: SocketAddr, from: IpAddr, request: &[u8]) -> Vec<u8> {
+    let mut stream = connect_from(from, tcrp);
     stream.write_all(request).expect("the server reads");
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).expect("the server closes, and does not reset");
@@ -50,11 +55,17 @@ pub fn shake(
     server: &TestServer,
     from: IpAddr,
     (operation, room): (Operation, &str),
-    (name, password): (&str, Option<&str>),
+    who: (&str, Option<&str>),
 ) -> Result<Token, Refusal> {
+    let request = request((operation, room), who);
+    outcome(&exchange(server, from, &request), room, operation.byte())
+}
+
+/// The bytes of a handshake.
+pub fn request((operation, room): (Operation, &str), (name, password): (&str, Option<&str>)) -> Vec<u8> {
     let mut request = Vec::new();
     encode_request(room, operation, name, password.map(Secret), &mut request).expect("it fits");
-    outcome(&exchange(server, from, &request), room, operation.byte())
+    request
 }
 
 /// What a seat hears.

@@ -3,12 +3,13 @@
 //! which nothing has written).
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
 
 use arrayvec::ArrayVec;
 use mio::net::UdpSocket;
-use nix::sys::socket::sockopt::{RxqOvfl, UdpGsoSegment};
+use nix::libc::{in_pktinfo, in6_pktinfo};
+use nix::sys::socket::sockopt::{Ipv4PacketInfo, Ipv6RecvPacketInfo, RxqOvfl, UdpGsoSegment};
 use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrIn, SockaddrIn6, SockaddrLike, recvmmsg, setsockopt,
 };
@@ -28,56 +29,101 @@ pub(super) fn watch_overflow(socket: &UdpSocket) -> io::Result<()> {
     Ok(setsockopt(&socket, RxqOvfl, &1)?)
 }
 
-/// What `recvmmsg` fills in besides the datagrams. The kernel leaves the length of each sender's address in it, which is
-/// the room for the next one: so each family has its own, in which all are of the same length.
-pub(super) struct Headers {
-    v4: MultiHeaders<SockaddrIn>,
-    v6: MultiHeaders<SockaddrIn6>,
+/// The kernel tells which address a datagram was sent to.
+pub(super) const TELLS_LOCAL: bool = true;
+
+/// Has the kernel tell which address each datagram was sent to.
+pub(super) fn watch_local(socket: &UdpSocket, bound: SocketAddr) -> io::Result<()> {
+    match bound {
+        SocketAddr::V4(_) => setsockopt(&socket, Ipv4PacketInfo, &true)?,
+        SocketAddr::V6(_) => setsockopt(&socket, Ipv6RecvPacketInfo, &true)?,
+    }
+    Ok(())
+}
+
+/// The address that answers leave from, of those that a control message tells; none where it is no address of one
+/// machine.
+fn local_of(control: &ControlMessageOwned) -> Option<IpAddr> {
+    let ip = match control {
+        // Of a datagram to many, it is the address of the interface.
+        ControlMessageOwned::Ipv4PacketInfo(info) => {
+            IpAddr::from(Ipv4Addr::from(info.ipi_spec_dst.s_addr.to_ne_bytes()))
+        }
+        ControlMessageOwned::Ipv6PacketInfo(info) => IpAddr::from(Ipv6Addr::from(info.ipi6_addr.s6_addr)),
+        _ => return None,
+    };
+    (!ip.is_multicast() && !ip.is_unspecified()).then_some(ip)
+}
+
+/// What `recvmmsg` fills in besides the datagrams. The kernel leaves the length of each sender's address in it, and of what
+/// it tells, which is the room for the next ones: so each socket has its own, in which all are of the same length.
+#[derive(Debug)]
+pub(super) enum Headers {
+    V4(MultiHeaders<SockaddrIn>),
+    V6(MultiHeaders<SockaddrIn6>),
 }
 
 impl Headers {
-    pub(super) fn new() -> Self {
-        Self { v4: headers(), v6: headers() }
+    /// Those for a socket that is bound to an address.
+    pub(super) fn new(bound: SocketAddr) -> Self {
+        match bound {
+            SocketAddr::V4(_) => Self::V4(headers(v4_room())),
+            SocketAddr::V6(_) => Self::V6(headers(v6_room())),
+        }
     }
 
     /// Receives what is there, in one system call, and returns how many datagrams that was.
     pub(super) fn receive(
         &mut self,
         socket: &UdpSocket,
-        local: SocketAddr,
         buffers: &mut Buffers,
         overflow: &mut Overflow,
-        each: impl FnMut(SocketAddr, &[u8]),
+        each: impl FnMut(SocketAddr, Option<IpAddr>, &[u8]),
     ) -> io::Result<usize> {
-        match local {
-            SocketAddr::V4(_) => receive(socket.as_raw_fd(), &mut self.v4, buffers, overflow, each),
-            SocketAddr::V6(_) => receive(socket.as_raw_fd(), &mut self.v6, buffers, overflow, each),
+        let descriptor = socket.as_raw_fd();
+        match self {
+            Self::V4(headers) => receive(descriptor, headers, v4_room, buffers, overflow, each),
+            Self::V6(headers) => receive(descriptor, headers, v6_room, buffers, overflow, each),
         }
     }
 }
 
-/// Room for a batch, each datagram with the count of those dropped before it.
-fn headers<A: SockaddrLike + Copy>() -> MultiHeaders<A> {
-    MultiHeaders::preallocate(UDP_BATCH_MAX, Some(nix::cmsg_space!(u32)))
+/// Room for a batch, and for what is told of each datagram.
+fn headers<A: SockaddrLike + Copy>(room: Vec<u8>) -> MultiHeaders<A> {
+    MultiHeaders::preallocate(UDP_BATCH_MAX, Some(room))
+}
+
+/// The count of the datagrams dropped before it, and the address that it was sent to.
+fn v4_room() -> Vec<u8> {
+    nix::cmsg_space!(u32, in_pktinfo)
+}
+
+/// The same, of the other family.
+fn v6_room() -> Vec<u8> {
+    nix::cmsg_space!(u32, in6_pktinfo)
 }
 
 fn receive<A: SockaddrLike + Copy + Into<SocketAddr>>(
     socket: RawFd,
     headers: &mut MultiHeaders<A>,
+    room: fn() -> Vec<u8>,
     buffers: &mut Buffers,
     overflow: &mut Overflow,
-    mut each: impl FnMut(SocketAddr, &[u8]),
+    mut each: impl FnMut(SocketAddr, Option<IpAddr>, &[u8]),
 ) -> io::Result<usize> {
     let mut slices = buffers.each_mut().map(|buffer| [IoSliceMut::new(buffer)]);
     let mut count = 0;
     let mut was_no_room = false;
     for message in recvmmsg(socket, headers, &mut slices, MsgFlags::empty(), None)? {
         count += 1;
+        let mut local = None;
         match message.cmsgs() {
             Ok(controls) => {
                 for control in controls {
                     if let ControlMessageOwned::RxqOvfl(dropped) = control {
                         overflow.told(dropped);
+                    } else {
+                        local = local.or_else(|| local_of(&control));
                     }
                 }
             }
@@ -85,14 +131,14 @@ fn receive<A: SockaddrLike + Copy + Into<SocketAddr>>(
         }
         if let Some(from) = message.address {
             // An empty datagram has no slice.
-            each(from.into(), message.iovs().next().unwrap_or_default());
+            each(from.into(), local, message.iovs().next().unwrap_or_default());
         }
     }
     if was_no_room {
-        // As with the addresses, what the kernel used of the room is the room for the next count; and while it has dropped
-        // nothing, it uses none. Once it has, it tells with each datagram. So this is for the first loss in the life of a
-        // socket, and what is not told with this datagram is with the next.
-        *headers = self::headers();
+        // As with the addresses, what the kernel used of the room is the room for what it tells next; and while it has
+        // dropped nothing, it uses none for the count. Once it has, it tells with each datagram. So this is for the first
+        // loss in the life of a socket, and what is not told with this datagram is with the next.
+        *headers = self::headers(room());
     }
     Ok(count)
 }

@@ -34,6 +34,11 @@ pub(super) fn ask(socket: &Socket, address: SocketAddr) {
     }
 }
 
+/// Asks for the one of a socket that only sends: what it is granted is what the socket beside it was granted.
+pub(super) fn ask_to_send(socket: &Socket) {
+    let _ = socket.set_send_buffer_size(UDP_SEND_QUEUE_BYTES);
+}
+
 /// What was granted, in the bytes that are asked for, if that is less. What cannot be told is taken to be enough.
 fn less(reported: std::io::Result<usize>, asked: usize) -> Option<usize> {
     let granted = reported.ok()? / GRANTED_PER_BYTE;

@@ -1,7 +1,7 @@
 //! Where there is no `recvmmsg` and no `sendmmsg`: the same, one datagram a system call.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use mio::net::UdpSocket;
 
@@ -21,6 +21,17 @@ pub(super) fn watch_overflow(_socket: &UdpSocket) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Nor which address a datagram was sent to.
+#[cfg(not(target_os = "linux"))]
+pub(super) const TELLS_LOCAL: bool = false;
+
+/// There is nothing to ask for.
+#[cfg(not(target_os = "linux"))]
+#[expect(clippy::unnecessary_wraps, reason = "on Linux it can fail")]
+pub(super) fn watch_local(_socket: &UdpSocket, _bound: SocketAddr) -> io::Result<()> {
+    Ok(())
+}
+
 /// Nothing is ever joined.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn set_segment_bytes(_socket: &UdpSocket, _bytes: usize) -> io::Result<()> {
@@ -28,10 +39,11 @@ pub(super) fn set_segment_bytes(_socket: &UdpSocket, _bytes: usize) -> io::Resul
 }
 
 /// Nothing is needed besides the datagrams' buffers.
+#[derive(Debug)]
 pub(super) struct Headers;
 
 impl Headers {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(_bound: SocketAddr) -> Self {
         Self
     }
 
@@ -40,16 +52,15 @@ impl Headers {
     pub(super) fn receive(
         &mut self,
         socket: &UdpSocket,
-        _local: SocketAddr,
         buffers: &mut Buffers,
         _overflow: &mut Overflow,
-        mut each: impl FnMut(SocketAddr, &[u8]),
+        mut each: impl FnMut(SocketAddr, Option<IpAddr>, &[u8]),
     ) -> io::Result<usize> {
         let mut count = 0;
         while let Some(buffer) = buffers.get_mut(count) {
             match socket.recv_from(buffer) {
                 Ok((length, from)) => {
-                    each(from, &buffer[..length]);
+                    each(from, None, &buffer[..length]);
                     count += 1;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
