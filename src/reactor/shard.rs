@@ -335,6 +335,7 @@ impl Shard {
             self.role.end_turn(self.now);
             if let Some(home) = self.role.home() {
                 home.hand_out_passwords();
+                home.log_strangers(self.now);
             }
             self.hand_out_ops();
             self.reap();

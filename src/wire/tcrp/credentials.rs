@@ -39,8 +39,9 @@ impl<'a> Request<'a> {
     /// What starts with `"` or `{` must be JSON: otherwise an object that lacks a brace would be taken, password and all,
     /// for a name, which everybody sees.
     pub fn credentials(&self) -> Result<Credentials<'a>, FrameError> {
-        // The white space of JSON, which may stand in front of it.
-        let start = self.payload.trim_start_matches([' ', '\t', '\n', '\r']);
+        // A byte order mark, which RFC 8259 lets a parser ignore, and white space may stand in front of the JSON.
+        let payload = self.payload.trim_start_matches('\u{feff}');
+        let start = payload.trim_start_matches([' ', '\t', '\n', '\r']);
         // The library's errors quote what they found, and are dropped for it.
         let credentials = match start.as_bytes().first() {
             Some(b'"') => serde_json::from_str(start)
@@ -50,7 +51,7 @@ impl<'a> Request<'a> {
                 username: username.0,
                 password: password.map(|password| password.0),
             }),
-            _ => Some(Credentials { username: Cow::Borrowed(self.payload), password: None }),
+            _ => Some(Credentials { username: Cow::Borrowed(payload), password: None }),
         };
         credentials.ok_or(FrameError::PayloadUnreadable)
     }
