@@ -29,6 +29,7 @@ const ERASE_CHARACTER: u8 = 247;
 const ARE_YOU_THERE: u8 = 246;
 const INTERRUPT: u8 = 244;
 const BREAK: u8 = 243;
+const DATA_MARK: u8 = 242;
 const ABORT: u8 = 238;
 const END_OF_FILE: u8 = 236;
 /// No command is lower.
@@ -123,6 +124,9 @@ impl Telnet {
             self.place = match self.place {
                 Place::Text if *byte == IAC => Place::Command { is_behind: false },
                 Place::Behind if *byte == IAC => Place::Command { is_behind: true },
+                // Of the IAC DM behind an interrupt, one byte is urgent, and the stream lacks it. GNU's client sends the
+                // first one so, others the second.
+                Place::Behind if *byte == DATA_MARK => Place::Behind,
                 Place::Text | Place::Behind => {
                     let end = memchr(IAC, behind).unwrap_or(behind.len());
                     piece.text.push(*byte);
@@ -156,7 +160,7 @@ impl Telnet {
     fn command(&mut self, byte: u8, is_behind: bool, piece: &mut Piece<'_>) -> Place {
         let is_first = piece.is_start && piece.text.is_empty() && !piece.has_commands && !is_behind;
         match byte {
-            // Clients send the last byte of IAC DM as urgent data, and the stream lacks it: the IAC stands alone.
+            // The IAC of an IAC DM whose second byte is urgent.
             IAC if is_behind => return Place::Command { is_behind },
             0..FIRST_COMMAND if is_behind => {
                 piece.text.push(byte);
