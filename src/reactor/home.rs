@@ -34,8 +34,8 @@ pub(super) struct Home {
     messages: Receiver<Message>,
     /// One that was found when the shard was about to sleep.
     found: Option<Message>,
-    /// One a protocol.
-    stranger_logs: [Every; Foreign::COUNT],
+    /// For each protocol, and how many strangers were not logged since the last line.
+    stranger_logs: [(Every, u64); Foreign::COUNT],
 }
 
 impl Home {
@@ -54,7 +54,7 @@ impl Home {
             others,
             messages,
             found: None,
-            stranger_logs: [const { Every::new(Duration::from_secs(LOG_REPEAT_SECONDS)) }; Foreign::COUNT],
+            stranger_logs: [const { (Every::new(Duration::from_secs(LOG_REPEAT_SECONDS)), 0) }; Foreign::COUNT],
         }
     }
 
@@ -124,17 +124,22 @@ impl Home {
         }
     }
 
-    /// Logs who spoke another protocol.
+    /// Logs connections of other protocols.
     pub(super) fn log_strangers(&mut self, now: Now) {
         while let Some(stranger) = self.engine.next_stranger() {
             let Stranger { foreign, dialect, count, .. } = stranger;
-            let Some(suppressed) = self.stranger_logs[foreign as usize].admit(now.monotonic) else { continue };
+            let (every, unlogged) = &mut self.stranger_logs[foreign as usize];
+            *unlogged = unlogged.saturating_add(count);
+            if every.admit(now.monotonic).is_none() {
+                continue;
+            }
+            let suppressed = std::mem::take(unlogged) - 1;
             let outcome = if foreign.refused().is_some() { "it is closed" } else { "the dialect answers it" };
             tracing::info!(
                 from = %stranger.network(),
                 dialect = dialect.name(),
                 looks_like = foreign.name(),
-                others = suppressed + count - 1,
+                suppressed,
                 "a connection speaks another protocol: {outcome}"
             );
         }
