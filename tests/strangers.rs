@@ -1,5 +1,5 @@
 //! Browsers, scanners and other clients at the wrong port, over real sockets: they are closed without an answer, and the log
-//! says once what they are.
+//! says once what they are. And clients that are right, and send what few do.
 
 mod support;
 #[path = "support/program.rs"]
@@ -86,4 +86,22 @@ fn the_log_says_once_what_strangers_look_like() {
         assert_eq!(lines.len(), 1, "{looks}:\n{log}");
         assert!(lines[0].contains("INFO") && lines[0].contains("from=127.0.0.1"), "{log}");
     }
+}
+
+/// A read ends at urgent data, however much there is behind it. A Telnet client sends some with an interrupt.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_follows_urgent_data_is_read_at_once() {
+    use rustix::net::{SendFlags, send, sockopt::set_tcp_cork};
+    let server = TestServer::start();
+    let mut alice = server.line("alice");
+    let stream = TcpStream::connect(server.address(Dialect::Line)).expect("the server listens");
+    // In one segment, so that the kernel tells of it once.
+    set_tcp_cork(&stream, true).expect("Linux");
+    let interrupt = b"LOGIN bob\r\nMSG half\xff\xf4\xff\xfd\x06\xff\xf2";
+    assert_eq!(send(&stream, interrupt, SendFlags::OOB), Ok(interrupt.len()));
+    let rest = b"MSG still here\r\n";
+    assert_eq!(send(&stream, rest, SendFlags::empty()), Ok(rest.len()));
+    set_tcp_cork(&stream, false).expect("Linux");
+    alice.expect("MSG bob still here\n");
 }

@@ -169,8 +169,9 @@ struct Socket {
     readable: bool,
     /// It waits in `unread`.
     queued: bool,
-    /// The peer's end is closed: a short read does not mean that all was read.
-    hung_up: bool,
+    /// A short read does not mean that all was read: the peer's end is closed, or the peer has sent urgent data, at which
+    /// the kernel ends a read.
+    reads_end_early: bool,
     /// The peer's end was read; there is nothing more.
     ended: bool,
 }
@@ -442,9 +443,10 @@ impl Shard {
             if socket.generation != id.generation {
                 continue;
             }
-            if event.is_readable() || event.is_read_closed() || event.is_error() {
+            let ends_early = event.is_read_closed() || event.is_error() || event.is_priority();
+            if event.is_readable() || ends_early {
                 socket.readable = true;
-                socket.hung_up |= event.is_read_closed() || event.is_error();
+                socket.reads_end_early |= ends_early;
                 self.queue_read(id);
             }
             if event.is_writable() {
@@ -569,9 +571,8 @@ impl Shard {
         };
         tracing::debug!(conn = id.to_bits(), %peer, dialect = dialect.name(), "opened");
         let token = Token(id.to_bits() as usize);
-        let interest = Interest::READABLE | Interest::WRITABLE;
         self.system_calls.registrations += 1;
-        if let Err(error) = self.poll.registry().register(&mut stream, token, interest) {
+        if let Err(error) = self.poll.registry().register(&mut stream, token, connection_interest()) {
             self.complain("cannot watch a connection", Some(&error));
             self.dead.push((id, CloseReason::PeerReset));
         }
@@ -584,7 +585,7 @@ impl Shard {
             generation: id.generation,
             readable: false,
             queued: false,
-            hung_up: false,
+            reads_end_early: false,
             ended: false,
         });
     }
@@ -685,7 +686,7 @@ impl Shard {
                 self.role.peer_closed(id, self.now);
             }
             Ok(length) => {
-                socket.readable = length == buffer.len() || socket.hung_up;
+                socket.readable = length == buffer.len() || socket.reads_end_early;
                 #[cfg(target_os = "linux")]
                 if acknowledges {
                     // Without it they are slow, and nothing else.
@@ -811,6 +812,14 @@ impl Shard {
             self.queue_read(id);
         }
     }
+}
+
+/// What the kernel tells of a connection.
+fn connection_interest() -> Interest {
+    let interest = Interest::READABLE | Interest::WRITABLE;
+    #[cfg(target_os = "linux")]
+    let interest = interest | Interest::PRIORITY;
+    interest
 }
 
 /// What the log says of it.
