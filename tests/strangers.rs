@@ -1,9 +1,9 @@
 //! Browsers, scanners and other clients at the wrong port, over real sockets: they are closed without an answer, and the log
 //! says once what they are. And clients that are right, and send what few do.
 
-mod support;
 #[path = "support/program.rs"]
 mod program;
+mod support;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

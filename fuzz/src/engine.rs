@@ -470,7 +470,8 @@ fn without_telnet(heard: &[u8]) -> Vec<u8> {
     let (mut told, mut rest) = (Vec::new(), heard);
     while let [byte, behind @ ..] = rest {
         rest = match rest {
-            [255, 251 | 252 | 254, _, behind @ ..] | [b'[', b'Y', b'e', b's', b']', b'\r', b'\n', behind @ ..] => behind,
+            [255, 251 | 252 | 254, _, behind @ ..]
+            | [b'[', b'Y', b'e', b's', b']', b'\r', b'\n', behind @ ..] => behind,
             _ => {
                 told.push(*byte);
                 behind

@@ -180,14 +180,18 @@ fn conversation<'p>(dialect: Dialect, phase: Phase, pieces: impl Iterator<Item =
                     return seen;
                 }
             }
-            assert!(answers.len() <= piece.len() + ARE_YOU_THERE.len(), "answers are no longer than what asks");
+            assert!(
+                answers.len() <= piece.len() + ARE_YOU_THERE.len(),
+                "answers are no longer than what asks"
+            );
             seen.answers.extend_from_slice(answers.strip_suffix(ARE_YOU_THERE).unwrap_or(&answers));
         } else {
             text.extend_from_slice(piece);
         }
         let mut start = 0;
         while start < text.len() {
-            let (consumed, frame) = step(dialect.decode_command(&mut codec, phase, &text[start..]), |c| shown(&c));
+            let (consumed, frame) =
+                step(dialect.decode_command(&mut codec, phase, &text[start..]), |c| shown(&c));
             if consumed == 0 {
                 break;
             }

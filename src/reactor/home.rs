@@ -54,7 +54,8 @@ impl Home {
             others,
             messages,
             found: None,
-            stranger_logs: [const { (Every::new(Duration::from_secs(LOG_REPEAT_SECONDS)), 0) }; Foreign::COUNT],
+            stranger_logs: [const { (Every::new(Duration::from_secs(LOG_REPEAT_SECONDS)), 0) };
+                Foreign::COUNT],
         }
     }
 

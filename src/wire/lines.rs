@@ -198,10 +198,7 @@ impl LineEnd {
 }
 
 #[inline]
-fn frame<'a, T>(
-    line: &'a [u8],
-    parse: impl FnOnce(&'a str) -> Result<T, DecodeError>,
-) -> Frame<T> {
+fn frame<'a, T>(line: &'a [u8], parse: impl FnOnce(&'a str) -> Result<T, DecodeError>) -> Frame<T> {
     let Ok(line) = std::str::from_utf8(line) else { return Frame::Refused(DecodeError::InvalidUtf8) };
     match parse(line.trim_ascii()) {
         Ok(value) => Frame::Whole(value),

@@ -21,11 +21,11 @@ use crate::limits::OPENING_BYTES_MAX;
 pub enum Foreign {
     /// A request of HTTP/1, or the preface of HTTP/2.
     Http,
-    /// A ClientHello of TLS.
+    /// A handshake of TLS.
     Tls,
     /// A banner of SSH.
     Ssh,
-    /// The header that a proxy puts in front of a connection, version 1 or 2 (HAProxy's PROXY protocol).
+    /// The header that a proxy puts in front of a connection, version 1 or 2 of the PROXY protocol.
     Proxy,
     /// The first command of an IRC client. It is left to the dialect, which answers it with an error.
     Irc,

@@ -50,7 +50,11 @@ fn a_stranger_is_recognised_wherever_its_bytes_are_cut() {
             world.sends(eve, &POST[..cut]);
             assert_eq!((world.hears(eve).as_str(), world.ended(eve)), (greeting(dialect), None));
             world.sends(eve, &POST[cut..]);
-            assert_eq!((world.hears(eve).as_str(), world.ended(eve)), ("", Some(STRANGER)), "{dialect:?} {cut}");
+            assert_eq!(
+                (world.hears(eve).as_str(), world.ended(eve)),
+                ("", Some(STRANGER)),
+                "{dialect:?} {cut}"
+            );
         }
         let mut world = World::new();
         let eve = world.connects(dialect);
@@ -79,8 +83,7 @@ fn strangers_are_counted_for_the_log_by_protocol() {
         seen.push((stranger.foreign, stranger.dialect, stranger.count, stranger.network().to_string()));
     }
     let here = "127.0.0.1".to_owned();
-    let expected =
-        [(Foreign::Http, Dialect::Gob, 100, here.clone()), (Foreign::Irc, Dialect::Line, 1, here)];
+    let expected = [(Foreign::Http, Dialect::Gob, 100, here.clone()), (Foreign::Irc, Dialect::Line, 1, here)];
     assert_eq!(seen, expected);
     assert!(world.engine.next_stranger().is_none());
 }

@@ -75,7 +75,8 @@ fn a_signature_behind_a_byte_order_mark_is_one() {
 
 #[test]
 fn people_whose_names_look_like_a_protocol_are_answered_as_soon_as_their_line_ends() {
-    for name in ["GET", "POST", "PUT", "PRI", "PROXY", "SSH-2", "NICK", "CAP", "OPTIONS", "CONNECT", "G", ""] {
+    for name in ["GET", "POST", "PUT", "PRI", "PROXY", "SSH-2", "NICK", "CAP", "OPTIONS", "CONNECT", "G", ""]
+    {
         for end in ["\n", "\r\n", "\r"] {
             let line = format!("{name}{end}");
             let opening = Dialect::Slash.opening(line.as_bytes());
@@ -83,7 +84,8 @@ fn people_whose_names_look_like_a_protocol_are_answered_as_soon_as_their_line_en
             assert!(!commands(Dialect::Slash, Phase::Login, [line.as_bytes()]).is_empty());
         }
     }
-    for line in ["GET hello\n", "PUT it there\n", "POSTPONE\n", "SSH-2 is old\n", "PROXY me\n", "PATCH up\n"] {
+    for line in ["GET hello\n", "PUT it there\n", "POSTPONE\n", "SSH-2 is old\n", "PROXY me\n", "PATCH up\n"]
+    {
         for dialect in LINES {
             assert_eq!(byte_by_byte(dialect, line.as_bytes()).0, Opening::Own, "{line:?}");
         }
@@ -93,7 +95,9 @@ fn people_whose_names_look_like_a_protocol_are_answered_as_soon_as_their_line_en
 #[test]
 fn each_client_is_taken_for_what_it_is_from_its_first_eight_bytes() {
     let mut typed = Vec::new();
-    for request in [Request::LoginName("GET / HTTP"), Request::Ping(None), Request::LoginPassword(Secret("x"))] {
+    for request in
+        [Request::LoginName("GET / HTTP"), Request::Ping(None), Request::LoginPassword(Secret("x"))]
+    {
         typed.clear();
         request.encode(TagSet::InUse, &mut typed).expect("it fits");
         assert_eq!(byte_by_byte(Dialect::Typed, &typed).0, Opening::Own);

@@ -40,7 +40,7 @@ impl<'a> Request<'a> {
     /// for a name, which everybody sees.
     pub fn credentials(&self) -> Result<Credentials<'a>, FrameError> {
         // A byte order mark, which RFC 8259 lets a parser ignore, and white space may stand in front of the JSON.
-        let payload = self.payload.trim_start_matches('\u{feff}');
+        let payload = without_mark(self.payload);
         let start = payload.trim_start_matches([' ', '\t', '\n', '\r']);
         // The library's errors quote what they found, and are dropped for it.
         let credentials = match start.as_bytes().first() {
@@ -122,9 +122,14 @@ struct Complete<'a> {
     token: Text<'a>,
 }
 
+/// A payload without the byte order mark, which some programs put in front.
+fn without_mark(payload: &str) -> &str {
+    payload.trim_start_matches('\u{feff}')
+}
+
 /// Reads a compliance. Success is 1 or 0; some servers say true or false.
 pub(super) fn compliance(payload: &str) -> Option<Content> {
-    let Compliance { success, reason } = serde_json::from_str(payload).ok()?;
+    let Compliance { success, reason } = serde_json::from_str(without_mark(payload)).ok()?;
     let succeeded = success.as_bool().or_else(|| success.as_u64().map(|number| number != 0))?;
     Some(if succeeded {
         Content::Accepted
@@ -135,7 +140,7 @@ pub(super) fn compliance(payload: &str) -> Option<Content> {
 
 /// Reads a complete.
 pub(super) fn complete(payload: &str) -> Option<Content> {
-    let Complete { token: Text(token) } = serde_json::from_str(payload).ok()?;
+    let Complete { token: Text(token) } = serde_json::from_str(without_mark(payload)).ok()?;
     if token.is_empty() {
         return Some(Content::Complete(None));
     }
