@@ -108,8 +108,8 @@ impl Witnesses {
 
 // TCRP.
 
-/// What each malformed request is answered; nothing, where it never comes whole or is another protocol's. All are for the
-/// lobby, which is there.
+/// What each malformed request is answered; nothing, where it never comes whole or is another protocol's. All
+/// are for the lobby, which is there.
 const HANDSHAKES: [(&str, Option<Refusal>); 21] = [
     ("short-header-10", None),
     ("short-header-31", None),

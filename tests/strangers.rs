@@ -1,5 +1,5 @@
-//! Browsers, scanners and other clients at the wrong port, over real sockets: they are closed without an answer, and the log
-//! says once what they are. And clients that are right, and send what few do.
+//! Browsers, scanners and other clients at the wrong port, over real sockets: they are closed without an
+//! answer, and the log says once what they are. And clients that are right, and send what few do.
 
 #[path = "support/program.rs"]
 mod program;

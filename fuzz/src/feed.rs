@@ -157,8 +157,8 @@ pub fn commands(
     }
 }
 
-/// What a server makes of a stream of a dialect of lines, with Telnet between the lines, in pieces; and what it answers to
-/// that, but for "are you there", which is answered once a piece.
+/// What a server makes of a stream of a dialect of lines, with Telnet between the lines, in pieces; and what
+/// it answers to that, but for "are you there", which is answered once a piece.
 #[derive(PartialEq, Eq, Debug, Default)]
 struct Conversation {
     frames: Vec<String>,
@@ -207,8 +207,8 @@ fn conversation<'p>(dialect: Dialect, phase: Phase, pieces: impl Iterator<Item =
 
 const ARE_YOU_THERE: &[u8] = b"[Yes]\r\n";
 
-/// Checks that a stream with Telnet in it says the same, whole and cut. Where a line is too long, that depends on what
-/// was erased of it before it was looked at.
+/// Checks that a stream with Telnet in it says the same, whole and cut. Where a line is too long, that
+/// depends on what was erased of it before it was looked at.
 pub fn same_telnet_however_cut(dialect: Dialect, phase: Phase, stream: &[u8], cuts: Cuts) {
     let whole = conversation(dialect, phase, std::iter::once(stream));
     let cut = conversation(dialect, phase, cuts.of_stream(stream));

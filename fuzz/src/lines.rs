@@ -11,7 +11,8 @@ use super::feed::{
 };
 use super::input::Input;
 
-/// A codec of lines remembers whether it is skipping one, what may still come of the end of one, and a place in Telnet.
+/// A codec of lines remembers whether it is skipping one, what may still come of the end of one, and a place
+/// in Telnet.
 const HELD_BYTES_MAX: usize = 128;
 
 pub fn run(dialect: Dialect, bytes: &[u8]) {

@@ -29,7 +29,8 @@ impl Inbox {
         self.0.as_ref().map_or(&[], |bytes| bytes)
     }
 
-    /// For text that is appended, or taken back. To be followed by [`Inbox::consume`], which gives unused memory back.
+    /// For text that is appended, or taken back. To be followed by [`Inbox::consume`], which gives unused
+    /// memory back.
     pub(super) fn bytes_mut(&mut self) -> &mut Vec<u8> {
         self.0.get_or_insert_default()
     }

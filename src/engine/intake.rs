@@ -141,8 +141,8 @@ impl Engine {
         }
     }
 
-    /// Takes bytes in that have Telnet commands between the lines. The commands are answered even while the lines have to
-    /// wait, which is until the next read at most.
+    /// Takes bytes in that have Telnet commands between the lines. The commands are answered even while the
+    /// lines have to wait, which is until the next read at most.
     #[cold]
     fn received_telnet(&mut self, id: ConnId, bytes: &[u8]) {
         let mut answers = std::mem::take(&mut self.scratch);

@@ -1,4 +1,5 @@
-//! Strangers: connections that speak another protocol. Their first bytes show it, before anything is answered.
+//! Strangers: connections that speak another protocol. Their first bytes show it, before anything is
+//! answered.
 
 use core::fmt;
 
@@ -14,7 +15,7 @@ pub struct Stranger {
     pub foreign: Foreign,
     /// The dialect that the last one connected to.
     pub dialect: Dialect,
-    /// How many came.
+    /// The number of them.
     pub count: u64,
     network: Network,
 }
@@ -26,17 +27,17 @@ impl Stranger {
     }
 }
 
-/// Those whom the driver has not asked for: one entry a protocol, so that a flood takes no memory.
+/// Strangers that the driver has not asked for. One entry a protocol, so that a flood takes no memory.
 #[derive(Debug, Default)]
 pub(super) struct Strangers([Option<Stranger>; Foreign::COUNT]);
 
-/// What the first bytes of a connection show.
+/// The outcome of a look at the first bytes of a connection.
 pub(super) enum Opened {
-    /// Nothing, yet.
+    /// More bytes must come.
     Unclear,
-    /// Another protocol, for which the connection is being closed.
+    /// They are another protocol's, and the connection is being closed.
     Closed,
-    /// Nothing against the dialect.
+    /// The dialect takes them.
     Own,
 }
 
@@ -52,7 +53,8 @@ impl Engine {
     /// Looks at the first bytes of a connection.
     #[cold]
     pub(super) fn open(&mut self, id: ConnId, bytes: &[u8]) -> Opened {
-        let foreign = match self.conn(id).dialect.opening(bytes) {
+        let dialect = self.conn(id).dialect;
+        let foreign = match dialect.opening(bytes) {
             Opening::Unclear => return Opened::Unclear,
             Opening::Foreign(foreign) => Some(foreign),
             Opening::Own => None,
@@ -60,13 +62,13 @@ impl Engine {
         self.conn_mut(id).has_opened = true;
         let Some(foreign) = foreign else { return Opened::Own };
         self.strangers.note(foreign, self.connections.get(id).expect("it was found"));
-        let Some(error) = foreign.refused() else { return Opened::Own };
+        let Some(error) = foreign.refused(dialect) else { return Opened::Own };
         self.metrics.count_refused(error.cause());
         self.refuse(id, error);
         Opened::Closed
     }
 
-    /// Strangers that were not told of yet, for the log.
+    /// The next entry for the log.
     pub fn next_stranger(&mut self) -> Option<Stranger> {
         self.strangers.0.iter_mut().find_map(Option::take)
     }

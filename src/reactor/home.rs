@@ -34,7 +34,7 @@ pub(super) struct Home {
     messages: Receiver<Message>,
     /// One that was found when the shard was about to sleep.
     found: Option<Message>,
-    /// For each protocol, and how many strangers were not logged since the last line.
+    /// For each protocol, with the number of strangers since the last line.
     stranger_logs: [(Every, u64); Foreign::COUNT],
 }
 
@@ -135,7 +135,8 @@ impl Home {
                 continue;
             }
             let suppressed = std::mem::take(unlogged) - 1;
-            let outcome = if foreign.refused().is_some() { "it is closed" } else { "the dialect answers it" };
+            let outcome =
+                if foreign.refused(dialect).is_some() { "it is closed" } else { "the dialect answers it" };
             tracing::info!(
                 from = %stranger.network(),
                 dialect = dialect.name(),

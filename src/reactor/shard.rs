@@ -169,8 +169,8 @@ struct Socket {
     readable: bool,
     /// It waits in `unread`.
     queued: bool,
-    /// A short read does not mean that all was read: the peer's end is closed, or the peer has sent urgent data, at which
-    /// the kernel ends a read.
+    /// A short read does not mean that all was read: the peer's end is closed, or the peer has sent urgent
+    /// data, at which the kernel ends a read.
     reads_end_early: bool,
     /// The peer's end was read; there is nothing more.
     ended: bool,

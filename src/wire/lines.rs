@@ -1,13 +1,13 @@
 //! Lines, cut from a stream.
 //!
-//! A server ends its lines with LF. A client ends them with LF, CR LF, CR NUL (Telnet) or CR alone (a terminal in raw
-//! mode); and with CR NUL LF or CR NUL CR LF, when a Telnet client is handed a file whose lines end with CR LF, or with
-//! CR CR LF, when a program writes CR LF to a stream that makes CR LF of each LF. One rule covers them all: *to a CR
-//! belong a NUL behind it, and then an LF or CR LF.* A CR ends its line at once; what belongs to it is dropped when it
-//! comes.
+//! A server ends its lines with LF. A client ends them with LF, CR LF, CR NUL (Telnet) or CR alone (a
+//! terminal in raw mode); and with CR NUL LF or CR NUL CR LF, when a Telnet client is handed a file whose
+//! lines end with CR LF, or with CR CR LF, when a program writes CR LF to a stream that makes CR LF of each
+//! LF. One rule covers them all: *to a CR belong a NUL behind it, and then an LF or CR LF.* A CR ends its
+//! line at once; what belongs to it is dropped when it comes.
 //!
-//! In front of a client's line U+FEFF, the byte order mark, is dropped: programs in .NET put one in front of all that a
-//! writer sends, and some make a writer for each line.
+//! In front of a client's line U+FEFF, the byte order mark, is dropped: programs in .NET put one in front of
+//! all that a writer sends, and some make a writer for each line.
 
 use memchr::{memchr, memchr2};
 
@@ -17,7 +17,7 @@ use crate::limits::LINE_BYTES_MAX;
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// What is remembered of a stream of lines between two calls.
+/// The state of a stream of lines between two calls.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Lines {
     /// The head of the current line was dropped for its length; so will the rest be.
@@ -26,7 +26,7 @@ pub(super) struct Lines {
     telnet: Telnet,
 }
 
-/// What may still come of the end of the line before the current one.
+/// The part of a line's end that may still come, in front of the current line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 enum LineEnd {
     /// Nothing.
@@ -62,8 +62,8 @@ impl Codec {
         Decoded { consumed, frame: frame(&bytes[..end], parse) }
     }
 
-    /// Decodes one line of a client, of at most [`LINE_BYTES_MAX`] bytes with its end; what belongs to a CR counts as a
-    /// byte.
+    /// Decodes one line of a client, of at most [`LINE_BYTES_MAX`] bytes with its end; what belongs to a CR
+    /// counts as a byte.
     #[inline]
     pub(super) fn command_line<'a, T: 'a>(
         &mut self,
@@ -99,7 +99,8 @@ impl Codec {
         Decoded { consumed: bytes.len(), frame: Frame::Refused(DecodeError::LineTooLong) }
     }
 
-    /// How much of the bytes belongs to what came before, or has to wait for more; nothing, where a line starts.
+    /// How much of the bytes belongs to what came before, or has to wait for more; nothing, where a line
+    /// starts.
     #[cold]
     fn go_on(&mut self, bytes: &[u8]) -> Option<usize> {
         let lines = self.lines();
@@ -130,15 +131,16 @@ impl Codec {
         self.lines().is_skipping
     }
 
-    /// Whether a piece of a stream, which the client sent, cannot be taken as the text that it is: there are Telnet
-    /// commands in it.
+    /// Whether a piece of a stream, which the client sent, cannot be taken as the text that it is: there are
+    /// Telnet commands in it.
     #[inline]
     pub fn has_telnet(&self, bytes: &[u8]) -> bool {
         memchr(IAC, bytes).is_some() || (self.0.is_some() && !self.lines().telnet.is_in_text())
     }
 
-    /// Takes the Telnet commands out of a piece of a stream of lines. Its text is appended to the text that waits to be
-    /// decoded, and the answers to the commands to `answers`. `is_start`: nothing came before the piece.
+    /// Takes the Telnet commands out of a piece of a stream of lines. Its text is appended to the text that
+    /// waits to be decoded, and the answers to the commands to `answers`. `is_start`: nothing came before the
+    /// piece.
     ///
     /// Returns whether there were commands; an error ends the stream.
     pub fn take_telnet(
@@ -171,7 +173,7 @@ impl Codec {
         }
     }
 
-    /// Changes what is remembered, for which there is memory only while there is something.
+    /// Changes the state. The default one takes no memory.
     fn change_lines(&mut self, change: impl FnOnce(&mut Lines)) {
         let mut lines = self.lines();
         change(&mut lines);
@@ -184,7 +186,7 @@ impl Codec {
 }
 
 impl LineEnd {
-    /// How many of the bytes belong to the end, and what may come behind them.
+    /// The count of bytes that belong to the end, and the part that may follow them.
     fn take(self, bytes: &[u8]) -> (usize, Self) {
         let nul = usize::from(self == Self::Return && bytes.first() == Some(&0));
         match &bytes[nul..] {

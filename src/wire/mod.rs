@@ -299,8 +299,8 @@ impl Dialect {
         Fit::Whole
     }
 
-    /// Whether a connection is told nothing, since its peer has not shown that it speaks the dialect. Of the dialects in
-    /// which the peer speaks first, gob is the one whose words are not an answer to a request.
+    /// Whether a connection is told nothing, since its peer has not shown that it speaks the dialect. Of the
+    /// dialects in which the peer speaks first, gob is the one whose words are not an answer to a request.
     pub fn is_silent_to(self, codec: &Codec) -> bool {
         match self {
             Self::Gob => !codec.has_gob_types(),

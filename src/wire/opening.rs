@@ -1,14 +1,14 @@
 //! The first bytes of a connection, which may be those of another protocol.
 //!
-//! Browsers, scanners and misconfigured proxies connect to any port. A web page can have its visitor's browser POST to
-//! a chat port, with lines of chat in the body. So the first [`OPENING_BYTES_MAX`] bytes are looked at before anything is
-//! answered. What they match closes the connection without a word: an answer in the dialect is noise to such a peer, an
-//! answer in its own protocol would have to be spoken well.
+//! Browsers, scanners and misconfigured proxies connect to any port. A web page can have its visitor's
+//! browser POST to a chat port, with lines of chat in the body. So the first [`OPENING_BYTES_MAX`] bytes are
+//! looked at before anything is answered. Those of another protocol close the connection without an answer: one
+//! in the dialect is noise to that peer, and one in its own protocol is no part of a chat port.
 //!
 //! No signature is the start of what a client of a dialect may send:
 //! * line: none is a command;
-//! * slash: none is a nickname, which has no blank, `.` or control character. `PUT` and `SSH-2` are nicknames, and
-//!   no signatures;
+//! * slash: none is a nickname, which has no blank, `.` or control character. `PUT` and `SSH-2` are
+//!   nicknames, and no signatures;
 //! * TCRP: the second byte of a request is 1 or 2;
 //! * typed: the first eight bytes of a request are a number below 256;
 //! * gob: a stream starts with the definition of a type. The byte behind its length is 0x7f or more.
@@ -27,7 +27,7 @@ pub enum Foreign {
     Ssh,
     /// The header that a proxy puts in front of a connection, version 1 or 2 of the PROXY protocol.
     Proxy,
-    /// The first command of an IRC client. It is left to the dialect, which answers it with an error.
+    /// The first command of an IRC client. It is text, and a dialect of lines answers it with an error.
     Irc,
 }
 
@@ -57,11 +57,11 @@ impl Foreign {
         }
     }
 
-    /// Why the connection is closed; nothing, where it is not.
-    pub fn refused(self) -> Option<DecodeError> {
+    /// The reason to close a connection to a dialect, or nothing.
+    pub fn refused(self, dialect: Dialect) -> Option<DecodeError> {
         match self {
-            Self::Http | Self::Tls | Self::Ssh | Self::Proxy => Some(DecodeError::Foreign(self)),
-            Self::Irc => None,
+            Self::Irc if dialect.is_of_lines() => None,
+            Self::Http | Self::Tls | Self::Ssh | Self::Proxy | Self::Irc => Some(DecodeError::Foreign(self)),
         }
     }
 
@@ -117,8 +117,8 @@ const SIGNATURES: &[(&[u8], Foreign)] = &[
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl Dialect {
-    /// What the first bytes of a connection are. To be asked again with more where it is unclear, which it is only where
-    /// the dialect cannot answer them either: a line that has ended is the dialect's own.
+    /// What the first bytes of a connection are. To be asked again with more where it is unclear, which it is
+    /// only where the dialect cannot answer them either: a line that has ended is the dialect's own.
     #[inline]
     pub fn opening(self, bytes: &[u8]) -> Opening {
         debug_assert!(self.transport() != Transport::Datagram, "a datagram has no first bytes");

@@ -1,16 +1,16 @@
-//! Telnet commands in a stream of text: they are taken out and answered. RFC 854, 855, 860, 1143.
+//! Telnet commands in a stream of text: taken out and answered. RFC 854, 855, 860, 1143.
 //!
-//! A command starts with IAC (255). No character of UTF-8 contains that byte, so a stream that has none passes
-//! untouched, and nobody pays for Telnet who does not speak it.
+//! A command starts with IAC (255). UTF-8 never contains that byte, so a stream without it is text, and costs
+//! nothing here.
 //!
-//! No option is supported, so both sides of every option stay off and nothing is kept of an option: a request to enable
-//! one is refused each time, and a refusal is never answered. That is the rule of RFC 1143 that keeps two peers from
-//! answering each other for ever. An option that is refused leaves clients in line mode with an echo of their own, which
-//! is what line and slash need. The timing mark (RFC 860) is no option but a question, and is answered with yes:
-//! clients discard all output after an interrupt until the answer comes.
+//! The server supports no option, so both sides of every option stay off and no option has a state. A request
+//! to enable one is refused each time, and a refusal is never answered: that is the rule of RFC 1143 that
+//! keeps two peers from answering each other for ever. A client whose options are refused stays in line mode
+//! and echoes by itself, as line and slash need it. The timing mark (RFC 860) is no option but a question,
+//! and is answered with yes: after an interrupt, clients discard all output until the answer comes.
 //!
-//! Owns the place inside of a command. Keeps no bytes, and never answers with more bytes than came, but for one answer to
-//! "are you there" a call.
+//! Owns the place inside of a command. Keeps no bytes. The answers to a piece of a stream are no longer than
+//! the piece, but for one answer to "are you there".
 
 use memchr::{memchr, memrchr2};
 
@@ -39,7 +39,7 @@ const TIMING_MARK: u8 = 6;
 /// As servers have always answered "are you there".
 const HERE: &[u8] = b"[Yes]\r\n";
 
-/// The place in a stream.
+/// A place in a stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 enum Place {
     /// In the text.
@@ -60,7 +60,7 @@ enum Place {
     InsideCommand { bytes: u16 },
 }
 
-/// What is remembered of a stream between two reads.
+/// The state of a stream between two reads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Telnet {
     place: Place,
@@ -124,8 +124,8 @@ impl Telnet {
             self.place = match self.place {
                 Place::Text if *byte == IAC => Place::Command { is_behind: false },
                 Place::Behind if *byte == IAC => Place::Command { is_behind: true },
-                // Of the IAC DM behind an interrupt, one byte is urgent, and the stream lacks it. GNU's client sends the
-                // first one so, others the second.
+                // Of the IAC DM behind an interrupt, one byte is urgent, and the stream lacks it. GNU's
+                // client sends the first one so, others the second.
                 Place::Behind if *byte == DATA_MARK => Place::Behind,
                 Place::Text | Place::Behind => {
                     let end = memchr(IAC, behind).unwrap_or(behind.len());
@@ -166,7 +166,8 @@ impl Telnet {
                 piece.text.push(byte);
                 return Place::Text;
             }
-            // The byte order mark of UTF-16: a client has no option to refuse before the server has offered one.
+            // The byte order mark of UTF-16: a client has no option to refuse before the server has offered
+            // one.
             DONT if is_first => {
                 piece.text.extend_from_slice(&[IAC, DONT]);
                 return Place::Text;
@@ -186,8 +187,8 @@ impl Telnet {
             ERASE_CHARACTER => piece.drop_character(),
             ARE_YOU_THERE => piece.is_asked = true,
             END_OF_FILE => self.has_ended = true,
-            // No operation, go ahead, data mark, end of a record, suspend, the end of a subnegotiation. And "abort
-            // output": the output that it means is in the network.
+            // No operation, go ahead, data mark, end of a record, suspend, the end of a subnegotiation. And
+            // "abort output": the output that it means is in the network.
             _ => {}
         }
         piece.has_commands = true;

@@ -1,4 +1,5 @@
-//! What dialects share: words, text that stays on its line, and the words for what the server itself has to say.
+//! What dialects share: words, text that stays on its line, and the words for what the server itself has to
+//! say.
 
 use std::borrow::Cow;
 

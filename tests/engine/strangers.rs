@@ -15,7 +15,7 @@ const POST: &[u8] = b"POST / HTTP/1.1\r\nHost: 127.0.0.1:4000\r\nContent-Length:
     LOGIN eve\nMSG buy things\nDM alice psst\n";
 const TLS: &[u8] = b"\x16\x03\x01\x00\xc8\x01\x00\x00\xc4\x03\x03\nLOGIN eve\nMSG buy things\n";
 
-/// What somebody is told before they have said anything.
+/// The words of a dialect before its peer has sent anything.
 fn greeting(dialect: Dialect) -> &'static str {
     if dialect == Dialect::Slash { "Welcome to the chat server!\nEnter your nickname: " } else { "" }
 }
@@ -78,12 +78,17 @@ fn strangers_are_counted_for_the_log_by_protocol() {
     // The dialect answers it as before.
     assert_eq!(world.hears(irc), "ERR must-login-first\nERR must-login-first\n");
     assert_eq!(world.ended(irc), None);
+    for dialect in [Dialect::Tcrp, Dialect::Typed, Dialect::Gob] {
+        let irc = world.connects(dialect);
+        world.sends(irc, b"NICK eve\r\nUSER eve 0 * :Eve\r\n");
+        assert_eq!((world.hears(irc).as_str(), world.ended(irc)), ("", Some(STRANGER)), "{dialect:?}");
+    }
     let mut seen = Vec::new();
     while let Some(stranger) = world.engine.next_stranger() {
         seen.push((stranger.foreign, stranger.dialect, stranger.count, stranger.network().to_string()));
     }
     let here = "127.0.0.1".to_owned();
-    let expected = [(Foreign::Http, Dialect::Gob, 100, here.clone()), (Foreign::Irc, Dialect::Line, 1, here)];
+    let expected = [(Foreign::Http, Dialect::Gob, 100, here.clone()), (Foreign::Irc, Dialect::Gob, 4, here)];
     assert_eq!(seen, expected);
     assert!(world.engine.next_stranger().is_none());
 }
@@ -121,7 +126,7 @@ const DO: u8 = 253;
 const TIMING_MARK: [u8; 3] = [IAC, DO, 6];
 
 #[test]
-fn telnet_is_answered_and_nobody_else_sees_it() {
+fn telnet_is_answered_and_reaches_no_other_member() {
     let mut world = World::new();
     let alice = world.line("alice");
     let bob = world.connects(Dialect::Slash);
@@ -161,7 +166,7 @@ fn a_client_that_says_that_its_input_ends_is_closed_behind_its_answers() {
 }
 
 #[test]
-fn somebody_who_asks_and_does_not_read_is_not_read_from() {
+fn a_client_that_asks_and_does_not_read_is_not_read_from() {
     let mut world = World::with(Settings { exempt: Vec::new(), session_bytes_limit: 0, ..settings() });
     let alice = world.line("alice");
     world.reads_only(alice, 0);

@@ -426,7 +426,8 @@ impl Client {
     }
 }
 
-/// Lines as different programs send them: with their own ends, behind byte order marks, and with Telnet between them.
+/// Lines as different programs send them: with their own ends, behind byte order marks, and with Telnet
+/// between them.
 fn lines_as(program: u64, bytes: &[u8]) -> Vec<u8> {
     let (front, end): (&[u8], &[u8]) = match program % 8 {
         0..3 => (b"", b"\n"),

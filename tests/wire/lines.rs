@@ -78,8 +78,9 @@ fn a_line_that_is_not_utf8_is_refused_and_the_next_one_decodes() {
     }
 }
 
-/// The ends of a line that clients send: `nc`, `nc -C`, a terminal in raw mode, `PuTTY`, and the Telnet clients of Debian that
-/// are handed a file whose lines end with CR LF (inetutils and netkit, `plink`); and CR LF written twice.
+/// The ends of a line that clients send: `nc`, `nc -C`, a terminal in raw mode, `PuTTY`, and the Telnet
+/// clients of Debian that are handed a file whose lines end with CR LF (inetutils and netkit, `plink`); and
+/// CR LF written twice.
 const ENDS: [&str; 7] = ["\n", "\r\n", "\r", "\r\0", "\r\0\r\n", "\r\0\n", "\r\r\n"];
 
 #[test]

@@ -33,7 +33,7 @@ const STRANGERS: [(&[u8], Foreign); 19] = [
     (b"NICK eve\r\nUSER eve 0 * :Eve\r\n", Foreign::Irc),
 ];
 
-/// What a dialect makes of bytes that come one by one, and after how many.
+/// The first clear answer of a dialect to bytes that come one by one, and the count of them.
 fn byte_by_byte(dialect: Dialect, bytes: &[u8]) -> (Opening, usize) {
     let asked = (1..=bytes.len()).map(|count| (dialect.opening(&bytes[..count]), count));
     asked.into_iter().find(|(opening, _)| *opening != Opening::Unclear).expect("it becomes clear")
@@ -137,5 +137,5 @@ fn gob_is_silent_to_a_peer_that_has_defined_no_type() {
     let definition = 1 + usize::from(stream[0]);
     stream.truncate(definition);
     stream.extend(b"\x03abc");
-    assert!(!refusal(&stream).is_empty(), "a client that sends gob is told what is wrong");
+    assert!(!refusal(&stream).is_empty(), "a client that sends gob is told the reason");
 }

@@ -1,4 +1,4 @@
-//! Telnet between the lines: taken out, answered, and never in what is said. RFC 854, 855, 860, 1143.
+//! Telnet between the lines: taken out, answered, and never part of a text. RFC 854, 855, 860, 1143.
 
 use parlance::chat::Phase;
 use parlance::limits::{LINE_BYTES_MAX, TELNET_SUBNEGOTIATION_BYTES_MAX};
@@ -23,7 +23,7 @@ const SE: u8 = 240;
 const EOF: u8 = 236;
 const TIMING_MARK: u8 = 6;
 
-/// What a server made of a stream.
+/// The result of a stream.
 #[derive(PartialEq, Eq, Debug, Default)]
 struct Seen {
     frames: Vec<String>,
@@ -137,7 +137,8 @@ fn an_interrupt_ends_a_line_that_is_too_long() {
 
 #[test]
 fn the_synch_that_follows_an_interrupt_is_taken_out_without_its_urgent_byte() {
-    // The urgent byte is the second one from the client of netkit, and the first one from that of GNU inetutils 2.4.
+    // The urgent byte is the second one from the client of netkit, and the first one from that of GNU
+    // inetutils 2.4.
     for synch in [&[IAC, DM][..], &[IAC], &[DM]] {
         let interrupt = [&[IAC, IP, IAC, DO, TIMING_MARK][..], synch].concat();
         let twice = [&interrupt[..], &interrupt, b"still here\r\n"].concat();
@@ -154,7 +155,7 @@ fn characters_are_erased_whole_and_not_beyond_the_line() {
 }
 
 #[test]
-fn somebody_who_asks_is_told_that_the_server_is_there_once_a_read() {
+fn are_you_there_is_answered_once_a_read() {
     assert_eq!(take(Dialect::Line, [&[IAC, AYT][..]]).answers, b"[Yes]\r\n");
     let many = [IAC, AYT].repeat(1000);
     assert_eq!(take(Dialect::Line, [&many[..]]).answers, b"[Yes]\r\n");

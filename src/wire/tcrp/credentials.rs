@@ -39,7 +39,8 @@ impl<'a> Request<'a> {
     /// What starts with `"` or `{` must be JSON: otherwise an object that lacks a brace would be taken, password and all,
     /// for a name, which everybody sees.
     pub fn credentials(&self) -> Result<Credentials<'a>, FrameError> {
-        // A byte order mark, which RFC 8259 lets a parser ignore, and white space may stand in front of the JSON.
+        // A byte order mark, which RFC 8259 lets a parser ignore, and white space may stand in front of the
+        // JSON.
         let payload = without_mark(self.payload);
         let start = payload.trim_start_matches([' ', '\t', '\n', '\r']);
         // The library's errors quote what they found, and are dropped for it.
