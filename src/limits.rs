@@ -48,8 +48,14 @@ const _: () =
 
 // The wire.
 
+/// Bytes at the start of a connection that are compared with the starts of other protocols. More: they say
+/// nothing new.
+pub const OPENING_BYTES_MAX: usize = 8;
 /// Bytes of a line with its end, in the text dialects. Longer: the sender is told, and the line is skipped unread.
 pub const LINE_BYTES_MAX: usize = 4096;
+/// Bytes of a Telnet subnegotiation. Nothing is kept of one; the longest in use, an environment, has some
+/// hundred bytes. Longer: the connection is closed, since all that it says would be swallowed.
+pub const TELNET_SUBNEGOTIATION_BYTES_MAX: usize = LINE_BYTES_MAX;
 /// Bytes of a line with its end from the server, as a client reads it: a text of [`LINE_BYTES_MAX`], each byte of which
 /// may have become a replacement character of three, and a time, a name and a few words in front. Longer: the client
 /// skips it.

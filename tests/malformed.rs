@@ -108,7 +108,8 @@ impl Witnesses {
 
 // TCRP.
 
-/// What each malformed request is answered; nothing, where it never comes whole. All are for the lobby, which is there.
+/// What each malformed request is answered; nothing, where it never comes whole or is another protocol's. All
+/// are for the lobby, which is there.
 const HANDSHAKES: [(&str, Option<Refusal>); 21] = [
     ("short-header-10", None),
     ("short-header-31", None),
@@ -130,7 +131,7 @@ const HANDSHAKES: [(&str, Option<Refusal>); 21] = [
     ("payload-invalid-utf8", Some(Refusal::BadName)),
     ("trailing-bytes", Some(Refusal::RoomExists)),
     ("two-requests", Some(Refusal::RoomExists)),
-    ("http-get", Some(Refusal::BadState)),
+    ("http-get", None),
 ];
 
 /// A request from the description of the protocol alone.
@@ -145,6 +146,10 @@ fn handshake(room: &[u8], operation: u8, payload: &[u8]) -> Vec<u8> {
 
 /// Counts what the codec finds wrong with a request, and tells what the answer repeats of it.
 fn look_at_handshake(bytes: &[u8], causes: &mut Causes) -> (String, u8) {
+    if bytes.starts_with(b"GET /") {
+        causes.count("foreign-http");
+        return (String::new(), 0);
+    }
     match tcrp::Request::decode(bytes) {
         tcrp::Decoded::Refused(refused) => {
             causes.count(refused.error.cause());
@@ -187,7 +192,7 @@ fn a_handshake_that_is_none_is_answered_why() {
     // Nobody has to be waited for.
     drop(witnesses);
     assert_eq!(server.stop().metrics.refused, causes.0);
-    assert_eq!(causes.0["tcrp-state"], 4);
+    assert_eq!(causes.0["tcrp-state"], 3);
     assert_eq!(causes.0["tcrp-payload-too-long"], 5);
 }
 

@@ -554,6 +554,10 @@ fn a_payload_says_who_in_three_ways() {
         (r#"{"username": "alice"}"#, "alice", None, true),
         (r#"{"username":"alice","password":null}"#, "alice", None, true),
         (r#"{"username": "alice", "password": "s3cret"}"#, "alice", Some("s3cret"), true),
+        // A byte order mark, as a writer in .NET puts one in front.
+        ("\u{feff}\"alice\"", "alice", None, true),
+        ("\u{feff}alice", "alice", None, true),
+        ("\u{feff} {\"username\": \"alice\", \"password\": \"s3cret\"}", "alice", Some("s3cret"), true),
         (r#" {"password": "a\"b", "username": "Zoë", "more": [1, {}]} "#, "Zoë", Some("a\"b"), true),
     ] {
         let request = request(payload);
@@ -576,6 +580,7 @@ fn what_starts_as_json_and_is_none_is_no_name() {
         "{}",
         r#"{"username": "alice", "password": "s3cret""#,
         r#"  {"username": "alice", "password": "s3cret"}}"#,
+        "\u{feff}{\"username\": \"alice\", \"password\": \"s3cret\"",
         r#"{"username": 1}"#,
         r#"{"username": "alice", "password": 1}"#,
         r#"{"username": "alice", "username": "bob"}"#,

@@ -83,8 +83,8 @@ const fn is_here() -> bool {
 
 fn made(target: &str) -> Vec<Vec<u8>> {
     match target {
-        "line" => in_phases(LINE, vec![b'x'; 5000]),
-        "slash" => in_phases(SLASH, help()),
+        "line" => [in_phases(LINE, vec![b'x'; 5000]), between_lines()].concat(),
+        "slash" => [in_phases(SLASH, help()), between_lines()].concat(),
         "tcrp" => in_cuts(&[], &vectors("tcrp")),
         "typed" => [0, 1].iter().flat_map(|&tags| in_cuts(&[tags], &vectors("typed"))).collect(),
         "gob" => [0, 1].iter().flat_map(|&phase| in_cuts(&[phase], &vectors("gob"))).collect(),
@@ -116,6 +116,18 @@ fn in_phases(conversation: &str, beside: Vec<u8>) -> Vec<Vec<u8>> {
     let of_phase = |phase: u8| in_cuts(&[phase], &streams);
     let lines = conversation.split_inclusive('\n').map(|line| [b"\x02\x04\x07", line.as_bytes()].concat());
     (0..3).flat_map(of_phase).chain(lines).collect()
+}
+
+/// Telnet, byte order marks and the ends of lines that clients send.
+fn between_lines() -> Vec<Vec<u8>> {
+    let streams = [
+        &b"\xff\xfb\x1f\xff\xfb\x20\xff\xfd\x01\xff\xfd\x03PING\r\0MSG a\r\0\nMSG b\r\0\r\n\xff\xec"[..],
+        b"MSG half\xff\xf4\xff\xfd\x06\xff\xf2MSG a\r\n\xff\xf4\xff\xfd\x06\xffMSG b\r\n\xff\xf4\xf2MSG c\r\r\n",
+        b"MSG h\xc3\xa9\xff\xf7\xff\xf6\xff\xf1\xff\xfa\x18\0xterm\xff\xff\xff\xf0\n\xff\xf8\xff\xfe\x06\r",
+        b"\xef\xbb\xbfLOGIN ann\r\n\xef\xbb\xbfMSG \xef\xbb\xbf\n",
+        b"\xff\xfeL\0O\0G\0\n\0",
+    ];
+    (0..3).flat_map(|phase| in_cuts(&[phase], &streams.map(<[u8]>::to_vec))).collect()
 }
 
 fn help() -> Vec<u8> {
@@ -187,7 +199,7 @@ fn scripts() -> Vec<Vec<u8>> {
                     kind,
                 ]);
             }
-            script.extend([16, 63]);
+            script.extend([16, 255, 63]);
             script.extend(&of_go[..63]);
             script.extend([
                 18, 0, 0, 1, 0, 5, 0xf8, 12, 0, b'l', b'o', b'n', b'g', b' ', b'x', b'y', b'z', b'.', 63,

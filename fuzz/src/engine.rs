@@ -34,6 +34,20 @@ const STEPS_MAX: usize = 400;
 const CLIENTS_MAX: usize = 24;
 
 const STREAMS: [Dialect; 5] = [Dialect::Line, Dialect::Slash, Dialect::Tcrp, Dialect::Typed, Dialect::Gob];
+/// What other clients put between the lines: Telnet commands, byte order marks, ends of lines.
+const BETWEEN: [&[u8]; 8] = [
+    b"\xff\xfb\x1f\xff\xfd\x01",
+    b"\xff\xf4\xff\xfd\x06\xf2",
+    b"\xff\xf6",
+    b"\xff\xf7\xff\xf1",
+    b"\xff\xfa\x18\0x\xff\xf0",
+    b"\xef\xbb\xbf",
+    b"\r\0",
+    b"\xff\xec",
+];
+/// How peers of other protocols begin.
+const STRANGERS: [&[u8]; 5] =
+    [b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\0\x01", b"SSH-2.0-x\r\n", b"PROXY TCP4 ", b"NICK eve\r\n"];
 /// Few, so that people meet: some fold to one, some are none.
 const NAMES: [&str; 8] = ["ann", "Ann", "bob", "ｃｙｄ", "cyd", "guest", "server", "a b"];
 const ROOMS: [&str; 5] = ["lobby", "den", "pit", "#", " x"];
@@ -122,6 +136,14 @@ impl Scene {
         match input.below(32) {
             0..4 => self.connects(input),
             4..16 => self.speaks(input),
+            16 if input.byte() < 64 => {
+                let bytes = input.pick(&BETWEEN);
+                self.sends(input, bytes);
+            }
+            17 if input.byte() < 64 => {
+                let bytes = input.pick(&STRANGERS);
+                self.sends(input, bytes);
+            }
             16 | 17 => {
                 let count = input.below(64);
                 let bytes = input.bytes(count);
@@ -443,10 +465,27 @@ fn token_in(answer: &[u8]) -> Option<Token> {
     }
 }
 
+/// What was told without the answers to Telnet commands, which a client asked for.
+fn without_telnet(heard: &[u8]) -> Vec<u8> {
+    let (mut told, mut rest) = (Vec::new(), heard);
+    while let [byte, behind @ ..] = rest {
+        rest = match rest {
+            [255, 251 | 252 | 254, _, behind @ ..]
+            | [b'[', b'Y', b'e', b's', b']', b'\r', b'\n', behind @ ..] => behind,
+            _ => {
+                told.push(*byte);
+                behind
+            }
+        };
+    }
+    told
+}
+
 /// Whatever a client was told, a client of its dialect understands.
 fn understands(peer: &Peer) {
     let mut codec = Codec::default();
-    let mut rest = &peer.heard[..];
+    let told = if peer.dialect.is_of_lines() { without_telnet(&peer.heard) } else { peer.heard.clone() };
+    let mut rest = &told[..];
     while !rest.is_empty() {
         let (consumed, is_refused) = match peer.dialect {
             Dialect::Line | Dialect::Slash => {

@@ -2,6 +2,7 @@
 //! stream must not depend on the pieces.
 
 use parlance::chat::{Command, Entrance, Event, Phase, Secret};
+use parlance::limits::LINE_BYTES_MAX;
 use parlance::wire::{Codec, Decoded, Dialect, Frame};
 
 use super::input::Input;
@@ -143,7 +144,7 @@ pub fn commands(
         if let Frame::Refused(error) = decoded.frame {
             let mut out = Vec::new();
             dialect.encode_refusal(&codec, phase, error, &mut out);
-            assert!(!out.is_empty(), "who is refused is told");
+            assert!(out.is_empty() == dialect.is_silent_to(&codec), "who is refused is told");
         }
         step(decoded, |command| {
             look(said_in, &command);
@@ -153,6 +154,68 @@ pub fn commands(
             }
             shown(&command)
         })
+    }
+}
+
+/// What a server makes of a stream of a dialect of lines, with Telnet between the lines, in pieces; and what
+/// it answers to that, but for "are you there", which is answered once a piece.
+#[derive(PartialEq, Eq, Debug, Default)]
+struct Conversation {
+    frames: Vec<String>,
+    answers: Vec<u8>,
+    is_over: bool,
+}
+
+fn conversation<'p>(dialect: Dialect, phase: Phase, pieces: impl Iterator<Item = &'p [u8]>) -> Conversation {
+    let (mut codec, mut text, mut seen) = (Codec::default(), Vec::new(), Conversation::default());
+    let mut has_begun = false;
+    for piece in pieces {
+        let mut answers = Vec::new();
+        if codec.has_telnet(piece) {
+            match codec.take_telnet(!has_begun && text.is_empty(), piece, &mut text, &mut answers) {
+                Ok(has_commands) => has_begun |= has_commands,
+                Err(error) => {
+                    assert!(error.ends_connection());
+                    seen.is_over = true;
+                    return seen;
+                }
+            }
+            assert!(
+                answers.len() <= piece.len() + ARE_YOU_THERE.len(),
+                "answers are no longer than what asks"
+            );
+            seen.answers.extend_from_slice(answers.strip_suffix(ARE_YOU_THERE).unwrap_or(&answers));
+        } else {
+            text.extend_from_slice(piece);
+        }
+        let mut start = 0;
+        while start < text.len() {
+            let (consumed, frame) =
+                step(dialect.decode_command(&mut codec, phase, &text[start..]), |c| shown(&c));
+            if consumed == 0 {
+                break;
+            }
+            has_begun = true;
+            seen.frames.extend(frame);
+            start += consumed;
+        }
+        text.drain(..start);
+        assert!(text.len() < LINE_BYTES_MAX, "{} bytes are to be kept", text.len());
+    }
+    seen
+}
+
+const ARE_YOU_THERE: &[u8] = b"[Yes]\r\n";
+
+/// Checks that a stream with Telnet in it says the same, whole and cut. Where a line is too long, that
+/// depends on what was erased of it before it was looked at.
+pub fn same_telnet_however_cut(dialect: Dialect, phase: Phase, stream: &[u8], cuts: Cuts) {
+    let whole = conversation(dialect, phase, std::iter::once(stream));
+    let cut = conversation(dialect, phase, cuts.of_stream(stream));
+    let is_too_long = |seen: &Conversation| seen.frames.iter().any(|frame| frame.contains("LineTooLong"));
+    assert!(whole.is_over == cut.is_over && whole.answers == cut.answers);
+    if !whole.is_over && !is_too_long(&whole) && !is_too_long(&cut) {
+        assert_eq!(whole, cut, "whole and in pieces of at most {}", cuts.bytes_max);
     }
 }
 

@@ -7,10 +7,12 @@ use parlance::wire::{Codec, Dialect};
 
 use super::feed::{
     Cuts, commands, commands_in, events, events_in, reencoded_command, reencoded_event, same_however_cut,
+    same_telnet_however_cut,
 };
 use super::input::Input;
 
-/// A codec of lines remembers no more than that it is skipping one.
+/// A codec of lines remembers whether it is skipping one, what may still come of the end of one, and a place
+/// in Telnet.
 const HELD_BYTES_MAX: usize = 128;
 
 pub fn run(dialect: Dialect, bytes: &[u8]) {
@@ -21,6 +23,7 @@ pub fn run(dialect: Dialect, bytes: &[u8]) {
     same_however_cut(stream, cuts, LINE_BYTES_MAX, || {
         commands(dialect, phase, HELD_BYTES_MAX, |phase, command| say_again(dialect, phase, command))
     });
+    same_telnet_however_cut(dialect, phase, stream, cuts);
     same_however_cut(stream, cuts, SERVER_LINE_BYTES_MAX, || {
         events(dialect, HELD_BYTES_MAX, |event| tell_again(dialect, event))
     });

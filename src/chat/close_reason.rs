@@ -29,6 +29,8 @@ pub enum CloseReason {
     AddressTooFast,
     /// It sent what nothing can be understood behind.
     Malformed,
+    /// It speaks another protocol, as HTTP.
+    WrongProtocol,
     /// A handshake: it has its answer.
     Served,
     /// Its room was closed by its host.
@@ -58,6 +60,7 @@ impl CloseReason {
         Self::AddressFull,
         Self::AddressTooFast,
         Self::Malformed,
+        Self::WrongProtocol,
         Self::Served,
         Self::RoomClosed,
         Self::NotKept,
@@ -80,6 +83,7 @@ impl CloseReason {
             Self::AddressFull => "address-full",
             Self::AddressTooFast => "address-too-fast",
             Self::Malformed => "malformed",
+            Self::WrongProtocol => "wrong-protocol",
             Self::Served => "served",
             Self::RoomClosed => "room-closed",
             Self::NotKept => "not-kept",

@@ -140,7 +140,8 @@ impl Engine {
             if self.conn(id).closing.is_some() {
                 continue;
             }
-            if self.conn(id).membership.is_none() {
+            let conn = self.conn(id);
+            if conn.membership.is_none() && !conn.dialect.is_silent_to(&conn.codec) {
                 self.reply(id, &Event::ShuttingDown);
             }
             let conn = self.conn_mut(id);

@@ -29,6 +29,12 @@ impl Inbox {
         self.0.as_ref().map_or(&[], |bytes| bytes)
     }
 
+    /// For text that is appended, or taken back. To be followed by [`Inbox::consume`], which gives unused
+    /// memory back.
+    pub(super) fn bytes_mut(&mut self) -> &mut Vec<u8> {
+        self.0.get_or_insert_default()
+    }
+
     /// Forgets the first bytes; with the last of them, the memory is given back.
     pub(super) fn consume(mut self, count: usize) -> Self {
         let Some(bytes) = &mut self.0 else { return self };

@@ -19,6 +19,7 @@ use super::inbox::Inbox;
 use super::network::Network;
 use super::rate::Bucket;
 use super::reply::Unread;
+use super::strangers::Opened;
 use super::{Awaited, Connection, Engine};
 use crate::chat::{CloseReason, ConnId, Event, ListenerId, Name, Now, Phase, Problem, Refused};
 use crate::limits::{
@@ -99,6 +100,7 @@ impl Engine {
             name,
             membership: None,
             is_exempt,
+            has_opened: false,
             awaiting: false,
             throttled: false,
             waiting: false,
@@ -130,6 +132,9 @@ impl Engine {
             self.charge_bytes(id, bytes.len());
         }
         let conn = self.conn_mut(id);
+        if conn.dialect.is_of_lines() && conn.codec.has_telnet(bytes) {
+            return self.received_telnet(id, bytes);
+        }
         if conn.throttled {
             conn.inbox.push(bytes);
             return;
@@ -140,6 +145,38 @@ impl Engine {
         } else {
             conn.inbox.push(bytes);
             self.consume_inbox(id);
+        }
+    }
+
+    /// Takes bytes in that have Telnet commands between the lines. The commands are answered even while the
+    /// lines have to wait, which is until the next read at most.
+    #[cold]
+    fn received_telnet(&mut self, id: ConnId, bytes: &[u8]) {
+        let mut answers = std::mem::take(&mut self.scratch);
+        answers.clear();
+        let conn = self.conn_mut(id);
+        let is_start = !conn.has_opened && conn.inbox.is_empty();
+        let taken = conn.codec.take_telnet(is_start, bytes, conn.inbox.bytes_mut(), &mut answers);
+        self.push_outbox(id, &answers);
+        self.scratch = answers;
+        match taken {
+            // No other protocol starts with Telnet.
+            Ok(true) => {
+                self.conn_mut(id).has_opened = true;
+                self.heard(id);
+            }
+            Ok(false) => {}
+            Err(error) => {
+                self.metrics.count_refused(error.cause());
+                return self.refuse(id, error);
+            }
+        }
+        if !self.conn(id).throttled {
+            self.consume_inbox(id);
+        }
+        // A peer that asks must read the answers.
+        if self.conn(id).closing.is_none() && !self.conn(id).throttled {
+            self.must_wait(id);
         }
     }
 
@@ -188,11 +225,22 @@ impl Engine {
         let inbox = std::mem::take(&mut self.conn_mut(id).inbox);
         let consumed = self.consume(id, inbox.bytes());
         self.conn_mut(id).inbox = inbox.consume(consumed);
+        let conn = self.conn(id);
+        if conn.codec.has_ended() && !conn.throttled && conn.closing.is_none() {
+            self.close(id, CloseReason::PeerClosed);
+        }
     }
 
     /// Carries out the commands at the start of `bytes`; returns how many bytes are done with.
     fn consume(&mut self, id: ConnId, bytes: &[u8]) -> usize {
         let mut done = 0;
+        if !self.conn(id).has_opened && !bytes.is_empty() {
+            match self.open(id, bytes) {
+                Opened::Unclear => return 0,
+                Opened::Closed => return bytes.len(),
+                Opened::Own => {}
+            }
+        }
         while done < bytes.len() {
             if self.must_wait(id) {
                 return done;
@@ -327,7 +375,7 @@ impl Engine {
         }
     }
 
-    fn refuse(&mut self, id: ConnId, error: DecodeError) {
+    pub(super) fn refuse(&mut self, id: ConnId, error: DecodeError) {
         let mut words = Vec::new();
         let conn = self.conn(id);
         conn.dialect.encode_refusal(&conn.codec, conn.phase, error, &mut words);
@@ -337,7 +385,9 @@ impl Engine {
         } else {
             self.push_outbox(id, &words);
         }
-        if error.ends_connection() {
+        if matches!(error, DecodeError::Foreign(_)) {
+            self.close(id, CloseReason::WrongProtocol);
+        } else if error.ends_connection() {
             self.close(id, CloseReason::Malformed);
         } else if is_of_login {
             self.close(id, CloseReason::LoginRefused);
@@ -364,7 +414,10 @@ impl Engine {
                 (None, Phase::Login | Phase::Password) => (Problem::LoginTimeout, CloseReason::LoginTimeout),
                 (None, Phase::Chat) => (Problem::IdleTimeout, CloseReason::IdleTimeout),
             };
-            self.reply(id, &Event::Error(problem));
+            let conn = self.conn(id);
+            if !conn.dialect.is_silent_to(&conn.codec) {
+                self.reply(id, &Event::Error(problem));
+            }
             self.close(id, reason);
         }
         self.expired = expired;

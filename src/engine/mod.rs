@@ -18,6 +18,7 @@
 //!     take_ops ◀───────┘           next_to_flush ─┴─▶ gather ─▶ (the driver writes) ─▶ wrote
 //!     next_password_task                              path_of: it is a datagram
 //!     next_past_task
+//!     next_stranger
 //!     next_close, next_resumed                        writable, datagrams_full, datagrams_writable
 //!     next_deadline, next_wake                        end_turn
 //! ```
@@ -62,6 +63,7 @@ mod room;
 mod roster;
 mod seat;
 mod shards;
+mod strangers;
 mod timers;
 
 use core::net::{IpAddr, Ipv6Addr};
@@ -104,6 +106,8 @@ use rest::Rests;
 use room::{Maker, Room};
 use roster::Roster;
 use seat::Seat;
+pub use strangers::Stranger;
+use strangers::Strangers;
 use timers::Deadlines;
 
 /// What an operator decides, as far as the engine needs it.
@@ -291,6 +295,8 @@ struct Connection {
     awaiting: bool,
     /// It is not read from until something else has happened: see `intake.rs`.
     throttled: bool,
+    /// The first bytes were looked at, and are not those of another protocol.
+    has_opened: bool,
     /// It waits in the list of throttled connections to be looked at.
     waiting: bool,
     /// Its fan-out will tell when it has read its answers.
@@ -402,6 +408,7 @@ pub struct Engine {
     resumed: Vec<ConnId>,
     /// In the place of those that are being looked at.
     spare_reports: Reports,
+    strangers: Strangers,
     stopping: bool,
     /// For encoding one event; kept for its capacity.
     scratch: Vec<u8>,
@@ -454,6 +461,7 @@ impl Engine {
             is_waited_for_links: false,
             resumed: Vec::new(),
             spare_reports: Reports::default(),
+            strangers: Strangers::default(),
             stopping: false,
             scratch: Vec::new(),
             expired: Vec::new(),

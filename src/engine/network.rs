@@ -1,6 +1,7 @@
 //! Who counts as one address: an IPv4 address, or a /64 of IPv6.
 
-use core::net::IpAddr;
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// An IPv4 address, or the first 64 bits of an IPv6 one: whoever has one of those addresses has all of them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -13,5 +14,34 @@ impl Network {
             // No network has a zero in front, so that none is taken for an IPv4 address.
             IpAddr::V6(ip) => (ip.to_bits() >> 64) as u64,
         })
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match u32::try_from(self.0) {
+            // Of what starts with 64 zero bits, only the loopback address connects.
+            Ok(0) => Ipv6Addr::LOCALHOST.fmt(f),
+            Ok(bits) => Ipv4Addr::from_bits(bits).fmt(f),
+            Err(_) => write!(f, "{}/64", Ipv6Addr::from_bits(u128::from(self.0) << 64)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_is_shown_as_the_address_or_the_prefix_that_it_is() {
+        for (address, shown) in [
+            ("192.0.2.1", "192.0.2.1"),
+            ("::ffff:192.0.2.1", "192.0.2.1"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+            ("::1", "::1"),
+        ] {
+            let address: IpAddr = address.parse().expect("an address");
+            assert_eq!(Network::of(address).to_string(), shown);
+        }
     }
 }

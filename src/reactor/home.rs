@@ -2,6 +2,7 @@
 //! the other shards.
 
 use std::sync::mpsc::Receiver;
+use std::time::Duration;
 
 use super::group_commit::{Outcome, Task};
 use super::link;
@@ -9,9 +10,11 @@ use super::passwords::Pool;
 use super::shard::{Message, StoreReport};
 use super::writer::Writer;
 use crate::chat::{Now, RoomMessage};
-use crate::engine::Engine;
+use crate::engine::{Engine, Stranger};
 use crate::fanout::{Orders, Reports};
-use crate::limits::READ_BYTES_PER_TURN_MAX;
+use crate::limits::{LOG_REPEAT_SECONDS, READ_BYTES_PER_TURN_MAX};
+use crate::telemetry::Every;
+use crate::wire::Foreign;
 
 /// The ways to another shard and back.
 #[derive(Debug)]
@@ -31,6 +34,8 @@ pub(super) struct Home {
     messages: Receiver<Message>,
     /// One that was found when the shard was about to sleep.
     found: Option<Message>,
+    /// For each protocol, with the number of strangers since the last line.
+    stranger_logs: [(Every, u64); Foreign::COUNT],
 }
 
 impl Home {
@@ -41,7 +46,17 @@ impl Home {
         others: Vec<Other>,
         messages: Receiver<Message>,
     ) -> Self {
-        Self { engine, passwords, writer, store: StoreReport::default(), others, messages, found: None }
+        Self {
+            engine,
+            passwords,
+            writer,
+            store: StoreReport::default(),
+            others,
+            messages,
+            found: None,
+            stranger_logs: [const { (Every::new(Duration::from_secs(LOG_REPEAT_SECONDS)), 0) };
+                Foreign::COUNT],
+        }
     }
 
     /// Whether somebody left something that was not taken in.
@@ -107,6 +122,28 @@ impl Home {
             if !self.writer.send(Task::Past(task)) {
                 self.engine.past_read(conn, serial, None::<&[RoomMessage]>, now);
             }
+        }
+    }
+
+    /// Logs connections of other protocols.
+    pub(super) fn log_strangers(&mut self, now: Now) {
+        while let Some(stranger) = self.engine.next_stranger() {
+            let Stranger { foreign, dialect, count, .. } = stranger;
+            let (every, unlogged) = &mut self.stranger_logs[foreign as usize];
+            *unlogged = unlogged.saturating_add(count);
+            if every.admit(now.monotonic).is_none() {
+                continue;
+            }
+            let suppressed = std::mem::take(unlogged) - 1;
+            let outcome =
+                if foreign.refused(dialect).is_some() { "it is closed" } else { "the dialect answers it" };
+            tracing::info!(
+                from = %stranger.network(),
+                dialect = dialect.name(),
+                looks_like = foreign.name(),
+                suppressed,
+                "a connection speaks another protocol: {outcome}"
+            );
         }
     }
 

@@ -171,8 +171,9 @@ struct Socket {
     readable: bool,
     /// It waits in `unread`.
     queued: bool,
-    /// The peer's end is closed: a short read does not mean that all was read.
-    hung_up: bool,
+    /// A short read does not mean that all was read: the peer's end is closed, or the peer has sent urgent
+    /// data, at which the kernel ends a read.
+    reads_end_early: bool,
     /// The peer's end was read; there is nothing more.
     ended: bool,
 }
@@ -328,6 +329,7 @@ impl Shard {
             self.role.end_turn(self.now);
             if let Some(home) = self.role.home() {
                 home.hand_out_passwords();
+                home.log_strangers(self.now);
             }
             self.hand_out_ops();
             self.reap();
@@ -434,9 +436,10 @@ impl Shard {
             if socket.generation != id.generation {
                 continue;
             }
-            if event.is_readable() || event.is_read_closed() || event.is_error() {
+            let ends_early = event.is_read_closed() || event.is_error() || event.is_priority();
+            if event.is_readable() || ends_early {
                 socket.readable = true;
-                socket.hung_up |= event.is_read_closed() || event.is_error();
+                socket.reads_end_early |= ends_early;
                 self.queue_read(id);
             }
             if event.is_writable() {
@@ -555,9 +558,8 @@ impl Shard {
         };
         tracing::debug!(conn = id.to_bits(), %peer, dialect = dialect.name(), "opened");
         let token = Token(id.to_bits() as usize);
-        let interest = Interest::READABLE | Interest::WRITABLE;
         self.system_calls.registrations += 1;
-        if let Err(error) = self.poll.registry().register(&mut stream, token, interest) {
+        if let Err(error) = self.poll.registry().register(&mut stream, token, connection_interest()) {
             self.complain("cannot watch a connection", Some(&error));
             self.dead.push((id, CloseReason::PeerReset));
         }
@@ -570,7 +572,7 @@ impl Shard {
             generation: id.generation,
             readable: false,
             queued: false,
-            hung_up: false,
+            reads_end_early: false,
             ended: false,
         });
     }
@@ -667,7 +669,7 @@ impl Shard {
                 self.role.peer_closed(id, self.now);
             }
             Ok(length) => {
-                socket.readable = length == buffer.len() || socket.hung_up;
+                socket.readable = length == buffer.len() || socket.reads_end_early;
                 #[cfg(target_os = "linux")]
                 if acknowledges {
                     // Without it they are slow, and nothing else.
@@ -796,6 +798,14 @@ impl Shard {
             self.queue_read(id);
         }
     }
+}
+
+/// What the kernel tells of a connection.
+fn connection_interest() -> Interest {
+    let interest = Interest::READABLE | Interest::WRITABLE;
+    #[cfg(target_os = "linux")]
+    let interest = interest | Interest::PRIORITY;
+    interest
 }
 
 /// What the log says of it.

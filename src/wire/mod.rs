@@ -6,18 +6,22 @@
 
 pub mod gob;
 mod line;
+mod lines;
+mod opening;
 mod slash;
 pub mod tcrp;
+mod telnet;
 mod text;
 pub mod typed;
 pub mod ucrp;
 
 use thiserror::Error;
 
+pub use opening::{Foreign, Opening};
 pub use text::words;
 
 use crate::chat::{Command, Event, NameError, Phase};
-use crate::limits::{LINE_BYTES_MAX, SERVER_LINE_BYTES_MAX};
+use crate::limits::SERVER_LINE_BYTES_MAX;
 
 /// The dialects that are spoken.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -77,6 +81,13 @@ pub enum DecodeError {
     /// The line is not UTF-8.
     #[error("the line is not UTF-8")]
     InvalidUtf8,
+    /// The connection is not one of a client of Parlance. Its peer is told nothing.
+    #[error("the peer speaks {}", .0.name())]
+    Foreign(Foreign),
+    /// A Telnet subnegotiation is longer than
+    /// [`TELNET_SUBNEGOTIATION_BYTES_MAX`](crate::limits::TELNET_SUBNEGOTIATION_BYTES_MAX).
+    #[error("the Telnet subnegotiation is too long")]
+    SubnegotiationTooLong,
     /// Only a client sees this: the line is none that a server of the dialect sends.
     #[error("the line is not one of the dialect")]
     Unrecognized,
@@ -100,6 +111,8 @@ impl DecodeError {
         match self {
             Self::LineTooLong => "line-too-long",
             Self::InvalidUtf8 => "line-invalid-utf8",
+            Self::Foreign(foreign) => foreign.cause(),
+            Self::SubnegotiationTooLong => "telnet-subnegotiation-too-long",
             Self::Unrecognized => "line-unrecognized",
             Self::Tcrp(error) => error.cause(),
             Self::Ucrp(error) => error.cause(),
@@ -112,7 +125,7 @@ impl DecodeError {
     pub fn ends_connection(&self) -> bool {
         match self {
             Self::LineTooLong | Self::InvalidUtf8 | Self::Unrecognized | Self::Ucrp(_) => false,
-            Self::Tcrp(_) | Self::Typed(_) => true,
+            Self::Foreign(_) | Self::SubnegotiationTooLong | Self::Tcrp(_) | Self::Typed(_) => true,
             Self::Gob(error) => error.ends_stream(),
         }
     }
@@ -140,8 +153,7 @@ pub struct Codec(Option<Box<Memory>>);
 
 #[derive(Debug)]
 enum Memory {
-    /// The head of the current line was dropped for its length; so will the rest be.
-    Skipping,
+    Lines(lines::Lines),
     Tcrp(tcrp::Asked),
     Typed(typed::Decoder),
     Gob(gob::Decoder),
@@ -170,6 +182,15 @@ impl Dialect {
             Self::Line | Self::Slash | Self::Tcrp | Self::Typed => Transport::Stream,
             Self::Gob => Transport::Paced,
             Self::Ucrp => Transport::Datagram,
+        }
+    }
+
+    /// Whether its clients send lines of text, and may speak Telnet.
+    #[inline]
+    pub fn is_of_lines(self) -> bool {
+        match self {
+            Self::Line | Self::Slash => true,
+            Self::Tcrp | Self::Ucrp | Self::Typed | Self::Gob => false,
         }
     }
 
@@ -254,8 +275,8 @@ impl Dialect {
         bytes: &'a [u8],
     ) -> Decoded<Command<'a>> {
         match self {
-            Self::Line => codec.line(LINE_BYTES_MAX, bytes, line::command),
-            Self::Slash => codec.line(LINE_BYTES_MAX, bytes, |line| slash::command(phase, line)),
+            Self::Line => codec.command_line(bytes, line::command),
+            Self::Slash => codec.command_line(bytes, |line| slash::command(phase, line)),
             Self::Tcrp => tcrp::decode_command(codec, bytes),
             Self::Ucrp => Decoded { consumed: bytes.len(), frame: Frame::Incomplete },
             Self::Typed => typed::decode_command(codec.typed(), bytes),
@@ -278,8 +299,20 @@ impl Dialect {
         Fit::Whole
     }
 
+    /// Whether a connection is told nothing, since its peer has not shown that it speaks the dialect. Of the
+    /// dialects in which the peer speaks first, gob is the one whose words are not an answer to a request.
+    pub fn is_silent_to(self, codec: &Codec) -> bool {
+        match self {
+            Self::Gob => !codec.has_gob_types(),
+            Self::Line | Self::Slash | Self::Tcrp | Self::Ucrp | Self::Typed => false,
+        }
+    }
+
     /// Appends what a peer is told whose frame was refused.
     pub fn encode_refusal(self, codec: &Codec, phase: Phase, error: DecodeError, out: &mut Vec<u8>) {
+        if matches!(error, DecodeError::Foreign(_)) || self.is_silent_to(codec) {
+            return;
+        }
         match self {
             Self::Line => line::encode_event(&text::refusal(phase, error), out),
             Self::Slash => slash::encode_event(&text::refusal(phase, error), out),
@@ -306,7 +339,7 @@ impl Dialect {
     #[inline]
     pub fn decode_event<'a>(self, codec: &mut Codec, bytes: &'a [u8]) -> Decoded<Event<'a>> {
         match self {
-            Self::Line => codec.line(SERVER_LINE_BYTES_MAX, bytes, line::event),
+            Self::Line => codec.event_line(SERVER_LINE_BYTES_MAX, bytes, line::event),
             Self::Slash => slash::decode_event(codec, bytes),
             Self::Gob => gob::decode_event(codec.gob(), bytes),
             Self::Tcrp | Self::Ucrp | Self::Typed => {
@@ -327,6 +360,10 @@ impl Codec {
         }
     }
 
+    fn has_gob_types(&self) -> bool {
+        matches!(self.0.as_deref(), Some(Memory::Gob(decoder)) if decoder.has_types())
+    }
+
     fn typed(&mut self) -> &mut typed::Decoder {
         if !matches!(self.0.as_deref(), Some(Memory::Typed(_))) {
             self.0 = Some(Box::new(Memory::Typed(typed::Decoder::default())));
@@ -345,19 +382,10 @@ impl Codec {
         }
     }
 
-    /// Whether the next byte belongs to a line that is being dropped.
-    pub fn is_skipping(&self) -> bool {
-        matches!(self.0.as_deref(), Some(Memory::Skipping))
-    }
-
-    fn skip(&mut self, skipping: bool) {
-        self.0 = skipping.then(|| Box::new(Memory::Skipping));
-    }
-
     /// The bytes that the codec keeps behind its pointer, for whoever accounts for memory.
     pub fn held_bytes(&self) -> usize {
         let inside = |memory: &Memory| match memory {
-            Memory::Skipping | Memory::Typed(_) => 0,
+            Memory::Lines(_) | Memory::Typed(_) => 0,
             Memory::Tcrp(asked) => asked.held_bytes(),
             Memory::Gob(decoder) => decoder.held_bytes(),
         };

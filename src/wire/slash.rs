@@ -286,9 +286,9 @@ pub(super) fn decode_event<'a>(codec: &mut Codec, bytes: &'a [u8]) -> Decoded<Ev
     // The blanks tell a name in a list, which may look like anything, from a line of the server's own.
     if bytes.starts_with(INDENT.as_bytes()) {
         return codec
-            .line(SERVER_LINE_BYTES_MAX, bytes, |line| listed(line).ok_or(DecodeError::Unrecognized));
+            .event_line(SERVER_LINE_BYTES_MAX, bytes, |line| listed(line).ok_or(DecodeError::Unrecognized));
     }
-    codec.line(SERVER_LINE_BYTES_MAX, bytes, event)
+    codec.event_line(SERVER_LINE_BYTES_MAX, bytes, event)
 }
 
 fn event(line: &str) -> Result<Event<'_>, DecodeError> {

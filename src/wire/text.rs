@@ -1,11 +1,11 @@
-//! What dialects share: lines, words, text that stays on its line, and the words for what the server itself has to say.
+//! What dialects share: words, text that stays on its line, and the words for what the server itself has to
+//! say.
 
 use std::borrow::Cow;
 
 use arrayvec::ArrayString;
-use memchr::memchr;
 
-use super::{Codec, DecodeError, Decoded, Frame};
+use super::DecodeError;
 use crate::chat::{Command, Event, NameError, Phase, Problem, RoomNameError, Usage, is_disruptive};
 use crate::limits::NAME_BYTES_MAX;
 
@@ -15,50 +15,6 @@ pub(super) const SERVER: &str = crate::chat::SERVER_NAME;
 pub(super) const PRIVATE_COMMAND: &str = "/msg ";
 /// Behind the sender of a direct message, in the dialects that have nothing else to tell it by. Names have no blanks.
 const PRIVATE_MARK: &str = " (private)";
-
-impl Codec {
-    /// Decodes one line of at most `bytes_max` bytes with its end.
-    #[inline]
-    pub(super) fn line<'a, T>(
-        &mut self,
-        bytes_max: usize,
-        bytes: &'a [u8],
-        parse: impl FnOnce(&'a str) -> Result<T, DecodeError>,
-    ) -> Decoded<T>
-    where
-        T: 'a,
-    {
-        let end = memchr(b'\n', bytes);
-        if self.is_skipping() {
-            // Refused when its head was dropped; its end brings the next line.
-            self.skip(end.is_none());
-            let consumed = end.map_or(bytes.len(), |end| end + 1);
-            return Decoded { consumed, frame: Frame::Incomplete };
-        }
-        let Some(end) = end else {
-            if bytes.len() < bytes_max {
-                return Decoded { consumed: 0, frame: Frame::Incomplete };
-            }
-            self.skip(true);
-            return Decoded { consumed: bytes.len(), frame: Frame::Refused(DecodeError::LineTooLong) };
-        };
-        let consumed = end + 1;
-        if consumed > bytes_max {
-            return Decoded { consumed, frame: Frame::Refused(DecodeError::LineTooLong) };
-        }
-        let line = match std::str::from_utf8(&bytes[..end]) {
-            Ok(line) => line.trim_ascii(),
-            Err(_) => {
-                return Decoded { consumed, frame: Frame::Refused(DecodeError::InvalidUtf8) };
-            }
-        };
-        let frame = match parse(line) {
-            Ok(value) => Frame::Whole(value),
-            Err(error) => Frame::Refused(error),
-        };
-        Decoded { consumed, frame }
-    }
-}
 
 /// Understands a text in a dialect that has texts only: it is said in the room, or is a direct message.
 #[inline]
@@ -160,7 +116,7 @@ pub fn words(problem: Problem<'_>) -> Cow<'_, str> {
 /// What a line that was refused is answered.
 pub(super) fn refusal(phase: Phase, error: DecodeError) -> Event<'static> {
     let problem = match error {
-        DecodeError::LineTooLong => Problem::LineTooLong,
+        DecodeError::LineTooLong | DecodeError::SubnegotiationTooLong => Problem::LineTooLong,
         // Servers recognize every line; only its text can be wrong.
         _ => Problem::InvalidUtf8,
     };

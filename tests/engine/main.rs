@@ -23,6 +23,7 @@ mod rooms;
 mod rows;
 mod seats;
 mod shards;
+mod strangers;
 mod time;
 mod together;
 mod world;

@@ -248,9 +248,12 @@ fn the_help_is_shown() {
 #[test]
 fn no_text_of_a_user_makes_a_second_line_for_another() {
     let (mut world, [alice, bob, carol, dave]) = lobby();
-    world.types(alice, "MSG one\rMSG eve two\x1b[2J");
+    world.types(alice, "MSG one\u{85}MSG eve two\x1b[2J");
     assert_eq!(world.hears(bob), "MSG alice one\u{fffd}MSG eve two\u{fffd}[2J\n");
     assert_eq!(world.hears(dave), "[12:34:56] alice: one\u{fffd}MSG eve two\u{fffd}[2J\n");
+    // A CR ends the line, and what follows is a line of the same user.
+    world.types(alice, "MSG one\rMSG two");
+    assert_eq!(world.hears(bob), "MSG alice one\nMSG alice two\n");
     world.types(carol, "/msg bob one\u{85}two\0");
     assert_eq!(world.hears(bob), "DM carol one\u{fffd}two\u{fffd}\n");
 }

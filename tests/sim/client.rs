@@ -39,6 +39,8 @@ pub(crate) struct Around<'a> {
 pub(crate) struct Client {
     pub(crate) index: usize,
     pub(crate) kind: Kind,
+    /// What it sends lines with: see [`lines_as`].
+    program: u64,
     /// Its stream, if it has one. A seat's is the handshake.
     pub(crate) conn: Option<usize>,
     /// What it was sent, and is no whole frame.
@@ -120,6 +122,8 @@ impl Client {
         Self {
             index,
             kind,
+            // The same for all, so that each takes as many bytes for a line.
+            program: seed,
             conn: None,
             input: Vec::new(),
             dice: Dice(seed ^ (index as u64) << 32),
@@ -221,6 +225,10 @@ impl Client {
     }
 
     fn sends(&mut self, bytes: &[u8], around: &mut Around<'_>) {
+        let bytes = match self.kind {
+            Kind::Line | Kind::Slash => &lines_as(self.program, bytes)[..],
+            Kind::Gob | Kind::Typed | Kind::Seat => bytes,
+        };
         if let Some(conn) = self.conn.filter(|_| !self.is_leaving) {
             around.net.client_sends(conn, around.now, bytes);
         }
@@ -416,4 +424,24 @@ impl Client {
         assert!(unanswered <= excused, "client {index} waits for {unanswered} signs of life");
         self.typed.check_at_rest(index);
     }
+}
+
+/// Lines as different programs send them: with their own ends, behind byte order marks, and with Telnet
+/// between them.
+fn lines_as(program: u64, bytes: &[u8]) -> Vec<u8> {
+    let (front, end): (&[u8], &[u8]) = match program % 8 {
+        0..3 => (b"", b"\n"),
+        3 => (b"\xef\xbb\xbf", b"\r\n"),
+        4 => (b"", b"\r"),
+        5 => (b"\xff\xf1", b"\r\0"),
+        6 => (b"half a line\xff\xf4\xff\xf2", b"\r\0\r\n"),
+        _ => (b"\xff\xfa\x18\0a\nb\xff\xf0\xff\xfe\x01", b"\r\n"),
+    };
+    let mut lines = Vec::new();
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        lines.extend_from_slice(front);
+        lines.extend_from_slice(line.strip_suffix(b"\n").unwrap_or(line));
+        lines.extend_from_slice(if line.ends_with(b"\n") { end } else { b"" });
+    }
+    lines
 }

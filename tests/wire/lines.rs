@@ -4,7 +4,7 @@ use parlance::chat::Phase;
 use parlance::limits::LINE_BYTES_MAX;
 use parlance::wire::Dialect;
 
-use crate::feed::{LINES, commands, same_in_any_pieces};
+use crate::feed::{LINES, commands, events, same_in_any_pieces};
 
 const TOO_LONG: &str = "refused: the line is too long";
 const NOT_UTF8: &str = "refused: the line is not UTF-8";
@@ -78,10 +78,97 @@ fn a_line_that_is_not_utf8_is_refused_and_the_next_one_decodes() {
     }
 }
 
+/// The ends of a line that clients send: `nc`, `nc -C`, a terminal in raw mode, `PuTTY`, and the Telnet
+/// clients of Debian that are handed a file whose lines end with CR LF (inetutils and netkit, `plink`); and
+/// CR LF written twice.
+const ENDS: [&str; 7] = ["\n", "\r\n", "\r", "\r\0", "\r\0\r\n", "\r\0\n", "\r\r\n"];
+
 #[test]
-fn a_carriage_return_alone_ends_no_line() {
-    let frames = commands(Dialect::Line, Phase::Chat, [&b"MSG a\rPING\n"[..]]);
-    assert_eq!(frames, ["Say(\"a\\rPING\")"]);
+fn each_end_of_a_line_that_clients_send_ends_one_line() {
+    for end in ENDS {
+        let stream = format!("LOGIN alice{end}MSG a b{end}PING{end}");
+        let frames = commands(Dialect::Line, Phase::Login, [stream.as_bytes()]);
+        assert_eq!(frames.len(), 3, "{end:?}: {frames:?}");
+        assert_eq!(frames[1..], ["Say(\"a b\")", "Ping"], "{end:?}");
+        same_in_any_pieces(stream.as_bytes(), |pieces| commands(Dialect::Line, Phase::Login, pieces));
+        let stream = format!("alice{end}a b{end}/help{end}");
+        let frames = commands(Dialect::Slash, Phase::Login, [stream.as_bytes()]);
+        assert_eq!(frames.len(), 3, "{end:?}: {frames:?}");
+        assert_eq!(frames[1..], ["Say(\"a b\")", "Help"], "{end:?}");
+        same_in_any_pieces(stream.as_bytes(), |pieces| commands(Dialect::Slash, Phase::Login, pieces));
+    }
+}
+
+#[test]
+fn a_carriage_return_ends_its_line_before_anything_follows() {
+    for dialect in LINES {
+        assert_eq!(commands(dialect, Phase::Login, [&b"LOGIN alice\r"[..]]).len(), 1);
+    }
+}
+
+#[test]
+fn an_empty_line_is_a_line_whatever_ends_it() {
+    for end in ["\n", "\r\n", "\r", "\r\0"] {
+        let stream = format!("one{end}{end}two{end}");
+        let frames = commands(Dialect::Slash, Phase::Chat, [stream.as_bytes()]);
+        assert_eq!(frames, ["Say(\"one\")", "Say(\"\")", "Say(\"two\")"], "{end:?}");
+        same_in_any_pieces(stream.as_bytes(), |pieces| commands(Dialect::Slash, Phase::Chat, pieces));
+    }
+}
+
+#[test]
+fn every_row_of_ends_decodes_to_the_same_in_any_pieces() {
+    let alphabet = [b'\r', b'\n', 0, b'x'];
+    for number in 0..alphabet.len().pow(6) {
+        let byte = |place| alphabet[number / alphabet.len().pow(place) % alphabet.len()];
+        let stream: Vec<_> = (0..6).map(byte).collect();
+        same_in_any_pieces(&stream, |pieces| commands(Dialect::Slash, Phase::Chat, pieces));
+    }
+}
+
+#[test]
+fn the_longest_line_is_the_same_for_each_end_and_in_any_pieces() {
+    for end in ENDS {
+        // What belongs to a CR counts as one byte.
+        let counted = if end == "\n" { 1 } else { 2 };
+        for (longer, is_refused) in [(0, false), (1, true)] {
+            let text = "x".repeat(LINE_BYTES_MAX - counted + longer);
+            let stream = format!("{text}{end}/help{end}");
+            let frames = commands(Dialect::Slash, Phase::Chat, [stream.as_bytes()]);
+            let first = if is_refused { TOO_LONG.to_owned() } else { format!("Say({text:?})") };
+            assert_eq!(frames, [first, "Help".to_owned()], "{end:?}");
+            for cut in stream.len() - 2 * end.len() - 6..stream.len() {
+                let (head, tail) = stream.as_bytes().split_at(cut);
+                assert_eq!(commands(Dialect::Slash, Phase::Chat, [head, tail]), frames, "{end:?} at {cut}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_byte_order_mark_in_front_of_a_line_is_dropped() {
+    // A writer in .NET puts one in front of what it sends, and a program may make a writer for each line.
+    for (stream, expected) in [
+        ("\u{feff}MSG a\nMSG b\n", ["Say(\"a\")", "Say(\"b\")"]),
+        ("\u{feff}MSG a\r\n\u{feff}MSG b\r\n", ["Say(\"a\")", "Say(\"b\")"]),
+        ("\u{feff}\u{feff} MSG a\n\u{feff}PING\n", ["Say(\"a\")", "Ping"]),
+        ("MSG a\u{feff}\nMSG \u{feff}b\n", ["Say(\"a\u{feff}\")", "Say(\"\u{feff}b\")"]),
+    ] {
+        let frames = commands(Dialect::Line, Phase::Chat, [stream.as_bytes()]);
+        let shown = expected.map(|frame| frame.replace('\u{feff}', "\\u{feff}"));
+        assert_eq!(frames, shown, "{stream:?}");
+        same_in_any_pieces(stream.as_bytes(), |pieces| commands(Dialect::Line, Phase::Chat, pieces));
+    }
+    let frames = commands(Dialect::Slash, Phase::Login, ["\u{feff}carol\r\n\u{feff}/help\r\n".as_bytes()]);
+    assert_eq!(frames[1], "Help");
+    assert!(frames[0].contains("\"carol\""), "{}", frames[0]);
+}
+
+#[test]
+fn a_server_ends_its_lines_with_a_line_feed_alone() {
+    let stream = b"MSG alice a\rPONG\n";
+    assert_eq!(events(Dialect::Line, [&stream[..]]).len(), 1);
+    same_in_any_pieces(stream, |pieces| events(Dialect::Line, pieces));
 }
 
 #[test]

@@ -3,6 +3,8 @@
 mod controls;
 mod feed;
 mod lines;
+mod openings;
 mod rows;
 mod segments;
+mod telnet;
 mod trips;

@@ -30,6 +30,11 @@ pub struct Decoder {
 const EVERYTHING: u64 = u64::MAX;
 
 impl Decoder {
+    /// Whether the peer has defined a type, as a gob stream starts.
+    pub fn has_types(&self) -> bool {
+        !self.types.is_empty()
+    }
+
     /// Bytes of the definitions that it keeps.
     pub fn held_bytes(&self) -> usize {
         self.types.held_bytes()

@@ -77,6 +77,10 @@ pub(super) struct Types {
 }
 
 impl Types {
+    pub(super) fn is_empty(&self) -> bool {
+        self.types.is_empty()
+    }
+
     pub(super) fn held_bytes(&self) -> usize {
         let fields: usize = self.types.iter().map(|known| size_of_val(&*known.fields)).sum();
         self.types.capacity() * size_of::<Type>() + fields

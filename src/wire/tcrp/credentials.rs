@@ -39,8 +39,10 @@ impl<'a> Request<'a> {
     /// What starts with `"` or `{` must be JSON: otherwise an object that lacks a brace would be taken, password and all,
     /// for a name, which everybody sees.
     pub fn credentials(&self) -> Result<Credentials<'a>, FrameError> {
-        // The white space of JSON, which may stand in front of it.
-        let start = self.payload.trim_start_matches([' ', '\t', '\n', '\r']);
+        // A byte order mark, which RFC 8259 lets a parser ignore, and white space may stand in front of the
+        // JSON.
+        let payload = without_mark(self.payload);
+        let start = payload.trim_start_matches([' ', '\t', '\n', '\r']);
         // The library's errors quote what they found, and are dropped for it.
         let credentials = match start.as_bytes().first() {
             Some(b'"') => serde_json::from_str(start)
@@ -50,7 +52,7 @@ impl<'a> Request<'a> {
                 username: username.0,
                 password: password.map(|password| password.0),
             }),
-            _ => Some(Credentials { username: Cow::Borrowed(self.payload), password: None }),
+            _ => Some(Credentials { username: Cow::Borrowed(payload), password: None }),
         };
         credentials.ok_or(FrameError::PayloadUnreadable)
     }
@@ -121,9 +123,14 @@ struct Complete<'a> {
     token: Text<'a>,
 }
 
+/// A payload without the byte order mark, which some programs put in front.
+fn without_mark(payload: &str) -> &str {
+    payload.trim_start_matches('\u{feff}')
+}
+
 /// Reads a compliance. Success is 1 or 0; some servers say true or false.
 pub(super) fn compliance(payload: &str) -> Option<Content> {
-    let Compliance { success, reason } = serde_json::from_str(payload).ok()?;
+    let Compliance { success, reason } = serde_json::from_str(without_mark(payload)).ok()?;
     let succeeded = success.as_bool().or_else(|| success.as_u64().map(|number| number != 0))?;
     Some(if succeeded {
         Content::Accepted
@@ -134,7 +141,7 @@ pub(super) fn compliance(payload: &str) -> Option<Content> {
 
 /// Reads a complete.
 pub(super) fn complete(payload: &str) -> Option<Content> {
-    let Complete { token: Text(token) } = serde_json::from_str(payload).ok()?;
+    let Complete { token: Text(token) } = serde_json::from_str(without_mark(payload)).ok()?;
     if token.is_empty() {
         return Some(Content::Complete(None));
     }
