@@ -10,6 +10,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use parlance::StartupError;
+use parlance::chat::visible_lines;
 use parlance::config::{Config, ConfigError};
 use parlance::telemetry::{self, TelemetryError};
 
@@ -57,7 +58,8 @@ fn main() -> ExitCode {
         Err(Failure::Upkeep(error)) if error.is_enough() => ExitCode::SUCCESS,
         Err(failure) => {
             // Where standard error is closed, the exit status has to say it all.
-            let _ = writeln!(io::stderr(), "parlance: {failure}");
+            // What failed may quote a server, a store or a file.
+            let _ = writeln!(io::stderr(), "parlance: {}", visible_lines(&failure.to_string()));
             failure.exit_code()
         }
     }
