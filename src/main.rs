@@ -2,6 +2,9 @@
 //!
 //! Exit status: 0 when it was done, 2 when the arguments or the configuration were refused, 1 when it failed.
 
+// `println!` panics where the output is closed or full.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod cli;
 mod terminal;
 mod upkeep;

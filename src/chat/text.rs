@@ -45,7 +45,11 @@ pub fn visible_name(name: &str) -> String {
 fn shown(text: &str, is_replaced: impl Fn(char) -> bool) -> String {
     let text = text.trim_end();
     let whole = text.len();
-    let text = &text[..text.floor_char_boundary(SHOWN_TEXT_BYTES_MAX)];
+    let mut end = whole.min(SHOWN_TEXT_BYTES_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let text = &text[..end];
     let mut out = String::with_capacity(text.len());
     let mut characters = text.chars().peekable();
     while let Some(c) = characters.next() {

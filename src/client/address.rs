@@ -161,7 +161,6 @@ fn check_shape(text: &str) -> Result<(), AddressError> {
 }
 
 fn split(text: &str, default_port: u16) -> Result<(&str, u16), AddressError> {
-    let or_this_machine = |host| if host == "" { THIS_MACHINE } else { host };
     // An IPv6 address, perhaps with a zone, has no port behind it.
     if text.split('%').next().is_some_and(|address| address.parse::<IpAddr>().is_ok()) {
         return Ok((text, default_port));
@@ -180,7 +179,8 @@ fn split(text: &str, default_port: u16) -> Result<(&str, u16), AddressError> {
     match text.split_once(':') {
         None => Ok((text, default_port)),
         Some((_, rest)) if rest.contains(':') => Err(AddressError::Brackets(text.to_owned())),
-        Some((host, digits)) => Ok((or_this_machine(host), port(digits)?)),
+        Some(("", digits)) => Ok((THIS_MACHINE, port(digits)?)),
+        Some((host, digits)) => Ok((host, port(digits)?)),
     }
 }
 

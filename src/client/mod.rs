@@ -31,5 +31,5 @@ pub use error::ClientError;
 pub use pace::Pace;
 pub use stranger::Stranger;
 pub use stream::{Client, Speaker};
-pub use tcrp::{Entry, Seat};
+pub use tcrp::{Entry, Seat, nearest_address};
 pub use typed::{Letter, Mailbox, MailboxSpeaker, Unread};

@@ -66,7 +66,7 @@ impl Seat {
         let mut connection = Connection::new(stream, Dialect::Tcrp)?;
         let server = connection.stream().peer_addr()?;
         let token = shake_hands(&mut connection, entry, deadline)?;
-        let to = if let Some(address) = nearest(datagrams, server.ip()) {
+        let to = if let Some(address) = nearest_address(datagrams, server.ip()) {
             address
         } else {
             let next = server.port().checked_add(1);
@@ -195,8 +195,8 @@ impl Seat {
     }
 }
 
-/// Of several addresses that of this machine, else one that can be reached in the same way.
-fn nearest(addresses: impl IntoIterator<Item = SocketAddr>, ip: IpAddr) -> Option<SocketAddr> {
+/// Of several addresses the one with this IP address, else the first of its family, else the first.
+pub fn nearest_address(addresses: impl IntoIterator<Item = SocketAddr>, ip: IpAddr) -> Option<SocketAddr> {
     addresses.into_iter().min_by_key(|address| (address.ip() != ip, address.is_ipv4() != ip.is_ipv4()))
 }
 
@@ -265,11 +265,11 @@ mod tests {
     fn datagrams_go_where_the_handshake_went() {
         let addresses =
             ["[::1]:5", "[::2]:5", "10.0.0.1:5", "10.0.0.2:5"].map(|text| text.parse().expect(text));
-        let chosen = |ip: &str| nearest(addresses, ip.parse().expect(ip)).expect("one").to_string();
+        let chosen = |ip: &str| nearest_address(addresses, ip.parse().expect(ip)).expect("one").to_string();
         assert_eq!(chosen("10.0.0.2"), "10.0.0.2:5");
         assert_eq!(chosen("::2"), "[::2]:5");
         assert_eq!(chosen("10.0.0.9"), "10.0.0.1:5");
         assert_eq!(chosen("::9"), "[::1]:5");
-        assert!(nearest(None, IpAddr::from([10, 0, 0, 1])).is_none());
+        assert!(nearest_address(None, IpAddr::from([10, 0, 0, 1])).is_none());
     }
 }
