@@ -62,10 +62,12 @@ impl Stranger {
             [0x15 | 0x16, 3, 0..=4, ..] => Some(Self::Tls),
             // A server's prefix, and a notice or a number.
             [b':', ..] if first.contains(&b' ') => Some(Self::Irc),
-            // The operation repeated, state 1 or 2, and a length whose first bytes are zero.
-            [_, 0..=2, 1 | 2, 0, 0, 0, 0, 0, ..] => Some(Self::Dialect(Dialect::Tcrp)),
-            // A length, and the definition of type 64 or later: -65 in one byte behind 0xff.
-            [_, 0xff, 0x81, ..] => Some(Self::Dialect(Dialect::Gob)),
+            // The operation repeated, whatever it was where no room is, state 1 or 2, and a length whose first bytes are zero.
+            [_, 0..=2, 1 | 2, 0, 0, 0, 0, 0, ..] | [0, _, 1 | 2, 0, 0, 0, 0, 0, ..] => {
+                Some(Self::Dialect(Dialect::Tcrp))
+            }
+            // A length, the definition of type 64, or of a later one below 128 (-65 is 0xff 0x81), and that it is a struct.
+            [_, 0x7f, 3, ..] | [_, 0xff, 0x81..=0xff, 3, ..] => Some(Self::Dialect(Dialect::Gob)),
             _ => None,
         }
     }
@@ -104,6 +106,8 @@ mod tests {
             (b"\0\0\0\0\0\0\0\x64\0\0", Some(Stranger::Dialect(Dialect::Typed))),
             (b"\x05\x02\x01\0\0\0\0\0\0\0", Some(Stranger::Dialect(Dialect::Tcrp))),
             (b"\x2c\xff\x81\x03\x01\x01", Some(Stranger::Dialect(Dialect::Gob))),
+            (b"\x2c\x7f\x03\x01\x01", Some(Stranger::Dialect(Dialect::Gob))),
+            (b"\0\xff\x01\0\0\0\0\0\0\0", Some(Stranger::Dialect(Dialect::Tcrp))),
             (b"", None),
             (b"H", None),
             (b"INFO bob disconnected\n", None),

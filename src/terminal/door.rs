@@ -60,7 +60,8 @@ fn attempt(plan: &Plan, password: Option<&str>) -> Result<Entered, ChatError> {
     drop(connecting);
     let entered = stream.and_then(|stream| {
         let _entering = tell_if_slow(format!(
-            "connected to {place}, but not let in yet as the {dialect} dialect has it; still waiting. Is that the right port?"
+            "connected to {place}, and no answer to the login in the {dialect} dialect yet; still waiting. Is that the \
+             right port?"
         ));
         match plan.dialect {
             Dialect::Typed => mailbox::enter(plan, stream, password, deadline),
