@@ -64,7 +64,7 @@ impl Client {
                     self.connection.trust();
                     return Ok(());
                 }
-                Event::LoginRefused(problem) => {
+                Event::LoginRefused(problem) | Event::Error(problem) => {
                     return Err(ClientError::Refused(words(problem).into_owned()));
                 }
                 Event::PasswordWanted => {
@@ -76,7 +76,8 @@ impl Client {
         }
     }
 
-    /// Says something in the room.
+    /// Says something in the room. A server refuses what comes faster than its limits: [`Pace`](super::Pace) keeps below
+    /// them.
     pub fn say(&mut self, text: &str) -> Result<(), ClientError> {
         self.send(&Command::Say(text))
     }

@@ -185,6 +185,8 @@ pub(super) struct Conversation {
     has_failed: bool,
     /// The network said that datagrams do not arrive, and nothing has shown otherwise since.
     is_unreachable: bool,
+    /// The user wants to go: by when at the latest.
+    leave_by: Option<Instant>,
     /// The keyboard reads a line.
     is_reading: bool,
 }
@@ -203,6 +205,7 @@ impl Conversation {
             ending: None,
             has_failed: false,
             is_unreachable: false,
+            leave_by: None,
             is_reading: false,
         }
     }
@@ -250,7 +253,7 @@ impl Conversation {
             }
             match happened {
                 Ok(Happened::Typed(line)) => {
-                    if self.is_over(&line, told)? {
+                    if self.is_over(&line, told)? || self.leave_by.is_some() {
                         return self.leave(told);
                     }
                     self.next_line(prompt);
@@ -445,16 +448,24 @@ impl Conversation {
         }
     }
 
-    /// The next sign, or nothing until a moment.
+    /// The next sign, or nothing until a moment. A user who wants to go waits a little for what is on its way; one who wants
+    /// to go twice wants to go now.
     fn next_sign(&mut self, told: &Receiver<Happened>, until: Instant) -> Result<Option<Sign>, ChatError> {
         loop {
+            let until = self.leave_by.map_or(until, |leave_by| leave_by.min(until));
             match told.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(Happened::Heard(sign)) => return Ok(Some(sign)),
                 Ok(Happened::Ended(error)) => return Err(self.ended(&error)),
                 Ok(Happened::Failed(error)) => return Err(error),
-                // Nobody is asked for a line meanwhile, and who wants to go twice wants to go now.
+                // Nobody is asked for a line meanwhile.
                 Ok(Happened::Typed(_) | Happened::Unsayable(_) | Happened::Left) => {}
+                Ok(Happened::Signalled) if self.leave_by.is_none() => {
+                    self.leave_by = Some(Instant::now() + FAREWELL_WITHIN);
+                }
                 Ok(Happened::Signalled) | Err(RecvTimeoutError::Disconnected) => {
+                    return Err(ChatError::Unconfirmed);
+                }
+                Err(RecvTimeoutError::Timeout) if self.leave_by.is_some() => {
                     return Err(ChatError::Unconfirmed);
                 }
                 Err(RecvTimeoutError::Timeout) => return Ok(None),

@@ -12,7 +12,7 @@ use parlance::wire::words;
 use super::arguments::Plan;
 use super::conversation::{Ear, Farewell, Heard, Mouth, Sign, Uttered};
 use super::door::Entered;
-use super::rooms::NO_SUCH_COMMAND;
+use super::rooms::{NO_SUCH_COMMAND, SYNC, sync_in};
 use super::screen::Shown;
 
 const HELP: &str = "  /to NAME           write to somebody, from now on
@@ -40,6 +40,7 @@ pub(super) fn enter(
         to: plan.to.clone(),
         key: format!("parlance-chat-{started}-{}", process::id()),
         done: 0,
+        synced: 0,
         is_careful: plan.is_careful,
     };
     let ear = MailboxEar { mailbox, is_careful: plan.is_careful };
@@ -52,6 +53,8 @@ struct MailboxMouth {
     /// With a number behind it, what a message is called: no other chat of this account calls one so.
     key: String,
     done: u64,
+    /// The number of the last [`Mouth::sync`].
+    synced: u64,
     is_careful: bool,
 }
 
@@ -87,6 +90,13 @@ impl Mouth for MailboxMouth {
         };
         self.speaker.request(&request)?;
         Ok(uttered)
+    }
+
+    fn sync(&mut self) -> Result<Option<u64>, ClientError> {
+        self.synced += 1;
+        let nobody = format!("#{SYNC}{}", self.synced);
+        self.speaker.request(&Request::Send { recipient: &nobody, content: "?" })?;
+        Ok(Some(self.synced))
     }
 
     fn done(&mut self) {
@@ -149,6 +159,9 @@ impl Ear for MailboxEar {
                 Sign::TooFast.into()
             }
             Reply::Error(reason) => {
+                if let Some(number) = sync_in(reason) {
+                    return Ok(Sign::Synced(number).into());
+                }
                 Heard { shown: vec![Shown::Problem(reason.to_owned())], sign: Some(Sign::Failed) }
             }
             Reply::Kept { .. } => Sign::Done.into(),

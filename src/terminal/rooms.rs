@@ -200,6 +200,13 @@ impl Ear for RoomEar {
     }
 }
 
+/// The number of a [`Mouth::sync`], in the words for a recipient that there is not.
+pub(super) fn sync_in(words_of_server: &str) -> Option<u64> {
+    let name = words_of_server.split(' ').find(|word| word.starts_with('#'))?;
+    let number = name.strip_prefix('#')?.strip_prefix(SYNC)?.parse().ok()?;
+    (words_of_server == words(Problem::UserNotFound(name))).then_some(number)
+}
+
 /// What the answer to a [`Mouth::sync`] says, or that something came too fast. In the dialects that have no errors it is a text of
 /// the server. A user who sees what happens is shown what came too fast; otherwise it is said again.
 fn sign_of(event: &Event<'_>, is_careful: bool) -> Option<Sign> {
@@ -212,9 +219,7 @@ fn sign_of(event: &Event<'_>, is_careful: bool) -> Option<Sign> {
             if is_careful && text == words(Problem::TooFast) {
                 return Some(Sign::TooFast);
             }
-            let name = text.split(' ').find_map(|word| word.strip_prefix('#'))?;
-            let is_it = text == words(Problem::UserNotFound(&format!("#{name}")));
-            number(name).filter(|_| is_it).map(Sign::Synced)
+            sync_in(text).map(Sign::Synced)
         }
         _ => None,
     }
