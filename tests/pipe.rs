@@ -3,9 +3,12 @@
 mod support;
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::process::{Command, Output, Stdio};
-use std::thread;
+use std::sync::mpsc::channel;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use parlance::chat::Event;
 use parlance::client::{Client, Mailbox};
@@ -141,6 +144,30 @@ fn a_byte_order_mark_and_either_line_end_are_no_part_of_a_text() {
 }
 
 #[test]
+fn what_cannot_be_printed_is_a_failure_unless_its_reader_has_read_enough() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for arguments in [
+        &["--help"][..],
+        &["--version"],
+        &["chat", "--help"],
+        &["config"],
+        &["check-config"],
+        &["completions", "bash"],
+    ] {
+        let command = || {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_parlance"));
+            command.args(arguments).env_clear().current_dir(&directory).stderr(Stdio::null());
+            command
+        };
+        let full = File::options().write(true).open("/dev/full").expect("Linux has it");
+        assert_eq!(command().stdout(full).status().expect("it runs").code(), Some(1), "{arguments:?}");
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        assert_eq!(command().stdout(writer).status().expect("it runs").code(), Some(0), "{arguments:?}");
+    }
+}
+
+#[test]
 fn closed_output_ends_nothing_and_full_output_is_a_failure() {
     let server = TestServer::start();
     let mut alice = server.client(Dialect::Line, "alice");
@@ -158,4 +185,67 @@ fn closed_output_ends_nothing_and_full_output_is_a_failure() {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
     assert!(errors.starts_with("parlance: cannot write to standard output: "), "{errors}");
+}
+
+/// A line server that refuses commands as it likes, and whose answers take a while on the way, in order. Returns its address, and
+/// what was said there in the end.
+fn moody(mut dice: u64) -> (SocketAddr, JoinHandle<Vec<String>>) {
+    /// Longer than a client waits before it asks again.
+    const ON_THE_WAY: Duration = Duration::from_millis(250);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let server = thread::spawn(move || {
+        let (stream, _) = listener.accept().expect("a client");
+        let mut answers = stream.try_clone().expect("a descriptor");
+        let (answer, answered) = channel::<(Instant, String)>();
+        let way = thread::spawn(move || {
+            for (at, line) in answered {
+                // The latency of a network.
+                thread::sleep(at.saturating_duration_since(Instant::now()));
+                let _ = answers.write_all(line.as_bytes());
+            }
+        });
+        let mut said = Vec::new();
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            // Numbers of Knuth's MMIX generator.
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let is_refused = (dice >> 33).is_multiple_of(2);
+            let words = match line.split_once(' ').unwrap_or((&line, "")) {
+                ("LOGIN", _) => "OK\n".to_owned(),
+                _ if is_refused => "ERR too-fast\n".to_owned(),
+                ("PING", _) => "PONG\n".to_owned(),
+                ("DM", rest) => {
+                    format!("ERR user-not-found {}\n", rest.split(' ').next().unwrap_or_default())
+                }
+                ("MSG", text) => {
+                    said.push(text.to_owned());
+                    continue;
+                }
+                other => panic!("{other:?}"),
+            };
+            answer.send((Instant::now() + ON_THE_WAY, words)).expect("it listens");
+        }
+        drop(answer);
+        way.join().expect("it ends");
+        said
+    });
+    (address, server)
+}
+
+#[test]
+fn each_line_is_said_once_however_late_its_refusal_comes() {
+    const ROWS: usize = 6;
+    thread::scope(|scope| {
+        for dice in 0..8 {
+            scope.spawn(move || {
+                let (address, server) = moody(dice);
+                let mut command = Command::new(env!("CARGO_BIN_EXE_parlance"));
+                command.args(["chat", "--as", "bobby", &address.to_string()]).env_clear();
+                command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+                assert_well(&run(command, rows(ROWS)));
+                let said = server.join().expect("it ends");
+                assert_eq!(said, rows(ROWS).lines().collect::<Vec<_>>(), "dice {dice}");
+            });
+        }
+    });
 }

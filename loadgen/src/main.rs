@@ -65,7 +65,7 @@ use crate::run::{Outcome, RunError};
 const EXIT_CUT_SHORT: u8 = 130;
 
 fn main() -> ExitCode {
-    let mut args = Args::parse();
+    let mut args = Args::try_parse().unwrap_or_else(|error| end(&error));
     if let Some(Mode::Soak(plan)) = args.mode.take() {
         return soak(*plan);
     }
@@ -123,6 +123,16 @@ impl Ended {
             ExitCode::SUCCESS
         }
     }
+}
+
+/// Ends the process as `clap::Error::exit` does, except that help on a full disk is a failure. That its reader has read
+/// enough is none.
+fn end(error: &clap::Error) -> ! {
+    let code = match error.print() {
+        Err(cause) if !error.use_stderr() && cause.kind() != std::io::ErrorKind::BrokenPipe => 1,
+        Ok(()) | Err(_) => error.exit_code(),
+    };
+    std::process::exit(code)
 }
 
 /// The command line makes no sense.

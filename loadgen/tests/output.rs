@@ -95,6 +95,8 @@ fn a_full_disk_is_an_error_and_no_panic() {
         "the report is printed all the same"
     );
     fs::remove_dir_all(directory).expect("it is there");
+    let help = Command::new(PROGRAM).arg("--help").stdout(full()).stderr(Stdio::null()).status();
+    assert_eq!(help.expect("it runs").code(), Some(1));
 }
 
 #[test]

@@ -117,6 +117,8 @@ impl ChatArguments {
             None => Vec::new(),
         };
         let port = default_port(dialect);
+        let _looking_up =
+            super::door::tell_if_slow("no address of the server yet; still looking it up".to_owned());
         let place = Place::parse(self.address.as_deref().unwrap_or(THIS_MACHINE), port)?;
         Ok(Plan {
             dialect,

@@ -177,6 +177,8 @@ pub(super) struct Conversation {
     style: Style,
     pace: Pace,
     syncs: Syncs,
+    /// Questions of [`Mouth::sync`] whose answer, or refusal, was not needed any more and is still to come.
+    owed: u64,
     /// When something was last sent.
     sent_at: Instant,
     /// Why it is about to end.
@@ -201,6 +203,7 @@ impl Conversation {
             style,
             pace,
             syncs: Syncs::Unknown,
+            owed: 0,
             sent_at: Instant::now(),
             ending: None,
             has_failed: false,
@@ -253,7 +256,12 @@ impl Conversation {
             }
             match happened {
                 Ok(Happened::Typed(line)) => {
-                    if self.is_over(&line, told)? || self.leave_by.is_some() {
+                    let is_over = self.is_over(&line, told);
+                    if is_over.is_err() && self.leave_by.is_some() {
+                        // A seat would stay otherwise. What is wrong is told all the same.
+                        let _ = self.mouth.leave();
+                    }
+                    if is_over? || self.leave_by.is_some() {
                         return self.leave(told);
                     }
                     self.next_line(prompt);
@@ -305,7 +313,9 @@ impl Conversation {
     fn utter(&mut self, line: &str, told: &Receiver<Happened>) -> Result<(), ChatError> {
         let give_up = Instant::now() + REFUSED_FOR;
         let mut rest = REST_MIN;
-        self.keep_pace(told)?;
+        if self.keep_pace(told)? {
+            return self.give_up();
+        }
         loop {
             let uttered = match command_of(line) {
                 Some((word, rest)) => self.mouth.command(word, rest),
@@ -332,34 +342,43 @@ impl Conversation {
                 Outcome::TooFast if Instant::now() >= give_up => {
                     return Err(ChatError::TooFast { seconds: REFUSED_FOR.as_secs() });
                 }
-                Outcome::TooFast => self.rest(rest, told)?,
+                Outcome::TooFast if self.rest(rest, told)? => return self.give_up(),
+                Outcome::TooFast => {}
             }
             rest = (rest * 2).min(REST_MAX);
         }
     }
 
-    /// Waits before the next message, where the server would refuse it. Where each one is answered, the answers set the pace.
-    fn keep_pace(&mut self, told: &Receiver<Happened>) -> Result<(), ChatError> {
-        if self.mouth.is_careful() && !self.mouth.is_lossy() && self.syncs != Syncs::Unanswered {
-            return Ok(());
-        }
-        let delay = self.pace.delay(Instant::now());
-        if delay.is_zero() { Ok(()) } else { self.rest(delay, told) }
+    /// A user wants to go before a line could be said.
+    fn give_up(&mut self) -> Result<(), ChatError> {
+        self.complain("the last line was not said".to_owned())
     }
 
-    /// Says nothing for a while.
-    fn rest(&mut self, length: Duration, told: &Receiver<Happened>) -> Result<(), ChatError> {
+    /// Waits before the next message, where the server would refuse it. Where each one is answered, the answers set the pace.
+    /// Whether the user wants to go meanwhile.
+    fn keep_pace(&mut self, told: &Receiver<Happened>) -> Result<bool, ChatError> {
+        if self.mouth.is_careful() && !self.mouth.is_lossy() && self.syncs != Syncs::Unanswered {
+            return Ok(false);
+        }
+        let delay = self.pace.delay(Instant::now());
+        if delay.is_zero() { Ok(false) } else { self.rest(delay, told) }
+    }
+
+    /// Says nothing for a while. Whether the user wants to go meanwhile.
+    fn rest(&mut self, length: Duration, told: &Receiver<Happened>) -> Result<bool, ChatError> {
         let end = Instant::now() + length;
         loop {
             match told.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(Happened::Heard(sign)) => self.note(sign),
                 Ok(Happened::Ended(error)) => return Err(self.ended(&error)),
                 Ok(Happened::Failed(error)) => return Err(error),
-                Ok(Happened::Signalled) | Err(RecvTimeoutError::Disconnected) => {
-                    return Err(ChatError::Unconfirmed);
+                Ok(Happened::Signalled) => {
+                    self.leave_by.get_or_insert_with(|| Instant::now() + FAREWELL_WITHIN);
+                    return Ok(true);
                 }
+                Err(RecvTimeoutError::Disconnected) => return Err(ChatError::Unconfirmed),
                 Ok(Happened::Typed(_) | Happened::Unsayable(_) | Happened::Left) => {}
-                Err(RecvTimeoutError::Timeout) => return Ok(()),
+                Err(RecvTimeoutError::Timeout) => return Ok(false),
             }
         }
     }
@@ -373,7 +392,7 @@ impl Conversation {
                     self.note(sign);
                     return Ok(Outcome::Over);
                 }
-                Some(Sign::TooFast) => return Ok(Outcome::TooFast),
+                Some(Sign::TooFast) if self.owed == 0 => return Ok(Outcome::TooFast),
                 Some(sign) => self.note(sign),
                 None => return Err(ChatError::Unconfirmed),
             }
@@ -392,7 +411,7 @@ impl Conversation {
         let is_lossy = self.mouth.is_lossy();
         let asked_at = Instant::now();
         let within = if self.syncs == Syncs::Unknown { SYNC_WITHIN } else { ANSWER_WITHIN };
-        let deadline = asked_at + within;
+        let mut deadline = asked_at + within;
         let (mut last, mut refused) = (first, 0);
         let mut again_at = is_lossy.then(|| asked_at + DATAGRAM_AGAIN_AFTER);
         loop {
@@ -403,11 +422,14 @@ impl Conversation {
                     if is_lossy {
                         return self.judge_datagram(number == first && refused == 0);
                     }
+                    self.owed = last.saturating_sub(number);
                     let is_refused = refused > number - first;
                     return Ok(if is_refused { Outcome::TooFast } else { Outcome::Over });
                 }
-                Some(Sign::TooFast) => {
+                Some(Sign::TooFast) if self.owed == 0 || is_lossy => {
                     refused += 1;
+                    // A server that has limits knows the answer.
+                    deadline = deadline.max(Instant::now() + ANSWER_WITHIN);
                     if is_lossy {
                         self.pace.slow_down(Instant::now());
                     } else if refused > last - first + 1 {
@@ -418,9 +440,14 @@ impl Conversation {
                 Some(sign) => self.note(sign),
                 None if Instant::now() >= deadline
                     && self.syncs == Syncs::Unknown
-                    && !self.is_unreachable =>
+                    && !self.is_unreachable
+                    && refused == 0 =>
                 {
                     self.syncs = Syncs::Unanswered;
+                    if is_lossy {
+                        let text = "the server does not answer; whether datagrams arrive is not known";
+                        self.show(&Shown::Warning(text.to_owned()))?;
+                    }
                     return Ok(Outcome::Over);
                 }
                 None if Instant::now() >= deadline => return Err(ChatError::Unconfirmed),
@@ -542,7 +569,8 @@ impl Conversation {
 
     fn note(&mut self, sign: Sign) {
         match sign {
-            Sign::Done | Sign::TooFast | Sign::Synced(_) => {}
+            Sign::Done => {}
+            Sign::TooFast | Sign::Synced(_) => self.owed = self.owed.saturating_sub(1),
             Sign::Unreachable => self.is_unreachable = true,
             Sign::Failed => self.has_failed = true,
             Sign::Ending(reason) => self.ending = Some(reason),

@@ -95,7 +95,7 @@ fn failed(plan: &Plan, error: ClientError) -> ChatError {
 }
 
 /// Tells the user something on standard error, unless what is returned is dropped before long.
-fn tell_if_slow(text: String) -> Option<Sender<()>> {
+pub(super) fn tell_if_slow(text: String) -> Option<Sender<()>> {
     let (done, is_done) = channel();
     let told = thread::Builder::new().name("patience".to_owned()).spawn(move || {
         if is_done.recv_timeout(QUIET_FOR) == Err(RecvTimeoutError::Timeout) {
