@@ -528,8 +528,18 @@ impl Flags {
 
 /// The command line of this process; ends the process where there is something wrong with it, or help is wanted.
 pub(crate) fn parse() -> Arguments {
-    let matches = definition().get_matches();
-    Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    let matches = definition().try_get_matches().unwrap_or_else(|error| end(&error));
+    Arguments::from_arg_matches(&matches).unwrap_or_else(|error| end(&error))
+}
+
+/// Ends the process as `clap::Error::exit` does, except that help on a full disk is a failure. That its reader has read
+/// enough is none.
+fn end(error: &clap::Error) -> ! {
+    let code = match error.print() {
+        Err(cause) if !error.use_stderr() && cause.kind() != std::io::ErrorKind::BrokenPipe => 1,
+        Ok(()) | Err(_) => error.exit_code(),
+    };
+    std::process::exit(code)
 }
 
 /// The commands that look after a store, and the settings that say which one.

@@ -4,6 +4,9 @@
 //! [`store`] ← [`reactor`]; `state` and [`store`] ← [`archive`] ← the binary. Bounds stand in [`limits`], what an
 //! operator decides in [`config`].
 
+// `println!` panics where the output is closed or full.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 #[cfg(test)]
 #[path = "../tests/support/allocations.rs"]
 mod allocations;

@@ -2,6 +2,9 @@
 //!
 //! Exit status: 0 when it was done, 2 when the arguments or the configuration were refused, 1 when it failed.
 
+// `println!` panics where the output is closed or full.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod cli;
 mod terminal;
 mod upkeep;
@@ -11,6 +14,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use parlance::StartupError;
+use parlance::chat::visible_lines;
 use parlance::config::{Config, ConfigError};
 use parlance::ready::ReadyFile;
 use parlance::telemetry::{self, TelemetryError};
@@ -61,7 +65,8 @@ fn main() -> ExitCode {
         Err(failure @ Failure::Serve(_)) => failure.exit_code(),
         Err(failure) => {
             // Where standard error is closed, the exit status has to say it all.
-            let _ = writeln!(io::stderr(), "parlance: {failure}");
+            // What failed may quote a server, a store or a file.
+            let _ = writeln!(io::stderr(), "parlance: {}", visible_lines(&failure.to_string()));
             failure.exit_code()
         }
     }

@@ -2,13 +2,15 @@
 
 mod support;
 
-use std::net::TcpListener;
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
-use parlance::chat::{Departure, Event, Problem, Secret};
-use parlance::client::{Client, ClientError, Entry, Mailbox, Seat, Unread};
+use parlance::chat::{Departure, Event, Problem, Secret, Token};
+use parlance::client::{Client, ClientError, Entry, Mailbox, Seat, Stranger, Unread, connect};
 use parlance::wire::typed::TagSet;
 use parlance::wire::{Dialect, tcrp, typed, ucrp};
+use socket2::{Domain, Socket, Type};
 use support::{TestServer, deadline};
 
 /// A deadline that a test waits for.
@@ -162,7 +164,7 @@ fn a_deadline_is_kept() {
     let mut mailbox = Mailbox::connect(address, deadline()).expect("the kernel takes it");
     assert!(matches!(mailbox.login("carol", "secret", soon()), Err(ClientError::Deadline)));
     drop(silent);
-    assert!(matches!(Client::connect(Dialect::Line, address, deadline()), Err(ClientError::Io(_))));
+    assert!(matches!(Client::connect(Dialect::Line, address, deadline()), Err(ClientError::Unreachable(_))));
 }
 
 #[test]
@@ -292,4 +294,94 @@ fn a_text_that_is_too_long_is_not_sent() {
     assert!(matches!(error, ClientError::TooLong(typed::TooLong)), "{error:?}");
     let error = refused(alice.send_kept("alice", &text[..5000], "key", deadline()));
     assert_eq!(error, parlance::wire::words(Problem::TextTooLong));
+}
+
+/// A listener whose queue is full: the kernel drops whatever else comes. And what fills it.
+fn swallowing(address: &str) -> (SocketAddr, Vec<Socket>) {
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    listener.bind(&address.parse::<SocketAddr>().expect("an address").into()).expect("a free port");
+    listener.listen(0).expect("it listens");
+    let address = listener.local_addr().expect("bound").as_socket().expect("of IP");
+    let mut held = vec![listener];
+    // As many as the queue takes. More are neither taken nor refused.
+    for _ in 0..16 {
+        let filler = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        filler.set_nonblocking(true).expect("a socket");
+        let _ = filler.connect(&address.into());
+        held.push(filler);
+    }
+    (address, held)
+}
+
+#[test]
+fn the_first_address_that_answers_is_taken() {
+    let server = TestServer::start();
+    let there = server.address(Dialect::Line);
+    let (silent, _held) = swallowing("127.0.0.1:0");
+    let refusing = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound");
+    for before in [&[][..], &[refusing], &[silent], &[silent, refusing, silent]] {
+        let addresses = [before, &[there]].concat();
+        let stream = connect(&addresses[..], deadline()).expect("one answers");
+        assert_eq!(stream.peer_addr().expect("connected"), there);
+    }
+    let mut alice =
+        Client::connect(Dialect::Line, &[refusing, silent, there][..], deadline()).expect("one answers");
+    alice.login("alice", deadline()).expect("the stream blocks as any other");
+}
+
+#[test]
+fn each_address_that_does_not_answer_is_told() {
+    let (silent, _held) = swallowing("127.0.0.1:0");
+    let refusing = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound");
+    let error = connect(&[refusing, silent][..], Instant::now() + Duration::from_millis(500))
+        .expect_err("none answers");
+    let words = error.to_string();
+    assert!(words.contains(&format!("{refusing}: Connection refused")), "{words}");
+    assert!(words.contains(&format!("{silent}: no answer")), "{words}");
+    let nothing: [SocketAddr; 0] = [];
+    assert_eq!(
+        connect(&nothing[..], deadline()).expect_err("nothing to try").to_string(),
+        "there is no address"
+    );
+}
+
+#[test]
+fn a_stranger_is_named_whatever_pieces_its_words_come_in() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let mut client = Client::connect(Dialect::Line, listener.local_addr().expect("bound"), deadline())
+        .expect("it listens");
+    let (mut stranger, _): (TcpStream, _) = listener.accept().expect("a connection");
+    stranger.set_nodelay(true).expect("a socket");
+    std::thread::spawn(move || {
+        for byte in b"HTTP/1.1 400 Bad Request\r\n\r\n" {
+            stranger.write_all(&[*byte]).expect("it reads");
+        }
+        stranger
+    });
+    let error = client.login("alice", deadline()).expect_err("no such dialect");
+    assert!(matches!(error, ClientError::Stranger(Stranger::Http)), "{error:?}");
+}
+
+/// What the network says of one datagram does not end a seat that the server keeps.
+#[test]
+fn a_seat_outlives_a_port_that_is_closed_for_a_while() {
+    let there = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let address = there.local_addr().expect("bound");
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    socket.connect(address).expect("connected");
+    let mut seat = Seat::open(socket, "den", Token::from_random([7; 16])).expect("a seat");
+    drop(there);
+    // The kernel tells the first one's fate before it sends the second.
+    for _ in 0..3 {
+        assert!(matches!(seat.say("lost"), Ok(()) | Err(ClientError::Undelivered(_))));
+    }
+    let waited = seat.next_delivery(deadline());
+    assert!(matches!(waited, Err(ClientError::Undelivered(_))), "{waited:?}");
+    let there = UdpSocket::bind(address).expect("free again");
+    // This one is sent though the kernel still has an error to tell.
+    seat.say("heard").expect("it is sent");
+    let mut datagram = [0; 512];
+    there.set_read_timeout(Some(support::PATIENCE)).expect("a socket");
+    let length = there.recv(&mut datagram).expect("it came");
+    assert!(datagram[..length].ends_with(b"heard"));
 }

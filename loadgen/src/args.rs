@@ -1,6 +1,6 @@
 //! The command line, and what of it is refused.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use crate::payload::{HEADER_BYTES, PUBLISHERS_MAX, RUN_MAX};
 use crate::plan::{Arrivals, Plan, Traffic};
 use crate::roster::Roster;
 use crate::soak;
+use crate::target::{Target, TargetError};
 
 /// Cells of four bytes, one for each pair of a client and a publisher that it hears: 1 GiB.
 const CELLS_MAX: usize = 1 << 28;
@@ -73,13 +74,13 @@ Exit status:
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) mode: Option<Mode>,
-    /// Server to connect to [default: 127.0.0.1, port 4000 for line, 7000 for slash, 9090 for tcrp, 5000 for typed, 8080
+    /// Server to connect to: a host, a port or both; of the addresses of a name the first that answers is taken for all clients [default: 127.0.0.1, port 4000 for line, 7000 for slash, 9090 for tcrp, 5000 for typed, 8080
     /// for gob, 6379 for redis, 4222 for nats, 6667 for irc, 1883 for mqtt]
-    #[arg(long, value_name = "ADDR:PORT")]
-    addr: Option<SocketAddr>,
+    #[arg(long, value_name = "HOST:PORT")]
+    addr: Option<String>,
     /// Where the server's datagrams go, for tcrp [default: the address of --addr, port 9091]
-    #[arg(long, value_name = "ADDR:PORT")]
-    datagrams: Option<SocketAddr>,
+    #[arg(long, value_name = "HOST:PORT")]
+    datagrams: Option<String>,
     /// What to speak.
     #[arg(long, value_enum, default_value_t = Dialect::Line)]
     dialect: Dialect,
@@ -180,6 +181,11 @@ pub(crate) enum PlanError {
     Kept,
     #[error("only --dialect tcrp has datagrams")]
     Datagrams,
+    #[error("{flag}: {words}")]
+    Address { flag: &'static str, words: String },
+    /// The command line makes sense; the server is not found.
+    #[error("{0}")]
+    Server(String),
     #[error(
         "so many messages do not fit the server's mailboxes: {bytes:.0} bytes in {what}, which holds {max}; give a lower \
          --rate, a shorter --duration, smaller messages, or more --clients"
@@ -210,6 +216,21 @@ pub(crate) enum PlanError {
          --publishers or smaller rooms"
     )]
     Cells(usize),
+}
+
+impl PlanError {
+    fn of_target(flag: &'static str, error: TargetError) -> Self {
+        match error {
+            TargetError::Text(words) => Self::Address { flag, words },
+            TargetError::Server(words) => Self::Server(words),
+        }
+    }
+}
+
+/// The same address, the zone of a link-local one included, with another port.
+fn with_port(mut address: SocketAddr, port: u16) -> SocketAddr {
+    address.set_port(port);
+    address
 }
 
 impl Args {
@@ -261,14 +282,21 @@ impl Args {
         if self.warmup.saturating_add(self.duration) > RUN_MAX {
             return Err(PlanError::TooLong);
         }
-        let addr = self
-            .addr
-            .unwrap_or_else(|| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), self.dialect.default_port()));
+        let Target { address: addr, name: server_name } = match &self.addr {
+            Some(text) => Target::find(text, self.dialect.default_port())
+                .map_err(|error| PlanError::of_target("--addr", error))?,
+            None => Target::at(SocketAddr::from(([127, 0, 0, 1], self.dialect.default_port()))),
+        };
+        let datagram_port = datagram_port.unwrap_or_default();
+        let datagrams = match &self.datagrams {
+            Some(text) => Target::of_datagrams(text, datagram_port, addr.ip())
+                .map_err(|error| PlanError::of_target("--datagrams", error))?,
+            None => with_port(addr, datagram_port),
+        };
         let plan = Plan {
             addr,
-            datagrams: self
-                .datagrams
-                .unwrap_or_else(|| SocketAddr::new(addr.ip(), datagram_port.unwrap_or_default())),
+            server_name,
+            datagrams,
             dialect: self.dialect,
             kept: self.kept,
             deletes_accounts: self.delete_accounts || !self.kept,
@@ -386,6 +414,10 @@ mod tests {
     fn each_dialect_has_its_rooms_and_ports() {
         let tcrp = plan("--dialect tcrp --clients 10000 --room-size 10 --rate 5000").expect("it is enough");
         assert_eq!((tcrp.addr.port(), tcrp.datagrams.port(), tcrp.publishers), (9090, 9091, 1000));
+        assert_eq!(
+            plan("--addr 127.0.0.7").expect("it is enough").addr,
+            SocketAddr::from(([127, 0, 0, 7], 4000))
+        );
         let elsewhere =
             plan("--dialect tcrp --addr 127.0.0.7:5 --datagrams 127.0.0.7:6").expect("it is enough");
         assert_eq!((elsewhere.datagrams, elsewhere.room_size), (SocketAddr::from(([127, 0, 0, 7], 6)), 100));
@@ -436,6 +468,13 @@ mod tests {
         assert_eq!(plan("--dialect typed --kept --clients 1").err(), Some(PlanError::Alone(1)));
         assert_eq!(plan("--dialect typed --kept --room-size 2").err(), Some(PlanError::NoRooms));
         assert_eq!(plan("--datagrams 127.0.0.1:1").err(), Some(PlanError::Datagrams));
+        for line in [
+            "--addr http://127.0.0.1:1",
+            "--addr 127.0.0.1:99999",
+            "--dialect tcrp --datagrams ::1:2:3:4:5:6:7:8:9",
+        ] {
+            assert!(matches!(plan(line).err(), Some(PlanError::Address { .. })), "{line}");
+        }
         assert_eq!(plan("--dialect slash --room-size 101").err(), Some(PlanError::RoomSize(101)));
         assert_eq!(plan("--publishers 101").err(), Some(PlanError::Publishers(101)));
         assert_eq!(plan("--stalled 97").err(), Some(PlanError::Stalled(97)));

@@ -5,6 +5,9 @@
 //! Parlance is compared with; `intake` checks what they receive; `report`, `plot` and `hgrm` say what was found.
 //! `soak` is another kind of run, with a loop of its own: clients of all dialects come and go for a long time.
 
+// `println!` panics where the output is closed or full.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod args;
 mod check;
 mod client;
@@ -29,11 +32,13 @@ mod report;
 mod roster;
 mod run;
 mod schedule;
+mod screen;
 mod server_process;
 mod shape;
 mod soak;
 mod source;
 mod speech;
+mod target;
 mod timer;
 
 use std::error::Error;
@@ -51,7 +56,7 @@ use clap::{CommandFactory, Parser};
 use hdrhistogram::Histogram;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::args::{Args, Mode};
+use crate::args::{Args, Mode, PlanError};
 use crate::plot::Plot;
 use crate::report::Report;
 use crate::run::{Outcome, RunError};
@@ -60,12 +65,16 @@ use crate::run::{Outcome, RunError};
 const EXIT_CUT_SHORT: u8 = 130;
 
 fn main() -> ExitCode {
-    let mut args = Args::parse();
+    let mut args = Args::try_parse().unwrap_or_else(|error| end(&error));
     if let Some(Mode::Soak(plan)) = args.mode.take() {
         return soak(*plan);
     }
     let plan = match args.plan() {
         Ok(plan) => plan,
+        Err(PlanError::Server(error)) => {
+            screen::complain(&error);
+            return ExitCode::FAILURE;
+        }
         Err(error) => refuse(&error),
     };
     let outcome = watch_for_interruption().map_err(RunError::from).and_then(|flag| run::run(plan, &flag));
@@ -74,26 +83,56 @@ fn main() -> ExitCode {
         Err(error) => return failed(&error),
     };
     let report = Report::new(&outcome);
-    print!("{report}");
+    // Files first: the reader of the output may be gone, and its disk may be full.
     let written = write_files(&outcome, &report);
     if let Err(error) = &written {
-        eprintln!("loadgen: {error}");
+        screen::complain(error);
     }
-    match report.problem() {
-        Some(problem) => {
-            eprintln!("loadgen: {problem}");
+    let ending = match report.problem() {
+        Some(_) => String::new(),
+        None if outcome.cut_short => format!("\n{}, until the run was cut short.\n", report.success()),
+        None => format!("\n{}.\n", report.success()),
+    };
+    let ended =
+        Ended { problem: report.problem(), is_written: written.is_ok(), is_cut_short: outcome.cut_short };
+    ended.print(&format_args!("{report}{ending}"))
+}
+
+/// How a run ended, for the exit status.
+pub(crate) struct Ended {
+    pub(crate) problem: Option<String>,
+    pub(crate) is_written: bool,
+    pub(crate) is_cut_short: bool,
+}
+
+impl Ended {
+    /// Prints the report, and behind it what went wrong.
+    pub(crate) fn print(self, report: &impl Display) -> ExitCode {
+        let printed = screen::print(report);
+        if let Err(error) = &printed {
+            screen::complain(&format_args!("cannot write to standard output: {error}"));
+        }
+        if let Some(problem) = &self.problem {
+            screen::complain(problem);
+        }
+        if self.problem.is_some() || !self.is_written || printed.is_err() {
             ExitCode::FAILURE
-        }
-        None if written.is_err() => ExitCode::FAILURE,
-        None if outcome.cut_short => {
-            println!("\n{}, until the run was cut short.", report.success());
+        } else if self.is_cut_short {
             EXIT_CUT_SHORT.into()
-        }
-        None => {
-            println!("\n{}.", report.success());
+        } else {
             ExitCode::SUCCESS
         }
     }
+}
+
+/// Ends the process as `clap::Error::exit` does, except that help on a full disk is a failure. That its reader has read
+/// enough is none.
+fn end(error: &clap::Error) -> ! {
+    let code = match error.print() {
+        Err(cause) if !error.use_stderr() && cause.kind() != std::io::ErrorKind::BrokenPipe => 1,
+        Ok(()) | Err(_) => error.exit_code(),
+    };
+    std::process::exit(code)
 }
 
 /// The command line makes no sense.
@@ -102,14 +141,21 @@ fn refuse(error: &impl Display) -> ! {
 }
 
 fn soak(plan: soak::Plan) -> ExitCode {
-    let plan = plan.check().unwrap_or_else(|error| refuse(&error));
+    let plan = match plan.check() {
+        Ok(plan) => plan,
+        Err(soak::PlanError::Server(error)) => {
+            screen::complain(&error);
+            return ExitCode::FAILURE;
+        }
+        Err(error) => refuse(&error),
+    };
     let ended = watch_for_interruption().map_err(RunError::from).and_then(|flag| soak::run(&plan, &flag));
     ended.unwrap_or_else(|error| failed(&error))
 }
 
 /// Nothing was found out, and why.
 fn failed(error: &RunError) -> ExitCode {
-    eprintln!("loadgen: {error}");
+    screen::complain(error);
     let interrupted = matches!(error, RunError::Interrupted { .. });
     if interrupted { EXIT_CUT_SHORT.into() } else { ExitCode::FAILURE }
 }

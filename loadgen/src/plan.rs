@@ -13,6 +13,8 @@ use crate::dialect::{Dialect, Rooms};
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) addr: SocketAddr,
+    /// The name that this address was chosen for.
+    pub(crate) server_name: Option<String>,
     /// Where datagrams go, in the dialect that has any.
     pub(crate) datagrams: SocketAddr,
     pub(crate) dialect: Dialect,
@@ -90,6 +92,7 @@ impl Default for Plan {
     fn default() -> Self {
         Self {
             addr: SocketAddr::from(([127, 0, 0, 1], 0)),
+            server_name: None,
             datagrams: SocketAddr::from(([127, 0, 0, 1], 0)),
             dialect: Dialect::Line,
             kept: false,

@@ -77,6 +77,9 @@ pub(crate) struct Report {
 #[derive(Serialize)]
 struct Asked {
     addr: String,
+    /// The name that the address was chosen for, if one was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
     dialect: Dialect,
     /// Deliveries are acknowledgements.
     kept: bool,
@@ -286,6 +289,7 @@ impl Asked {
     fn of(plan: &Plan) -> Self {
         Self {
             addr: plan.addr.to_string(),
+            name: plan.server_name.clone(),
             dialect: plan.dialect,
             kept: plan.kept,
             clients: plan.clients,
@@ -412,7 +416,11 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plan = &self.plan;
         let mut row = |name: &str, value: String| writeln!(f, "{name:<16} {value}");
-        row("run", format!("{} at {}", self.title(), plan.addr))?;
+        let server = match &plan.name {
+            Some(name) => format!("{name} ({})", plan.addr),
+            None => plan.addr.clone(),
+        };
+        row("run", format!("{} at {server}", self.title()))?;
         if plan.room_size < plan.clients && !plan.kept {
             row("rooms", format!("of {}", plan.room_size))?;
         }

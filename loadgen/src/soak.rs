@@ -22,7 +22,7 @@ use std::time::Duration;
 use procfs::ProcError;
 use rustix::time::{ClockId, clock_gettime};
 
-pub(crate) use self::plan::Plan;
+pub(crate) use self::plan::{Plan, PlanError};
 
 use self::crowd::{CLIENTS_MIN, Crowd};
 use self::report::{Found, Report};
@@ -31,7 +31,7 @@ use self::watch::{Sample, Usage, Watch};
 use crate::clock::Moment;
 use crate::run::RunError;
 use crate::server_process::{ServerProcess, datagrams_dropped};
-use crate::{EXIT_CUT_SHORT, files};
+use crate::{Ended, files, screen};
 
 /// Without any progress for so long, what is awaited will not come.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -50,27 +50,23 @@ pub(crate) fn run(plan: &Plan, interrupted: &AtomicBool) -> Result<ExitCode, Run
         fs::create_dir_all(directory)?;
     }
     let report = Soak::new(plan, interrupted)?.run()?;
-    print!("{report}");
+    // Files first: the reader of the output may be gone, and its disk may be full.
     let written = plan.write.as_ref().map_or(Ok(()), |directory| {
         let json = serde_json::to_vec(&report)?;
         fs::write(directory.join("soak.json"), json)?;
         plot::draw(&report, &directory.join("soak.svg"))
     });
     if let Err::<(), Box<dyn Error>>(error) = &written {
-        eprintln!("loadgen: {error}");
+        screen::complain(error);
     }
-    Ok(match report.problem() {
-        Some(problem) => {
-            eprintln!("loadgen: {problem}");
-            ExitCode::FAILURE
-        }
-        None if written.is_err() => ExitCode::FAILURE,
-        None if interrupted.load(Ordering::Relaxed) => EXIT_CUT_SHORT.into(),
-        None => {
-            println!("\nAll that was owed was delivered, once and in order.");
-            ExitCode::SUCCESS
-        }
-    })
+    let is_cut_short = interrupted.load(Ordering::Relaxed);
+    let problem = report.problem();
+    let ending = match problem {
+        None if !is_cut_short => "\nAll that was owed was delivered, once and in order.\n",
+        _ => "",
+    };
+    let ended = Ended { problem, is_written: written.is_ok(), is_cut_short };
+    Ok(ended.print(&format_args!("{report}{ending}")))
 }
 
 struct Soak<'a> {
@@ -101,7 +97,7 @@ impl<'a> Soak<'a> {
 
         self.turnover = turnover(&plan, plan.names())?;
         self.wait(|turnover| turnover.inside() >= turnover.crowd.len())?;
-        eprintln!("{} clients are in", self.turnover.inside());
+        screen::tell(&format_args!("{} clients are in", self.turnover.inside()));
         let start = self.turnover.clock.now();
         self.watch.start(start);
         self.turnover.start_talking();
@@ -218,13 +214,14 @@ impl<'a> Soak<'a> {
         });
         let counts = &self.turnover.counts;
         let tally = self.turnover.tallies.all();
-        println!(
-            "{:>4.0} min  {usage}{clients} clients, {} connects, {delivered} delivered, {} lost, {} errors",
+        // Where it cannot be printed, the report at the end cannot, which says so.
+        let _ = screen::print(&format_args!(
+            "{:>4.0} min  {usage}{clients} clients, {} connects, {delivered} delivered, {} lost, {} errors\n",
             seconds / 60.0,
             counts.connects,
             tally.lost,
             counts.errors
-        );
+        ));
     }
 
     fn go_on_until(&mut self, end: Moment) -> Result<(), RunError> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::chat::is_disruptive;
+use crate::chat::visible;
 use crate::limits::{IMPORT_EXAMPLES_MAX, IMPORT_REASONS_MAX};
 
 /// How many of each kind.
@@ -62,11 +62,6 @@ impl Report {
     }
 }
 
-/// Without what could steer a terminal: names and ids are those of strangers.
-fn harmless(text: &str) -> String {
-    text.chars().map(|c| if is_disruptive(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
-}
-
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { accounts, seats, letters, room_messages, read, deleted } = *self;
@@ -97,9 +92,9 @@ impl fmt::Display for Report {
             writeln!(f, "deleted before, so not taken: {}", self.gone)?;
         }
         for (reason, Left { count, examples }) in &self.left {
-            write!(f, "left: {count}: {}", harmless(reason))?;
+            write!(f, "left: {count}: {}", visible(reason))?;
             let more = if *count > examples.len() as u64 { ", …" } else { "" };
-            writeln!(f, " ({}{more})", harmless(&examples.join(", ")))?;
+            writeln!(f, " ({}{more})", visible(&examples.join(", ")))?;
         }
         Ok(())
     }

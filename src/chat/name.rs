@@ -130,13 +130,23 @@ pub struct RoomName(Box<str>);
 impl RoomName {
     /// Checks a room name before anything is made of it.
     pub fn parse(text: &str) -> Result<Self, RoomNameError> {
+        Self::check(text, is_disruptive)
+    }
+
+    /// The name of a room that a store kept. Older servers let the marks of bidirectional text (U+061C, U+200E, U+200F) into
+    /// names of rooms: such a room keeps its seats.
+    pub fn restored(text: &str) -> Result<Self, RoomNameError> {
+        Self::check(text, |c| is_disruptive(c) && !matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}'))
+    }
+
+    fn check(text: &str, is_refused: impl Fn(char) -> bool) -> Result<Self, RoomNameError> {
         if text.is_empty() {
             return Err(RoomNameError::Empty);
         }
         if text.len() > ROOM_NAME_BYTES_MAX {
             return Err(RoomNameError::TooLong);
         }
-        if text.trim() != text || text.chars().any(|c| c == '\t' || is_disruptive(c)) {
+        if text.trim() != text || text.chars().any(|c| c == '\t' || is_refused(c)) {
             return Err(RoomNameError::Character);
         }
         Ok(Self(text.into()))
@@ -207,6 +217,12 @@ mod tests {
         assert!(RoomName::parse("my room").is_ok());
         assert_eq!(RoomName::parse("a\u{1b}"), Err(RoomNameError::Character));
         assert_eq!(RoomName::parse("a\u{202e}"), Err(RoomNameError::Character));
+        for mark in ['\u{61c}', '\u{200e}', '\u{200f}'] {
+            let marked = format!("a{mark}");
+            assert_eq!(RoomName::parse(&marked), Err(RoomNameError::Character));
+            assert!(RoomName::restored(&marked).is_ok(), "it was allowed once");
+        }
+        assert_eq!(RoomName::restored("a\u{202e}"), Err(RoomNameError::Character));
         assert!(RoomName::parse(&"é".repeat(127)).is_ok());
     }
 }

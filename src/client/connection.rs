@@ -1,11 +1,13 @@
 //! Bytes in and out of a socket, none of them without a deadline. Knows no dialect.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::ClientError;
-use crate::limits::{CLIENT_READ_BYTES, CLIENT_SEND_SECONDS_MAX};
+use super::stranger::Stranger;
+use crate::limits::{CLIENT_FIRST_BYTES_MAX, CLIENT_READ_BYTES, CLIENT_SEND_SECONDS_MAX};
+use crate::wire::Dialect;
 
 /// A stream, and what was received on it. How much may be received before it is done with is for its owner to bound.
 #[derive(Debug)]
@@ -14,23 +16,18 @@ pub(super) struct Connection {
     /// What was received; `buffer[..done]` is done with.
     buffer: Vec<u8>,
     done: usize,
+    /// What the server is to speak, until enough has come to tell.
+    expected: Option<Dialect>,
+    /// The first bytes that came, at most [`CLIENT_FIRST_BYTES_MAX`], as long as `expected` is there.
+    first: Vec<u8>,
 }
 
 impl Connection {
-    /// Connects to the first of the addresses that takes a connection.
-    pub(super) fn open(addresses: impl ToSocketAddrs, deadline: Instant) -> Result<Self, ClientError> {
-        let mut failed = ClientError::Io(io::ErrorKind::AddrNotAvailable.into());
-        for address in addresses.to_socket_addrs()? {
-            match TcpStream::connect_timeout(&address, until(deadline)?) {
-                Ok(stream) => {
-                    stream.set_nodelay(true)?;
-                    stream.set_write_timeout(Some(Duration::from_secs(CLIENT_SEND_SECONDS_MAX)))?;
-                    return Ok(Self { stream, buffer: Vec::new(), done: 0 });
-                }
-                Err(error) => failed = error.into(),
-            }
-        }
-        Err(failed)
+    /// Takes over a stream on which nothing was sent yet.
+    pub(super) fn new(stream: TcpStream, dialect: Dialect) -> Result<Self, ClientError> {
+        stream.set_nodelay(true)?;
+        stream.set_write_timeout(Some(Duration::from_secs(CLIENT_SEND_SECONDS_MAX)))?;
+        Ok(Self { stream, buffer: Vec::new(), done: 0, expected: Some(dialect), first: Vec::new() })
     }
 
     pub(super) fn stream(&self) -> &TcpStream {
@@ -73,10 +70,27 @@ impl Connection {
         self.buffer.truncate(end + result.as_ref().copied().unwrap_or(0));
         match result {
             Ok(0) => Err(ClientError::Closed),
-            Ok(_) => Ok(()),
+            Ok(_) => self.recognize(end),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Looks at the first bytes, of which those from here on are new: another dialect, or another kind of server, is an error.
+    fn recognize(&mut self, new: usize) -> Result<(), ClientError> {
+        let Some(dialect) = self.expected else { return Ok(()) };
+        let wanted = CLIENT_FIRST_BYTES_MAX - self.first.len();
+        self.first.extend(self.buffer[new..].iter().take(wanted));
+        let stranger = Stranger::of(&self.first, dialect);
+        if self.first.len() == CLIENT_FIRST_BYTES_MAX {
+            (self.expected, self.first) = (None, Vec::new());
+        }
+        stranger.map_or(Ok(()), |stranger| Err(ClientError::Stranger(stranger)))
+    }
+
+    /// The server is the one that was expected: what comes from now on is not looked at.
+    pub(super) fn trust(&mut self) {
+        (self.expected, self.first) = (None, Vec::new());
     }
 }
 

@@ -4,14 +4,28 @@ use std::io;
 
 use thiserror::Error;
 
+use super::connect::Attempts;
+use super::stranger::Stranger;
 use crate::wire::{DecodeError, Unsayable, typed};
 
 /// Why a client could not do what it was asked to.
+///
+/// The words of a refusal or a failure are the server's: a program that shows them on a terminal passes them through
+/// [`visible`](crate::chat::visible) first.
 #[derive(Debug, Error)]
 pub enum ClientError {
     /// The connection failed.
     #[error("the connection failed: {0}")]
     Io(io::Error),
+    /// No address of the server took a connection.
+    #[error("{0}")]
+    Unreachable(Attempts),
+    /// Something else answered.
+    #[error("{0} answered")]
+    Stranger(Stranger),
+    /// A datagram did not arrive, or the network says so of one. The next one may arrive.
+    #[error("the datagram did not arrive: {0}")]
+    Undelivered(io::Error),
     /// The server closed the connection.
     #[error("the server closed the connection")]
     Closed,
@@ -38,11 +52,12 @@ pub enum ClientError {
     Failed(String),
 }
 
-/// A timeout of a socket is a deadline.
+/// A timeout of a socket is a deadline. A network that gave the connection up (`ETIMEDOUT`) is not.
 impl From<io::Error> for ClientError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Self::Deadline,
+            io::ErrorKind::WouldBlock => Self::Deadline,
+            io::ErrorKind::TimedOut if error.raw_os_error().is_none() => Self::Deadline,
             _ => Self::Io(error),
         }
     }

@@ -1,5 +1,6 @@
 //! Small blocking clients, for tests, tools and `parlance chat`: [`Client`] for line, slash and gob, [`Seat`] for TCRP with
-//! UCRP, [`Mailbox`] for typed. Every wait has a deadline, and what is received is bounded.
+//! UCRP, [`Mailbox`] for typed. Every wait has a deadline, and what is received is bounded. [`Place`] reads an address,
+//! [`connect`] tries all that stand behind it, and [`Pace`] keeps a program that says much below a server's limits.
 //!
 //! ```no_run
 //! use std::time::{Duration, Instant};
@@ -14,13 +15,21 @@
 //! # Ok::<(), parlance::client::ClientError>(())
 //! ```
 
+mod address;
+mod connect;
 mod connection;
 mod error;
+mod pace;
+mod stranger;
 mod stream;
 mod tcrp;
 mod typed;
 
+pub use address::{AddressError, Place};
+pub use connect::{Attempts, connect};
 pub use error::ClientError;
+pub use pace::Pace;
+pub use stranger::Stranger;
 pub use stream::{Client, Speaker};
-pub use tcrp::{Entry, Seat};
+pub use tcrp::{Entry, Seat, nearest_address};
 pub use typed::{Letter, Mailbox, MailboxSpeaker, Unread};

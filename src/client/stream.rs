@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Instant;
 
 use super::ClientError;
+use super::connect::connect;
 use super::connection::{Connection, send};
 use crate::chat::{Command, Event, Secret};
 use crate::wire::{Codec, DecodeError, Dialect, Frame, words};
@@ -24,7 +25,12 @@ impl Client {
         address: impl ToSocketAddrs,
         deadline: Instant,
     ) -> Result<Self, ClientError> {
-        Ok(Self { connection: Connection::open(address, deadline)?, dialect, codec: Codec::default() })
+        Self::over(connect(address, deadline)?, dialect)
+    }
+
+    /// The same on a connection that is there, on which nothing was sent yet.
+    pub fn over(stream: TcpStream, dialect: Dialect) -> Result<Self, ClientError> {
+        Ok(Self { connection: Connection::new(stream, dialect)?, dialect, codec: Codec::default() })
     }
 
     /// Takes a name, and waits until the server says that it is this client's. Events before that are dropped.
@@ -54,8 +60,11 @@ impl Client {
         }
         loop {
             match self.next_event(deadline)? {
-                Event::LoggedIn { .. } => return Ok(()),
-                Event::LoginRefused(problem) => {
+                Event::LoggedIn { .. } => {
+                    self.connection.trust();
+                    return Ok(());
+                }
+                Event::LoginRefused(problem) | Event::Error(problem) => {
                     return Err(ClientError::Refused(words(problem).into_owned()));
                 }
                 Event::PasswordWanted => {
@@ -67,7 +76,8 @@ impl Client {
         }
     }
 
-    /// Says something in the room.
+    /// Says something in the room. A server refuses what comes faster than its limits: [`Pace`](super::Pace) keeps below
+    /// them.
     pub fn say(&mut self, text: &str) -> Result<(), ClientError> {
         self.send(&Command::Say(text))
     }

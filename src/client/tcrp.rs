@@ -1,16 +1,17 @@
 //! A client of TCRP and UCRP: a handshake over TCP for a token, then datagrams.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
 use std::time::{Duration, Instant};
 
 use super::ClientError;
+use super::connect::connect;
 use super::connection::{Connection, until};
 use crate::chat::{Command, Event, Secret, Token};
 use crate::limits::{CLIENT_DATAGRAM_BYTES, CLIENT_REGISTER_SECONDS_MAX, CLIENT_REGISTER_SECONDS_MIN};
 use crate::wire::tcrp::{Content, Decoded, Operation, Refusal, Reply, encode_request};
 use crate::wire::ucrp::{Datagram, Delivery, Message};
-use crate::wire::{DecodeError, Unsayable};
+use crate::wire::{DecodeError, Dialect, Unsayable};
 
 const REGISTER_WAIT_MIN: Duration = Duration::from_secs(CLIENT_REGISTER_SECONDS_MIN);
 const REGISTER_WAIT_MAX: Duration = Duration::from_secs(CLIENT_REGISTER_SECONDS_MAX);
@@ -44,23 +45,36 @@ pub struct Seat {
 }
 
 impl Seat {
-    /// Shakes hands, and says where it is. Without an address for the datagrams, it is that of the handshake with the next
-    /// port.
+    /// Shakes hands, and says where it is. Of the addresses for the datagrams it takes the one that the handshake reached,
+    /// else the first of the same family, else the first. Without any, it is that of the handshake with the next port.
     pub fn take(
         handshake: impl ToSocketAddrs,
-        datagrams: Option<SocketAddr>,
+        datagrams: impl IntoIterator<Item = SocketAddr>,
         entry: &Entry<'_>,
         deadline: Instant,
     ) -> Result<Self, ClientError> {
-        let mut connection = Connection::open(handshake, deadline)?;
-        let token = shake_hands(&mut connection, entry, deadline)?;
+        Self::take_over(connect(handshake, deadline)?, datagrams, entry, deadline)
+    }
+
+    /// The same on a connection that is there, on which nothing was sent yet.
+    pub fn take_over(
+        stream: TcpStream,
+        datagrams: impl IntoIterator<Item = SocketAddr>,
+        entry: &Entry<'_>,
+        deadline: Instant,
+    ) -> Result<Self, ClientError> {
+        let mut connection = Connection::new(stream, Dialect::Tcrp)?;
         let server = connection.stream().peer_addr()?;
-        let to = if let Some(address) = datagrams {
+        let token = shake_hands(&mut connection, entry, deadline)?;
+        let to = if let Some(address) = nearest_address(datagrams, server.ip()) {
             address
         } else {
             let next = server.port().checked_add(1);
             let port = next.ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))?;
-            SocketAddr::new(server.ip(), port)
+            // With the zone of a link-local address.
+            let mut to = server;
+            to.set_port(port);
+            to
         };
         // The server may take datagrams from the address of the handshake only.
         let from =
@@ -123,15 +137,20 @@ impl Seat {
         self.send(Message::Leave)
     }
 
-    /// Sends any datagram.
+    /// Sends any datagram. [`ClientError::Undelivered`] is about this one alone.
     pub fn send(&self, message: Message<'_>) -> Result<(), ClientError> {
         let mut bytes = Vec::new();
         Datagram { room: &self.room, token: &self.token.reveal(), message }.encode(&mut bytes)?;
-        self.socket.send(&bytes)?;
-        Ok(())
+        // What the network said of an earlier datagram comes in place of sending this one.
+        match self.socket.send(&bytes).or_else(|_| self.socket.send(&bytes)) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(ClientError::Undelivered(error)),
+        }
     }
 
-    /// What comes next, waiting for it until the deadline. A datagram that cannot be read is passed over.
+    /// What comes next, waiting for it until the deadline. A datagram that cannot be read is passed over. After
+    /// [`ClientError::Undelivered`] the seat is as it was: the network says so of one datagram, and the server may keep the
+    /// seat.
     pub fn next_delivery(&mut self, deadline: Instant) -> Result<Delivery<'_>, ClientError> {
         let length = loop {
             let left = until(deadline)?;
@@ -148,7 +167,7 @@ impl Seat {
                 Ok(_) => {}
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted => {}
-                    _ => return Err(error.into()),
+                    _ => return Err(ClientError::Undelivered(error)),
                 },
             }
         };
@@ -174,6 +193,11 @@ impl Seat {
     pub fn socket(&self) -> &UdpSocket {
         &self.socket
     }
+}
+
+/// Of several addresses the one with this IP address, else the first of its family, else the first.
+pub fn nearest_address(addresses: impl IntoIterator<Item = SocketAddr>, ip: IpAddr) -> Option<SocketAddr> {
+    addresses.into_iter().min_by_key(|address| (address.ip() != ip, address.is_ipv4() != ip.is_ipv4()))
 }
 
 fn unspecified(like: IpAddr) -> IpAddr {
@@ -202,6 +226,7 @@ fn shake_hands(
             Decoded::Refused(error) => return Err(DecodeError::Tcrp(error).into()),
         };
         connection.consume(consumed);
+        connection.trust();
         match content {
             Content::Accepted => {}
             Content::Complete(Some(token)) => return Ok(token),
@@ -229,5 +254,22 @@ fn reason(refusal: Option<Refusal>) -> &'static str {
         Some(Refusal::TooFast) => "your address connects too often; try again later",
         Some(Refusal::Busy) => "the server is busy, or too many passwords were wrong; try again later",
         None => "the server does not say why",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn datagrams_go_where_the_handshake_went() {
+        let addresses =
+            ["[::1]:5", "[::2]:5", "10.0.0.1:5", "10.0.0.2:5"].map(|text| text.parse().expect(text));
+        let chosen = |ip: &str| nearest_address(addresses, ip.parse().expect(ip)).expect("one").to_string();
+        assert_eq!(chosen("10.0.0.2"), "10.0.0.2:5");
+        assert_eq!(chosen("::2"), "[::2]:5");
+        assert_eq!(chosen("10.0.0.9"), "10.0.0.1:5");
+        assert_eq!(chosen("::9"), "[::1]:5");
+        assert!(nearest_address(None, IpAddr::from([10, 0, 0, 1])).is_none());
     }
 }

@@ -6,11 +6,12 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Instant;
 
 use super::ClientError;
+use super::connect::connect;
 use super::connection::{Connection, send};
 use crate::chat::{Secret, UnixMillis};
 use crate::limits::CLIENT_ARRIVED_BYTES_MAX;
-use crate::wire::DecodeError;
 use crate::wire::typed::{Frame, Message, Reply, Request, TagSet};
+use crate::wire::{DecodeError, Dialect};
 
 /// A message of a mailbox, with what it is made of.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -83,7 +84,12 @@ impl Mailbox {
         address: impl ToSocketAddrs,
         deadline: Instant,
     ) -> Result<Self, ClientError> {
-        let connection = Connection::open(address, deadline)?;
+        Self::over(connect(address, deadline)?, tags)
+    }
+
+    /// The same on a connection that is there, on which nothing was sent yet.
+    pub fn over(stream: TcpStream, tags: TagSet) -> Result<Self, ClientError> {
+        let connection = Connection::new(stream, Dialect::Typed)?;
         Ok(Self { connection, tags, arrived: VecDeque::new(), arrived_bytes: 0 })
     }
 

@@ -204,7 +204,7 @@ impl Engine {
     /// A seat that was kept is there again: silent until its first datagram.
     pub(super) fn restore_seat(&mut self, room: &str, seat: &chat::Seat, is_host: bool) {
         // What was kept was checked before it was.
-        let (Ok(room), Ok(wanted)) = (RoomName::parse(room), Wanted::parse(&seat.name)) else { return };
+        let (Ok(room), Ok(wanted)) = (RoomName::restored(room), Wanted::parse(&seat.name)) else { return };
         if !self.seats.contains_key(&seat.token) {
             let shard = (self.seats.len() % self.settings.shards) as u8;
             let new = NewConnection {

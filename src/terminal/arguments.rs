@@ -4,14 +4,18 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum, ValueHint};
+use parlance::chat::{Name, NameError};
+use parlance::client::Place;
 use parlance::config::{Config, Endpoint};
+use parlance::limits::{NAME_BYTES_MAX, ROOM_NAME_BYTES_MAX, SLASH_NAME_CHARS_MAX, SLASH_NAME_CHARS_MIN};
 use parlance::wire::Dialect;
 
+use super::ChatError;
 use super::password::PasswordSource;
-use super::{ChatError, address};
 
 /// The room of TCRP that is always there.
 const LOBBY: &str = "lobby";
+const THIS_MACHINE: &str = "127.0.0.1";
 
 const AFTER_HELP: &str = "\
 What is typed is said; a line that starts with / is a command, of which /help lists those of the dialect; a line \
@@ -83,9 +87,12 @@ enum ChatDialect {
 pub(super) struct Plan {
     pub(super) dialect: Dialect,
     pub(super) name: String,
+    /// The server as the user names it.
+    pub(super) place: Place,
     /// Where the server may be; the first that takes a connection is it.
     pub(super) addresses: Vec<SocketAddr>,
-    pub(super) datagrams: Option<SocketAddr>,
+    /// Where it may take datagrams; nothing, where that follows from the connection.
+    pub(super) datagrams: Vec<SocketAddr>,
     pub(super) room: Option<String>,
     pub(super) making: bool,
     pub(super) to: Option<String>,
@@ -99,19 +106,25 @@ impl ChatArguments {
     pub(super) fn plan(&self) -> Result<Plan, ChatError> {
         let dialect = self.dialect.dialect();
         self.check(dialect).map_err(|what| ChatError::Arguments(what.into()))?;
+        self.check_names(dialect).map_err(ChatError::Arguments)?;
         let password = match &self.password_file {
             Some(path) => PasswordSource::File(path.clone()),
             None if self.password => PasswordSource::First,
             None => PasswordSource::WhenWanted,
         };
         let datagrams = match &self.ucrp {
-            Some(text) => address::resolve(Some(text), default_port(Dialect::Ucrp))?.into_iter().next(),
-            None => None,
+            Some(text) => Place::parse(text, default_port(Dialect::Ucrp))?.resolve()?,
+            None => Vec::new(),
         };
+        let port = default_port(dialect);
+        let _looking_up =
+            super::door::tell_if_slow("no address of the server yet; still looking it up".to_owned());
+        let place = Place::parse(self.address.as_deref().unwrap_or(THIS_MACHINE), port)?;
         Ok(Plan {
             dialect,
             name: self.name.clone(),
-            addresses: address::resolve(self.address.as_deref(), default_port(dialect))?,
+            addresses: place.resolve()?,
+            place,
             datagrams,
             room: match dialect {
                 Dialect::Tcrp => Some(self.room.clone().unwrap_or_else(|| LOBBY.to_owned())),
@@ -146,6 +159,54 @@ impl ChatArguments {
             return Err("--dialect gob has no passwords");
         }
         Ok(())
+    }
+
+    fn check_names(&self, dialect: Dialect) -> Result<(), String> {
+        check_name(dialect, "--as", &self.name)?;
+        if let Some(to) = &self.to {
+            // Somebody of another dialect, whose names may be others.
+            check_name(Dialect::Line, "--to", to)?;
+        }
+        match &self.room {
+            Some(room) if room.trim_start_matches('#').trim().is_empty() => {
+                Err(format!("--room is empty: the name of a room has 1 to {ROOM_NAME_BYTES_MAX} bytes"))
+            }
+            Some(room) if room.len() > ROOM_NAME_BYTES_MAX => Err(format!(
+                "--room is too long, with {} bytes: the name of a room has 1 to {ROOM_NAME_BYTES_MAX}",
+                room.len()
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Refuses what is no name in any server's eyes, and what the dialect cannot carry. gob's server makes a name of any text.
+fn check_name(dialect: Dialect, flag: &str, name: &str) -> Result<(), String> {
+    let limits = match dialect {
+        Dialect::Slash => {
+            format!("a name has {SLASH_NAME_CHARS_MIN} to {SLASH_NAME_CHARS_MAX} characters in slash")
+        }
+        _ => format!("a name has 1 to {NAME_BYTES_MAX} bytes"),
+    };
+    let checked = match dialect.check_name(name) {
+        Ok(()) => Name::parse(name).map(drop),
+        refused => refused,
+    };
+    match checked {
+        Ok(()) => Ok(()),
+        Err(_) if name.is_empty() => Err(format!("{flag} is empty: {limits}")),
+        Err(NameError::TooShort { .. }) => Err(format!("{flag} is too short: {limits}")),
+        Err(NameError::TooLong { .. }) => {
+            Err(format!("{flag} is too long, with {} bytes: {limits}", name.len()))
+        }
+        Err(NameError::Character) if dialect == Dialect::Gob => Ok(()),
+        Err(NameError::Character) if dialect == Dialect::Slash => {
+            Err(format!("{flag} may have ASCII letters, digits, `_` and `-` in slash, and nothing else"))
+        }
+        Err(NameError::Character) => Err(format!(
+            "{flag} has a character that names do not have: letters, digits and symbols may be in it, but no white space, \
+             and no #, / or : at its start"
+        )),
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use parlance::client::ClientError;
+use parlance::client::{ClientError, Pace};
+use parlance::limits::CLIENT_MESSAGES_PER_SECOND;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -17,8 +18,18 @@ use super::screen::{Shown, Style};
 const STAY_AFTER: Duration = Duration::from_secs(20);
 /// How long to listen at once. Any time will do.
 const LISTEN_FOR: Duration = Duration::from_secs(600);
-/// How long the server may take to answer what is waited for.
-const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+/// How long the server may take to answer what is waited for. A session that has sent more bytes than it may is not read
+/// from for a while, so that an answer can be late.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+/// A server that has not answered the first [`Mouth::sync`] by then does not know the dialect's errors: it is not asked again.
+const SYNC_WITHIN: Duration = Duration::from_secs(3);
+/// How long to wait after a refusal for being too fast, at first and at most: each refusal of the same message doubles it.
+const REST_MIN: Duration = Duration::from_millis(100);
+const REST_MAX: Duration = Duration::from_secs(2);
+/// A message that is refused for so long is given up.
+const REFUSED_FOR: Duration = Duration::from_secs(120);
+/// A datagram that is not answered for so long is sent again.
+const DATAGRAM_AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// How long a user who leaves waits for the server to say goodbye.
 const FAREWELL_WITHIN: Duration = Duration::from_secs(2);
 
@@ -28,6 +39,17 @@ pub(super) trait Mouth {
     fn say(&mut self, text: &str) -> Result<Uttered, ClientError>;
     /// Does what a command wants: its first word, without `/`, and the rest.
     fn command(&mut self, word: &str, rest: &str) -> Result<Uttered, ClientError>;
+    /// Asks for something whose answer is [`Sign::Synced`] with the number that is returned: whatever was answered to what
+    /// was sent before has come by then. Numbers rise. Nothing, where every utterance is answered anyway.
+    fn sync(&mut self) -> Result<Option<u64>, ClientError> {
+        Ok(None)
+    }
+    /// What was said last is not said again.
+    fn done(&mut self) {}
+    /// Whether what is sent, and what is answered, may be lost on the way.
+    fn is_lossy(&self) -> bool {
+        false
+    }
     /// Sends a sign of life, and nothing else.
     fn stay(&mut self) -> Result<(), ClientError>;
     /// Leaves. Returns what shows that the server has all that was sent.
@@ -65,8 +87,6 @@ pub(super) enum Farewell {
 /// What is waited for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Awaited {
-    /// [`Sign::Done`] or [`Sign::Failed`].
-    Answer,
     /// [`Sign::Done`]; what failed had been sent before.
     Done,
     /// The end of the connection.
@@ -93,6 +113,12 @@ pub(super) enum Sign {
     Done,
     /// Something could not be done.
     Failed,
+    /// Something was not done because it came too fast.
+    TooFast,
+    /// All that was sent before a [`Mouth::sync`] was answered, as far as it has an answer.
+    Synced(u64),
+    /// The network does not reach the server with datagrams.
+    Unreachable,
     /// The server, or the room, is about to end, for this reason.
     Ending(String),
 }
@@ -127,23 +153,64 @@ pub(super) enum Happened {
     Failed(ChatError),
 }
 
+/// What came of an utterance.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// The server has taken it, or has refused it for good and said why.
+    Over,
+    /// Not done, because it came too fast.
+    TooFast,
+}
+
+/// Whether the server answers [`Mouth::sync`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Syncs {
+    /// Nobody has asked yet.
+    Unknown,
+    Answered,
+    Unanswered,
+}
+
 /// A conversation, on the side of the user.
 pub(super) struct Conversation {
     mouth: Box<dyn Mouth>,
     style: Style,
+    pace: Pace,
+    syncs: Syncs,
+    /// Questions of [`Mouth::sync`] whose answer, or refusal, was not needed any more and is still to come.
+    owed: u64,
     /// When something was last sent.
     sent_at: Instant,
     /// Why it is about to end.
     ending: Option<String>,
     /// Something could not be said.
     has_failed: bool,
+    /// The network said that datagrams do not arrive, and nothing has shown otherwise since.
+    is_unreachable: bool,
+    /// The user wants to go: by when at the latest.
+    leave_by: Option<Instant>,
     /// The keyboard reads a line.
     is_reading: bool,
 }
 
 impl Conversation {
     pub(super) fn new(mouth: Box<dyn Mouth>, style: Style) -> Self {
-        Self { mouth, style, sent_at: Instant::now(), ending: None, has_failed: false, is_reading: false }
+        // Datagrams that come all at once are lost: there the pace counts from the first one on.
+        let pace =
+            if mouth.is_lossy() { Pace::new(CLIENT_MESSAGES_PER_SECOND / 2, 16) } else { Pace::default() };
+        Self {
+            mouth,
+            style,
+            pace,
+            syncs: Syncs::Unknown,
+            owed: 0,
+            sent_at: Instant::now(),
+            ending: None,
+            has_failed: false,
+            is_unreachable: false,
+            leave_by: None,
+            is_reading: false,
+        }
     }
 
     /// Talks until somebody leaves.
@@ -159,7 +226,8 @@ impl Conversation {
         let (prompt, prompts) = channel();
         let style = self.style;
         let heard = tell.clone();
-        start("ear", move || listen(ear, printer, style, &heard))?;
+        let is_careful = self.mouth.is_careful();
+        start("ear", move || listen(ear, printer, style, is_careful, &heard))?;
         let typed = tell.clone();
         start("keyboard", move || keyboard.read(&prompts, &typed))?;
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(ChatError::System)?;
@@ -188,7 +256,12 @@ impl Conversation {
             }
             match happened {
                 Ok(Happened::Typed(line)) => {
-                    if self.is_over(&line, told)? {
+                    let is_over = self.is_over(&line, told);
+                    if is_over.is_err() && self.leave_by.is_some() {
+                        // A seat would stay otherwise. What is wrong is told all the same.
+                        let _ = self.mouth.leave();
+                    }
+                    if is_over? || self.leave_by.is_some() {
                         return self.leave(told);
                     }
                     self.next_line(prompt);
@@ -218,35 +291,213 @@ impl Conversation {
     /// Does what a line wants; whether that is to leave.
     fn is_over(&mut self, line: &str, told: &Receiver<Happened>) -> Result<bool, ChatError> {
         let line = line.trim_end_matches(['\r', '\n']);
-        let uttered = match line.strip_prefix('/') {
-            _ if line.trim().is_empty() => return Ok(false),
-            Some(rest) if !rest.starts_with('/') => {
-                let (word, rest) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-                match word {
-                    "quit" | "exit" => return Ok(true),
-                    "help" => {
-                        self.show(&Shown::Answer(self.mouth.help().to_owned()))?;
-                        return Ok(false);
+        if line.trim().is_empty() {
+            return Ok(false);
+        }
+        if let Some((word, _)) = command_of(line) {
+            match word {
+                "quit" | "exit" => return Ok(true),
+                "help" => {
+                    self.show(&Shown::Answer(self.mouth.help().to_owned()))?;
+                    return Ok(false);
+                }
+                _ => {}
+            }
+        }
+        self.utter(line, told)?;
+        Ok(false)
+    }
+
+    /// Says a line, or does what its command wants; again, as long as the server says that it came too fast. One line at a
+    /// time is on its way where nobody sees what happens: so none is said before the one that was refused.
+    fn utter(&mut self, line: &str, told: &Receiver<Happened>) -> Result<(), ChatError> {
+        let give_up = Instant::now() + REFUSED_FOR;
+        let mut rest = REST_MIN;
+        if self.keep_pace(told)? {
+            return self.give_up();
+        }
+        loop {
+            let uttered = match command_of(line) {
+                Some((word, rest)) => self.mouth.command(word, rest),
+                None => self.mouth.say(line.strip_prefix('/').unwrap_or(line)),
+            };
+            self.sent_at = Instant::now();
+            let outcome = match uttered {
+                Ok(Uttered::Asked) if self.mouth.is_careful() => self.wait_for_answer(told),
+                Ok(Uttered::Sent) if self.mouth.is_careful() => self.wait_for_sync(told),
+                Ok(Uttered::Asked | Uttered::Sent) => return Ok(()),
+                Ok(Uttered::Impossible(reason)) => return self.complain(reason.to_owned()),
+                Err(
+                    error @ (ClientError::Unsayable(_)
+                    | ClientError::TooLong(_)
+                    | ClientError::Undelivered(_)),
+                ) => return self.complain(error.to_string()),
+                Err(error) => return self.sent(Err(error), told),
+            };
+            match outcome? {
+                Outcome::Over => {
+                    self.mouth.done();
+                    return Ok(());
+                }
+                Outcome::TooFast if Instant::now() >= give_up => {
+                    return Err(ChatError::TooFast { seconds: REFUSED_FOR.as_secs() });
+                }
+                Outcome::TooFast if self.rest(rest, told)? => return self.give_up(),
+                Outcome::TooFast => {}
+            }
+            rest = (rest * 2).min(REST_MAX);
+        }
+    }
+
+    /// A user wants to go before a line could be said.
+    fn give_up(&mut self) -> Result<(), ChatError> {
+        self.complain("the last line was not said".to_owned())
+    }
+
+    /// Waits before the next message, where the server would refuse it. Where each one is answered, the answers set the pace.
+    /// Whether the user wants to go meanwhile.
+    fn keep_pace(&mut self, told: &Receiver<Happened>) -> Result<bool, ChatError> {
+        if self.mouth.is_careful() && !self.mouth.is_lossy() && self.syncs != Syncs::Unanswered {
+            return Ok(false);
+        }
+        let delay = self.pace.delay(Instant::now());
+        if delay.is_zero() { Ok(false) } else { self.rest(delay, told) }
+    }
+
+    /// Says nothing for a while. Whether the user wants to go meanwhile.
+    fn rest(&mut self, length: Duration, told: &Receiver<Happened>) -> Result<bool, ChatError> {
+        let end = Instant::now() + length;
+        loop {
+            match told.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(Happened::Heard(sign)) => self.note(sign),
+                Ok(Happened::Ended(error)) => return Err(self.ended(&error)),
+                Ok(Happened::Failed(error)) => return Err(error),
+                Ok(Happened::Signalled) => {
+                    self.leave_by.get_or_insert_with(|| Instant::now() + FAREWELL_WITHIN);
+                    return Ok(true);
+                }
+                Err(RecvTimeoutError::Disconnected) => return Err(ChatError::Unconfirmed),
+                Ok(Happened::Typed(_) | Happened::Unsayable(_) | Happened::Left) => {}
+                Err(RecvTimeoutError::Timeout) => return Ok(false),
+            }
+        }
+    }
+
+    /// Waits for the one answer to what was said.
+    fn wait_for_answer(&mut self, told: &Receiver<Happened>) -> Result<Outcome, ChatError> {
+        let deadline = Instant::now() + ANSWER_WITHIN;
+        loop {
+            match self.next_sign(told, deadline)? {
+                Some(sign @ (Sign::Done | Sign::Failed)) => {
+                    self.note(sign);
+                    return Ok(Outcome::Over);
+                }
+                Some(Sign::TooFast) if self.owed == 0 => return Ok(Outcome::TooFast),
+                Some(sign) => self.note(sign),
+                None => return Err(ChatError::Unconfirmed),
+            }
+        }
+    }
+
+    /// Asks whether what was said was taken, which only an error says otherwise, and waits for the answer.
+    ///
+    /// The question may be refused as the message may. Refusals come in the order of what they are for: those before the
+    /// answer to the question number `n` are for the questions before it, and one more is for the message.
+    fn wait_for_sync(&mut self, told: &Receiver<Happened>) -> Result<Outcome, ChatError> {
+        if self.syncs == Syncs::Unanswered {
+            return Ok(Outcome::Over);
+        }
+        let Some(first) = self.ask_for_sync(told)? else { return Ok(Outcome::Over) };
+        let is_lossy = self.mouth.is_lossy();
+        let asked_at = Instant::now();
+        let within = if self.syncs == Syncs::Unknown { SYNC_WITHIN } else { ANSWER_WITHIN };
+        let mut deadline = asked_at + within;
+        let (mut last, mut refused) = (first, 0);
+        let mut again_at = is_lossy.then(|| asked_at + DATAGRAM_AGAIN_AFTER);
+        loop {
+            let until = again_at.map_or(deadline, |at| at.min(deadline));
+            match self.next_sign(told, until)? {
+                Some(Sign::Synced(number)) if number >= first => {
+                    (self.syncs, self.is_unreachable) = (Syncs::Answered, false);
+                    if is_lossy {
+                        return self.judge_datagram(number == first && refused == 0);
                     }
-                    _ => self.mouth.command(word, rest.trim()),
+                    self.owed = last.saturating_sub(number);
+                    let is_refused = refused > number - first;
+                    return Ok(if is_refused { Outcome::TooFast } else { Outcome::Over });
+                }
+                Some(Sign::TooFast) if self.owed == 0 || is_lossy => {
+                    refused += 1;
+                    // A server that has limits knows the answer.
+                    deadline = deadline.max(Instant::now() + ANSWER_WITHIN);
+                    if is_lossy {
+                        self.pace.slow_down(Instant::now());
+                    } else if refused > last - first + 1 {
+                        return Ok(Outcome::TooFast);
+                    }
+                    again_at = Some(Instant::now() + if is_lossy { REST_MAX } else { REST_MIN });
+                }
+                Some(sign) => self.note(sign),
+                None if Instant::now() >= deadline
+                    && self.syncs == Syncs::Unknown
+                    && !self.is_unreachable
+                    && refused == 0 =>
+                {
+                    self.syncs = Syncs::Unanswered;
+                    if is_lossy {
+                        let text = "the server does not answer; whether datagrams arrive is not known";
+                        self.show(&Shown::Warning(text.to_owned()))?;
+                    }
+                    return Ok(Outcome::Over);
+                }
+                None if Instant::now() >= deadline => return Err(ChatError::Unconfirmed),
+                None => {
+                    last = self.ask_for_sync(told)?.unwrap_or(last);
+                    again_at = is_lossy.then(|| Instant::now() + DATAGRAM_AGAIN_AFTER);
                 }
             }
-            Some(text) => self.mouth.say(text),
-            None => self.mouth.say(line),
-        };
-        match uttered {
-            Ok(Uttered::Asked) if self.mouth.is_careful() => {
-                self.sent_at = Instant::now();
-                self.wait(told, ANSWER_WITHIN, Awaited::Answer)?;
-            }
-            Ok(Uttered::Asked | Uttered::Sent) => self.sent_at = Instant::now(),
-            Ok(Uttered::Impossible(reason)) => self.complain(reason.to_owned())?,
-            Err(error @ (ClientError::Unsayable(_) | ClientError::TooLong(_))) => {
-                self.complain(error.to_string())?;
-            }
-            Err(error) => self.sent(Err(error), told)?,
         }
-        Ok(false)
+    }
+
+    /// A datagram has arrived if the question behind it has; of one behind which a question was lost nobody knows. It is not
+    /// said again, because it may have been said.
+    fn judge_datagram(&mut self, has_arrived: bool) -> Result<Outcome, ChatError> {
+        if !has_arrived {
+            self.complain("a message may be lost: the server did not confirm that it came".to_owned())?;
+        }
+        Ok(Outcome::Over)
+    }
+
+    fn ask_for_sync(&mut self, told: &Receiver<Happened>) -> Result<Option<u64>, ChatError> {
+        match self.mouth.sync() {
+            Ok(number) => Ok(number),
+            Err(error) => self.sent(Err(error), told).map(|()| None),
+        }
+    }
+
+    /// The next sign, or nothing until a moment. A user who wants to go waits a little for what is on its way; one who wants
+    /// to go twice wants to go now.
+    fn next_sign(&mut self, told: &Receiver<Happened>, until: Instant) -> Result<Option<Sign>, ChatError> {
+        loop {
+            let until = self.leave_by.map_or(until, |leave_by| leave_by.min(until));
+            match told.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(Happened::Heard(sign)) => return Ok(Some(sign)),
+                Ok(Happened::Ended(error)) => return Err(self.ended(&error)),
+                Ok(Happened::Failed(error)) => return Err(error),
+                // Nobody is asked for a line meanwhile.
+                Ok(Happened::Typed(_) | Happened::Unsayable(_) | Happened::Left) => {}
+                Ok(Happened::Signalled) if self.leave_by.is_none() => {
+                    self.leave_by = Some(Instant::now() + FAREWELL_WITHIN);
+                }
+                Ok(Happened::Signalled) | Err(RecvTimeoutError::Disconnected) => {
+                    return Err(ChatError::Unconfirmed);
+                }
+                Err(RecvTimeoutError::Timeout) if self.leave_by.is_some() => {
+                    return Err(ChatError::Unconfirmed);
+                }
+                Err(RecvTimeoutError::Timeout) => return Ok(None),
+            }
+        }
     }
 
     /// Looks at what came of sending. If the server is gone, it may have said why.
@@ -292,14 +543,18 @@ impl Conversation {
         loop {
             match told.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(Happened::Heard(sign)) => {
-                    let is_it = match sign {
-                        Sign::Done => awaited != Awaited::End,
-                        Sign::Failed => awaited == Awaited::Answer,
-                        Sign::Ending(_) => false,
-                    };
+                    let (is_it, is_refused) =
+                        (sign == Sign::Done && awaited == Awaited::Done, sign == Sign::TooFast);
                     self.note(sign);
                     if is_it {
                         return Ok(());
+                    }
+                    if is_refused && awaited == Awaited::Done {
+                        // The question whether the server has everything came too fast itself.
+                        self.rest(REST_MIN, told)?;
+                        self.mouth
+                            .leave()
+                            .or_else(|error| self.sent(Err(error), told).map(|()| Farewell::Done))?;
                     }
                 }
                 Ok(Happened::Ended(ClientError::Closed)) if awaited == Awaited::End => return Ok(()),
@@ -315,6 +570,8 @@ impl Conversation {
     fn note(&mut self, sign: Sign) {
         match sign {
             Sign::Done => {}
+            Sign::TooFast | Sign::Synced(_) => self.owed = self.owed.saturating_sub(1),
+            Sign::Unreachable => self.is_unreachable = true,
             Sign::Failed => self.has_failed = true,
             Sign::Ending(reason) => self.ending = Some(reason),
         }
@@ -335,14 +592,29 @@ impl Conversation {
     }
 }
 
+/// The command in a line, and what stands behind it. What starts with `//` is a text.
+fn command_of(line: &str) -> Option<(&str, &str)> {
+    let rest = line.strip_prefix('/').filter(|rest| !rest.starts_with('/'))?;
+    let (word, rest) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    Some((word, rest.trim()))
+}
+
 fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), ChatError> {
     // It ends with the program, or is of no use without the others.
     let thread = thread::Builder::new().name(name.to_owned()).spawn(work);
     thread.map(drop).map_err(ChatError::System)
 }
 
-/// Shows what is heard, and tells what has to be known of it, until there is nothing more to hear.
-fn listen(mut ear: Box<dyn Ear>, mut printer: Option<Printer>, style: Style, tell: &Sender<Happened>) {
+/// Shows what is heard, and tells what has to be known of it, until there is nothing more to hear. Where nobody watches,
+/// output that is closed, because its reader has read enough, ends the showing only: what is said is said to the end.
+fn listen(
+    mut ear: Box<dyn Ear>,
+    mut printer: Option<Printer>,
+    style: Style,
+    is_careful: bool,
+    tell: &Sender<Happened>,
+) {
+    let mut is_shown = true;
     loop {
         let Heard { shown, sign } = match ear.hear(Instant::now() + LISTEN_FOR) {
             Ok(heard) => heard,
@@ -353,11 +625,18 @@ fn listen(mut ear: Box<dyn Ear>, mut printer: Option<Printer>, style: Style, tel
             }
         };
         for shown in &shown {
+            if !is_shown && !matches!(shown, Shown::Problem(_) | Shown::Warning(_)) {
+                continue;
+            }
             let result = match &mut printer {
                 Some(printer) => printer.print(style.render(shown)).map_err(ChatError::Terminal),
                 None => style.print(shown, false).map_err(ChatError::Output),
             };
             if let Err(error) = result {
+                if is_careful && error.is_wanted() {
+                    is_shown = false;
+                    continue;
+                }
                 let _ = tell.send(Happened::Failed(error));
                 return;
             }

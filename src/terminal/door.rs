@@ -1,8 +1,11 @@
 //! The way in: connects and logs in, with a password if the server wants one.
 
+use std::io::{self, Write};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use parlance::client::ClientError;
+use parlance::client::{self, ClientError, Stranger};
 use parlance::wire::Dialect;
 
 use super::arguments::Plan;
@@ -12,6 +15,9 @@ use super::{ChatError, mailbox, rooms, seat};
 
 /// How long to connect, and then to log in, may take.
 pub(super) const ENTER_WITHIN: Duration = Duration::from_secs(30);
+
+/// After so long the user is told what is waited for. A server that is busy, with many passwords say, answers later.
+const QUIET_FOR: Duration = Duration::from_millis(1500);
 
 /// The two halves of a client that is let in.
 pub(super) type Halves = (Box<dyn Mouth>, Box<dyn Ear>);
@@ -48,22 +54,56 @@ pub(super) fn enter(plan: &Plan) -> Result<Halves, ChatError> {
 
 fn attempt(plan: &Plan, password: Option<&str>) -> Result<Entered, ChatError> {
     let deadline = Instant::now() + ENTER_WITHIN;
-    let entered = match plan.dialect {
-        Dialect::Typed => mailbox::enter(plan, password, deadline),
-        Dialect::Tcrp | Dialect::Ucrp => seat::enter(plan, password, deadline),
-        Dialect::Line | Dialect::Slash | Dialect::Gob => rooms::enter(plan, password, deadline),
-    };
-    entered.map_err(|error| match error {
+    let (place, dialect) = (&plan.place, plan.dialect.name());
+    let connecting = tell_if_slow(format!("no connection to {place} yet; still trying"));
+    let stream = client::connect(&plan.addresses[..], deadline);
+    drop(connecting);
+    let entered = stream.and_then(|stream| {
+        let _entering = tell_if_slow(format!(
+            "connected to {place}, and no answer to the login in the {dialect} dialect yet; still waiting. Is that the \
+             right port?"
+        ));
+        match plan.dialect {
+            Dialect::Typed => mailbox::enter(plan, stream, password, deadline),
+            Dialect::Tcrp | Dialect::Ucrp => seat::enter(plan, stream, password, deadline),
+            Dialect::Line | Dialect::Slash | Dialect::Gob => rooms::enter(plan, stream, password, deadline),
+        }
+    });
+    entered.map_err(|error| failed(plan, error))
+}
+
+fn failed(plan: &Plan, error: ClientError) -> ChatError {
+    let (address, dialect) = (plan.place.to_string(), plan.dialect.name());
+    match error {
         ClientError::Refused(reason) => {
             let advice = advice(&reason);
             ChatError::Refused { name: plan.name.clone(), reason, advice }
         }
-        cause => ChatError::Connect {
-            address: plan.addresses.first().map(ToString::to_string).unwrap_or_default(),
-            dialect: plan.dialect.name(),
-            cause,
-        },
-    })
+        ClientError::Stranger(server) => {
+            let advice = match server {
+                Stranger::Dialect(spoken) if spoken != Dialect::Ucrp => {
+                    let spoken = spoken.name();
+                    format!("--dialect {spoken} speaks it, or another port has {dialect}")
+                }
+                _ => "what a Parlance server printed at its start says where it listens".to_owned(),
+            };
+            ChatError::Stranger { address, dialect, server, advice }
+        }
+        ClientError::Deadline => ChatError::Silent { address, dialect },
+        cause => ChatError::Connect { address, dialect, cause },
+    }
+}
+
+/// Tells the user something on standard error, unless what is returned is dropped before long.
+pub(super) fn tell_if_slow(text: String) -> Option<Sender<()>> {
+    let (done, is_done) = channel();
+    let told = thread::Builder::new().name("patience".to_owned()).spawn(move || {
+        if is_done.recv_timeout(QUIET_FOR) == Err(RecvTimeoutError::Timeout) {
+            let _ = writeln!(io::stderr(), "parlance: {text}");
+        }
+    });
+    // Without a thread nothing is told.
+    told.ok().map(|_| done)
 }
 
 /// What to do about a refusal, behind the words that all dialects share for it.

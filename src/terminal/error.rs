@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use parlance::client::ClientError;
+use parlance::client::{AddressError, ClientError, Stranger};
 use thiserror::Error;
 
 /// Why a chat ended otherwise than by leaving.
@@ -12,8 +12,15 @@ use thiserror::Error;
 pub(crate) enum ChatError {
     #[error("{0}")]
     Arguments(String),
-    #[error("no server is found under {address}: {cause}")]
-    Address { address: String, cause: io::Error },
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    #[error("{server} answered at {address}, not the {dialect} dialect: {advice}")]
+    Stranger { address: String, dialect: &'static str, server: Stranger, advice: String },
+    #[error(
+        "{address} took the connection, and nothing answered as the {dialect} dialect does: is {dialect} spoken on that \
+         port? (What the server printed at its start says so.)"
+    )]
+    Silent { address: String, dialect: &'static str },
     #[error(
         "cannot connect to {address}: {cause}. Is a server running there, and is that where it speaks {dialect}? \
          (What it printed at its start says so.)"
@@ -37,6 +44,8 @@ pub(crate) enum ChatError {
     NotAllSaid,
     #[error("cannot use the terminal: {0}")]
     Terminal(#[from] rustyline::error::ReadlineError),
+    #[error("the server refuses what is said for {} s now, because it comes too fast", seconds)]
+    TooFast { seconds: u64 },
     #[error("cannot read standard input: {0}")]
     Input(io::Error),
     #[error("cannot write to standard output: {0}")]
@@ -61,6 +70,7 @@ impl ChatError {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Arguments(_) => ExitCode::from(2),
+            Self::Address(error) if error.is_of_text() => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }
     }

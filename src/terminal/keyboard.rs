@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, BufReader, Read, Stdin};
 use std::sync::mpsc::{Receiver, Sender};
 
+use parlance::chat::without_mark;
 use parlance::limits::TYPED_REQUEST_BYTES_MAX;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use rustyline::error::ReadlineError;
@@ -22,8 +23,8 @@ pub(super) type Printer = Box<dyn ExternalPrinter + Send>;
 pub(super) enum Keyboard {
     /// A terminal.
     Editor(Box<Editor<(), MemHistory>>),
-    /// Anything else.
-    Lines(BufReader<Stdin>),
+    /// Anything else; whether its first line was read, in front of which a byte order mark may stand.
+    Lines(BufReader<Stdin>, bool),
 }
 
 impl Keyboard {
@@ -40,7 +41,7 @@ impl Keyboard {
     }
 
     pub(super) fn lines() -> Self {
-        Self::Lines(BufReader::new(io::stdin()))
+        Self::Lines(BufReader::new(io::stdin()), false)
     }
 
     /// Reads a line for each prompt, and tells each, until there are no more.
@@ -61,7 +62,10 @@ impl Keyboard {
                 Err(ReadlineError::Eof | ReadlineError::Interrupted) => Happened::Left,
                 Err(error) => Happened::Failed(error.into()),
             },
-            Self::Lines(input) => match next_line(input) {
+            Self::Lines(input, is_begun) => match next_line(input) {
+                Ok(Some(Ok(line))) if !std::mem::replace(is_begun, true) => {
+                    Happened::Typed(without_mark(&line).to_owned())
+                }
                 Ok(Some(Ok(line))) => Happened::Typed(line),
                 Ok(Some(Err(problem))) => Happened::Unsayable(problem),
                 Ok(None) => Happened::Left,

@@ -1,17 +1,18 @@
 //! Typed.
 
-use std::net::Shutdown;
+use std::net::{Shutdown, TcpStream};
 use std::process;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use parlance::chat::UnixSeconds;
+use parlance::chat::{Problem, UnixSeconds};
 use parlance::client::{ClientError, Letter, Mailbox, MailboxSpeaker};
-use parlance::wire::typed::{Reply, Request};
+use parlance::wire::typed::{Reply, Request, TagSet};
+use parlance::wire::words;
 
 use super::arguments::Plan;
 use super::conversation::{Ear, Farewell, Heard, Mouth, Sign, Uttered};
 use super::door::Entered;
-use super::rooms::NO_SUCH_COMMAND;
+use super::rooms::{NO_SUCH_COMMAND, SYNC, sync_in};
 use super::screen::Shown;
 
 const HELP: &str = "  /to NAME           write to somebody, from now on
@@ -22,8 +23,13 @@ const HELP: &str = "  /to NAME           write to somebody, from now on
   /quit              leave
   //TEXT             write a text that starts with /";
 
-pub(super) fn enter(plan: &Plan, password: Option<&str>, deadline: Instant) -> Result<Entered, ClientError> {
-    let mut mailbox = Mailbox::connect(&plan.addresses[..], deadline)?;
+pub(super) fn enter(
+    plan: &Plan,
+    stream: TcpStream,
+    password: Option<&str>,
+    deadline: Instant,
+) -> Result<Entered, ClientError> {
+    let mut mailbox = Mailbox::over(stream, TagSet::default())?;
     let is_known = mailbox.identify(&plan.name, deadline)?;
     let Some(password) = password else { return Ok(Entered::PasswordWanted { is_new: !is_known }) };
     mailbox.prove(password, deadline)?;
@@ -33,10 +39,12 @@ pub(super) fn enter(plan: &Plan, password: Option<&str>, deadline: Instant) -> R
         speaker: mailbox.speaker()?,
         to: plan.to.clone(),
         key: format!("parlance-chat-{started}-{}", process::id()),
-        sent: 0,
+        done: 0,
+        synced: 0,
         is_careful: plan.is_careful,
     };
-    Ok(Entered::In((Box::new(mouth), Box::new(MailboxEar { mailbox }))))
+    let ear = MailboxEar { mailbox, is_careful: plan.is_careful };
+    Ok(Entered::In((Box::new(mouth), Box::new(ear))))
 }
 
 struct MailboxMouth {
@@ -44,7 +52,9 @@ struct MailboxMouth {
     to: Option<String>,
     /// With a number behind it, what a message is called: no other chat of this account calls one so.
     key: String,
-    sent: u64,
+    done: u64,
+    /// The number of the last [`Mouth::sync`].
+    synced: u64,
     is_careful: bool,
 }
 
@@ -58,8 +68,8 @@ impl Mouth for MailboxMouth {
             self.speaker.request(&Request::Send { recipient: to, content: text })?;
             return Ok(Uttered::Sent);
         }
-        self.sent += 1;
-        let key = format!("{}-{}", self.key, self.sent);
+        // The same one until the server has taken or refused it: so nothing is said twice.
+        let key = format!("{}-{}", self.key, self.done + 1);
         self.speaker.request(&Request::SendKept { recipient: to, content: text, key: &key })?;
         Ok(Uttered::Asked)
     }
@@ -80,6 +90,17 @@ impl Mouth for MailboxMouth {
         };
         self.speaker.request(&request)?;
         Ok(uttered)
+    }
+
+    fn sync(&mut self) -> Result<Option<u64>, ClientError> {
+        self.synced += 1;
+        let nobody = format!("#{SYNC}{}", self.synced);
+        self.speaker.request(&Request::Send { recipient: &nobody, content: "?" })?;
+        Ok(Some(self.synced))
+    }
+
+    fn done(&mut self) {
+        self.done += 1;
     }
 
     fn stay(&mut self) -> Result<(), ClientError> {
@@ -107,6 +128,7 @@ impl Mouth for MailboxMouth {
 
 struct MailboxEar {
     mailbox: Mailbox,
+    is_careful: bool,
 }
 
 impl Ear for MailboxEar {
@@ -133,7 +155,13 @@ impl Ear for MailboxEar {
                     sign: Some(Sign::Done),
                 }
             }
+            Reply::Error(reason) if self.is_careful && reason == words(Problem::TooFast) => {
+                Sign::TooFast.into()
+            }
             Reply::Error(reason) => {
+                if let Some(number) = sync_in(reason) {
+                    return Ok(Sign::Synced(number).into());
+                }
                 Heard { shown: vec![Shown::Problem(reason.to_owned())], sign: Some(Sign::Failed) }
             }
             Reply::Kept { .. } => Sign::Done.into(),

@@ -3,7 +3,6 @@
 //! Three threads: one hears what comes ([`conversation::Ear`]) and prints it, one reads what is typed ([`keyboard`]), and
 //! the first one says it ([`conversation::Mouth`]), and decides when it is over.
 
-mod address;
 mod arguments;
 mod conversation;
 mod door;
@@ -19,7 +18,7 @@ use std::io::{self, IsTerminal};
 
 pub(crate) use arguments::ChatArguments;
 pub(crate) use error::ChatError;
-pub(crate) use screen::{date, visible};
+pub(crate) use screen::date;
 
 use conversation::Conversation;
 use keyboard::Keyboard;

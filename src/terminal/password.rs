@@ -41,13 +41,33 @@ impl PasswordSource {
     }
 }
 
+/// Bytes in front of and behind a password in its file: a byte order mark, CR LF, and one more that shows it to be too long.
+const BYTES_AROUND: usize = 6;
+
 fn first_line(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    // With its line end, and a byte that shows it to be too long.
-    File::open(path)?.take(PASSWORD_BYTES_MAX as u64 + 3).read_to_string(&mut text)?;
-    match text.lines().next() {
-        Some(line) if !line.is_empty() => Ok(line.to_owned()),
-        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "its first line is empty")),
+    let mut bytes = Vec::new();
+    File::open(path)?.take((PASSWORD_BYTES_MAX + BYTES_AROUND) as u64).read_to_end(&mut bytes)?;
+    password_in(&bytes).map(str::to_owned).map_err(|what| io::Error::new(io::ErrorKind::InvalidData, what))
+}
+
+/// The first line at the start of a file, without a byte order mark and a line end of either kind. What stands in further
+/// lines does not matter.
+fn password_in(bytes: &[u8]) -> Result<&str, String> {
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Err("it is UTF-16; save it as UTF-8".to_owned());
+    }
+    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
+    if line.len() > PASSWORD_BYTES_MAX {
+        return Err(format!(
+            "its first line has more than {PASSWORD_BYTES_MAX} bytes, which no password has"
+        ));
+    }
+    match str::from_utf8(line) {
+        Ok("") => Err("its first line is empty".to_owned()),
+        Ok(line) => Ok(line),
+        Err(_) => Err("its first line is not UTF-8".to_owned()),
     }
 }
 
@@ -106,3 +126,33 @@ impl Hinter for Mask {
 
 impl Validator for Mask {}
 impl Helper for Mask {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_line_is_the_password_whatever_wrote_the_file() {
+        let longest = "é".repeat(PASSWORD_BYTES_MAX / 2);
+        for (file, password) in [
+            ("open sesame", "open sesame"),
+            ("open sesame\n", "open sesame"),
+            ("open sesame\r\nmore\r\n", "open sesame"),
+            ("\u{feff}open sesame\r\n", "open sesame"),
+            (" blanks stay \n", " blanks stay "),
+            (&format!("\u{feff}{longest}\r\n"), &longest),
+        ] {
+            assert_eq!(password_in(file.as_bytes()), Ok(password), "{file:?}");
+        }
+        assert_eq!(password_in(b"right\n\xff\xff"), Ok("right"), "only the first line counts");
+        let error = |bytes: &[u8]| password_in(bytes).expect_err("no password");
+        assert!(
+            error(b"").contains("empty")
+                && error(b"\nx").contains("empty")
+                && error(b"\r\n").contains("empty")
+        );
+        assert!(error(b"\xff\xfeo\0p\0").contains("UTF-16"));
+        assert!(error(b"\xffx\n").contains("not UTF-8"));
+        assert!(error(&[b'x'; PASSWORD_BYTES_MAX + 1]).contains("more than 1024 bytes"));
+    }
+}

@@ -1,6 +1,8 @@
 //! Line, slash and gob.
 
-use std::time::Instant;
+use std::collections::VecDeque;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use parlance::chat::{Command, Event, Problem, SERVER_NAME, UnixSeconds};
 use parlance::client::{Client, ClientError, Speaker};
@@ -33,8 +35,21 @@ pub(super) const NO_SUCH_COMMAND: &str =
     "there is no such command; /help lists them, and //TEXT says a text that starts with /";
 pub(super) const MSG_USAGE: &str = "it is /msg NAME TEXT";
 
-pub(super) fn enter(plan: &Plan, password: Option<&str>, deadline: Instant) -> Result<Entered, ClientError> {
-    let mut client = Client::connect(plan.dialect, &plan.addresses[..], deadline)?;
+/// The name that nobody can have, with a number behind it: a message to it is answered with an error that repeats the name.
+/// In slash it is a command that there is not, with the same effect.
+pub(super) const SYNC: &str = "sync-";
+/// Events that are kept until the conversation begins.
+const EARLY_MAX: usize = 64;
+/// How long a gob server may take to show that it is one.
+const SHOW_WITHIN: Duration = Duration::from_secs(2);
+
+pub(super) fn enter(
+    plan: &Plan,
+    stream: TcpStream,
+    password: Option<&str>,
+    deadline: Instant,
+) -> Result<Entered, ClientError> {
+    let mut client = Client::over(stream, plan.dialect)?;
     let login = match password {
         Some(password) => client.login_with(&plan.name, password, deadline),
         None => client.login(&plan.name, deadline),
@@ -47,8 +62,15 @@ pub(super) fn enter(plan: &Plan, password: Option<&str>, deadline: Instant) -> R
     if let Some(room) = &plan.room {
         join(&mut client, room, deadline)?;
     }
-    let mouth = RoomMouth { speaker: client.speaker()?, to: plan.to.clone(), is_careful: plan.is_careful };
-    Ok(Entered::In((Box::new(mouth), Box::new(RoomEar { client }))))
+    let is_careful = plan.is_careful;
+    let mut mouth = RoomMouth { speaker: client.speaker()?, to: plan.to.clone(), is_careful, synced: 0 };
+    let mut ear = RoomEar { client, is_careful, early: VecDeque::new() };
+    if plan.dialect.yields_names() {
+        // A login has no answer there: this has one.
+        mouth.sync()?;
+        ear.wait_for_a_sign(Instant::now() + SHOW_WITHIN)?;
+    }
+    Ok(Entered::In((Box::new(mouth), Box::new(ear))))
 }
 
 /// Moves to a room. What is said meanwhile is said where the user does not want to be.
@@ -68,6 +90,8 @@ struct RoomMouth {
     /// To whom alone everything is said.
     to: Option<String>,
     is_careful: bool,
+    /// The number of the last [`Mouth::sync`].
+    synced: u64,
 }
 
 impl Mouth for RoomMouth {
@@ -91,6 +115,16 @@ impl Mouth for RoomMouth {
             _ => return Ok(Uttered::Impossible(NO_SUCH_COMMAND)),
         }
         Ok(Uttered::Sent)
+    }
+
+    fn sync(&mut self) -> Result<Option<u64>, ClientError> {
+        self.synced += 1;
+        let name = format!("{SYNC}{}", self.synced);
+        match self.speaker.dialect() {
+            Dialect::Slash => self.speaker.send_bytes(format!("/{name}\n").as_bytes())?,
+            _ => self.speaker.send(&Command::Direct { to: &format!("#{name}"), text: "?" })?,
+        }
+        Ok(Some(self.synced))
     }
 
     fn stay(&mut self) -> Result<(), ClientError> {
@@ -124,16 +158,78 @@ impl Mouth for RoomMouth {
 
 struct RoomEar {
     client: Client,
+    is_careful: bool,
+    /// What was heard before the conversation began.
+    early: VecDeque<Heard>,
+}
+
+impl RoomEar {
+    /// Waits until the server has shown that it speaks the dialect. One that says nothing is left to the user: another
+    /// server may not answer.
+    fn wait_for_a_sign(&mut self, deadline: Instant) -> Result<(), ClientError> {
+        loop {
+            match self.client.next_event(deadline) {
+                Ok(event) => {
+                    let heard = heard(&event, self.is_careful);
+                    let is_it = matches!(heard.sign, Some(Sign::Synced(_)));
+                    self.early.push_back(heard);
+                    if is_it || self.early.len() >= EARLY_MAX {
+                        return Ok(());
+                    }
+                }
+                Err(ClientError::Deadline) => {
+                    if self.early.is_empty() {
+                        let text = "nothing has answered as the gob dialect does; is that the right port?";
+                        self.early.push_back(Shown::Warning(text.to_owned()).into());
+                    }
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
 }
 
 impl Ear for RoomEar {
     fn hear(&mut self, deadline: Instant) -> Result<Heard, ClientError> {
-        self.client.next_event(deadline).map(|event| heard(&event))
+        if let Some(early) = self.early.pop_front() {
+            return Ok(early);
+        }
+        let is_careful = self.is_careful;
+        self.client.next_event(deadline).map(|event| heard(&event, is_careful))
+    }
+}
+
+/// The number of a [`Mouth::sync`], in the words for a recipient that there is not.
+pub(super) fn sync_in(words_of_server: &str) -> Option<u64> {
+    let name = words_of_server.split(' ').find(|word| word.starts_with('#'))?;
+    let number = name.strip_prefix('#')?.strip_prefix(SYNC)?.parse().ok()?;
+    (words_of_server == words(Problem::UserNotFound(name))).then_some(number)
+}
+
+/// What the answer to a [`Mouth::sync`] says, or that something came too fast. In the dialects that have no errors it is a text of
+/// the server. A user who sees what happens is shown what came too fast; otherwise it is said again.
+fn sign_of(event: &Event<'_>, is_careful: bool) -> Option<Sign> {
+    let number = |name: &str| name.strip_prefix(SYNC)?.parse().ok();
+    match *event {
+        Event::Error(Problem::TooFast) if is_careful => Some(Sign::TooFast),
+        Event::Error(Problem::UserNotFound(name)) => number(name.strip_prefix('#')?).map(Sign::Synced),
+        Event::Error(Problem::UnknownCommand(word)) => number(word).map(Sign::Synced),
+        Event::Message { sender: SERVER_NAME, text, .. } => {
+            if is_careful && text == words(Problem::TooFast) {
+                return Some(Sign::TooFast);
+            }
+            sync_in(text).map(Sign::Synced)
+        }
+        _ => None,
     }
 }
 
 /// What an event means to people.
-pub(super) fn heard(event: &Event<'_>) -> Heard {
+pub(super) fn heard(event: &Event<'_>, is_careful: bool) -> Heard {
+    if let Some(sign) = sign_of(event, is_careful) {
+        return sign.into();
+    }
     let shown = match *event {
         // Nobody else can have the name.
         Event::Message { sender: SERVER_NAME, text, .. } => Shown::Notice(text.to_owned()),

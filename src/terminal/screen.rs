@@ -6,11 +6,8 @@
 use std::io::{self, IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style as Look};
-use parlance::chat::{UnixMillis, UnixSeconds, is_disruptive};
+use parlance::chat::{UnixMillis, UnixSeconds, visible, visible_name};
 use parlance::client::Letter;
-
-/// What stands for a line end within a message.
-const LINE_END: &str = " ⏎ ";
 
 /// Something to show.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,6 +27,8 @@ pub(super) enum Shown {
     Notice(String),
     /// Something went wrong.
     Problem(String),
+    /// Something may be wrong, and the conversation goes on.
+    Warning(String),
     /// An answer, which may have several lines; none of them from anybody else.
     Answer(String),
     /// A message in a list.
@@ -55,7 +54,7 @@ impl Style {
 
     /// The line, with its end.
     pub(super) fn render(self, shown: &Shown) -> String {
-        let name = |name: &str| self.painted(AnsiColor::Cyan.on_default().bold(), &visible(name));
+        let name = |name: &str| self.painted(AnsiColor::Cyan.on_default().bold(), &visible_name(name));
         let faint = |text: &str| self.painted(Look::new().dimmed(), text);
         match shown {
             Shown::Said { at: UnixSeconds(0), sender, text } => {
@@ -73,7 +72,7 @@ impl Style {
                 format!("{mark} {}: {}\n", name(to), visible(text))
             }
             Shown::Notice(text) => faint(&format!("*** {}", visible(text))) + "\n",
-            Shown::Problem(text) => {
+            Shown::Problem(text) | Shown::Warning(text) => {
                 self.painted(AnsiColor::Red.on_default(), &format!("! {}", visible(text))) + "\n"
             }
             Shown::Answer(text) => text.lines().map(|line| visible(line) + "\n").collect(),
@@ -90,8 +89,10 @@ impl Style {
     /// standard error, as the rest of what a program has to say.
     pub(super) fn print(self, shown: &Shown, is_watched: bool) -> io::Result<()> {
         match shown {
-            Shown::Problem(text) if !is_watched => {
-                writeln!(io::stderr(), "parlance: {}", visible(text))
+            Shown::Problem(text) | Shown::Warning(text) if !is_watched => {
+                // Where standard error is closed or full, the exit status has to say it all.
+                let _ = writeln!(io::stderr(), "parlance: {}", visible(text));
+                Ok(())
             }
             _ => {
                 let mut stdout = io::stdout().lock();
@@ -104,22 +105,6 @@ impl Style {
     fn painted(self, look: Look, text: &str) -> String {
         if self.has_colours { format!("{look}{text}{look:#}") } else { text.to_owned() }
     }
-}
-
-/// A text that somebody else chose, on one line, and unable to steer a terminal.
-pub(crate) fn visible(text: &str) -> String {
-    let text = text.trim_end();
-    let mut out = String::with_capacity(text.len());
-    let mut characters = text.chars().peekable();
-    while let Some(c) = characters.next() {
-        match c {
-            '\r' if characters.peek() == Some(&'\n') => {}
-            '\n' => out.push_str(LINE_END),
-            c if is_disruptive(c) => out.push(char::REPLACEMENT_CHARACTER),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 /// The time of the day, in UTC as the dialects have it.

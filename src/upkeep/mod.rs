@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use parlance::archive::{ExportError, ReadError};
-use parlance::chat::UnixMillis;
+use parlance::chat::{UnixMillis, visible};
 use parlance::config::Config;
 use parlance::store::{self, Reader, Sizes, StoreError, StoreSpec};
 
@@ -170,9 +170,4 @@ fn repair(spec: &StoreSpec) -> Result<(), UpkeepError> {
 fn now() -> UnixMillis {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     UnixMillis(since.as_millis() as u64)
-}
-
-/// A text that somebody else chose, on one line, and unable to steer a terminal.
-fn visible(text: &str) -> String {
-    crate::terminal::visible(text)
 }

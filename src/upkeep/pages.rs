@@ -2,12 +2,12 @@
 
 use std::io::{self, Write};
 
-use parlance::chat::{OpId, RoomMessage, RoomSummary};
+use parlance::chat::{OpId, RoomMessage, RoomSummary, visible, visible_name};
 use parlance::store::Reader;
 use serde::Serialize;
 
+use super::UpkeepError;
 use super::arguments::{HistoryArguments, SearchArguments};
-use super::{UpkeepError, visible};
 
 #[derive(Serialize)]
 struct JsonRoom<'a> {
@@ -82,7 +82,7 @@ fn write_message(
     }
     let at = crate::terminal::date(id.at()).replace('T', " ");
     let room = if with_room { format!("[{}] ", visible(room)) } else { String::new() };
-    writeln!(out, "{at}  {room}{}: {}", visible(sender), visible(text))
+    writeln!(out, "{at}  {room}{}: {}", visible_name(sender), visible(text))
 }
 
 fn write_json(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {

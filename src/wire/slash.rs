@@ -115,14 +115,16 @@ pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
             push(out, &["*** ", name, " left the room\n"]);
         }
         Event::Renamed { old, new } => push(out, &["*** ", old, " is now known as ", new, "\n"]),
-        Event::YouJoined(room) => push(out, &["You joined #", room, "\n"]),
-        Event::YouReturned(room) => push(out, &["You returned to #", room, "\n"]),
+        Event::YouJoined(room) => push_room(out, "You joined #", room, "\n"),
+        Event::YouReturned(room) => push_room(out, "You returned to #", room, "\n"),
         Event::YouRenamed(name) => push(out, &["You are now known as ", name, "\n"]),
-        Event::UsersBegin { room, count: _ } => push(out, &["Users in #", room, ":\n"]),
+        Event::UsersBegin { room, count: _ } => push_room(out, "Users in #", room, ":\n"),
         Event::User { name, own } => push(out, &[INDENT, name, if own { " (you)\n" } else { "\n" }]),
         Event::RoomsBegin => push(out, &["Available rooms:\n"]),
         Event::Room { name, members } => {
-            push(out, &[INDENT, "#", name, " (", &members.to_string(), " users)\n"]);
+            push(out, &[INDENT]);
+            push_room(out, "#", name, " (");
+            push(out, &[&members.to_string(), " users)\n"]);
         }
         Event::RoomsOmitted(count) => push(out, &[INDENT, "… and ", &count.to_string(), " more rooms\n"]),
         Event::Help => push(out, &[HELP]),
@@ -156,6 +158,13 @@ fn clock(at: UnixSeconds) -> [u8; 11] {
     let ones = |number: u32| b'0' + (number % 10) as u8;
     let (h, m, s) = (second / 3600, second / 60 % 60, second % 60);
     [b'[', tens(h), ones(h), b':', tens(m), ones(m), b':', tens(s), ones(s), b']', b' ']
+}
+
+/// Appends the name of a room, which may be older than the rules for names.
+fn push_room(out: &mut Vec<u8>, before: &str, room: &str, behind: &str) {
+    push(out, &[before]);
+    push_visible(out, room);
+    push(out, &[behind]);
 }
 
 fn encode_problem(what: &str, problem: Problem<'_>, out: &mut Vec<u8>) {

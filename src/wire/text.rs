@@ -153,8 +153,9 @@ pub(super) fn push(out: &mut Vec<u8>, pieces: &[&str]) {
 /// [disruptive](is_disruptive) become U+FFFD.
 #[inline]
 pub(super) fn push_visible(out: &mut Vec<u8>, text: &str) {
-    // C1 controls start with C2 in UTF-8, separators and bidirectional controls with E2: reason enough to look closer.
-    let suspect = |byte: u8| (byte < 0x20 && byte != b'\t') || matches!(byte, 0x7f | 0xc2 | 0xe2);
+    // In UTF-8, C1 controls start with C2, the Arabic letter mark with D8, separators and the other bidirectional controls
+    // with E2: reason enough to look closer.
+    let suspect = |byte: u8| (byte < 0x20 && byte != b'\t') || matches!(byte, 0x7f | 0xc2 | 0xd8 | 0xe2);
     // Without a branch a byte, so that it runs a vector at a time.
     if text.bytes().fold(false, |found, byte| found | suspect(byte)) {
         push_replaced(out, text);
@@ -182,6 +183,7 @@ mod tests {
             ("plain\ttext é ¢ £ 🦀", "plain\ttext é ¢ £ 🦀"),
             ("a\nb\rc\0d\u{1b}[31m", "a\u{fffd}b\u{fffd}c\u{fffd}d\u{fffd}[31m"),
             ("a\u{7f}b\u{85}c\u{9b}d", "a\u{fffd}b\u{fffd}c\u{fffd}d"),
+            ("مرحبا\u{61c}a\u{200e}b\u{200f}", "مرحبا\u{fffd}a\u{fffd}b\u{fffd}"),
             ("“a” – b\u{2028}c\u{2029}d\u{202e}e\u{2066}f", "“a” – b\u{fffd}c\u{fffd}d\u{fffd}e\u{fffd}f"),
             ("", ""),
         ] {

@@ -91,7 +91,7 @@ fn main() -> io::Result<()> {
     listener.bind(&args.addr.into())?;
     listener.listen(4096)?;
     let mut listener = TcpListener::from_std(listener.into());
-    println!("listening on {}", listener.local_addr()?);
+    writeln!(io::stdout(), "listening on {}", listener.local_addr()?)?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     let floor = Floor {
         poll,

@@ -7,7 +7,7 @@
 //! With `--segments` the same with segmentation offload: so many datagrams of equal size to one address with each call.
 
 use std::hint::black_box;
-use std::io;
+use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -85,19 +85,21 @@ fn main() -> io::Result<()> {
         let per_datagram = |time: Duration| time.as_nanos() as f64 / args.datagrams.max(1) as f64;
         let per_second = args.datagrams as f64 / elapsed.as_secs_f64();
         if args.json {
-            println!(
+            writeln!(
+                io::stdout(),
                 "{{\"sent\": {}, \"received\": {received}, \"per_second\": {per_second:.1}, \"cpu_ns\": {:.1}}}",
                 args.datagrams,
                 per_datagram(in_all)
-            );
+            )?;
             return Ok(());
         }
         let Args { datagrams, size, segments, .. } = args;
-        println!("{datagrams} datagrams of {size} bytes, {segments} a call, {received} received");
-        println!("{per_second:.0} a second");
-        println!("{:.0} ns of processor time a datagram", per_datagram(in_all));
+        let mut stdout = io::stdout();
+        writeln!(stdout, "{datagrams} datagrams of {size} bytes, {segments} a call, {received} received")?;
+        writeln!(stdout, "{per_second:.0} a second")?;
+        writeln!(stdout, "{:.0} ns of processor time a datagram", per_datagram(in_all))?;
         if let Some(in_bursts) = in_bursts {
-            println!("{:.0} ns of it in the bursts, the rest between them", per_datagram(in_bursts));
+            writeln!(stdout, "{:.0} ns of it in the bursts, the rest between them", per_datagram(in_bursts))?;
         }
         Ok(())
     })

@@ -4,7 +4,7 @@
 //! hear themselves; with `--rooms`, of the slash dialect: a name, `/join #<room>`, and lines for all of the room.
 
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
@@ -52,7 +52,8 @@ async fn main() -> io::Result<()> {
         let client = Client { id: client, rooms: Arc::clone(&rooms), room, name: String::new() };
         tokio::spawn(async move {
             if let Err(error) = client.serve(stream, heard, args.rooms).await {
-                eprintln!("a client: {error}");
+                // Where standard error is closed, nobody reads it.
+                let _ = writeln!(io::stderr(), "a client: {error}");
             }
         });
     }

@@ -4,6 +4,9 @@
 //! generator as `process`es; `figures` reads what it measured, `results` keeps that, `statistics` makes one figure of many;
 //! `table`, `plot` and `document` show it. benches/compare/README.md says how to use it.
 
+// `println!` panics where the output is closed or full.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod document;
 mod figures;
 mod plot;
@@ -18,7 +21,9 @@ mod table;
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::fmt::Display;
 use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -94,10 +99,29 @@ fn main() -> ExitCode {
     match compare(&Args::parse()) {
         Ok(false) => ExitCode::SUCCESS,
         Ok(true) => EXIT_INTERRUPTED.into(),
+        // The reader of the tables has read enough.
+        Err(error) if is_closed(&*error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("compare: {error}");
+            tell(format_args!("compare: {error}"));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Says something on standard error. Where that is closed, the exit status has to say it all.
+pub(crate) fn tell(text: impl Display) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+fn is_closed(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Shows a table. With `--write` the files are what is asked for, and a reader that has read enough ends nothing.
+fn show(args: &Args, text: &str) -> io::Result<()> {
+    match writeln!(io::stdout(), "{text}") {
+        Err(error) if args.write && error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
     }
 }
 
@@ -140,18 +164,19 @@ fn compare(args: &Args) -> Result<bool, Box<dyn Error>> {
                 Err(RunError::Io(error)) => return Err(error.into()),
             }
         };
-        println!("{}\n\n{}\n", scenario.title, table::table(scenario, &measured));
+        let table = format!("{}\n\n{}\n", scenario.title, table::table(scenario, &measured));
         shown.insert(scenario.name, measured.clone());
         results.insert(scenario.name, measured);
         if args.write {
-            // What takes half an hour is kept as it comes.
+            // What takes half an hour is kept as it comes, before it is shown.
             fs::write(&kept, results.to_json()?)?;
         }
+        show(args, &table)?;
     }
     if args.write {
         write(&results, &places.root)?;
     } else {
-        println!("{}", table::commands(&shown));
+        show(args, &table::commands(&shown))?;
     }
     Ok(interrupted.load(Ordering::Relaxed))
 }
@@ -201,12 +226,12 @@ fn measure(
         let mut outcomes = BTreeMap::new();
         for &server in &servers {
             let outcome = setting.run(scenario, server)?;
-            eprintln!(
+            tell(format_args!(
                 "{}, round {round} of {rounds}, {}: {}",
                 scenario.name,
                 server.title(),
                 words(scenario, &outcome)
-            );
+            ));
             outcomes.insert(server, outcome);
         }
         done.push(outcomes);

@@ -34,14 +34,14 @@ pub(crate) fn install(places: &Places, servers: &[Server]) {
     if packages.is_empty() {
         return;
     }
-    eprintln!("installing {}", packages.join(", "));
+    crate::tell(format_args!("installing {}", packages.join(", ")));
     let script = places.root.join("benches/compare/install-peers");
     let status = Command::new("sh").arg(script).args(&packages).stdout(Stdio::null()).status();
     if !status.is_ok_and(|status| status.success()) {
-        eprintln!(
+        crate::tell(format_args!(
             "they cannot be installed here; as root, run benches/compare/install-peers {}",
             packages.join(" ")
-        );
+        ));
     }
 }
 

@@ -145,7 +145,9 @@ impl<'a> Attackers<'a> {
         let attack = self.attack;
         scope.spawn(move || {
             if let Err(error) = behind_others(core) {
-                eprintln!("hostile: bystanders seem to wait longer than they do: attackers are not behind them: {error}");
+                crate::tell(format_args!(
+                    "bystanders seem to wait longer than they do: attackers are not behind them: {error}"
+                ));
             }
             match attack {
                 Attack::Silent => work.hold(600, |_| {}),

@@ -4,11 +4,16 @@
 //! `attack` says what attackers do, `server` starts the server that they meet, and `bystanders` has `loadgen` measure those
 //! who are none. docs/testing.md says how to read what this prints; `tests/hostile` holds that nobody loses a word.
 
+// `println!` panics where the output is closed or full.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod attack;
 mod bystanders;
 mod server;
 
 use std::error::Error;
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -67,28 +72,41 @@ fn main() -> ExitCode {
     match measure(&Args::parse()) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => {
-            eprintln!("hostile: the p99 of bystanders more than doubled");
+            tell("the p99 of bystanders more than doubled");
             ExitCode::FAILURE
         }
+        // The reader of the table has read enough.
+        Err(error) if is_closed(&*error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("hostile: {error}");
+            tell(error);
             ExitCode::FAILURE
         }
     }
+}
+
+/// Says something on standard error. Where that is closed, the exit status has to say it all.
+pub(crate) fn tell(text: impl Display) {
+    let _ = writeln!(io::stderr(), "hostile: {text}");
+}
+
+fn is_closed(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// Measures what is asked for; says whether all ratios are as they should be.
 fn measure(args: &Args) -> Result<bool, Box<dyn Error>> {
     let programs = programs(args)?;
     let asked = |attack: &&Attack| args.only.is_empty() || args.only.contains(attack);
-    println!(
+    let mut stdout = io::stdout();
+    writeln!(
+        stdout,
         "| attack | quiet p99 | p99 under attack | ratio: median (least to most) | done by attackers, a second |"
-    );
-    println!("|---|---|---|---|---|");
+    )?;
+    writeln!(stdout, "|---|---|---|---|---|")?;
     let mut is_well = true;
     for attack in Attack::value_variants().iter().filter(asked) {
         let row = pairs(args, *attack, &programs)?;
-        println!("{row}");
+        writeln!(stdout, "{row}")?;
         is_well &= row.ratio() <= RATIO_MAX;
     }
     Ok(is_well)
@@ -172,11 +190,11 @@ fn pairs(args: &Args, attack: Attack, programs: &Path) -> Result<Row, Box<dyn Er
         let seconds = started.elapsed().as_secs_f64() * args.pairs as f64;
         row.done_per_second += done.load(Ordering::Relaxed) as f64 / seconds;
         let (quiet, attacked) = (row.quiet[pair - 1], row.attacked[pair - 1]);
-        eprintln!(
+        tell(format_args!(
             "{}, pair {pair} of {}: {quiet:?} quiet, {attacked:?} under attack",
             attack.words(),
             args.pairs
-        );
+        ));
     }
     Ok(row)
 }

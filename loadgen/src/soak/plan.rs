@@ -11,6 +11,7 @@ use super::crowd::CLIENTS_MIN;
 
 use crate::dialect::Dialect;
 use crate::payload::{HEADER_BYTES, PUBLISHERS_MAX, RUN_MAX};
+use crate::target::{Target, TargetError};
 
 /// What every dialect carries.
 const SIZE_MAX: usize = 1024;
@@ -62,8 +63,11 @@ pub(crate) struct Plan {
     #[arg(long, value_name = "DIR")]
     pub(super) write: Option<PathBuf>,
     /// Where the server has a dialect, if not on 127.0.0.1 and its default port; ucrp is where datagrams go.
-    #[arg(long = "addr", value_name = "DIALECT=ADDR:PORT", value_parser = parse_address)]
-    addresses: Vec<(String, SocketAddr)>,
+    #[arg(long = "addr", value_name = "DIALECT=HOST:PORT", value_parser = parse_address)]
+    addresses: Vec<(String, String)>,
+    /// The same, looked up once.
+    #[arg(skip)]
+    found: Vec<(String, SocketAddr)>,
     /// Where datagrams go.
     #[arg(skip = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0))]
     pub(super) datagrams: SocketAddr,
@@ -86,6 +90,20 @@ pub(crate) enum PlanError {
     TooLong,
     #[error("--addr {0}=…: there is no such dialect; use line, slash, tcrp, ucrp, typed or gob")]
     Dialect(String),
+    #[error("--addr {dialect}=…: {words}")]
+    Address { dialect: String, words: String },
+    /// The command line makes sense; the server is not found.
+    #[error("{0}")]
+    Server(String),
+}
+
+impl PlanError {
+    fn of_target(dialect: &str, error: TargetError) -> Self {
+        match error {
+            TargetError::Text(words) => Self::Address { dialect: dialect.to_owned(), words },
+            TargetError::Server(words) => Self::Server(words),
+        }
+    }
 }
 
 /// The dialects that take part.
@@ -116,10 +134,32 @@ impl Plan {
         if let Some((name, _)) = self.addresses.iter().find(|(name, _)| !is_known(name)) {
             return Err(PlanError::Dialect(name.clone()));
         }
-        let port = Dialect::Tcrp.default_datagram_port().unwrap_or_default();
-        self.datagrams =
-            self.named("ucrp").unwrap_or(SocketAddr::new(self.address(Dialect::Tcrp).ip(), port));
+        self.find_servers()?;
         Ok(self)
+    }
+
+    fn find_servers(&mut self) -> Result<(), PlanError> {
+        for dialect in DIALECTS {
+            if let Some(text) = self.given(dialect.name()) {
+                let target = Target::find(text, dialect.default_port());
+                let target = target.map_err(|error| PlanError::of_target(dialect.name(), error))?;
+                self.found.push((dialect.name().to_owned(), target.address));
+            }
+        }
+        let port = Dialect::Tcrp.default_datagram_port().unwrap_or_default();
+        let mut handshake = self.address(Dialect::Tcrp);
+        self.datagrams = if let Some(text) = self.given("ucrp") {
+            let found = Target::of_datagrams(text, port, handshake.ip());
+            found.map_err(|error| PlanError::of_target("ucrp", error))?
+        } else {
+            handshake.set_port(port);
+            handshake
+        };
+        Ok(())
+    }
+
+    fn given(&self, name: &str) -> Option<&str> {
+        self.addresses.iter().rev().find(|(of, _)| of == name).map(|(_, text)| text.as_str())
     }
 
     /// How many clients there are with those who are on their way back.
@@ -140,15 +180,14 @@ impl Plan {
     }
 
     fn named(&self, name: &str) -> Option<SocketAddr> {
-        self.addresses.iter().rev().find(|(of, _)| of == name).map(|(_, address)| *address)
+        self.found.iter().find(|(of, _)| of == name).map(|(_, address)| *address)
     }
 }
 
-fn parse_address(text: &str) -> Result<(String, SocketAddr), String> {
+fn parse_address(text: &str) -> Result<(String, String), String> {
     let (dialect, address) =
         text.split_once('=').ok_or("a dialect and an address, as in line=127.0.0.1:4000")?;
-    let address = address.parse().map_err(|error| format!("{address}: {error}"))?;
-    Ok((dialect.to_owned(), address))
+    Ok((dialect.to_owned(), address.to_owned()))
 }
 
 #[cfg(test)]

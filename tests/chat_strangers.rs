@@ -1,0 +1,228 @@
+//! `parlance chat` and servers that are not what it takes them for: other protocols, silence, and hostile texts.
+
+mod support;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::thread;
+
+use parlance::chat::is_disruptive;
+use parlance::wire::Dialect;
+use parlance::wire::typed::{Reply, TagSet};
+use support::TestServer;
+use tempfile::NamedTempFile;
+
+const DIALECTS: [Dialect; 5] = [Dialect::Line, Dialect::Slash, Dialect::Tcrp, Dialect::Typed, Dialect::Gob];
+
+/// A server that greets each connection, and answers once to what comes.
+fn answering(greeting: impl Into<Vec<u8>>, answer: impl Into<Vec<u8>>) -> SocketAddr {
+    let (greeting, answer) = (greeting.into(), answer.into());
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    // It ends with the test.
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let _ = converse(stream.expect("a connection"), &greeting, &answer);
+        }
+    });
+    address
+}
+
+fn converse(mut stream: TcpStream, greeting: &[u8], answer: &[u8]) -> std::io::Result<()> {
+    stream.write_all(greeting)?;
+    let mut asked = [0; 4096];
+    let _ = stream.read(&mut asked)?;
+    stream.write_all(answer)?;
+    // Until the client has gone, so that nothing that it has not read is reset.
+    stream.shutdown(std::net::Shutdown::Write)?;
+    while stream.read(&mut asked)? > 0 {}
+    Ok(())
+}
+
+/// A file with a password, of this process alone.
+fn password_file() -> &'static Path {
+    static FILE: OnceLock<NamedTempFile> = OnceLock::new();
+    let file = FILE.get_or_init(|| {
+        let mut file = NamedTempFile::new().expect("a file");
+        writeln!(file, "secret").expect("written");
+        file
+    });
+    file.path()
+}
+
+fn chat(dialect: Dialect, address: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_parlance"));
+    command.args(["chat", "--dialect", dialect.name(), "--as", "bobby"]).env_clear();
+    if dialect == Dialect::Typed {
+        command.args(["--to", "alice"]);
+    }
+    if matches!(dialect, Dialect::Line | Dialect::Slash | Dialect::Typed) {
+        command.arg("--password-file").arg(password_file());
+    }
+    command.arg(address).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn output(dialect: Dialect, address: &str) -> (Option<i32>, String) {
+    let Output { status, stdout, stderr } = chat(dialect, address).output().expect("it runs");
+    (status.code(), String::from_utf8([stdout, stderr].concat()).expect("UTF-8"))
+}
+
+#[test]
+fn what_answers_at_a_wrong_port_is_named() {
+    for (greeting, answer, name) in [
+        (&b""[..], &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "a web server (HTTP)"),
+        (b"", b"\x15\x03\x01\0\x02\x02\x46", "a server that wants TLS"),
+        (b"SSH-2.0-OpenSSH_9.9\r\n", b"", "an SSH server"),
+        (b":irc.example.org NOTICE * :*** Looking up your hostname\r\n", b"", "an IRC server"),
+        (b"220 mail.example.org ESMTP\r\n", b"", "a server for mail or files"),
+        (b"", b"-ERR unknown command\r\n", "a server that speaks as Redis does"),
+    ] {
+        let address = answering(greeting, answer);
+        for dialect in DIALECTS {
+            let (status, words) = output(dialect, &address.to_string());
+            let wanted = format!("parlance: {name}");
+            assert!(status == Some(1) && words.starts_with(&wanted), "{dialect:?}: {words}");
+            assert!(words.contains(&format!("answered at {address}")), "{words}");
+        }
+    }
+}
+
+#[test]
+fn another_dialect_of_the_server_is_named_where_it_answers() {
+    let server = TestServer::start();
+    for (spoken, there) in [
+        (Dialect::Line, Dialect::Slash),
+        (Dialect::Line, Dialect::Typed),
+        (Dialect::Slash, Dialect::Line),
+        (Dialect::Tcrp, Dialect::Slash),
+        (Dialect::Tcrp, Dialect::Gob),
+        (Dialect::Typed, Dialect::Slash),
+        (Dialect::Typed, Dialect::Gob),
+        (Dialect::Gob, Dialect::Slash),
+        (Dialect::Gob, Dialect::Typed),
+    ] {
+        let (status, words) = output(spoken, &server.address(there).to_string());
+        let there = there.name();
+        assert_eq!(status, Some(1), "{spoken:?} at {there}: {words}");
+        assert!(words.contains(&format!("a server that speaks the {there} dialect answered")), "{words}");
+        assert!(words.contains(&format!("--dialect {there} speaks it")), "{words}");
+    }
+}
+
+/// The program goes on waiting: a server that is busy answers late.
+#[test]
+fn silence_is_told_while_it_lasts() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    for dialect in DIALECTS {
+        let mut child = chat(dialect, &address.to_string()).stdin(Stdio::piped()).spawn().expect("it starts");
+        let mut pipe = child.stdin.take().expect("it is piped");
+        pipe.write_all(b"hi\n").expect("it reads");
+        let mut line = String::new();
+        BufReader::new(child.stderr.take().expect("it is piped")).read_line(&mut line).expect("UTF-8");
+        assert!(line.starts_with(&format!("parlance: connected to {address}, and no answer")), "{line}");
+        assert!(line.contains(dialect.name()), "{line}");
+        child.kill().expect("it waits still");
+        child.wait().expect("it ends");
+    }
+}
+
+#[test]
+fn strange_addresses_and_names_are_refused_before_anything_is_connected() {
+    let long = "x".repeat(300);
+    for (address, words) in [
+        ("", "the address is empty"),
+        ("http://127.0.0.1:1", "is a URL"),
+        ("127.0.0.1:99999", "`99999` is no port"),
+        (long.as_str(), "the host name has 300 bytes"),
+    ] {
+        let (status, output) = output(Dialect::Line, address);
+        assert!(status == Some(2) && output.contains(words), "{address}: {output}");
+    }
+    let address = answering("", "").to_string();
+    for (arguments, words) in [
+        (["--as", ""], "--as is empty: a name has 1 to 32 bytes"),
+        (["--as", &long], "--as is too long, with 300 bytes: a name has 1 to 32 bytes"),
+        (["--as", "bob smith"], "--as has a character that names do not have"),
+        (["--as=bob", "--to="], "--to is empty"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_parlance"));
+        let output = command.arg("chat").args(arguments).arg(&address).env_clear().output().expect("it runs");
+        let errors = String::from_utf8(output.stderr).expect("UTF-8");
+        assert!(output.status.code() == Some(2) && errors.contains(words), "{arguments:?}: {errors}");
+    }
+}
+
+/// A title, a cleared screen, a C1 control, a forged line, and texts whose order is turned round.
+const EVIL: &str = "\u{1b}]0;pwn\u{7}\u{1b}[2Jx\u{9b}31m\rroot\u{202e}a\u{200f}b\u{61c}c\u{2028}d";
+
+fn typed(replies: &[Reply<'_>]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for reply in replies {
+        reply.encode(TagSet::default(), &mut out).expect("short");
+    }
+    out
+}
+
+fn tcrp(reason: &str) -> Vec<u8> {
+    let frame = |state: u8, payload: String| {
+        let mut out = vec![5, 2, state];
+        out.extend([0; 21]);
+        out.extend((payload.len() as u64).to_be_bytes());
+        out.extend(b"lobby");
+        out.extend(payload.into_bytes());
+        out
+    };
+    let refused = serde_json::json!({"success": 0, "reason": reason}).to_string();
+    [frame(1, refused), frame(2, r#"{"token": ""}"#.to_owned())].concat()
+}
+
+/// The same in a name, which has no white space.
+const NAME: &str = "al\u{1b}[2J\u{9b}31m\u{202e}i\u{200f}c\u{61c}e\u{7}";
+
+#[test]
+fn no_text_of_a_server_steers_the_terminal() {
+    let greeting = "Welcome to the chat server!\nEnter your nickname: ";
+    let welcome = "Welcome bobby! You are in #lobby\nType /help for available commands\n";
+    for (dialect, greeting, answer) in [
+        (Dialect::Line, "", format!("OK\nMSG {NAME} {EVIL}\nDM {NAME} {EVIL}\nUSER {NAME}\n").into_bytes()),
+        (
+            Dialect::Line,
+            "",
+            format!("OK\nINFO {NAME} disconnected\nINFO {EVIL} closed by its host\n").into_bytes(),
+        ),
+        (Dialect::Line, "", format!("OK\nERR user-not-found {NAME}\nERR {EVIL}\n{EVIL}\n").into_bytes()),
+        (Dialect::Slash, greeting, format!("Registration failed: {EVIL}\n").into_bytes()),
+        (
+            Dialect::Slash,
+            greeting,
+            format!("{welcome}[10:00:00] {NAME}: {EVIL}\n*** {NAME} joined the room\n").into_bytes(),
+        ),
+        (
+            Dialect::Slash,
+            greeting,
+            format!("{welcome}You joined #{NAME}\nUsers in #{NAME}:\n  {NAME}\n").into_bytes(),
+        ),
+        (
+            Dialect::Slash,
+            greeting,
+            format!("{welcome}ERROR: Unknown command: /{NAME}. Type x\n[Private to {NAME}]: x\n")
+                .into_bytes(),
+        ),
+        (Dialect::Typed, "", typed(&[Reply::Error(EVIL)])),
+        (Dialect::Typed, "", typed(&[Reply::NameKnown, Reply::Error(EVIL)])),
+        (Dialect::Tcrp, "", tcrp(EVIL)),
+    ] {
+        let address = answering(greeting, answer.clone());
+        let Output { stdout, stderr, .. } = chat(dialect, &address.to_string()).output().expect("it runs");
+        let shown = String::from_utf8([stdout, stderr].concat()).expect("UTF-8");
+        assert!(!shown.is_empty(), "{dialect:?}: {}", answer.escape_ascii());
+        let found = shown.chars().find(|c| *c != '\n' && is_disruptive(*c));
+        assert_eq!(found, None, "{dialect:?}: {shown:?}");
+        assert!(!shown.lines().any(|line| line.starts_with("root")), "{dialect:?}: {shown:?}");
+    }
+}
