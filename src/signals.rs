@@ -6,7 +6,7 @@
 //! | SIGHUP, SIGPWR, SIGXCPU | stop; the sender may repeat them, and that changes nothing |
 //! | all others that a program can do without | logged, and nothing else |
 //!
-//! A terminal that closes sends SIGHUP twice (the shell does, and so does the kernel when the shell ends), systemd can
+//! A terminal that closes can send SIGHUP twice (the shell does, and so does the kernel when the shell ends), systemd can
 //! send it right after SIGTERM (`SendSIGHUP=`), and the kernel sends SIGXCPU once a second: no sign of impatience.
 //!
 //! Left as they are: signals of job control (SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT), those that say that the program is
