@@ -6,7 +6,7 @@
 //! | SIGHUP, SIGPWR, SIGXCPU | stop; the sender may repeat them, and that changes nothing |
 //! | all others that a program can do without | logged, and nothing else |
 //!
-//! A terminal that closes sends SIGHUP twice (the shell does, and so does the kernel when the shell ends), systemd can
+//! A terminal that closes can send SIGHUP twice (the shell does, and so does the kernel when the shell ends), systemd can
 //! send it right after SIGTERM (`SendSIGHUP=`), and the kernel sends SIGXCPU once a second: no sign of impatience.
 //!
 //! Left as they are: signals of job control (SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT), those that say that the program is
@@ -241,4 +241,56 @@ pub(crate) fn leave_to_others() -> io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn leave_to_others() -> io::Result<()> {
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    fn thread() -> Thread {
+        let watch = Watch { stage: Arc::new(Mutex::new(Stage::Loading)) };
+        Thread { watch, stops: 0, is_stopping: false, notes: notes(), since: Instant::now() }
+    }
+
+    /// A server that counts how often it is told to stop.
+    fn serving(thread: &Thread) -> Arc<AtomicUsize> {
+        let told = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&told);
+        thread.watch.serving(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+        told
+    }
+
+    #[test]
+    fn while_the_store_is_read_a_signal_to_stop_ends_the_process() {
+        for signal in [SIGTERM, SIGHUP, SIGXCPU] {
+            let mut thread = thread();
+            assert_eq!(thread.take(SIGUSR1), None);
+            assert_eq!(thread.take(signal), Some(0));
+        }
+    }
+
+    #[test]
+    fn a_signal_that_comes_while_listeners_open_stops_the_server_once_it_serves() {
+        let mut thread = thread();
+        thread.watch.opening();
+        assert_eq!(thread.take(SIGTERM), None);
+        assert_eq!(serving(&thread).load(Ordering::Relaxed), 1);
+        assert_eq!(thread.take(SIGTERM), Some(1));
+    }
+
+    #[test]
+    fn a_server_is_told_once_and_only_an_impatient_signal_ends_it_at_once() {
+        let mut thread = thread();
+        thread.watch.opening();
+        let told = serving(&thread);
+        for signal in [SIGUSR2, SIGHUP, SIGHUP, SIGXCPU, SIGTERM, SIGHUP, 40] {
+            assert_eq!(thread.take(signal), None, "{signal}");
+        }
+        assert_eq!(told.load(Ordering::Relaxed), 1);
+        assert_eq!(thread.take(SIGQUIT), Some(1));
+    }
 }

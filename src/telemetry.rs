@@ -99,7 +99,7 @@ pub fn init(config: &Config) -> Result<Log, TelemetryError> {
 fn log_panic(log: &Log, panic: &PanicHookInfo<'_>) {
     let thread = std::thread::current();
     let thread = thread.name().unwrap_or("without a name");
-    let message = panic.payload_as_str().unwrap_or("no message");
+    let message = payload(panic).unwrap_or("no message");
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     // With RUST_BACKTRACE, as in every program.
     let backtrace = Backtrace::capture();
@@ -109,6 +109,12 @@ fn log_panic(log: &Log, panic: &PanicHookInfo<'_>) {
     } else {
         log.line(&format!("parlance: thread {thread} panicked at {place}: {message}"));
     }
+}
+
+/// What a panic says: a literal, or a text that was made.
+fn payload<'a>(panic: &'a PanicHookInfo<'_>) -> Option<&'a str> {
+    let payload = panic.payload();
+    payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str))
 }
 
 fn coloured(terminal: bool, no_color: Option<&OsStr>) -> bool {

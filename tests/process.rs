@@ -25,12 +25,13 @@ impl Program {
     /// Starts the program, with a limit on its open files.
     fn start_limited(open_files: Option<u32>, arguments: &[&str]) -> Self {
         let program = env!("CARGO_BIN_EXE_parlance");
-        let mut command = match open_files {
-            None => Command::new(program),
+        // Signals that the test itself ignores, in the background of a script, would stay ignored.
+        let mut command = Command::new("env");
+        command.arg("--default-signal=HUP,INT,QUIT");
+        match open_files {
+            None => command.arg(program),
             Some(limit) => {
-                let mut shell = Command::new("sh");
-                shell.args(["-c", &format!("ulimit -n {limit}; exec \"$0\" \"$@\""), program]);
-                shell
+                command.args(["sh", "-c", &format!("ulimit -n {limit}; exec \"$0\" \"$@\""), program])
             }
         };
         let directory = tempfile::tempdir().expect("a directory without a configuration");

@@ -1,9 +1,9 @@
 //! The sockets, and the loop that drives the engine with them.
 //!
 //! A shard is one thread with one loop (`shard.rs`). The first has the engine (`home.rs`); others are its outposts, which
-//! accept, read and write, and exchange batches with it (`link.rs`). The main thread starts them, waits for signals, and tells
-//! the first to stop. Passwords are hashed on threads of their own (`passwords.rs`), and the store has one (`writer.rs`): they
-//! leave the outcome as a message for the engine's shard.
+//! accept, read and write, and exchange batches with it (`link.rs`). The main thread starts them and waits for their end;
+//! the thread that takes signals tells the first to stop. Passwords are hashed on threads of their own (`passwords.rs`),
+//! and the store has one (`writer.rs`): they leave the outcome as a message for the engine's shard.
 
 mod alarm;
 mod datagrams;

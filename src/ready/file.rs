@@ -48,10 +48,8 @@ impl ReadyFile {
     /// Removes the file, if it is there and this server's.
     pub fn remove(&self) {
         let Some(file) = self.ours.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
-        let removed = is_same(&file, &self.path).and_then(|is_same| match is_same {
-            true => fs::remove_file(&self.path),
-            false => Ok(()),
-        });
+        let removed = is_same(&file, &self.path)
+            .and_then(|is_same| if is_same { fs::remove_file(&self.path) } else { Ok(()) });
         match removed {
             Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
                 tracing::warn!(path = %self.path.display(), %cause, "the ready file cannot be removed");

@@ -161,7 +161,7 @@ impl<W: AsFd> Writer<W> {
         }
         if let Err((written, _)) = write_all(&self.output, &self.buffer) {
             self.is_torn = written > 0 && self.buffer[written - 1] != b'\n';
-            let kept = self.buffer[..written].iter().filter(|&&byte| byte == b'\n').count() as u64;
+            let kept = memchr::memchr_iter(b'\n', &self.buffer[..written]).count() as u64;
             let failed = self.buffered_lines.saturating_sub(kept);
             self.counts.failed.fetch_add(failed, Ordering::Relaxed);
         }
