@@ -474,11 +474,11 @@ pub const UDP_BATCH_MAX: usize = 64;
 /// [`UCRP_DATAGRAM_BYTES_MAX`] would do for that; with a line of cache, the beginnings of the buffers do not all compete
 /// for the same lines, as they would 4096 bytes apart.
 pub const UDP_RECEIVE_BYTES: usize = UCRP_DATAGRAM_BYTES_MAX + 64;
-/// Sockets of a shard that answer from one address each of this machine, where it receives for all of them. More: the one
-/// not used for [`UDP_SOURCE_IDLE_SECONDS`] gives way; where there is none, the answer leaves from the address that the
-/// kernel chooses. A machine has a few addresses; one with thousands has few that are spoken to.
+/// Sockets of a shard that send from one local address each, beside a socket that receives for all addresses. A machine has
+/// a few addresses. More: a socket that was idle for [`UDP_SOURCE_IDLE_SECONDS`] is replaced; if all are busy, the answer
+/// leaves from the address that the kernel chooses.
 pub const UDP_SOURCES_MAX: usize = 64;
-/// Seconds after which such a socket may give way to another one.
+/// Seconds without an answer after which such a socket may be replaced.
 pub const UDP_SOURCE_IDLE_SECONDS: u64 = 60;
 /// Seconds without another attempt after the system refused such a socket: until then, answers that would need a new one
 /// leave from the address that the kernel chooses.

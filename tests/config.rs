@@ -488,7 +488,7 @@ fn variables_of_a_service_or_a_container_link_are_passed_over_with_one_warning()
 }
 
 #[test]
-fn other_variables_that_nobody_knows_are_refused_beside_those_of_a_service() {
+fn unknown_variables_are_refused_beside_those_of_a_service() {
     let of_services = || OF_SERVICES.iter().fold(given(), |given, (name, value)| given.variable(name, value));
     for (name, value, expected) in [
         ("PARLANCE_IDLE_TIMOUT", "60", "`PARLANCE_IDLE_TIMOUT`: did you mean `PARLANCE_IDLE_TIMEOUT`?"),
@@ -498,7 +498,7 @@ fn other_variables_that_nobody_knows_are_refused_beside_those_of_a_service() {
         let refusal = of_services().variable(name, value).refusal();
         assert!(refusal.starts_with(&format!("unknown environment variable {expected}")), "{refusal}");
     }
-    // A port by itself is what somebody wanted to set.
+    // A bare port is meant for the server.
     assert_eq!(
         given().variable("PARLANCE_PORT", "4000").refusal(),
         "unknown environment variable `PARLANCE_PORT`: did you mean `PARLANCE_LINE`?"

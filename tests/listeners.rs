@@ -169,7 +169,7 @@ fn peers_of_either_family_are_counted_by_their_own_addresses() {
 }
 
 #[test]
-fn a_listener_exempts_whom_its_own_option_says() {
+fn a_listener_exempts_the_networks_of_its_own_option() {
     let listener = |text: &str| -> ListenerSpec { text.parse().expect("a listener") };
     let server = TestServer::with(|config| {
         config.line = listener("0,exempt=none");

@@ -94,7 +94,7 @@ impl Sources {
         Ok(Layers { layers, of_services })
     }
 
-    /// The environment, as far as it is text.
+    /// The variables whose name and value are text.
     fn texts(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
         self.environment.iter().filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)))
     }

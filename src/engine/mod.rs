@@ -117,7 +117,7 @@ pub struct Settings {
     pub clients_limit: usize,
     /// The networks that no limit by address or by session holds, but for that on wrong passwords.
     pub exempt: Vec<IpNet>,
-    /// The same for one listener each, by [`ListenerId`]; `exempt` holds where there is none.
+    /// The same for each listener, by [`ListenerId`]; a listener without a list of its own uses `exempt`.
     pub listener_exempt: Vec<Option<Vec<IpNet>>>,
     /// The same for seats, whose datagrams come to the listener of another dialect than their handshakes.
     pub seat_exempt: Option<Vec<IpNet>>,

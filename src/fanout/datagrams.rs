@@ -6,8 +6,8 @@ use super::{Fanout, Report};
 use crate::chat::ConnId;
 use crate::limits::UCRP_UNHEARD_BYTES_MAX;
 
-/// Both ends of the way that a peer's datagrams take. What is sent to the peer takes the same way back: a peer, or a
-/// router on the way, drops an answer from another address than the one that it spoke to.
+/// Both ends of a peer's datagrams. Answers take the same path back: a connected socket, or a router on the way, drops an
+/// answer that comes from another address than the one that the peer sent to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DatagramPath {
     /// The peer's address and port.

@@ -65,8 +65,8 @@ pub(super) struct DatagramSocket {
 }
 
 impl DatagramSocket {
-    /// Binds a socket that blocks nobody. An address in use is an error, even if its other user would share, unless this
-    /// is a further socket of this server.
+    /// Binds a non-blocking socket. An address in use is an error, even if its user would share it, unless this is a
+    /// further socket of the same server.
     pub(super) fn bind(address: SocketAddr, sharing: Sharing) -> io::Result<Self> {
         let sharing = match sharing {
             // It shares the port with the sockets that answer from one of its addresses.
@@ -85,9 +85,9 @@ impl DatagramSocket {
         Self::new(socket)
     }
 
-    /// Binds a socket that sends from one of the addresses of a socket which receives for all of them, and receives
-    /// nothing: it is connected, to itself, so that the kernel prefers the other one for whatever comes. (Only what comes
-    /// between the two calls may come here.) What is sent from it goes wherever it is sent all the same.
+    /// Binds a socket that sends from one local address, beside a socket that receives for all addresses on the same port.
+    /// It is connected to itself, so that the kernel gives it no datagram of a peer: those go on to the other socket. (One
+    /// that arrives between the two calls may come here, and is read.) `sendto` reaches any peer from it.
     pub(super) fn bind_to_send(address: SocketAddr) -> io::Result<Self> {
         let socket = new_socket(address)?;
         kernel_buffers::ask_to_send(&socket);
@@ -174,7 +174,7 @@ impl DatagramSocket {
     }
 }
 
-/// A UDP socket of the address's family alone, that blocks nobody.
+/// A non-blocking UDP socket, for the address's family alone.
 fn new_socket(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     if address.is_ipv6() {

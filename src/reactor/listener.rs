@@ -64,9 +64,9 @@ impl Listener {
 pub(super) enum Sharing {
     /// No other socket.
     None,
-    /// Those that come later. Nobody else may have the address, not even a server that would share it: so it is shared
-    /// only once it is bound. (And the kernel gives a port that is really free where any will do: for UDP, it takes one
-    /// that the same user shares already to be free.)
+    /// Those of further shards. The first socket is bound alone, so that an address in use is an error, and shared
+    /// afterwards. (A UDP socket that is shared before it is bound to port 0 may get a port that another socket of the same
+    /// user shares: the kernel takes that to be free.)
     First,
     /// The first one, and others.
     Further,

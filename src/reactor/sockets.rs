@@ -59,7 +59,8 @@ pub(super) fn listening(openings: &[Opening]) -> Vec<Listening> {
     openings.iter().flat_map(rows).collect()
 }
 
-/// Binds the sockets. `is_shared`: other shards listen there as well; and for the first of them nobody else may.
+/// Binds the sockets of a shard. `is_shared`: further shards listen there as well. For the first one, an address that
+/// another program has is an error.
 pub(super) fn listen(openings: &[Opening], is_shared: bool, is_first: bool) -> Result<Sockets, StartupError> {
     let sharing = match (is_shared, is_first) {
         (false, _) => Sharing::None,
@@ -117,7 +118,7 @@ fn bind_all<S>(
                     }
                     bound.push((address, socket));
                 }
-                // Somebody has that port on this address. What was bound is dropped, and the kernel gives another.
+                // Another program has that port on this address. What was bound is dropped; the kernel gives another port.
                 Err(cause)
                     if is_any
                         && port.is_some()
@@ -161,7 +162,7 @@ mod tests {
         texts.iter().map(|text| text.parse().expect("a literal")).collect()
     }
 
-    /// A kernel that gives these ports where any will do, and has the taken addresses for nobody.
+    /// A kernel that gives these ports for port 0, and refuses the taken addresses.
     fn bound(wanted: &[&str], given: &[u16], taken: &[&str]) -> Result<Vec<SocketAddr>, SocketAddr> {
         let (mut given, taken) = (given.iter(), addresses(taken));
         let bind = |mut address: SocketAddr| {

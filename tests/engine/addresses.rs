@@ -141,7 +141,7 @@ fn seats_are_exempt_where_their_datagrams_come_in_and_not_their_handshakes() {
     let handshake = Settings { listener_exempt: vec![Some(vec![])], ..at_most(2, 0) };
     let mut world = World::with(handshake.clone());
     for name in ["ann", "bob", "cid"] {
-        asks(&mut world, HERE, Operation::Join, "lobby", name).expect("a seat counts for nobody");
+        asks(&mut world, HERE, Operation::Join, "lobby", name).expect("an exempt seat");
     }
     assert_eq!(world.engine.seat_count(), 3);
 

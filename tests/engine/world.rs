@@ -529,7 +529,7 @@ impl World {
         self.datagram_on(DatagramPath { peer: from, local: None }, bytes);
     }
 
-    /// The same, by a way of which more is known.
+    /// The same, with the local address that it was sent to.
     pub(crate) fn datagram_on(&mut self, path: DatagramPath, bytes: &[u8]) {
         let from = path.peer;
         let shards = if self.is_spread { self.outposts.len() + 1 } else { 1 };

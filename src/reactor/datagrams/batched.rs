@@ -88,7 +88,7 @@ impl Headers {
     }
 }
 
-/// Room for a batch, and for what is told of each datagram.
+/// Headers for a batch, with room for the control messages of each datagram.
 fn headers<A: SockaddrLike + Copy>(room: Vec<u8>) -> MultiHeaders<A> {
     MultiHeaders::preallocate(UDP_BATCH_MAX, Some(room))
 }

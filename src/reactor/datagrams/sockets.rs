@@ -26,7 +26,7 @@ const SOCKETS_MAX: usize = 2 * BIND_MAX + UDP_SOURCES_MAX;
 pub(in crate::reactor) struct DatagramSockets {
     /// Those that receive, in the order of the configuration, then those that only send. At most [`SOCKETS_MAX`].
     members: Vec<Member>,
-    /// How many receive.
+    /// Count of those that receive.
     receiving: usize,
     /// The token of the first; those of the others are below it.
     token: Token,
@@ -230,7 +230,7 @@ impl DatagramSockets {
         self.members[index].socket.is_full()
     }
 
-    /// Sends the batch of a socket, unless that is known to be full; nothing if there is none.
+    /// Sends the batch of a socket; `None` if the batch is empty, or the socket known to be full.
     pub(in crate::reactor) fn send(&mut self, index: usize) -> Option<Sent> {
         let Member { socket, full, .. } = &mut self.members[index];
         if *full || socket.is_empty() {
@@ -310,7 +310,7 @@ mod tests {
         assert_eq!(find(path(2)), found(1));
         assert_eq!(find(path(1)), found(0));
         assert_eq!(find(DatagramPath { local: None, ..path(1) }), found(0));
-        // There is none to share the port with.
+        // No socket shares its port.
         assert_eq!(find(path(3)), found(0));
     }
 
