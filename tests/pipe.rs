@@ -187,8 +187,9 @@ fn closed_output_ends_nothing_and_full_output_is_a_failure() {
     assert!(errors.starts_with("parlance: cannot write to standard output: "), "{errors}");
 }
 
-/// A line server that refuses some of the commands behind the login, and answers late: for the first ones whether each is
-/// refused, and how long its answer comes behind the one before. Returns its address, and what was said there in the end.
+/// A line server that refuses some of the commands behind the login, and answers late: for the first ones
+/// whether each is refused, and how long its answer comes behind the one before. Returns its address, and
+/// what was said there in the end.
 fn scripted(script: &'static [(bool, u64)]) -> (SocketAddr, JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("bound");
@@ -229,7 +230,8 @@ fn scripted(script: &'static [(bool, u64)]) -> (SocketAddr, JoinHandle<Vec<Strin
     (address, server)
 }
 
-/// The client asks after 100 ms once more whether a line was taken. The answer to that comes when the line was said again.
+/// The client asks after 100 ms once more whether a line was taken. The answer to that comes when the line
+/// was said again.
 #[test]
 fn each_line_is_said_once_however_late_a_refusal_comes() {
     for script in [
