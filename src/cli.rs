@@ -532,8 +532,8 @@ pub(crate) fn parse() -> Arguments {
     Arguments::from_arg_matches(&matches).unwrap_or_else(|error| end(&error))
 }
 
-/// Ends the process as `clap::Error::exit` does, except that help on a full disk is a failure. That its reader has read
-/// enough is none.
+/// Ends the process as `clap::Error::exit` does, except that help on a full disk is a failure. That its
+/// reader has read enough is none.
 fn end(error: &clap::Error) -> ! {
     let code = match error.print() {
         Err(cause) if !error.use_stderr() && cause.kind() != std::io::ErrorKind::BrokenPipe => 1,

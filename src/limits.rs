@@ -622,21 +622,22 @@ pub const CLIENT_REGISTER_SECONDS_MIN: u64 = 1;
 pub const CLIENT_REGISTER_SECONDS_MAX: u64 = 20;
 /// Addresses of one name that a client tries. More: the rest is not tried.
 pub const CLIENT_ADDRESSES_MAX: usize = 16;
-/// Milliseconds that a client gives an attempt to connect before it starts the next one beside it: the delay that RFC 8305
-/// section 5 recommends.
+/// Milliseconds that a client gives an attempt to connect before it starts the next one beside it: the delay
+/// that RFC 8305 section 5 recommends.
 pub const CLIENT_ATTEMPT_DELAY_MILLIS: u64 = 250;
-/// Seconds that a client waits for the addresses of a name. Longer: the name counts as not found. (The system's resolver
-/// asks each of up to three servers twice, five seconds each.)
+/// Seconds that a client waits for the addresses of a name. Longer: the name counts as not found. (The
+/// system's resolver asks each of up to three servers twice, five seconds each.)
 pub const CLIENT_RESOLVE_SECONDS_MAX: u64 = 10;
 /// Bytes of the name of a machine (RFC 1035 section 2.3.4, without the length bytes). Longer: it is refused.
 pub const HOST_NAME_BYTES_MAX: usize = 253;
-/// First bytes from a server that a client looks at to tell what answered: enough for the longest greeting that it knows.
-/// What comes later is not looked at.
+/// First bytes from a server that a client looks at to tell what answered: enough for the longest greeting
+/// that it knows. What comes later is not looked at.
 pub const CLIENT_FIRST_BYTES_MAX: usize = 64;
-/// Messages a second of a client that paces itself. A server refuses 100 by default; half of that leaves room for other
-/// requests of the session.
+/// Messages a second of a client that paces itself. A server refuses 100 by default; half of that leaves room
+/// for other requests of the session.
 pub const CLIENT_MESSAGES_PER_SECOND: u32 = 50;
 /// Messages that such a client sends at once before the pace counts: half of what a server takes by default.
 pub const CLIENT_MESSAGES_AT_ONCE: u32 = 500;
-/// Bytes of another's text that are shown on a terminal: twice the longest message. More is cut, and `…` stands there.
+/// Bytes of another's text that are shown on a terminal: twice the longest message. More is cut, and `…`
+/// stands there.
 pub const SHOWN_TEXT_BYTES_MAX: usize = 16 << 10;

@@ -1,4 +1,5 @@
-//! `parlance chat` and servers that are not what it takes them for: other protocols, silence, and hostile texts.
+//! `parlance chat` and servers that are not what it takes them for: other protocols, silence, and hostile
+//! texts.
 
 mod support;
 

@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::channel;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parlance::chat::Event;
 use parlance::client::{Client, Mailbox};
@@ -187,43 +187,41 @@ fn closed_output_ends_nothing_and_full_output_is_a_failure() {
     assert!(errors.starts_with("parlance: cannot write to standard output: "), "{errors}");
 }
 
-/// A line server that refuses commands as it likes, and whose answers take a while on the way, in order. Returns its address, and
+/// A line server that refuses some of the commands behind the login, and answers late: for the first ones
+/// whether each is refused, and how long its answer comes behind the one before. Returns its address, and
 /// what was said there in the end.
-fn moody(mut dice: u64) -> (SocketAddr, JoinHandle<Vec<String>>) {
-    /// Longer than a client waits before it asks again.
-    const ON_THE_WAY: Duration = Duration::from_millis(250);
+fn scripted(script: &'static [(bool, u64)]) -> (SocketAddr, JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("bound");
     let server = thread::spawn(move || {
         let (stream, _) = listener.accept().expect("a client");
         let mut answers = stream.try_clone().expect("a descriptor");
-        let (answer, answered) = channel::<(Instant, String)>();
+        let (answer, answered) = channel::<(u64, String)>();
         let way = thread::spawn(move || {
-            for (at, line) in answered {
-                // The latency of a network.
-                thread::sleep(at.saturating_duration_since(Instant::now()));
+            for (millis, line) in answered {
+                // The latency of a network, which is what this is about.
+                thread::sleep(Duration::from_millis(millis));
                 let _ = answers.write_all(line.as_bytes());
             }
         });
         let mut said = Vec::new();
+        let mut script = script.iter();
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
-            // Numbers of Knuth's MMIX generator.
-            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let is_refused = (dice >> 33).is_multiple_of(2);
-            let words = match line.split_once(' ').unwrap_or((&line, "")) {
-                ("LOGIN", _) => "OK\n".to_owned(),
+            let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
+            let (is_refused, millis) =
+                if word == "LOGIN" { (false, 0) } else { *script.next().unwrap_or(&(false, 0)) };
+            let words = match word {
+                "LOGIN" => "OK\n".to_owned(),
                 _ if is_refused => "ERR too-fast\n".to_owned(),
-                ("PING", _) => "PONG\n".to_owned(),
-                ("DM", rest) => {
-                    format!("ERR user-not-found {}\n", rest.split(' ').next().unwrap_or_default())
-                }
-                ("MSG", text) => {
-                    said.push(text.to_owned());
+                "PING" => "PONG\n".to_owned(),
+                "DM" => format!("ERR user-not-found {}\n", rest.split(' ').next().unwrap_or_default()),
+                "MSG" => {
+                    said.push(rest.to_owned());
                     continue;
                 }
-                other => panic!("{other:?}"),
+                other => panic!("{other}"),
             };
-            answer.send((Instant::now() + ON_THE_WAY, words)).expect("it listens");
+            answer.send((millis, words)).expect("it listens");
         }
         drop(answer);
         way.join().expect("it ends");
@@ -232,20 +230,23 @@ fn moody(mut dice: u64) -> (SocketAddr, JoinHandle<Vec<String>>) {
     (address, server)
 }
 
+/// The client asks after 100 ms once more whether a line was taken. The answer to that comes when the line
+/// was said again.
 #[test]
-fn each_line_is_said_once_however_late_its_refusal_comes() {
-    const ROWS: usize = 6;
-    thread::scope(|scope| {
-        for dice in 0..8 {
-            scope.spawn(move || {
-                let (address, server) = moody(dice);
-                let mut command = Command::new(env!("CARGO_BIN_EXE_parlance"));
-                command.args(["chat", "--as", "bobby", &address.to_string()]).env_clear();
-                command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-                assert_well(&run(command, rows(ROWS)));
-                let said = server.join().expect("it ends");
-                assert_eq!(said, rows(ROWS).lines().collect::<Vec<_>>(), "dice {dice}");
-            });
-        }
-    });
+fn each_line_is_said_once_however_late_a_refusal_comes() {
+    for script in [
+        // The line is refused, the question is not; it is asked again, which is refused very late.
+        &[(true, 0), (false, 300), (true, 300)][..],
+        // The line is taken, the question refused, asked again and refused again.
+        &[(false, 0), (true, 0), (true, 300)],
+        // Both are refused twice.
+        &[(true, 0), (true, 0), (true, 300), (true, 0)],
+    ] {
+        let (address, server) = scripted(script);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_parlance"));
+        command.args(["chat", "--as", "bobby", &address.to_string()]).env_clear();
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        assert_well(&run(command, rows(4)));
+        assert_eq!(server.join().expect("it ends"), rows(4).lines().collect::<Vec<_>>(), "{script:?}");
+    }
 }

@@ -74,8 +74,9 @@ Exit status:
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) mode: Option<Mode>,
-    /// Server to connect to: a host, a port or both; of the addresses of a name the first that answers is taken for all clients [default: 127.0.0.1, port 4000 for line, 7000 for slash, 9090 for tcrp, 5000 for typed, 8080
-    /// for gob, 6379 for redis, 4222 for nats, 6667 for irc, 1883 for mqtt]
+    /// Server to connect to: a host, a port or both; of the addresses of a name the first that answers is
+    /// taken for all clients [default: 127.0.0.1, port 4000 for line, 7000 for slash, 9090 for tcrp, 5000 for
+    /// typed, 8080 for gob, 6379 for redis, 4222 for nats, 6667 for irc, 1883 for mqtt]
     #[arg(long, value_name = "HOST:PORT")]
     addr: Option<String>,
     /// Where the server's datagrams go, for tcrp [default: the address of --addr, port 9091]

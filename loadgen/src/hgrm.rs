@@ -11,9 +11,9 @@ const UNIT: f64 = 1e6;
 
 /// Writes a histogram of nanoseconds, in milliseconds.
 pub(crate) fn write(histogram: &Histogram<u64>, out: &mut impl Write) -> io::Result<()> {
-    // The format's own writer (`AbstractHistogram.outputPercentileDistribution`, in Java) has as many decimals as the histogram
-    // has significant digits. With more, a value can fill its column, and a plotter that looks for the blank in front of it
-    // (hdr-plot) leaves the row out.
+    // The format's own writer (`AbstractHistogram.outputPercentileDistribution`, in Java) has as many
+    // decimals as the histogram has significant digits. With more, a value can fill its column, and a plotter
+    // that looks for the blank in front of it (hdr-plot) leaves the row out.
     let digits = usize::from(histogram.sigfig());
     writeln!(out, "{:>12} {:>14} {:>10} {:>14}\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)")?;
     let mut total = 0;

@@ -1,4 +1,5 @@
-//! What the program prints. Output that is closed or full is no reason to panic, and server texts steer no terminal.
+//! What the program prints. Output that is closed or full is no reason to panic, and server texts steer no
+//! terminal.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};

@@ -1,4 +1,5 @@
-//! Where the server is: a name is looked up once, and one of its addresses chosen, before any client connects.
+//! Where the server is: a name is looked up once, and one of its addresses chosen, before any client
+//! connects.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -33,8 +34,8 @@ impl Target {
         Self { address, name: None }
     }
 
-    /// Reads a host, a port or both. Of the several addresses of a name, the first that takes a connection is chosen, as
-    /// RFC 8305 has it: all clients then connect to this one, and the name is not looked up again.
+    /// Reads a host, a port or both. Of the several addresses of a name, the first that takes a connection is
+    /// chosen, as RFC 8305 has it: all clients then connect to this one, and the name is not looked up again.
     pub(crate) fn find(text: &str, default_port: u16) -> Result<Self, TargetError> {
         let (place, addresses) = resolved(text, default_port)?;
         let address = if let [address] = addresses[..] {
@@ -48,8 +49,8 @@ impl Target {
         Ok(Self { address, name })
     }
 
-    /// The address for datagrams that is most like the one that was chosen: nothing is answered to a datagram, so that it
-    /// cannot be tried.
+    /// The address for datagrams that is most like the one that was chosen: nothing is answered to a
+    /// datagram, so that it cannot be tried.
     pub(crate) fn of_datagrams(
         text: &str,
         default_port: u16,

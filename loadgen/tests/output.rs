@@ -1,4 +1,5 @@
-//! What the program prints and writes, where its output is closed or full, and what it says of a server with a name.
+//! What the program prints and writes, where its output is closed or full, and what it says of a server with
+//! a name.
 
 #[path = "../../tests/support/mod.rs"]
 mod support;

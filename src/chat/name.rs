@@ -133,8 +133,8 @@ impl RoomName {
         Self::check(text, is_disruptive)
     }
 
-    /// The name of a room that a store kept. Older servers let the marks of bidirectional text (U+061C, U+200E, U+200F) into
-    /// names of rooms: such a room keeps its seats.
+    /// The name of a room that a store kept. Older servers let the marks of bidirectional text (U+061C,
+    /// U+200E, U+200F) into names of rooms: such a room keeps its seats.
     pub fn restored(text: &str) -> Result<Self, RoomNameError> {
         Self::check(text, |c| is_disruptive(c) && !matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}'))
     }

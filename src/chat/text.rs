@@ -10,16 +10,17 @@ const LINE_END: &str = " ⏎ ";
 const ELLIPSIS: char = '…';
 
 /// Whether a character can end a line, steer a terminal, or show other characters in another order than they have: the
-/// controls (C0, DEL, C1), the line and paragraph separators (some programs split lines there), and the controls and marks
-/// of bidirectional text (`Bidi_Control`: Unicode Standard Annex 9, section 2). The tab is none of them.
+/// controls (C0, DEL, C1), the line and paragraph separators (some programs split lines there), and the
+/// controls and marks of bidirectional text (`Bidi_Control`: Unicode Standard Annex 9, section 2). The tab is
+/// none of them.
 #[must_use]
 pub fn is_disruptive(c: char) -> bool {
     (c.is_control() && c != '\t')
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Whether a character has no shape, so that two names that differ in it look the same. Texts need some of these: emoji and
-/// Persian are joined with them. Names do not.
+/// Whether a character has no shape, so that two names that differ in it look the same. Texts need some of
+/// these: emoji and Persian are joined with them. Names do not.
 #[must_use]
 fn is_unseen(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{34f}' | '\u{180e}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2064}'
@@ -27,8 +28,8 @@ fn is_unseen(c: char) -> bool {
 }
 
 /// A text of another program or person as a terminal can show it: on one line, with U+FFFD for each
-/// [disruptive](is_disruptive) character and ` ⏎ ` for each line end. White space at the end is dropped, and so is what
-/// exceeds [`SHOWN_TEXT_BYTES_MAX`] bytes, with `…` in its place.
+/// [disruptive](is_disruptive) character and ` ⏎ ` for each line end. White space at the end is dropped, and
+/// so is what exceeds [`SHOWN_TEXT_BYTES_MAX`] bytes, with `…` in its place.
 ///
 /// All that this project prints of such texts, error messages included, goes through here.
 #[must_use]

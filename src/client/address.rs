@@ -62,7 +62,8 @@ pub enum AddressError {
     Brackets(String),
     /// Longer than the name of a machine can be.
     #[error(
-        "the host name has {0} bytes: no name of a machine has more than {HOST_NAME_BYTES_MAX}, or more than 63 between two dots"
+        "the host name has {0} bytes: no name of a machine has more than {HOST_NAME_BYTES_MAX}, \
+         or more than 63 between two dots"
     )]
     TooLong(usize),
     /// A character that is in no name of a machine.
@@ -78,7 +79,8 @@ pub enum AddressError {
     },
     /// The system took too long.
     #[error(
-        "no server is found under {0}: no address came within {CLIENT_RESOLVE_SECONDS_MAX} s; is the name server reachable?"
+        "no server is found under {0}: no address came within {CLIENT_RESOLVE_SECONDS_MAX} s; \
+         is the name server reachable?"
     )]
     Slow(Place),
 }
@@ -91,8 +93,8 @@ impl AddressError {
 }
 
 impl Place {
-    /// Reads a host, a port or both (`example.org`, `4444`, `example.org:4444`, `[::1]:4444`). A missing host is this
-    /// machine, a missing port the given one.
+    /// Reads a host, a port or both (`example.org`, `4444`, `example.org:4444`, `[::1]:4444`). A missing host
+    /// is this machine, a missing port the given one.
     pub fn parse(text: &str, default_port: u16) -> Result<Self, AddressError> {
         let text = text.trim();
         if text.is_empty() {

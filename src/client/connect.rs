@@ -1,7 +1,8 @@
 //! Connects to the first address of a server that answers, as RFC 8305 ("Happy Eyeballs") has it.
 //!
-//! The addresses are tried in turn, families interleaved (section 4), each attempt a little after the one before it or as
-//! soon as that has failed (section 5). The first connection wins; the other attempts are given up.
+//! The addresses are tried in turn, families interleaved (section 4), each attempt a little after the one
+//! before it or as soon as that has failed (section 5). The first connection wins; the other attempts are
+//! given up.
 
 use std::collections::VecDeque;
 use std::fmt;

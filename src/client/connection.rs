@@ -76,7 +76,8 @@ impl Connection {
         }
     }
 
-    /// Looks at the first bytes, of which those from here on are new: another dialect, or another kind of server, is an error.
+    /// Looks at the first bytes, of which those from here on are new: another dialect, or another kind of
+    /// server, is an error.
     fn recognize(&mut self, new: usize) -> Result<(), ClientError> {
         let Some(dialect) = self.expected else { return Ok(()) };
         let wanted = CLIENT_FIRST_BYTES_MAX - self.first.len();

@@ -10,8 +10,8 @@ use crate::wire::{DecodeError, Unsayable, typed};
 
 /// Why a client could not do what it was asked to.
 ///
-/// The words of a refusal or a failure are the server's: a program that shows them on a terminal passes them through
-/// [`visible`](crate::chat::visible) first.
+/// The words of a refusal or a failure are the server's: a program that shows them on a terminal passes them
+/// through [`visible`](crate::chat::visible) first.
 #[derive(Debug, Error)]
 pub enum ClientError {
     /// The connection failed.

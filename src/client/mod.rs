@@ -1,6 +1,7 @@
 //! Small blocking clients, for tests, tools and `parlance chat`: [`Client`] for line, slash and gob, [`Seat`] for TCRP with
-//! UCRP, [`Mailbox`] for typed. Every wait has a deadline, and what is received is bounded. [`Place`] reads an address,
-//! [`connect`] tries all that stand behind it, and [`Pace`] keeps a program that says much below a server's limits.
+//! UCRP, [`Mailbox`] for typed. Every wait has a deadline, and what is received is bounded. [`Place`] reads
+//! an address, [`connect`] tries all that stand behind it, and [`Pace`] keeps a program that says much below
+//! a server's limits.
 //!
 //! ```no_run
 //! use std::time::{Duration, Instant};

@@ -1,5 +1,5 @@
-//! How fast a client may send without being refused: a server takes so many messages of a session at once, and so many a
-//! second (docs/protocols.md, "Limits").
+//! How fast a client may send without being refused: a server takes so many messages of a session at once,
+//! and so many a second (docs/protocols.md, "Limits").
 
 use std::time::{Duration, Instant};
 

@@ -24,8 +24,8 @@ pub enum Stranger {
 }
 
 impl Stranger {
-    /// What these first bytes from a server say of it, where they do. A client that speaks a dialect does not take a server
-    /// of this dialect for anything else.
+    /// What these first bytes from a server say of it, where they do. A client that speaks a dialect does not
+    /// take a server of this dialect for anything else.
     pub(super) fn of(first: &[u8], spoken: Dialect) -> Option<Self> {
         let found = Self::recognize(first)?;
         (found != Self::Dialect(spoken)).then_some(found)
@@ -62,11 +62,13 @@ impl Stranger {
             [0x15 | 0x16, 3, 0..=4, ..] => Some(Self::Tls),
             // A server's prefix, and a notice or a number.
             [b':', ..] if first.contains(&b' ') => Some(Self::Irc),
-            // The operation repeated, whatever it was where no room is, state 1 or 2, and a length whose first bytes are zero.
+            // The operation repeated, whatever it was where no room is, state 1 or 2, and a length whose
+            // first bytes are zero.
             [_, 0..=2, 1 | 2, 0, 0, 0, 0, 0, ..] | [0, _, 1 | 2, 0, 0, 0, 0, 0, ..] => {
                 Some(Self::Dialect(Dialect::Tcrp))
             }
-            // A length, the definition of type 64, or of a later one below 128 (-65 is 0xff 0x81), and that it is a struct.
+            // A length, the definition of type 64, or of a later one below 128 (-65 is 0xff 0x81), and that
+            // it is a struct.
             [_, 0x7f, 3, ..] | [_, 0xff, 0x81..=0xff, 3, ..] => Some(Self::Dialect(Dialect::Gob)),
             _ => None,
         }

@@ -76,8 +76,8 @@ impl Client {
         }
     }
 
-    /// Says something in the room. A server refuses what comes faster than its limits: [`Pace`](super::Pace) keeps below
-    /// them.
+    /// Says something in the room. A server refuses what comes faster than its limits: [`Pace`](super::Pace)
+    /// keeps below them.
     pub fn say(&mut self, text: &str) -> Result<(), ClientError> {
         self.send(&Command::Say(text))
     }

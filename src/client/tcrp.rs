@@ -45,8 +45,9 @@ pub struct Seat {
 }
 
 impl Seat {
-    /// Shakes hands, and says where it is. Of the addresses for the datagrams it takes the one that the handshake reached,
-    /// else the first of the same family, else the first. Without any, it is that of the handshake with the next port.
+    /// Shakes hands, and says where it is. Of the addresses for the datagrams it takes the one that the
+    /// handshake reached, else the first of the same family, else the first. Without any, it is that of the
+    /// handshake with the next port.
     pub fn take(
         handshake: impl ToSocketAddrs,
         datagrams: impl IntoIterator<Item = SocketAddr>,
@@ -148,9 +149,9 @@ impl Seat {
         }
     }
 
-    /// What comes next, waiting for it until the deadline. A datagram that cannot be read is passed over. After
-    /// [`ClientError::Undelivered`] the seat is as it was: the network says so of one datagram, and the server may keep the
-    /// seat.
+    /// What comes next, waiting for it until the deadline. A datagram that cannot be read is passed over.
+    /// After [`ClientError::Undelivered`] the seat is as it was: the network says so of one datagram, and the
+    /// server may keep the seat.
     pub fn next_delivery(&mut self, deadline: Instant) -> Result<Delivery<'_>, ClientError> {
         let length = loop {
             let left = until(deadline)?;

@@ -180,7 +180,8 @@ impl ChatArguments {
     }
 }
 
-/// Refuses what is no name in any server's eyes, and what the dialect cannot carry. gob's server makes a name of any text.
+/// Refuses what is no name in any server's eyes, and what the dialect cannot carry. gob's server makes a name
+/// of any text.
 fn check_name(dialect: Dialect, flag: &str, name: &str) -> Result<(), String> {
     let limits = match dialect {
         Dialect::Slash => {
@@ -204,8 +205,8 @@ fn check_name(dialect: Dialect, flag: &str, name: &str) -> Result<(), String> {
             Err(format!("{flag} may have ASCII letters, digits, `_` and `-` in slash, and nothing else"))
         }
         Err(NameError::Character) => Err(format!(
-            "{flag} has a character that names do not have: letters, digits and symbols may be in it, but no white space, \
-             and no #, / or : at its start"
+            "{flag} has a character that names do not have: letters, digits and symbols may be in it, but \
+             no white space, and no #, / or : at its start"
         )),
     }
 }

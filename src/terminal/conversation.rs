@@ -18,12 +18,14 @@ use super::screen::{Shown, Style};
 const STAY_AFTER: Duration = Duration::from_secs(20);
 /// How long to listen at once. Any time will do.
 const LISTEN_FOR: Duration = Duration::from_secs(600);
-/// How long the server may take to answer what is waited for. A session that has sent more bytes than it may is not read
-/// from for a while, so that an answer can be late.
+/// How long the server may take to answer what is waited for. A session that has sent more bytes than it may
+/// is not read from for a while, so that an answer can be late.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
-/// A server that has not answered the first [`Mouth::sync`] by then does not know the dialect's errors: it is not asked again.
+/// A server that has not answered the first [`Mouth::sync`] by then does not know the dialect's errors: it is
+/// not asked again.
 const SYNC_WITHIN: Duration = Duration::from_secs(3);
-/// How long to wait after a refusal for being too fast, at first and at most: each refusal of the same message doubles it.
+/// How long to wait after a refusal for being too fast, at first and at most: each refusal of the same
+/// message doubles it.
 const REST_MIN: Duration = Duration::from_millis(100);
 const REST_MAX: Duration = Duration::from_secs(2);
 /// A message that is refused for so long is given up.
@@ -39,8 +41,9 @@ pub(super) trait Mouth {
     fn say(&mut self, text: &str) -> Result<Uttered, ClientError>;
     /// Does what a command wants: its first word, without `/`, and the rest.
     fn command(&mut self, word: &str, rest: &str) -> Result<Uttered, ClientError>;
-    /// Asks for something whose answer is [`Sign::Synced`] with the number that is returned: whatever was answered to what
-    /// was sent before has come by then. Numbers rise. Nothing, where every utterance is answered anyway.
+    /// Asks for something whose answer is [`Sign::Synced`] with the number that is returned: whatever was
+    /// answered to what was sent before has come by then. Numbers rise. Nothing, where every utterance is
+    /// answered anyway.
     fn sync(&mut self) -> Result<Option<u64>, ClientError> {
         Ok(None)
     }
@@ -308,8 +311,9 @@ impl Conversation {
         Ok(false)
     }
 
-    /// Says a line, or does what its command wants; again, as long as the server says that it came too fast. One line at a
-    /// time is on its way where nobody sees what happens: so none is said before the one that was refused.
+    /// Says a line, or does what its command wants; again, as long as the server says that it came too fast.
+    /// One line at a time is on its way where nobody sees what happens: so none is said before the one that
+    /// was refused.
     fn utter(&mut self, line: &str, told: &Receiver<Happened>) -> Result<(), ChatError> {
         let give_up = Instant::now() + REFUSED_FOR;
         let mut rest = REST_MIN;
@@ -354,8 +358,8 @@ impl Conversation {
         self.complain("the last line was not said".to_owned())
     }
 
-    /// Waits before the next message, where the server would refuse it. Where each one is answered, the answers set the pace.
-    /// Whether the user wants to go meanwhile.
+    /// Waits before the next message, where the server would refuse it. Where each one is answered, the
+    /// answers set the pace. Whether the user wants to go meanwhile.
     fn keep_pace(&mut self, told: &Receiver<Happened>) -> Result<bool, ChatError> {
         if self.mouth.is_careful() && !self.mouth.is_lossy() && self.syncs != Syncs::Unanswered {
             return Ok(false);
@@ -401,8 +405,9 @@ impl Conversation {
 
     /// Asks whether what was said was taken, which only an error says otherwise, and waits for the answer.
     ///
-    /// The question may be refused as the message may. Refusals come in the order of what they are for: those before the
-    /// answer to the question number `n` are for the questions before it, and one more is for the message.
+    /// The question may be refused as the message may. Refusals come in the order of what they are for: those
+    /// before the answer to the question number `n` are for the questions before it, and one more is for the
+    /// message.
     fn wait_for_sync(&mut self, told: &Receiver<Happened>) -> Result<Outcome, ChatError> {
         if self.syncs == Syncs::Unanswered {
             return Ok(Outcome::Over);
@@ -459,8 +464,8 @@ impl Conversation {
         }
     }
 
-    /// A datagram has arrived if the question behind it has; of one behind which a question was lost nobody knows. It is not
-    /// said again, because it may have been said.
+    /// A datagram has arrived if the question behind it has; of one behind which a question was lost nobody
+    /// knows. It is not said again, because it may have been said.
     fn judge_datagram(&mut self, has_arrived: bool) -> Result<Outcome, ChatError> {
         if !has_arrived {
             self.complain("a message may be lost: the server did not confirm that it came".to_owned())?;
@@ -475,8 +480,8 @@ impl Conversation {
         }
     }
 
-    /// The next sign, or nothing until a moment. A user who wants to go waits a little for what is on its way; one who wants
-    /// to go twice wants to go now.
+    /// The next sign, or nothing until a moment. A user who wants to go waits a little for what is on its
+    /// way; one who wants to go twice wants to go now.
     fn next_sign(&mut self, told: &Receiver<Happened>, until: Instant) -> Result<Option<Sign>, ChatError> {
         loop {
             let until = self.leave_by.map_or(until, |leave_by| leave_by.min(until));
@@ -605,8 +610,9 @@ fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), ChatErr
     thread.map(drop).map_err(ChatError::System)
 }
 
-/// Shows what is heard, and tells what has to be known of it, until there is nothing more to hear. Where nobody watches,
-/// output that is closed, because its reader has read enough, ends the showing only: what is said is said to the end.
+/// Shows what is heard, and tells what has to be known of it, until there is nothing more to hear. Where
+/// nobody watches, output that is closed, because its reader has read enough, ends the showing only: what is
+/// said is said to the end.
 fn listen(
     mut ear: Box<dyn Ear>,
     mut printer: Option<Printer>,

@@ -16,7 +16,8 @@ use super::{ChatError, mailbox, rooms, seat};
 /// How long to connect, and then to log in, may take.
 pub(super) const ENTER_WITHIN: Duration = Duration::from_secs(30);
 
-/// After so long the user is told what is waited for. A server that is busy, with many passwords say, answers later.
+/// After so long the user is told what is waited for. A server that is busy, with many passwords say, answers
+/// later.
 const QUIET_FOR: Duration = Duration::from_millis(1500);
 
 /// The two halves of a client that is let in.
@@ -60,8 +61,8 @@ fn attempt(plan: &Plan, password: Option<&str>) -> Result<Entered, ChatError> {
     drop(connecting);
     let entered = stream.and_then(|stream| {
         let _entering = tell_if_slow(format!(
-            "connected to {place}, and no answer to the login in the {dialect} dialect yet; still waiting. Is that the \
-             right port?"
+            "connected to {place}, and no answer to the login in the {dialect} dialect yet; still waiting. \
+             Is that the right port?"
         ));
         match plan.dialect {
             Dialect::Typed => mailbox::enter(plan, stream, password, deadline),

@@ -17,8 +17,8 @@ pub(crate) enum ChatError {
     #[error("{server} answered at {address}, not the {dialect} dialect: {advice}")]
     Stranger { address: String, dialect: &'static str, server: Stranger, advice: String },
     #[error(
-        "{address} took the connection, and nothing answered as the {dialect} dialect does: is {dialect} spoken on that \
-         port? (What the server printed at its start says so.)"
+        "{address} took the connection, and nothing answered as the {dialect} dialect does: is {dialect} \
+         spoken on that port? (What the server printed at its start says so.)"
     )]
     Silent { address: String, dialect: &'static str },
     #[error(

@@ -41,7 +41,8 @@ impl PasswordSource {
     }
 }
 
-/// Bytes in front of and behind a password in its file: a byte order mark, CR LF, and one more that shows it to be too long.
+/// Bytes in front of and behind a password in its file: a byte order mark, CR LF, and one more that shows it
+/// to be too long.
 const BYTES_AROUND: usize = 6;
 
 fn first_line(path: &Path) -> io::Result<String> {
@@ -50,8 +51,8 @@ fn first_line(path: &Path) -> io::Result<String> {
     password_in(&bytes).map(str::to_owned).map_err(|what| io::Error::new(io::ErrorKind::InvalidData, what))
 }
 
-/// The first line at the start of a file, without a byte order mark and a line end of either kind. What stands in further
-/// lines does not matter.
+/// The first line at the start of a file, without a byte order mark and a line end of either kind. What
+/// stands in further lines does not matter.
 fn password_in(bytes: &[u8]) -> Result<&str, String> {
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         return Err("it is UTF-16; save it as UTF-8".to_owned());

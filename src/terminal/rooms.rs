@@ -35,8 +35,8 @@ pub(super) const NO_SUCH_COMMAND: &str =
     "there is no such command; /help lists them, and //TEXT says a text that starts with /";
 pub(super) const MSG_USAGE: &str = "it is /msg NAME TEXT";
 
-/// The name that nobody can have, with a number behind it: a message to it is answered with an error that repeats the name.
-/// In slash it is a command that there is not, with the same effect.
+/// The name that nobody can have, with a number behind it: a message to it is answered with an error that
+/// repeats the name. In slash it is a command that there is not, with the same effect.
 pub(super) const SYNC: &str = "sync-";
 /// Events that are kept until the conversation begins.
 const EARLY_MAX: usize = 64;
@@ -164,8 +164,8 @@ struct RoomEar {
 }
 
 impl RoomEar {
-    /// Waits until the server has shown that it speaks the dialect. One that says nothing is left to the user: another
-    /// server may not answer.
+    /// Waits until the server has shown that it speaks the dialect. One that says nothing is left to the
+    /// user: another server may not answer.
     fn wait_for_a_sign(&mut self, deadline: Instant) -> Result<(), ClientError> {
         loop {
             match self.client.next_event(deadline) {
@@ -207,8 +207,9 @@ pub(super) fn sync_in(words_of_server: &str) -> Option<u64> {
     (words_of_server == words(Problem::UserNotFound(name))).then_some(number)
 }
 
-/// What the answer to a [`Mouth::sync`] says, or that something came too fast. In the dialects that have no errors it is a text of
-/// the server. A user who sees what happens is shown what came too fast; otherwise it is said again.
+/// What the answer to a [`Mouth::sync`] says, or that something came too fast. In the dialects that have no
+/// errors it is a text of the server. A user who sees what happens is shown what came too fast; otherwise it
+/// is said again.
 fn sign_of(event: &Event<'_>, is_careful: bool) -> Option<Sign> {
     let number = |name: &str| name.strip_prefix(SYNC)?.parse().ok();
     match *event {

@@ -92,7 +92,8 @@ impl Mouth for SeatMouth {
     }
 
     fn leave(&mut self) -> Result<Farewell, ClientError> {
-        // Nothing is answered to this datagram. That it is lost does no harm: the server gives up a silent seat.
+        // Nothing is answered to this datagram. That it is lost does no harm: the server gives up a silent
+        // seat.
         match self.seat.leave() {
             Ok(()) | Err(ClientError::Undelivered(_)) => Ok(Farewell::None),
             Err(error) => Err(error),
@@ -122,8 +123,8 @@ struct SeatEar {
 }
 
 impl SeatEar {
-    /// The network says that a datagram did not arrive. The server may keep the seat all the same, and the next datagram may
-    /// arrive: the user is told, once, and the conversation goes on.
+    /// The network says that a datagram did not arrive. The server may keep the seat all the same, and the
+    /// next datagram may arrive: the user is told, once, and the conversation goes on.
     fn unreachable(&mut self, cause: &io::Error) -> Result<Heard, ClientError> {
         thread::sleep(ERROR_PAUSE);
         if std::mem::replace(&mut self.is_unreachable, true) {
@@ -131,7 +132,8 @@ impl SeatEar {
         }
         let server = self.seat.socket().peer_addr()?;
         let text = format!(
-            "datagrams do not arrive at {server} at the moment: {cause}. --ucrp ADDR says where the server takes them"
+            "datagrams do not arrive at {server} at the moment: {cause}. --ucrp ADDR says where the \
+             server takes them"
         );
         Ok(Heard { shown: vec![Shown::Problem(text)], sign: Some(Sign::Unreachable) })
     }

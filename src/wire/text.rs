@@ -153,8 +153,8 @@ pub(super) fn push(out: &mut Vec<u8>, pieces: &[&str]) {
 /// [disruptive](is_disruptive) become U+FFFD.
 #[inline]
 pub(super) fn push_visible(out: &mut Vec<u8>, text: &str) {
-    // In UTF-8, C1 controls start with C2, the Arabic letter mark with D8, separators and the other bidirectional controls
-    // with E2: reason enough to look closer.
+    // In UTF-8, C1 controls start with C2, the Arabic letter mark with D8, separators and the other
+    // bidirectional controls with E2: reason enough to look closer.
     let suspect = |byte: u8| (byte < 0x20 && byte != b'\t') || matches!(byte, 0x7f | 0xc2 | 0xd8 | 0xe2);
     // Without a branch a byte, so that it runs a vector at a time.
     if text.bytes().fold(false, |found, byte| found | suspect(byte)) {

@@ -117,7 +117,8 @@ fn is_closed(error: &(dyn Error + 'static)) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// Shows a table. With `--write` the files are what is asked for, and a reader that has read enough ends nothing.
+/// Shows a table. With `--write` the files are what is asked for, and a reader that has read enough ends
+/// nothing.
 fn show(args: &Args, text: &str) -> io::Result<()> {
     match writeln!(io::stdout(), "{text}") {
         Err(error) if args.write && error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
