@@ -257,6 +257,10 @@ pub const IMPORT_BYTES_MAX: u64 = 2 << 30;
 /// Seconds that a message may be from the future, as clocks differ. More: it is left, as all ids that are given out later
 /// have to be above its own.
 pub const IMPORT_AHEAD_SECONDS_MAX: u64 = 60 * 60;
+/// How much later than a message's time that in its id may be for the id to stay when it is imported: a clock was ahead when it
+/// was given out, or before. Ids rise for ever after the highest one, and end in the year 10889. More: the message gets
+/// another id.
+pub const IMPORT_ID_AHEAD_SECONDS_MAX: u64 = 100 * 366 * 24 * 60 * 60;
 /// Reasons for leaving something that are told apart, as some have a name in them. More: counted as one.
 pub const IMPORT_REASONS_MAX: usize = 100;
 /// Examples shown for a reason.
@@ -286,6 +290,9 @@ pub const STORE_LETTERS_PER_STEP_MAX: u32 = 5000;
 /// Milliseconds between two looks at all rooms for messages that have become too old: what is to go after days may stay a
 /// minute longer.
 pub const STORE_AGE_SWEEP_MILLIS: u64 = 60_000;
+/// Messages of a room that a step of tidying reads to find one whose time is not later than now. They are there only where
+/// the clock was ahead. More: those behind are not looked at, and stay until some of these are forgotten as too many.
+pub const STORE_AHEAD_LOOKED_MAX: usize = 10_000;
 /// Milliseconds that a step of the store waits for another program that writes to the database. Longer: it is refused, and
 /// tried again as after any other error.
 pub const STORE_BUSY_MILLIS_MAX: u64 = 2000;

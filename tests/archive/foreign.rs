@@ -240,7 +240,7 @@ fn ids_of_ops_without_one_are_above_all_that_were_given_out() {
     for (kind, mut store, _directory) in stores() {
         let later = OpId::new(UnixMillis(NOW.0 + 5000), 7, 1);
         let said = Change::Said { room: "lobby".into(), sender: "a".into(), text: "x".into() };
-        commit(&mut *store, &[Op { id: later, change: said }]);
+        commit(&mut *store, &[Op::new(later, said)]);
         let ops = plan(&mut *store, &[ACCOUNTS]).ops;
         assert!(ops.iter().all(|op| op.id > later), "{kind}");
         assert!(ops.is_sorted_by(|one, other| one.id < other.id), "{kind}");

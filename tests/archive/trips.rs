@@ -53,7 +53,7 @@ fn fill(store: &mut dyn Store) {
     );
     changes.extend(more);
     let ops: Vec<_> =
-        changes.into_iter().enumerate().map(|(index, change)| Op { id: id(index), change }).collect();
+        changes.into_iter().enumerate().map(|(index, change)| Op::new(id(index), change)).collect();
     store.commit(&ops).expect("committed");
 }
 

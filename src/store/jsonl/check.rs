@@ -104,15 +104,16 @@ fn look(raw: &Raw<'_>, contents: &mut Contents<Both>, seen: &mut Seen) -> Option
     match looked() {
         Err(wrong) => Some(wrong.what()),
         Ok((Err(what), _)) => Some(what),
-        Ok((Ok(()), false)) => Some("the time is not that of the id".to_owned()),
+        Ok((Ok(()), false)) => Some("the time is after that of the id".to_owned()),
         Ok((Ok(()), true)) => None,
     }
 }
 
+/// Whether its time is that of its id, or before that, as it is where the clock had gone back.
 fn is_at_its_time(line: &Line<'_>) -> bool {
     let id = line.id.as_deref().and_then(OpId::parse);
     let at = line.timestamp.as_ref().map(super::line::Timestamp::millis);
-    id.zip(at).is_none_or(|(id, at)| at.is_some_and(|at| at.0.abs_diff(id.at().0) <= 1))
+    id.zip(at).is_none_or(|(id, at)| at.is_some_and(|at| at.0 <= id.at().0 + 1))
 }
 
 impl Seen {

@@ -195,7 +195,8 @@ impl Draft {
                 return Ok(());
             };
             let sequence = Some(room.first).filter(|&first| index == 0 && first > 1);
-            self.add(|out| write::said(out, id, name, sender, content, sequence))
+            let at = room.at(id);
+            self.add(|out| write::said(out, (id, at), name, sender, content, sequence))
         } else if let Some(mut letter) = left.people.ledger.letter_kept(id)
             && !self.contents.people.has_letter(id)
         {

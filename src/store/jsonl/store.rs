@@ -13,7 +13,7 @@ use super::repair::{aside_path, set_rest_aside};
 use super::replay::{self, MARK, Torn};
 use super::view::View;
 use super::{FILE_NAME, check, write};
-use crate::chat::{Change, HistoryRules, Kept, Op, OpId, RoomMessage, RoomSummary, Token, UnixMillis};
+use crate::chat::{Change, HistoryRules, Kept, Op, OpId, RoomMessage, RoomSummary, Token, UnixMillis, too_old};
 use crate::limits::{
     JSONL_BUFFER_BYTES_MAX, JSONL_COMPACT_BYTES_MIN, JSONL_FORGOTTEN_PER_STEP_MAX, JSONL_LINE_BYTES_MAX,
 };
@@ -109,7 +109,7 @@ impl JsonlStore {
             if group.refers(index, &self.contents) {
                 write::op(&mut self.buffer, op);
             } else {
-                write::nothing(&mut self.buffer, op.id);
+                write::nothing(&mut self.buffer, op.id, op.at);
             }
             if self.buffer.len() - start > JSONL_LINE_BYTES_MAX {
                 return Err(StoreError::Unsupported(
@@ -134,13 +134,9 @@ impl JsonlStore {
             let rule = rules.of(name);
             let oldest = rule.oldest_kept(now);
             let too_many = (room.messages.len() as u64).saturating_sub(rule.keep_messages);
-            let young = room.messages.iter().enumerate().skip(too_many as usize);
-            let mut young = young.take(budget as usize + 1).skip_while(|(_, said)| said.id.at() < oldest);
-            let too_old = match young.next() {
-                Some((index, _)) => index as u64,
-                None => room.messages.len() as u64,
-            };
-            let count = too_old.max(too_many).min(budget);
+            let rest = room.messages.iter().skip(too_many as usize).take(budget as usize);
+            let too_old = too_old(rest.map(|said| room.at(said.id)), oldest, now) as u64;
+            let count = (too_many + too_old).min(budget);
             if count > 0 {
                 budget -= count;
                 write::forget(&mut self.buffer, name, room.first + count);

@@ -43,7 +43,7 @@ impl Case {
 
     fn op(&mut self, change: Change) -> Op {
         self.next += 1;
-        Op { id: OpId::new(UnixMillis(START + self.next), 0, self.next), change }
+        Op::new(OpId::new(UnixMillis(START + self.next), 0, self.next), change)
     }
 
     fn said(&mut self, room: &str, text: &str) -> Op {
