@@ -290,6 +290,17 @@ pub const STORE_LETTERS_PER_STEP_MAX: u32 = 5000;
 /// Milliseconds between two looks at all rooms for messages that have become too old: what is to go after days may stay a
 /// minute longer.
 pub const STORE_AGE_SWEEP_MILLIS: u64 = 60_000;
+/// The wall clock has jumped when it is this far from where it should be by the monotonic one. Then that is logged.
+pub const CLOCK_JUMP_MILLIS: u64 = 5000;
+/// A clock may drift, or be slewed, by one part in so many (2 in 1000) before that counts as a jump.
+pub const CLOCK_DRIFT_DIVISOR: u64 = 500;
+/// History does not grow old by a jump of the clock before the clock has stood there for so long: time for an operator, or
+/// for a time server, to set it right. Then what is too old by it is forgotten.
+pub const CLOCK_BELIEF_SECONDS: u64 = 60 * 60;
+/// How much later than now the last change in a store may have been made for the start to say nothing of it.
+pub const CLOCK_AHEAD_MILLIS: u64 = 60_000;
+/// How often it is looked whether the files of the store still have their names when nothing is committed.
+pub const STORE_NAMES_SECONDS: u64 = 10;
 /// Messages of a room that a step of tidying reads to find one whose time is not later than now. They are there only where
 /// the clock was ahead. More: those behind are not looked at, and stay until some of these are forgotten as too many.
 pub const STORE_AHEAD_LOOKED_MAX: usize = 10_000;

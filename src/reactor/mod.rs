@@ -6,6 +6,7 @@
 //! leave the outcome as a message for the engine's shard.
 
 mod alarm;
+mod clock_watch;
 mod datagrams;
 mod group_commit;
 mod home;
@@ -24,6 +25,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -32,7 +34,7 @@ use crate::chat::Kept;
 use crate::config::{Config, MaxClients, PingIdentity, Shards, UcrpSender};
 use crate::engine::{Engine, LOBBY, Random, Settings};
 use crate::fanout::{Fanout, Outpost};
-use crate::limits::{DESCRIPTORS_RESERVED, HISTORY_ON_JOIN_MAX, REFUSED_MAX, SHARDS_MAX};
+use crate::limits::{CLOCK_AHEAD_MILLIS, DESCRIPTORS_RESERVED, HISTORY_ON_JOIN_MAX, REFUSED_MAX, SHARDS_MAX};
 use crate::ready::{self, Listening, ReadyError};
 use crate::store::{self, Durability, Lock, Store, StoreError, StoreSpec};
 use crate::wire::{Dialect, Transport};
@@ -400,6 +402,15 @@ fn restore(engine: &mut Engine, store: &mut dyn Store, clock: &Clock) -> Result<
     })?;
     if let Some(last) = last {
         engine.restore_last(last);
+        let ahead_millis = last.at().0.saturating_sub(now.unix.0);
+        if ahead_millis > CLOCK_AHEAD_MILLIS {
+            let by = humantime::format_duration(Duration::from_millis(ahead_millis));
+            tracing::warn!(
+                %by,
+                "the last change in the store is of the future: the clock was ahead, or is behind now; ids go on from there, \
+                 and times are those of the clock"
+            );
+        }
     }
     engine.restore_lobby(&store.history(LOBBY, None, HISTORY_ON_JOIN_MAX as usize)?);
     let millis = clock.now().monotonic.saturating_sub(now.monotonic).as_millis() as u64;

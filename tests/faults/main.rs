@@ -9,5 +9,6 @@ mod support;
 mod faulty;
 mod full_disk;
 mod injected;
+mod removed;
 mod slow;
 mod two_servers;

@@ -168,6 +168,10 @@ fn each(
 impl Draft {
     fn new(disk: &Arc<dyn Disk>, path: &Path) -> Result<Self, StoreError> {
         let file = disk.open(path, Opening::Emptied).map_err(StoreError::io(path))?;
+        // Before it has the name that another server looks for.
+        if !file.lock().map_err(StoreError::io(path))? {
+            return Err(StoreError::Locked { path: path.into() });
+        }
         Ok(Self {
             path: path.into(),
             disk: Arc::clone(disk),

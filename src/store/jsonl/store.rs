@@ -52,6 +52,7 @@ impl JsonlStore {
         options: &Options,
     ) -> Result<Self, StoreError> {
         let path = directory.join(FILE_NAME);
+        let path = disk.resolve(&path).map_err(StoreError::io(&path))?;
         let left_over = compact::new_path(&path);
         disk.remove(&left_over).map_err(StoreError::io(&left_over))?;
         let mut log = Log::open(disk, &path)?;
@@ -171,6 +172,8 @@ impl JsonlStore {
             *compaction = Some(under_way);
             return Ok(false);
         }
+        // Another file that has the name now is not to be replaced.
+        self.log.ensure_named()?;
         let (file, length, contents) = under_way.finish()?;
         let path = self.log.path().to_owned();
         let before = self.log.length();
@@ -306,6 +309,7 @@ impl Store for JsonlStore {
     }
 
     fn tidy(&mut self, rules: &HistoryRules, now: UnixMillis) -> Result<bool, StoreError> {
+        self.log.ensure_named()?;
         if self.forget(rules, now)? {
             return Ok(true);
         }
@@ -320,6 +324,10 @@ impl Store for JsonlStore {
             self.compact_bytes_min = self.log.length() + JSONL_COMPACT_BYTES_MIN;
         }
         Ok(!stepped?)
+    }
+
+    fn ensure_named(&mut self) -> Result<(), StoreError> {
+        self.log.ensure_named()
     }
 
     fn compact(&mut self) -> Result<(), StoreError> {

@@ -1,7 +1,7 @@
 //! The file, and connections to it.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,29 +9,60 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{failure, schema};
 use crate::limits::{STORE_BUSY_MILLIS_MAX, STORE_CACHE_KIB, STORE_WAL_PAGES_MAX};
-use crate::store::{Durability, Lock, Options, StoreError};
+use crate::store::lock::FileLock;
+use crate::store::{Durability, Lock, Options, StoreError, named};
 
 /// Statements that a connection keeps prepared: more than there are.
 const STATEMENTS_KEPT: usize = 64;
 
+/// What keeps other servers away: from the directory, as older versions have it, and from the file, whatever its names.
+#[derive(Debug)]
+pub(super) struct Locks {
+    pub(super) file: FileLock,
+    _directory: Lock,
+}
+
 /// Makes the file and its directory where they are missing, for nobody but their owner: there are hashes and tokens in it.
-/// Whoever has the lock is the only one that writes.
-pub(super) fn make(path: &Path) -> Result<Lock, StoreError> {
+/// Whoever has the locks is the only one that writes. Not to be dropped before the last connection.
+pub(super) fn make(path: &Path) -> Result<Locks, StoreError> {
     let directory = directory(path);
     DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(StoreError::io(&directory))?;
     let lock = Lock::take(&directory)?;
     let is_new = !path.try_exists().map_err(StoreError::io(path))?;
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .map_err(StoreError::io(path))?;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let file = FileLock::take(path, || options.open(path))?;
     if is_new {
-        sync(&directory)?;
+        sync(&real_directory(path)?)?;
     }
-    Ok(lock)
+    let links = fs::metadata(path).map_err(StoreError::io(path))?.nlink();
+    if links > 1 {
+        let path = path.display();
+        tracing::warn!(%path, links, "The database has other names (hard links). What is written here is not whole there.");
+    }
+    Ok(Locks { file, _directory: lock })
+}
+
+fn real_directory(path: &Path) -> Result<PathBuf, StoreError> {
+    Ok(directory(&named::resolve(path).map_err(StoreError::io(path))?))
+}
+
+/// The write-ahead log of a database and its index, which stand beside the file itself.
+pub(super) fn companions(path: &Path) -> Result<[PathBuf; 2], StoreError> {
+    let real = named::resolve(path).map_err(StoreError::io(path))?;
+    Ok(["-wal", "-shm"].map(|suffix| {
+        let mut name = real.as_os_str().to_owned();
+        name.push(suffix);
+        name.into()
+    }))
+}
+
+/// Moves all that was committed from the write-ahead log into the database.
+pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("PRAGMA wal_checkpoint(FULL)", [], |row| {
+        let (busy, logged, moved): (bool, i64, i64) = row.try_into()?;
+        Ok(!busy && logged == moved)
+    })
 }
 
 /// A connection that writes, to a database of today's version.
@@ -100,10 +131,10 @@ pub(super) fn set_synchronous(connection: &Connection, durability: Durability) -
 
 /// Bytes of the database and of its write-ahead log.
 pub(super) fn bytes(path: &Path) -> u64 {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    [path.to_owned(), PathBuf::from(log)]
+    let log = companions(path).map(|[log, _]| log);
+    [Some(path.to_owned()), log.ok()]
         .iter()
+        .flatten()
         .filter_map(|file| fs::metadata(file).ok())
         .map(|file| file.len())
         .sum()
