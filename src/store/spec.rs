@@ -23,7 +23,8 @@ impl StoreSpec {
     pub fn below(self, directory: &Path) -> Self {
         match self {
             Self::Sqlite(path) => Self::Sqlite(directory.join(path)),
-            Self::Jsonl(path) => Self::Jsonl(directory.join(path)),
+            // Without a dot at its end, which no directory can be made with.
+            Self::Jsonl(path) => Self::Jsonl(directory.join(path).components().collect()),
             Self::Memory => Self::Memory,
         }
     }

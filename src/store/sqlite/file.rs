@@ -1,12 +1,16 @@
 //! The file, and connections to it.
 
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, OpenFlags, ToSql};
 
+use super::look::open_shared;
 use super::{failure, schema};
 use crate::limits::{STORE_BUSY_MILLIS_MAX, STORE_CACHE_KIB, STORE_WAL_PAGES_MAX};
 use crate::store::lock::FileLock;
@@ -68,7 +72,8 @@ pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<bool> {
 /// A connection that writes, to a database of today's version.
 pub(super) fn write_to(path: &Path, options: &Options) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = connect(path, flags)?;
+    let connection = connect(path, |absolute| open_shared(absolute, flags)).map_err(failure::of(path))?;
+    ensure_known(path, &connection)?;
     let set_up = || {
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.pragma_update(None, "cache_size", -i64::from(STORE_CACHE_KIB))?;
@@ -84,39 +89,31 @@ pub(super) fn write_to(path: &Path, options: &Options) -> Result<Connection, Sto
     Ok(connection)
 }
 
-/// A connection that only reads, also while another one writes.
-///
-/// It may write, as far as the file's mode lets it, so that it clears the write-ahead log away if it is the last one to
-/// close: one that may not would leave that behind. It is told not to.
-pub(super) fn look_at(path: &Path) -> Result<Connection, StoreError> {
-    fs::metadata(path).map_err(StoreError::io(path))?;
-    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.pragma_update(None, "query_only", true).map_err(failure::of(path))?;
-    let version = schema::version(&connection).map_err(failure::of(path))?;
-    if version < schema::VERSION {
-        let cause = format!(
-            "it has version {version}, of an older parlance; start a server with it, which converts it"
-        );
-        return Err(StoreError::Database { path: path.into(), cause: cause.into() });
-    }
+/// Opens a connection with `open`, which gets an absolute path, and asks it for something, so that what is missing is
+/// known. Absolute, as `SQLite` takes what starts with `file:` for a URI.
+pub(super) fn connect(
+    path: &Path,
+    open: impl FnOnce(&Path) -> rusqlite::Result<Connection>,
+) -> rusqlite::Result<Connection> {
+    let absolute = std::path::absolute(path).map_err(|_| rusqlite::Error::InvalidPath(path.into()))?;
+    let connection = open(&absolute)?;
+    connection.busy_timeout(Duration::from_millis(STORE_BUSY_MILLIS_MAX))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    schema::version(&connection)?;
     Ok(connection)
 }
 
-fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
-    // Absolute, as SQLite takes what starts with `file:` for a URI.
-    let absolute = std::path::absolute(path).map_err(StoreError::io(path))?;
-    let connection = Connection::open_with_flags(absolute, flags).map_err(failure::of(path))?;
-    connection.busy_timeout(Duration::from_millis(STORE_BUSY_MILLIS_MAX)).map_err(failure::of(path))?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
-    if !schema::is_ours(&connection).map_err(failure::of(path))? {
+/// Refuses the database of another program, and of a newer version of this one.
+pub(super) fn ensure_known(path: &Path, connection: &Connection) -> Result<(), StoreError> {
+    if !schema::is_ours(connection).map_err(failure::of(path))? {
         return Err(failure::damaged(path, "it is the database of another program".to_owned()));
     }
-    let found = schema::version(&connection).map_err(failure::of(path))?;
+    let found = schema::version(connection).map_err(failure::of(path))?;
     if found > schema::VERSION {
         let (found, known) = (u64::from(found), u64::from(schema::VERSION));
         return Err(StoreError::Newer { path: path.into(), found, known });
     }
-    Ok(connection)
+    Ok(())
 }
 
 /// What is true of a transaction when it is committed.
@@ -157,11 +154,23 @@ pub(super) fn copy(connection: &Connection, path: &Path, to: &Path) -> Result<()
     copied
 }
 
+/// A path as it is, which need not be UTF-8: `SQLite` hands it to the system as it came.
+struct RawText<'a>(&'a OsStr);
+
+impl ToSql for RawText<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(ValueRef::Text(self.0.as_bytes())))
+    }
+}
+
 fn copy_into(connection: &Connection, to: &Path) -> rusqlite::Result<()> {
     // It writes to nothing but the copy, which a connection that is told to write nothing does not know.
     let query_only: bool = connection.pragma_query_value(None, "query_only", |row| row.get(0))?;
     connection.pragma_update(None, "query_only", false)?;
-    let copied = connection.execute("VACUUM INTO ?1", [to.to_string_lossy()]);
+    // It copies indices as well, which views cannot have.
+    schema::show_as_it_is(connection)?;
+    let copied = connection.execute("VACUUM INTO ?1", [RawText(to.as_os_str())]);
+    schema::show_as_today(connection, schema::version(connection)?)?;
     connection.pragma_update(None, "query_only", query_only)?;
     copied.map(drop)
 }

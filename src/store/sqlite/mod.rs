@@ -8,6 +8,7 @@ mod check;
 mod counts;
 mod failure;
 mod file;
+mod look;
 mod mirror;
 mod read;
 mod row;
@@ -25,6 +26,7 @@ use rusqlite::Connection;
 use super::named::Named;
 use super::{Durability, Options, Reader, Sizes, Store, StoreError};
 use crate::chat::{HistoryRules, Kept, Op, OpId, RoomMessage, RoomSummary, UnixMillis};
+use look::Still;
 use mirror::Mirror;
 use tidy::Swept;
 
@@ -34,6 +36,8 @@ struct SqliteReader {
     path: PathBuf,
     connection: Connection,
     may_write: bool,
+    /// Nobody is to write to it while it is read.
+    still: Option<Still>,
 }
 
 /// The connection that writes.
@@ -58,17 +62,24 @@ pub(super) fn open(path: &Path, options: &Options) -> Result<Box<dyn Store>, Sto
 }
 
 pub(super) fn open_reader(path: &Path) -> Result<Box<dyn Reader>, StoreError> {
-    Ok(Box::new(SqliteReader { path: path.into(), connection: file::look_at(path)?, may_write: false }))
+    let (connection, still) = look::look_at(path)?;
+    Ok(Box::new(SqliteReader { path: path.into(), connection, may_write: false, still }))
 }
 
 impl SqliteReader {
+    fn ensure_still(&self) -> Result<(), StoreError> {
+        self.still.as_ref().map_or(Ok(()), Still::check)
+    }
+
     /// Asks the file something, all of which sees the same state.
     fn ask<T>(&self, ask: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         let ask = || {
             let transaction = self.connection.unchecked_transaction()?;
             ask(&transaction)
         };
-        ask().map_err(failure::of(&self.path))
+        let answer = ask().map_err(failure::of(&self.path));
+        self.ensure_still()?;
+        answer
     }
 }
 
@@ -107,7 +118,8 @@ impl Reader for SqliteReader {
     }
 
     fn backup(&mut self, to: &Path) -> Result<(), StoreError> {
-        file::copy(&self.connection, &self.path, to)
+        file::copy(&self.connection, &self.path, to)?;
+        self.ensure_still()
     }
 }
 
@@ -118,7 +130,7 @@ impl SqliteStore {
         let connection = file::write_to(path, options)?;
         let companions = Self::companions_of(path)?;
         let mut store = Self {
-            reader: SqliteReader { path: path.into(), connection, may_write: true },
+            reader: SqliteReader { path: path.into(), connection, may_write: true, still: None },
             options: options.clone(),
             mirror: None,
             is_broken: false,

@@ -268,13 +268,18 @@ pub(super) const READABLE_VERSION_MIN: u32 = 2;
 /// Shows a connection that only reads a database of an older version as today's statements expect it, with views in
 /// place of the tables that have changed since. It writes nothing.
 pub(super) fn show_as_today(connection: &Connection, version: u32) -> rusqlite::Result<()> {
-    if version < 3 {
-        connection.execute_batch(
-            "CREATE TEMP VIEW letters AS SELECT *, NULL AS at FROM main.letters;
-             CREATE TEMP VIEW room_messages AS SELECT *, NULL AS at FROM main.room_messages;",
-        )?;
+    if version == 0 || version >= 3 {
+        return Ok(());
     }
-    Ok(())
+    connection.execute_batch(
+        "CREATE TEMP VIEW letters AS SELECT *, NULL AS at FROM main.letters;
+         CREATE TEMP VIEW room_messages AS SELECT *, NULL AS at FROM main.room_messages;",
+    )
+}
+
+/// Takes those views away.
+pub(super) fn show_as_it_is(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("DROP VIEW IF EXISTS temp.letters; DROP VIEW IF EXISTS temp.room_messages;")
 }
 
 /// The index of words. Its text is what [`Words`](crate::store::words::Words) makes of a message, so that both find the same:

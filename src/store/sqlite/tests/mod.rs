@@ -4,6 +4,7 @@ mod content;
 mod file;
 mod first_version;
 mod model;
+mod second_version;
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
