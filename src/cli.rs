@@ -31,7 +31,7 @@ Examples:
   parlance --tcrp off --ucrp off         without datagrams; these two go together
   parlance --slash '[::1]:7000'          an address of its own for one dialect
   parlance --line 0 --ready-file r.json  any free port; the file says which it became
-  parlance config > parlance.toml        write the configuration down, to edit it
+  parlance config --write                write the configuration down, to edit it
   parlance check-config --config p.toml  say what a file means, without serving
   parlance chat --as bob                 talk to the one that serves
   parlance history --room lobby          what was said in a room
@@ -57,8 +57,13 @@ pub(crate) enum Command {
     Serve,
     /// Say in words what the configuration means, or what is wrong with it
     CheckConfig,
-    /// Print the configuration in effect, as a parlance.toml
-    Config,
+    /// Print the configuration in effect, as a parlance.toml; or write it to the file
+    Config {
+        /// Write to the file that is read as configuration, or to this one, which must not exist unless it is that file.
+        /// The file is replaced as a whole, and what was in it is kept beside it, as FILE.bak
+        #[arg(long, value_name = "FILE", num_args = 0..=1, value_hint = ValueHint::FilePath)]
+        write: Option<Option<PathBuf>>,
+    },
     /// Talk in the terminal, in any dialect, with any server
     Chat(Box<ChatArguments>),
     #[command(flatten)]
@@ -617,7 +622,7 @@ mod tests {
         for words in [["--line", "5", "config"], ["config", "--line", "5"], ["config", "--port", "5"]] {
             let words = std::iter::once("parlance").chain(words);
             let parsed = Arguments::try_parse_from(words).expect("parsed");
-            assert_eq!(parsed.subcommand(), Command::Config);
+            assert_eq!(parsed.subcommand(), Command::Config { write: None });
             assert_eq!(parsed.flags.settings(), [("line", "5".to_owned())]);
         }
     }

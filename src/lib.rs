@@ -22,6 +22,7 @@ pub mod ready;
 mod state;
 pub mod store;
 pub mod telemetry;
+mod text_encoding;
 pub mod wire;
 
 pub use reactor::{StartupError, serve};

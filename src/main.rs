@@ -3,10 +3,13 @@
 //! Exit status: 0 when it was done, 2 when the arguments or the configuration were refused, 1 when it failed.
 
 mod cli;
+mod config_file;
+mod output;
 mod terminal;
 mod upkeep;
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use parlance::StartupError;
@@ -14,6 +17,8 @@ use parlance::config::{Config, ConfigError};
 use parlance::telemetry::{self, TelemetryError};
 
 use cli::Command;
+use config_file::{ConfigFileError, Written};
+use output::OutputError;
 use terminal::ChatError;
 use upkeep::UpkeepError;
 
@@ -31,6 +36,10 @@ enum Failure {
     Chat(#[from] ChatError),
     #[error(transparent)]
     Upkeep(#[from] UpkeepError),
+    #[error(transparent)]
+    Redirection(#[from] OutputError),
+    #[error(transparent)]
+    ConfigFile(#[from] ConfigFileError),
     #[error("cannot write to standard output: {0}")]
     Output(#[from] io::Error),
 }
@@ -38,12 +47,16 @@ enum Failure {
 impl Failure {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Config(_) => ExitCode::from(2),
+            Self::Config(_) | Self::Redirection(_) | Self::ConfigFile(ConfigFileError::NotRead(_)) => {
+                ExitCode::from(2)
+            }
             Self::Chat(error) => error.exit_code(),
             Self::Upkeep(error) => error.exit_code(),
-            Self::Unprintable(_) | Self::Telemetry(_) | Self::Startup(_) | Self::Output(_) => {
-                ExitCode::FAILURE
-            }
+            Self::Unprintable(_)
+            | Self::Telemetry(_)
+            | Self::Startup(_)
+            | Self::ConfigFile(ConfigFileError::Unwritable { .. })
+            | Self::Output(_) => ExitCode::FAILURE,
         }
     }
 }
@@ -68,21 +81,40 @@ fn run(arguments: cli::Arguments) -> Result<(), Failure> {
     match command {
         Command::Completions { shell } => return Ok(print(&cli::completions(shell))?),
         Command::Chat(arguments) => return Ok(terminal::run(&arguments)?),
-        Command::Serve | Command::CheckConfig | Command::Config | Command::Upkeep(_) => {}
+        Command::Serve | Command::CheckConfig | Command::Config { .. } | Command::Upkeep(_) => {}
     }
 
-    let config = Config::load(&arguments.sources())?;
+    let sources = arguments.sources();
+    let configuration = sources.path();
+    output::ensure_not_configuration(&configuration)?;
+    let config = Config::load(&sources)?;
+    output::ensure_not_store(&config.store_spec())?;
     match command {
         Command::Completions { .. } | Command::Chat(_) => {}
         Command::Upkeep(command) => upkeep::run(&command, &config)?,
         Command::CheckConfig => print(config.to_string().as_bytes())?,
-        Command::Config => print(config.to_toml()?.as_bytes())?,
+        Command::Config { write: None } => print(config.to_toml()?.as_bytes())?,
+        Command::Config { write: Some(to) } => write_config(&config, to.as_deref(), &configuration)?,
         Command::Serve => {
+            output::ensure_ready_file_is_apart(&config, &configuration)?;
             telemetry::init(&config)?;
             parlance::serve(&config)?;
         }
     }
     Ok(())
+}
+
+fn write_config(config: &Config, to: Option<&Path>, read: &Path) -> Result<(), Failure> {
+    let to = to.unwrap_or(read);
+    let shown = to.display();
+    let said = match config_file::write(&config.to_toml()?, to, read)? {
+        Written::Same => format!("`{shown}` says so already\n"),
+        Written::New => format!("written: `{shown}`\n"),
+        Written::Replaced { kept_as } => {
+            format!("written: `{shown}`; what was in it is in `{}`\n", kept_as.display())
+        }
+    };
+    Ok(print(said.as_bytes())?)
 }
 
 fn print(bytes: &[u8]) -> io::Result<()> {

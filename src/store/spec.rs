@@ -29,6 +29,23 @@ impl StoreSpec {
         }
     }
 
+    /// The names of the files that a store has, or may have: nothing else is to be written there.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let beside = |path: &Path, suffix: &str| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(suffix);
+            PathBuf::from(name)
+        };
+        match self {
+            Self::Sqlite(path) => ["", "-wal", "-shm", "-journal"].map(|suffix| beside(path, suffix)).into(),
+            Self::Jsonl(path) => {
+                let log = path.join("log.jsonl");
+                ["", ".new", ".broken"].map(|suffix| beside(&log, suffix)).into()
+            }
+            Self::Memory => Vec::new(),
+        }
+    }
+
     /// The directory that a store's lock is on.
     pub fn directory(&self) -> Option<&Path> {
         match self {
