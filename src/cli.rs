@@ -3,7 +3,9 @@
 //! Flags are passed on as text, under the name of their setting: what a value may be is said in one place, the
 //! configuration, for all sources. The defaults stated here are checked against it by the tests below.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
@@ -525,10 +527,17 @@ impl Flags {
     }
 }
 
-/// The command line of this process; ends the process where there is something wrong with it, or help is wanted.
-pub(crate) fn parse() -> Arguments {
-    let matches = definition().get_matches();
-    Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+/// The command line of this process; or, where there is something wrong with it, or help is wanted, how the process ends
+/// once that is said.
+pub(crate) fn parse() -> Result<Arguments, ExitCode> {
+    let parsed = definition().try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches));
+    parsed.map_err(|error| match error.print() {
+        Err(cause) if !error.use_stderr() && cause.kind() != io::ErrorKind::BrokenPipe => {
+            let _ = writeln!(io::stderr(), "parlance: cannot write to standard output: {cause}");
+            ExitCode::FAILURE
+        }
+        Ok(()) | Err(_) => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)),
+    })
 }
 
 /// The commands that look after a store, and the settings that say which one.

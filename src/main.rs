@@ -11,6 +11,7 @@ mod upkeep;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use parlance::StartupError;
 use parlance::config::{Config, ConfigError};
@@ -62,7 +63,12 @@ impl Failure {
 }
 
 fn main() -> ExitCode {
-    match run(cli::parse()) {
+    keep_going_at_file_size_limit();
+    let arguments = match cli::parse() {
+        Ok(arguments) => arguments,
+        Err(status) => return status,
+    };
+    match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever reads has read enough: `parlance config | head -1`.
         Err(Failure::Output(cause)) if cause.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
@@ -74,6 +80,12 @@ fn main() -> ExitCode {
             failure.exit_code()
         }
     }
+}
+
+/// A write that makes a file larger than `ulimit -f` lets it be is to fail, rather than to end the process in silence.
+fn keep_going_at_file_size_limit() {
+    // Where that cannot be had, it is as it was.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
 }
 
 fn run(arguments: cli::Arguments) -> Result<(), Failure> {

@@ -8,7 +8,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
@@ -65,6 +65,16 @@ pub(super) fn check(path: &Path, wanted: FileId, found: io::Result<FileId>) -> R
         Err(cause) => return Err(StoreError::Io { path: path.into(), cause }),
     };
     Err(StoreError::Moved { path: path.into(), is_replaced })
+}
+
+/// Makes a directory for its owner alone, where it is missing.
+pub(super) fn make_directory(path: &Path) -> Result<(), StoreError> {
+    match fs::DirBuilder::new().recursive(true).mode(0o700).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(StoreError::Io { path: path.into(), cause: io::ErrorKind::NotADirectory.into() })
+        }
+        made => made.map_err(StoreError::io(path)),
+    }
 }
 
 /// The name of the file itself, where a name is a symbolic link to it; also of one that is not there yet.

@@ -9,6 +9,7 @@ use super::entry::{self, Entry, Wrong};
 use super::line::Line;
 use super::replay;
 use super::scan::{Lines, Raw};
+use super::EMPTY;
 use super::tally::Tally;
 use crate::chat::{Change, Kept, Op, OpId, Token};
 use crate::state::State;
@@ -55,6 +56,9 @@ pub(super) fn check(
     let mut seen = Seen { letters: HashSet::default(), tokens: HashSet::default() };
     let mut findings = Vec::new();
     let mut more = 0_u64;
+    if length == 0 {
+        findings.push(format!("{}: {EMPTY}", path.display()));
+    }
     while let Some(raw) = lines.next().map_err(StoreError::io(path))? {
         let Some(what) = look(&raw, &mut contents, &mut seen) else { continue };
         if findings.len() < FINDINGS_MAX {

@@ -1,8 +1,6 @@
 //! The log, open to be written to.
 
 use std::collections::HashMap;
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,7 +16,7 @@ use crate::limits::{
     JSONL_BUFFER_BYTES_MAX, JSONL_COMPACT_BYTES_MIN, JSONL_FORGOTTEN_PER_STEP_MAX, JSONL_LINE_BYTES_MAX,
 };
 use crate::store::disk::{Disk, SystemDisk};
-use crate::store::{Durability, Lock, Options, Reader, Sizes, Store, StoreError};
+use crate::store::{Durability, Lock, Options, Reader, Sizes, Store, StoreError, named};
 
 /// See the [module's documentation](super).
 #[derive(Debug)]
@@ -39,7 +37,7 @@ pub(super) struct JsonlStore {
 impl JsonlStore {
     /// Opens the log in a directory, and makes both if they are not there.
     pub(super) fn open(directory: &Path, options: &Options) -> Result<Self, StoreError> {
-        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(StoreError::io(directory))?;
+        named::make_directory(directory)?;
         let lock = Lock::take(directory)?;
         let store = Self::open_on(Arc::new(SystemDisk), directory, options)?;
         Ok(Self { _lock: Some(lock), ..store })
@@ -55,6 +53,7 @@ impl JsonlStore {
         let path = disk.resolve(&path).map_err(StoreError::io(&path))?;
         let left_over = compact::new_path(&path);
         disk.remove(&left_over).map_err(StoreError::io(&left_over))?;
+        let is_there = disk.id_at(&path).is_ok();
         let mut log = Log::open(disk, &path)?;
         let replay::Replayed { mut contents, length, torn } = replay::replay(&path, log.file())?;
         if let Some(Torn { line, bytes, has_hole }) = torn {
@@ -69,6 +68,9 @@ impl JsonlStore {
         }
         log.cut(length)?;
         if length == 0 {
+            if is_there {
+                tracing::warn!(path = %path.display(), "The log is empty. A new one begins in it.");
+            }
             let mut first = Vec::new();
             write::format(&mut first, None);
             log.append(&first, true)?;

@@ -21,6 +21,10 @@ pub(super) fn of(path: &Path) -> impl Fn(Error) -> StoreError {
             Some(ErrorCode::DiskFull) => io(io::ErrorKind::StorageFull),
             Some(ErrorCode::ReadOnly) => io(io::ErrorKind::ReadOnlyFilesystem),
             Some(ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => io(io::ErrorKind::PermissionDenied),
+            // As much as `ulimit -f` lets a file have is as good as a full disk.
+            Some(ErrorCode::SystemIoFailure) if is_of_a_write(&error) => database(
+                "look at the space on that disk, at quotas and limits on the size of files, and at what the system's log says",
+            ),
             Some(ErrorCode::SystemIoFailure) => {
                 database("look at that disk, and at what the system's log says of it")
             }
@@ -49,6 +53,14 @@ pub(super) fn is_damage(error: &Error) -> bool {
                 | Error::InvalidColumnType(..)
                 | Error::Utf8Error(..)
         )
+}
+
+/// Whether something could not be written, of a statement that writes to one file and reads others.
+pub(super) fn is_of_a_write(error: &Error) -> bool {
+    // <https://www.sqlite.org/rescode.html>: `SQLITE_IOERR_WRITE`, `_FSYNC`, `_DIR_FSYNC` and `_TRUNCATE`.
+    const WRITES: [i32; 4] = [778, 1034, 1290, 1546];
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+        || error.sqlite_error().is_some_and(|error| WRITES.contains(&error.extended_code))
 }
 
 /// Whether a connection may be used again after a failed transaction was rolled back, rather than opened anew.

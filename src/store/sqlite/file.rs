@@ -1,9 +1,9 @@
 //! The file, and connections to it.
 
 use std::ffi::OsStr;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ pub(super) struct Locks {
 /// Whoever has the locks is the only one that writes. Not to be dropped before the last connection.
 pub(super) fn make(path: &Path) -> Result<Locks, StoreError> {
     let directory = directory(path);
-    DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(StoreError::io(&directory))?;
+    named::make_directory(&directory)?;
     let lock = Lock::take(&directory)?;
     let is_new = !path.try_exists().map_err(StoreError::io(path))?;
     let mut options = OpenOptions::new();
@@ -39,12 +39,33 @@ pub(super) fn make(path: &Path) -> Result<Locks, StoreError> {
     if is_new {
         sync(&real_directory(path)?)?;
     }
-    let links = fs::metadata(path).map_err(StoreError::io(path))?.nlink();
+    ensure_log_has_database(path)?;
+    let metadata = fs::metadata(path).map_err(StoreError::io(path))?;
+    if metadata.len() == 0 && !is_new {
+        tracing::warn!(path = %path.display(), "The database is an empty file. A new store begins in it.");
+    }
+    let links = metadata.nlink();
     if links > 1 {
         let path = path.display();
         tracing::warn!(%path, links, "The database has other names (hard links). What is written here is not whole there.");
     }
     Ok(Locks { file, _directory: lock })
+}
+
+/// Refuses an empty database beside a log that is not empty: something emptied it, and `SQLite` would throw the log away, in
+/// which much of what was kept may be.
+pub(super) fn ensure_log_has_database(path: &Path) -> Result<(), StoreError> {
+    let bytes = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
+    let [log, _] = companions(path)?;
+    if bytes(path) > 0 || bytes(&log) == 0 {
+        return Ok(());
+    }
+    Err(StoreError::Damaged {
+        path: path.into(),
+        line: None,
+        what: "it is empty, and the write-ahead log beside it is not".to_owned(),
+        remedy: "something emptied it: restore a backup, and keep the log, in which the last changes are",
+    })
 }
 
 fn real_directory(path: &Path) -> Result<PathBuf, StoreError> {
@@ -144,7 +165,7 @@ pub(super) fn copy(connection: &Connection, path: &Path, to: &Path) -> Result<()
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(StoreError::io(to))?;
     let absolute = std::path::absolute(to).map_err(StoreError::io(to))?;
     let copied = copy_into(connection, &absolute)
-        .map_err(failure::of(path))
+        .map_err(|error| failure::of(if failure::is_of_a_write(&error) { to } else { path })(error))
         .and_then(|()| file.sync_all().map_err(StoreError::io(to)))
         .and_then(|()| sync(&directory(to)));
     if copied.is_err() {

@@ -56,6 +56,7 @@ impl Still {
 /// close: one that may not would leave that behind. It is told not to.
 pub(super) fn look_at(path: &Path) -> Result<(Connection, Option<Still>), StoreError> {
     fs::metadata(path).map_err(StoreError::io(path))?;
+    file::ensure_log_has_database(path)?;
     let still = Still::now(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let (connection, still) = match file::connect(path, |absolute| open_shared(absolute, flags)) {
