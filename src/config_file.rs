@@ -107,7 +107,10 @@ mod tests {
         fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).expect("set");
         std::os::unix::fs::symlink("real.toml", &link).expect("a link");
         let kept_as = real.canonicalize().expect("there").with_extension("toml.bak");
-        assert_eq!(write("line = 4001\n", &link, &link).expect("written"), Written::Replaced { kept_as: kept_as.clone() });
+        assert_eq!(
+            write("line = 4001\n", &link, &link).expect("written"),
+            Written::Replaced { kept_as: kept_as.clone() }
+        );
         assert!(link.is_symlink());
         assert_eq!(fs::read_to_string(&real).expect("read"), "line = 4001\n");
         assert_eq!(fs::read_to_string(&kept_as).expect("read"), "# mine\nline = 4001\n");

@@ -1048,7 +1048,10 @@ fn a_file_that_windows_programs_wrote_is_read_or_said_to_be_what_it_is() {
         let given = given();
         fs::write(given.directory.path().join("parlance.toml"), bytes).expect("written");
         let refusal = given.refusal();
-        assert!(refusal.starts_with("`parlance.toml` is not valid TOML") && refusal.contains(said), "{refusal}");
+        assert!(
+            refusal.starts_with("`parlance.toml` is not valid TOML") && refusal.contains(said),
+            "{refusal}"
+        );
         assert!(refusal.ends_with("save it as UTF-8"), "{refusal}");
     }
 }
@@ -1107,13 +1110,24 @@ fn the_configuration_is_written_to_its_file() {
         let output = parlance(&given, arguments);
         (output.status.code(), [text(&output.stdout), text(&output.stderr)].concat())
     };
-    assert_eq!(run(&["config", "--write", "--line", "4444"]), (Some(0), "written: `parlance.toml`\n".to_owned()));
+    assert_eq!(
+        run(&["config", "--write", "--line", "4444"]),
+        (Some(0), "written: `parlance.toml`\n".to_owned())
+    );
     assert_eq!(given.config(), Config { line: Endpoint::Port(4444), ..Config::default() });
     assert_eq!(run(&["config", "--write"]).1, "`parlance.toml` says so already\n");
     fs::write(path("parlance.toml"), "# mine\nline = 4445\n").expect("written");
     let (status, said) = run(&["config", "--write", "parlance.toml", "--gob", "off"]);
-    assert!(status == Some(0) && said.contains("; what was in it is in `") && said.ends_with("parlance.toml.bak`\n"), "{said}");
-    assert_eq!(given.config(), Config { line: Endpoint::Port(4445), gob: Endpoint::Off, ..Config::default() });
+    assert!(
+        status == Some(0)
+            && said.contains("; what was in it is in `")
+            && said.ends_with("parlance.toml.bak`\n"),
+        "{said}"
+    );
+    assert_eq!(
+        given.config(),
+        Config { line: Endpoint::Port(4445), gob: Endpoint::Off, ..Config::default() }
+    );
     assert_eq!(fs::read_to_string(path("parlance.toml.bak")).expect("kept"), "# mine\nline = 4445\n");
 
     fs::write(path("other.toml"), "precious = true").expect("written");
@@ -1128,7 +1142,10 @@ fn the_configuration_is_written_to_its_file() {
     fs::write(path("parlance.toml"), "").expect("written");
     assert_eq!(run(&["config", "--write"]).1, "written: `parlance.toml`\n");
     assert_eq!(fs::read_to_string(path("parlance.toml.bak")).expect("kept"), "# mine\nline = 4445\n");
-    let mut names: Vec<_> = fs::read_dir(given.directory.path()).expect("listed").map(|entry| entry.expect("one").file_name()).collect();
+    let mut names: Vec<_> = fs::read_dir(given.directory.path())
+        .expect("listed")
+        .map(|entry| entry.expect("one").file_name())
+        .collect();
     names.sort();
     assert_eq!(names, ["other.toml", "parlance.toml", "parlance.toml.bak"]);
 }

@@ -138,7 +138,11 @@ fn an_output_that_is_full_is_an_error_of_every_command() {
             assert_eq!(output.status.code(), Some(1), "{store}: {arguments:?}: {output:?}");
             let said = text(&output.stderr);
             assert!(said.contains("No space left on device"), "{store}: {arguments:?}: {said}");
-            assert_eq!(said.contains("it is done"), CHANGES.contains(arguments), "{store}: {arguments:?}: {said}");
+            assert_eq!(
+                said.contains("it is done"),
+                CHANGES.contains(arguments),
+                "{store}: {arguments:?}: {said}"
+            );
         }
         assert!(place.answer(&["store", "check"]).contains("accounts: 2,"), "{store}: the import was done");
         place.assert_well(3);
@@ -184,7 +188,9 @@ fn a_file_is_made_where_there_is_none_and_replaces_nothing() {
             for arguments in makers(name) {
                 let output = place.run(&arguments);
                 assert_eq!(output.status.code(), Some(1), "{store}: {arguments:?}: {output:?}");
-                let said = format!("parlance: cannot write `{name}`: File exists (os error 17); move it away, or name another file\n");
+                let said = format!(
+                    "parlance: cannot write `{name}`: File exists (os error 17); move it away, or name another file\n"
+                );
                 assert_eq!(text(&output.stderr), said, "{store}: {arguments:?}");
             }
         }
@@ -192,7 +198,10 @@ fn a_file_is_made_where_there_is_none_and_replaces_nothing() {
             for arguments in makers(name) {
                 let output = place.run(&arguments);
                 assert!(matches!(output.status.code(), Some(1 | 2)), "{store}: {arguments:?}: {output:?}");
-                assert!(!output.stderr.is_empty() && output.stdout.is_empty(), "{store}: {arguments:?}: {output:?}");
+                assert!(
+                    !output.stderr.is_empty() && output.stdout.is_empty(),
+                    "{store}: {arguments:?}: {output:?}"
+                );
             }
         }
         assert_eq!(place.names(), names, "{store}: nothing is left beside");
@@ -228,10 +237,18 @@ fn names_are_whatever_the_system_allows() {
         // A hyphen is the standard input, or output.
         let exported = place.answer(&["export", "--format", "jsonl", "--out", "-"]);
         let imported = Place::empty(store);
-        let mut child = imported.command(&["import", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+        let mut child = imported
+            .command(&["import", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it starts");
         child.stdin.take().expect("it is piped").write_all(exported.as_bytes()).expect("written");
         let output = child.wait_with_output().expect("it ends");
-        assert!(text(&output.stdout).starts_with("standard input: jsonl\ntaken: 1 account, 3 messages in rooms"), "{output:?}");
+        assert!(
+            text(&output.stdout).starts_with("standard input: jsonl\ntaken: 1 account, 3 messages in rooms"),
+            "{output:?}"
+        );
         imported.assert_well(3);
         assert_eq!(place.run(&["backup", "-"]).status.code(), Some(2));
         assert_eq!(place.names(), [] as [OsString; 0]);
@@ -245,7 +262,11 @@ fn nothing_is_written_over_the_store() {
         (JSONL, &["data/log/log.jsonl", "data/log/log.jsonl.new", "data/log/log.jsonl.broken"]),
     ] {
         let place = Place::with_messages(store, 3, "hello");
-        for name in files.iter().copied().chain(["data/../data/log/log.jsonl.new"].into_iter().filter(|_| store == JSONL)) {
+        for name in files
+            .iter()
+            .copied()
+            .chain(["data/../data/log/log.jsonl.new"].into_iter().filter(|_| store == JSONL))
+        {
             for arguments in makers(name) {
                 let output = place.run(&arguments);
                 assert_eq!(output.status.code(), Some(2), "{store}: {arguments:?}: {output:?}");
@@ -272,7 +293,10 @@ fn nothing_is_written_over_the_store() {
 
         let output = place.shell(&format!("$P export --format jsonl > {file}"));
         assert_eq!(output.status.code(), Some(2), "{store}: {output:?}");
-        assert!(text(&output.stderr).contains("the shell has emptied it: put back what was in it"), "{output:?}");
+        assert!(
+            text(&output.stderr).contains("the shell has emptied it: put back what was in it"),
+            "{output:?}"
+        );
     }
 }
 
@@ -286,12 +310,21 @@ fn a_limit_on_the_size_of_files_is_an_error_and_leaves_no_half_a_file() {
         });
         fs::write(place.path("messages.jsonl"), messages.collect::<String>()).expect("written");
         let names = place.names();
-        for command in ["backup copy", "export --format jsonl --out copy", "export --format json --out copy", "import messages.jsonl"] {
+        for command in [
+            "backup copy",
+            "export --format jsonl --out copy",
+            "export --format json --out copy",
+            "import messages.jsonl",
+        ] {
             // In blocks of 512 bytes.
             let output = place.shell(&format!("ulimit -f 100; exec $P {command}"));
             assert_eq!(output.status.code(), Some(1), "{store}: {command}: {output:?}");
             let said = text(&output.stderr);
-            let about = if command.starts_with("import") { place.store.split_once(':').expect("a kind").1 } else { "copy" };
+            let about = if command.starts_with("import") {
+                place.store.split_once(':').expect("a kind").1
+            } else {
+                "copy"
+            };
             assert!(said.contains(about) && said.len() > 20, "{store}: {command}: {said}");
             assert!(output.stdout.is_empty(), "{store}: {command}: {output:?}");
             assert_eq!(place.names(), names, "{store}: {command}");
@@ -378,7 +411,10 @@ fn a_store_that_is_none_is_said_to_be_none_and_left_as_it_is() {
                 let said = [output.stdout, output.stderr].concat();
                 let said = text(&said);
                 assert!(said.contains("data/"), "{store}, {what}: {arguments:?}: {said}");
-                assert!(fs::read(place.file()).expect("read") == *bytes, "{store}, {what}: {arguments:?} changed it");
+                assert!(
+                    fs::read(place.file()).expect("read") == *bytes,
+                    "{store}, {what}: {arguments:?} changed it"
+                );
                 assert!(!place.path("copy").exists(), "{store}, {what}: {arguments:?}");
             }
         }
@@ -405,7 +441,9 @@ fn an_emptied_database_does_not_cost_the_log_beside_it() {
     let log = killed.path("data/chat.db-wal");
     fs::copy(place.path("data/chat.db-wal"), &log).expect("copied");
     let before = fs::read(&log).expect("read");
-    for arguments in [&["history", "--room", "den"][..], &["store", "check"], &["compact"], &["serve", "--line", "0"]] {
+    for arguments in
+        [&["history", "--room", "den"][..], &["store", "check"], &["compact"], &["serve", "--line", "0"]]
+    {
         let output = killed.run(arguments);
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {output:?}");
         assert!(text(&output.stderr).contains("the write-ahead log beside it is not"), "{output:?}");

@@ -61,7 +61,11 @@ mod tests {
             assert_eq!(own_id(&text, UnixMillis(said)), Some(own), "{said}");
         }
         assert_eq!(own_id(&text, UnixMillis(at.0 + 2)), None, "made before it was said");
-        assert_eq!(own_id(&OpId::new(UnixMillis((1 << 48) - 1), 0, 0).to_string(), at), None, "of the last of days");
+        assert_eq!(
+            own_id(&OpId::new(UnixMillis((1 << 48) - 1), 0, 0).to_string(), at),
+            None,
+            "of the last of days"
+        );
         assert_eq!(own_id("f47ac10b-58cc-4372-a567-0e02b2c3d479", at), None, "of another version");
     }
 }

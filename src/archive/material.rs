@@ -95,6 +95,9 @@ pub(super) struct Place {
     line: u64,
 }
 
+/// As many bytes as tell an encoding.
+const START_BYTES: u64 = 4;
+
 /// The newest version of a log that is understood: that of the store in a log.
 const LOG_VERSION_MAX: u64 = 1;
 
@@ -209,9 +212,8 @@ impl Material {
         let place = Place { file: self.names.len() as u32, line: 0 };
         self.names.push(name.to_owned());
         let failed = |cause| ReadError::Io { name: name.to_owned(), cause };
-        const MARK_BYTES_MAX: u64 = 4;
         let mut start = Vec::new();
-        file.by_ref().take(MARK_BYTES_MAX).read_to_end(&mut start).map_err(failed)?;
+        file.by_ref().take(START_BYTES).read_to_end(&mut start).map_err(failed)?;
         if is_utf_16(&start) {
             return Err(ReadError::Malformed { name: name.to_owned(), message: UTF_16.to_owned() });
         }
@@ -296,7 +298,9 @@ impl Material {
         for (number, message) in (1..).zip(messages) {
             match self.is_whole(message).then(|| Line::parse(message.get())).flatten() {
                 Some(line) => self.take_line(place, line, &mut index),
-                None => self.leave("a message that cannot be understood", place, &format!("message {number}")),
+                None => {
+                    self.leave("a message that cannot be understood", place, &format!("message {number}"));
+                }
             }
         }
     }

@@ -170,11 +170,15 @@ impl<'a> Planner<'a> {
         }
         // Earlier versions gave another id to a message whose own is later than its time, and may have imported it.
         let foreign = foreign();
-        let is_there = match &message.to {
-            To::Recipient(_) => self.state.ledger.mail(foreign).is_some(),
-            To::Room(room) => self.said_in(store, room)?.contains(&foreign),
-        };
+        let is_there = self.is_there(store, foreign, &message.to)?;
         Ok(if is_there { foreign } else { own })
+    }
+
+    fn is_there(&mut self, store: &mut dyn Reader, id: OpId, to: &To) -> Result<bool, StoreError> {
+        match to {
+            To::Recipient(_) => Ok(self.state.ledger.mail(id).is_some()),
+            To::Room(room) => Ok(self.said_in(store, room)?.contains(&id)),
+        }
     }
 
     /// The ids of all that is kept of a room.
@@ -296,7 +300,7 @@ impl<'a> Planner<'a> {
             "a sender's name that names cannot be"
         } else if message.content.len() > TEXT_BYTES_MAX {
             "a text that is too long"
-        } else if message.at > ahead {
+        } else if message.at > ahead && !self.is_there(store, id, &message.to)? {
             "a time that has yet to come"
         } else {
             match message.to {
@@ -383,7 +387,11 @@ impl<'a> Planner<'a> {
             }
             let sender_has_account = sender_account.is_some();
             let content = message.content;
-            self.push(id, message.at, Change::MailSent { sender, sender_has_account, recipient, content, key });
+            self.push(
+                id,
+                message.at,
+                Change::MailSent { sender, sender_has_account, recipient, content, key },
+            );
             self.report.taken.letters += 1;
         }
         if message.is_read {

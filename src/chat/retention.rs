@@ -102,7 +102,8 @@ mod tests {
 
     #[test]
     fn a_message_from_the_future_is_as_old_as_the_one_behind_it() {
-        let count = |times: &[u64]| too_old(times.iter().copied().map(UnixMillis), UnixMillis(50), UnixMillis(100));
+        let count =
+            |times: &[u64]| too_old(times.iter().copied().map(UnixMillis), UnixMillis(50), UnixMillis(100));
         for (times, expected) in [
             (&[][..], 0),
             (&[50, 10], 0),

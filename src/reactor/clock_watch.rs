@@ -92,9 +92,12 @@ mod tests {
         assert_eq!(watch.note(now(10, START + 10_400)), None);
         assert_eq!(watch.note(now(100_010, START + 100_010_000 + 40_000)), None, "slewed for a day");
         let there = START + 100_050_000;
-        assert_eq!(watch.note(now(100_011, there + YEARS_2)), Some(Jump { by_millis: YEARS_2 as i64 - 1000 }));
+        assert_eq!(
+            watch.note(now(100_011, there + YEARS_2)),
+            Some(Jump { by_millis: YEARS_2.cast_signed() - 1000 })
+        );
         assert_eq!(watch.note(now(100_012, there + YEARS_2 + 1000)), None);
-        assert_eq!(watch.note(now(100_013, there)), Some(Jump { by_millis: -(YEARS_2 as i64) - 2000 }));
+        assert_eq!(watch.note(now(100_013, there)), Some(Jump { by_millis: -YEARS_2.cast_signed() - 2000 }));
     }
 
     #[test]

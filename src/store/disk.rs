@@ -10,8 +10,8 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use super::named::FileId;
 use super::named;
+pub use super::named::FileId;
 
 /// A file.
 pub trait DiskFile: Send + Sync + fmt::Debug {

@@ -43,7 +43,10 @@ static HELD: Mutex<Vec<FileId>> = Mutex::new(Vec::new());
 
 impl FileLock {
     /// Opens a file with `open` and takes it, or says that it is taken. `path` is for the error.
-    pub(super) fn take(path: &Path, open: impl FnOnce() -> std::io::Result<File>) -> Result<Self, StoreError> {
+    pub(super) fn take(
+        path: &Path,
+        open: impl FnOnce() -> std::io::Result<File>,
+    ) -> Result<Self, StoreError> {
         let real = || path.canonicalize().unwrap_or_else(|_| PathBuf::from(path));
         let locked = || StoreError::Locked { path: real() };
         // For the whole of this, so that two threads do not both open it.

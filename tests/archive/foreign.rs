@@ -295,7 +295,10 @@ fn taken_of(bytes: &[u8], format: Format) -> (Format, Counts, Report) {
 }
 
 fn said(number: u64) -> String {
-    format!(r#"{{"id":"{number}","timestamp":{},"sender":"ann","room":"old","content":"text"}}"#, 1_700_000_000 + number)
+    format!(
+        r#"{{"id":"{number}","timestamp":{},"sender":"ann","room":"old","content":"text"}}"#,
+        1_700_000_000 + number
+    )
 }
 
 const HASH: &str = "$2b$04$EGdrhbKUv8Oc9vGiXX0HQOxSg445d458Muh7DAHskb6QbtCvdxcie";
@@ -308,7 +311,11 @@ fn a_byte_order_mark_and_windows_line_ends_are_no_text() {
     for mark in ["", "\u{feff}"] {
         for format in [Format::Auto, Format::Jsonl] {
             let (found, taken, report) = taken_of(format!("{mark}{log}").as_bytes(), format);
-            assert_eq!((found, taken.room_messages, report.has_left()), (Format::Jsonl, 3, false), "{report}");
+            assert_eq!(
+                (found, taken.room_messages, report.has_left()),
+                (Format::Jsonl, 3, false),
+                "{report}"
+            );
         }
         for format in [Format::Auto, Format::Accounts] {
             let (found, taken, report) = taken_of(format!("{mark}{accounts}").as_bytes(), format);
@@ -316,7 +323,11 @@ fn a_byte_order_mark_and_windows_line_ends_are_no_text() {
         }
         for format in [Format::Auto, Format::Rooms] {
             let (found, taken, report) = taken_of(format!("{mark}{object}").as_bytes(), format);
-            assert_eq!((found, taken.room_messages, report.has_left()), (Format::Rooms, 2, false), "{report}");
+            assert_eq!(
+                (found, taken.room_messages, report.has_left()),
+                (Format::Rooms, 2, false),
+                "{report}"
+            );
         }
     }
 }
@@ -326,10 +337,14 @@ fn utf_16_is_said_to_be_that() {
     let text = said(1);
     let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
-    for bytes in [little.clone(), big.clone(), [&b"\xff\xfe"[..], &little].concat(), [&b"\xfe\xff"[..], &big].concat()] {
+    for bytes in
+        [little.clone(), big.clone(), [&b"\xff\xfe"[..], &little].concat(), [&b"\xfe\xff"[..], &big].concat()]
+    {
         for format in [Format::Auto, Format::Jsonl, Format::Accounts, Format::Rooms] {
             match Material::new().read("file", &*bytes, format) {
-                Err(ReadError::Malformed { message, .. }) => assert!(message.contains("save it as UTF-8"), "{message}"),
+                Err(ReadError::Malformed { message, .. }) => {
+                    assert!(message.contains("save it as UTF-8"), "{message}")
+                }
                 other => panic!("{other:?}"),
             }
         }
@@ -377,7 +392,8 @@ fn one_strange_entry_never_refuses_a_file() {
             let left = left.or(report.left.get("a message without an id, a sender, a recipient or a text"));
             assert_eq!(left.map(|left| left.count), Some(1), "{entry:?} at {place}: {report}");
 
-            let mut entries = ["ann", "bob"].map(|name| format!("\"{name}\":\"{HASH}\"").into_bytes()).to_vec();
+            let mut entries =
+                ["ann", "bob"].map(|name| format!("\"{name}\":\"{HASH}\"").into_bytes()).to_vec();
             entries.insert(place, [&b"\"eve\":"[..], entry].concat());
             let file = [&b"{"[..], &entries.join(&b',')[..], b"}"].concat();
             let (found, taken, report) = taken_of(&file, Format::Auto);
@@ -388,10 +404,26 @@ fn one_strange_entry_never_refuses_a_file() {
         for parts in [
             [&b"{\"rooms\":{\"x\":"[..], entry, b"},\"tokens\":{", tokens.as_bytes(), b"}}"].concat(),
             [&b"{\"rooms\":{},\"tokens\":{\"y\":"[..], entry, b",", tokens.as_bytes(), b"}}"].concat(),
-            [&b"{\"rooms\":"[..], entry, b",\"accounts\":", entry, b",\"messages\":", entry, b",\"tokens\":{", tokens.as_bytes(), b"}}"].concat(),
+            [
+                &b"{\"rooms\":"[..],
+                entry,
+                b",\"accounts\":",
+                entry,
+                b",\"messages\":",
+                entry,
+                b",\"tokens\":{",
+                tokens.as_bytes(),
+                b"}}",
+            ]
+            .concat(),
         ] {
             let (found, taken, report) = taken_of(&parts, Format::Auto);
-            assert_eq!((found, taken.seats), (Format::Rooms, 1), "{}: {report}", String::from_utf8_lossy(&parts));
+            assert_eq!(
+                (found, taken.seats),
+                (Format::Rooms, 1),
+                "{}: {report}",
+                String::from_utf8_lossy(&parts)
+            );
         }
     }
 }

@@ -11,8 +11,7 @@ use parlance::store::{self, Options, Store, StoreSpec};
 use crate::program::parlance;
 
 /// What the shell does: it makes a directory read-only for itself, and becomes the command.
-const READ_ONLY: &str =
-    "mount --bind \"$0\" \"$0\" && mount -o remount,ro,bind \"$0\" && ! touch \"$0/x\" 2>/dev/null && exec \"$@\"";
+const READ_ONLY: &str = "mount --bind \"$0\" \"$0\" && mount -o remount,ro,bind \"$0\" && ! touch \"$0/x\" 2>/dev/null && exec \"$@\"";
 
 fn within(directory: &Path, command: &Command) -> Output {
     let mut within = Command::new("unshare");
@@ -42,7 +41,8 @@ fn look(directory: &Path, data: &str, store: &str, texts: &[&str], how: &str) {
     let there = |name: &str| directory.join(name);
     let data_path = there(data);
     let names = || {
-        let entries = fs::read_dir(&data_path).expect("listed").map(|entry| entry.expect("an entry").file_name());
+        let entries =
+            fs::read_dir(&data_path).expect("listed").map(|entry| entry.expect("an entry").file_name());
         let mut names: Vec<_> = entries.collect();
         names.sort();
         names
@@ -56,7 +56,12 @@ fn look(directory: &Path, data: &str, store: &str, texts: &[&str], how: &str) {
         assert!(output.status.success(), "{store}, {how}: {arguments:?}: {text}");
         text
     };
-    for arguments in [&["history", "--room", "den"][..], &["search", "hello"], &["export", "--format", "jsonl"], &["export", "--format", "json"]] {
+    for arguments in [
+        &["history", "--room", "den"][..],
+        &["search", "hello"],
+        &["export", "--format", "jsonl"],
+        &["export", "--format", "json"],
+    ] {
         let shown = run(arguments);
         for text in texts {
             assert!(shown.contains(text), "{store}, {how}: {arguments:?}: {shown}");
@@ -142,8 +147,10 @@ fn a_database_of_an_earlier_version_is_read_where_it_cannot_be_converted() {
     let directory = tempfile::tempdir().expect("a directory");
     let data = directory.path().join("data");
     fs::create_dir(&data).expect("made");
-    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/store/v2.db"), data.join("chat.db")).expect("copied");
-    let command = parlance(directory.path(), &["--data", "data", "--store", "sqlite:chat.db", "search", "message 120"]);
+    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/store/v2.db"), data.join("chat.db"))
+        .expect("copied");
+    let command =
+        parlance(directory.path(), &["--data", "data", "--store", "sqlite:chat.db", "search", "message 120"]);
     let output = within(&data, &command);
     let shown = String::from_utf8([output.stdout, output.stderr].concat()).expect("UTF-8");
     assert!(output.status.success() && shown.contains("message 120"), "{shown}");

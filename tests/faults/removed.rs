@@ -141,7 +141,8 @@ fn a_write_ahead_log_that_was_removed_loses_nothing_that_was_acknowledged() {
             assert!(directory.path().join("data").join(name).exists(), "{name}");
         }
         assert_eq!(server.end(Signal::KILL).code(), None);
-        let (status, said) = run(directory.path(), &["--data", "data", "--store", "sqlite:chat.db", "store", "check"]);
+        let (status, said) =
+            run(directory.path(), &["--data", "data", "--store", "sqlite:chat.db", "store", "check"]);
         assert!(status.success(), "{said}");
         alice.holds(&start(directory.path(), "sqlite:chat.db"));
     }

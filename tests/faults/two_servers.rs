@@ -103,7 +103,9 @@ fn a_data_directory_is_one_whatever_its_names_are() {
     symlink("data", directory.path().join("link")).expect("a link");
     let first = Program::start(directory.path(), &["--data", "data"]);
     for name in ["./data/../data", "link", absolute.to_str().expect("UTF-8")] {
-        let Err(ended) = Program::try_start(directory.path(), &["--data", name]) else { panic!("{name}: both serve") };
+        let Err(ended) = Program::try_start(directory.path(), &["--data", name]) else {
+            panic!("{name}: both serve")
+        };
         assert!(ended.log.contains("a server has it open"), "{name}: {}", ended.log);
     }
     assert_eq!(first.end(Signal::TERM).code(), Some(0));

@@ -303,7 +303,11 @@ fn what_a_clock_that_was_ahead_has_marked_goes_with_what_follows(shelf: &Shelf) 
         let id = OpId::new(ahead, sequence, 0);
         let ops = [
             Op { id, at: UnixMillis(at), change: said("den", text) },
-            Op { id: OpId::new(ahead, sequence, 1 << 40), at: UnixMillis(at), change: mail("bob", "alice", text, None) },
+            Op {
+                id: OpId::new(ahead, sequence, 1 << 40),
+                at: UnixMillis(at),
+                change: mail("bob", "alice", text, None),
+            },
         ];
         pair.commit(&ops);
     };
@@ -324,7 +328,9 @@ fn what_a_clock_that_was_ahead_has_marked_goes_with_what_follows(shelf: &Shelf) 
         default: HistoryRule { keep_messages: 1000, keep_days: 1, on_join: 0 },
         rooms: Vec::new(),
     };
-    for (later, left) in [(0, 203), (DAY, 203), (DAY + 1, 2), (3 * DAY, 2), (3 * DAY + 1, 1), (700 * DAY, 1), (800 * DAY, 0)] {
+    for (later, left) in
+        [(0, 203), (DAY, 203), (DAY + 1, 2), (3 * DAY, 2), (3 * DAY + 1, 1), (700 * DAY, 1), (800 * DAY, 0)]
+    {
         let now = UnixMillis(now.0 + later);
         while pair.store().tidy(&rules, now).expect("it is tidied") {}
         pair.model.forget(&rules, now);

@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::EMPTY;
 use super::contents::{Contents, People, Place};
 use super::entry::{self, Entry, Wrong};
 use super::line::Line;
 use super::replay;
 use super::scan::{Lines, Raw};
-use super::EMPTY;
 use super::tally::Tally;
 use crate::chat::{Change, Kept, Op, OpId, Token};
 use crate::state::State;

@@ -91,7 +91,9 @@ impl<P: People> Contents<P> {
         self.people.apply(op, place.bytes);
         match &op.change {
             Change::Said { room, .. } => {
-                self.rooms.say(room, (op.id, op.at), None, place).expect("without a number there is no wrong one");
+                self.rooms
+                    .say(room, (op.id, op.at), None, place)
+                    .expect("without a number there is no wrong one");
             }
             Change::RoomClosed { room } => self.rooms.close(room),
             Change::AccountCreated { .. }

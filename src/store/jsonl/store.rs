@@ -11,7 +11,9 @@ use super::repair::{aside_path, set_rest_aside};
 use super::replay::{self, MARK, Torn};
 use super::view::View;
 use super::{FILE_NAME, check, write};
-use crate::chat::{Change, HistoryRules, Kept, Op, OpId, RoomMessage, RoomSummary, Token, UnixMillis, too_old};
+use crate::chat::{
+    Change, HistoryRules, Kept, Op, OpId, RoomMessage, RoomSummary, Token, UnixMillis, too_old,
+};
 use crate::limits::{
     JSONL_BUFFER_BYTES_MAX, JSONL_COMPACT_BYTES_MIN, JSONL_FORGOTTEN_PER_STEP_MAX, JSONL_LINE_BYTES_MAX,
 };

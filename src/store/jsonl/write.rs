@@ -196,7 +196,8 @@ pub(super) fn kept(out: &mut Vec<u8>, kept: &Kept) {
             .text("password", password.as_str())
             .end(),
         Kept::Letter(letter) => {
-            let Letter { id, at, sender, recipient, content, key, sender_sees, recipient_sees, unread } = letter;
+            let Letter { id, at, sender, recipient, content, key, sender_sees, recipient_sees, unread } =
+                letter;
             let seen_by = match (sender_sees, recipient_sees) {
                 (true, false) => "sender",
                 (false, _) => "recipient",

@@ -7,6 +7,7 @@
 //! log has something in it, with an index in memory and without locks. Whether that was right, the files tell: if they have
 //! changed when something was read, that counts as not read.
 
+use std::fmt::Write;
 use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -74,7 +75,9 @@ pub(super) fn look_at(path: &Path) -> Result<(Connection, Option<Still>), StoreE
         let cause = if version == 0 {
             "it is empty: no server has made a store in it, or something emptied it".to_owned()
         } else {
-            format!("it has version {version}, of an older parlance; start a server with it, which converts it")
+            format!(
+                "it has version {version}, of an older parlance; start a server with it, which converts it"
+            )
         };
         return Err(StoreError::Database { path: path.into(), cause: cause.into() });
     }
@@ -105,12 +108,15 @@ fn open_immutable(absolute: &Path) -> rusqlite::Result<Connection> {
     let mut uri = "file:".to_owned();
     for &byte in absolute.as_os_str().as_bytes() {
         match byte {
-            b'/' | b'-' | b'.' | b'_' | b'~' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => uri.push(byte as char),
-            byte => uri += &format!("%{byte:02x}"),
+            b'/' | b'-' | b'.' | b'_' | b'~' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
+                uri.push(byte as char);
+            }
+            byte => write!(uri, "%{byte:02x}").expect("a string takes all that is written"),
         }
     }
     uri += "?immutable=1";
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     Connection::open_with_flags(uri, flags)
 }
 

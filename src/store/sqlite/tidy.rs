@@ -189,8 +189,8 @@ impl Step<'_> {
         let mut rest = room.clone();
         while rest.first <= rest.last && times.len() < STORE_AHEAD_LOOKED_MAX {
             let segment = chain::oldest(self.connection, &rest)?;
-            rest.first += segment.len() as i64;
             times.extend(segment.iter().map(|said| said.message.at));
+            rest.first = room.first.saturating_add_unsigned(times.len() as u64);
             let is_settled = |at: &UnixMillis| (oldest_kept..=self.now).contains(at);
             let count = too_old(times.iter().copied(), oldest_kept, self.now);
             if count >= enough || times[count..].iter().any(is_settled) {

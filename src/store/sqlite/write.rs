@@ -235,7 +235,13 @@ impl Group<'_> {
         }
     }
 
-    fn say(&mut self, (id, at): (OpId, UnixMillis), room: &str, sender: &str, text: &str) -> rusqlite::Result<()> {
+    fn say(
+        &mut self,
+        (id, at): (OpId, UnixMillis),
+        room: &str,
+        sender: &str,
+        text: &str,
+    ) -> rusqlite::Result<()> {
         let Some((n, moved)) = self.place(Table::RoomMessages, id)? else { return Ok(()) };
         let index = self.mirror.room(self.connection, room)?;
         let room = self.mirror.change(index);

@@ -5,7 +5,8 @@ use super::*;
 fn copy_of_second_version(case: &Case) -> PathBuf {
     let path = case.path();
     std::fs::create_dir(path.parent().expect("a directory")).expect("it is made");
-    std::fs::copy(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/store/v2.db"), &path).expect("copied");
+    std::fs::copy(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/store/v2.db"), &path)
+        .expect("copied");
     path
 }
 
@@ -39,7 +40,8 @@ fn a_file_of_the_second_version_is_read_as_it_is_and_converted() {
     assert_eq!(schema::version(&store.reader.connection).expect("one"), schema::VERSION);
     assert_eq!(shown(&mut store), old, "converted");
     let columns = "SELECT count(at) FROM (SELECT at FROM letters UNION ALL SELECT at FROM room_messages)";
-    let times: i64 = store.reader.connection.query_row(columns, [], |row| row.get(0)).expect("they are there");
+    let times: i64 =
+        store.reader.connection.query_row(columns, [], |row| row.get(0)).expect("they are there");
     assert_eq!(times, 0, "all have the time of their id");
     let mut reader = open_reader(&path).expect("it opens");
     assert_eq!(shown(&mut *reader), old, "a reader beside the server");
