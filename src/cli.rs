@@ -61,10 +61,14 @@ pub(crate) enum Command {
     CheckConfig,
     /// Print the configuration in effect, as a parlance.toml; or write it to the file
     Config {
-        /// Write to the file that is read as configuration, or to this one, which must not exist unless it is that file.
-        /// The file is replaced as a whole, and what was in it is kept beside it, as FILE.bak
-        #[arg(long, value_name = "FILE", num_args = 0..=1, value_hint = ValueHint::FilePath)]
-        write: Option<Option<PathBuf>>,
+        /// Write it to the file that is read as configuration, or to FILE. The file is replaced as a whole, and what was
+        /// in it is kept beside it, as FILE.bak
+        #[arg(long)]
+        write: bool,
+
+        /// The file to write; it must not exist, unless it is the one that is read
+        #[arg(value_name = "FILE", requires = "write", value_hint = ValueHint::FilePath)]
+        file: Option<PathBuf>,
     },
     /// Talk in the terminal, in any dialect, with any server
     Chat(Box<ChatArguments>),
@@ -527,8 +531,8 @@ impl Flags {
     }
 }
 
-/// The command line of this process; or, where there is something wrong with it, or help is wanted, how the process ends
-/// once that is said.
+/// The command line of this process; or, where there is something wrong with it, or help is wanted, how the
+/// process ends once that is said.
 pub(crate) fn parse() -> Result<Arguments, ExitCode> {
     let parsed = definition().try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches));
     parsed.map_err(|error| match error.print() {
@@ -631,7 +635,7 @@ mod tests {
         for words in [["--line", "5", "config"], ["config", "--line", "5"], ["config", "--port", "5"]] {
             let words = std::iter::once("parlance").chain(words);
             let parsed = Arguments::try_parse_from(words).expect("parsed");
-            assert_eq!(parsed.subcommand(), Command::Config { write: None });
+            assert_eq!(parsed.subcommand(), Command::Config { write: false, file: None });
             assert_eq!(parsed.flags.settings(), [("line", "5".to_owned())]);
         }
     }

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::Builder;
 
+use crate::output::of_the_system;
+
 /// Why the file was not written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigFileError {
@@ -34,16 +36,16 @@ pub(crate) enum Written {
 /// Mode of a new file: there are no secrets in it.
 const MODE: u32 = 0o644;
 
-/// Writes a configuration to a file, unless another one is there than `read`. A symbolic link stays one; mode and owner of
-/// the file stay.
+/// Writes a configuration to a file, unless another one is there than `read`. A symbolic link stays one; mode
+/// and owner of the file stay.
 pub(crate) fn write(toml: &str, to: &Path, read: &Path) -> Result<Written, ConfigFileError> {
     let unwritable = |cause| ConfigFileError::Unwritable { path: to.into(), cause };
     match fs::canonicalize(to) {
-        Ok(real) => {
-            if fs::canonicalize(read).ok().as_ref() != Some(&real) {
+        Ok(target) => {
+            if fs::canonicalize(read).ok().as_ref() != Some(&target) {
                 return Err(ConfigFileError::NotRead(to.into()));
             }
-            replace(toml, &real).map_err(unwritable)
+            replace(toml, &target).map_err(unwritable)
         }
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
             put(toml, to, None).map_err(unwritable)?;
@@ -76,14 +78,17 @@ fn put(toml: &str, path: &Path, like: Option<&Metadata>) -> io::Result<()> {
     put_bytes(toml.as_bytes(), path, like)
 }
 
-/// Writes a file beside a path, and gives it that name once it is on disk. Without `like`, nothing may have the name.
+/// Writes a file beside a path, and gives it that name once it is on disk. Without `like`, nothing may have
+/// the name.
 fn put_bytes(bytes: &[u8], path: &Path, like: Option<&Metadata>) -> io::Result<()> {
     let directory = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
     let mode = like.map_or(MODE, |like| like.mode() & 0o7777);
-    let mut file = Builder::new().permissions(fs::Permissions::from_mode(mode)).tempfile_in(directory)?;
+    let mut builder = Builder::new();
+    let created = builder.permissions(fs::Permissions::from_mode(mode)).tempfile_in(directory);
+    let mut file = created.map_err(|error| of_the_system(&error))?;
     file.write_all(bytes)?;
     if let Some(like) = like {
-        // Whoever may not give a file away writes one of their own.
+        // Only root may give a file away; for other users the new file is their own.
         let _ = fchown(file.as_file(), Some(like.uid()), Some(like.gid()));
         file.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
     }

@@ -82,7 +82,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// A write that makes a file larger than `ulimit -f` lets it be is to fail, rather than to end the process in silence.
+/// A write that makes a file larger than `ulimit -f` lets it be is to fail, rather than to end the process in
+/// silence.
 fn keep_going_at_file_size_limit() {
     // Where that cannot be had, it is as it was.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
@@ -105,8 +106,8 @@ fn run(arguments: cli::Arguments) -> Result<(), Failure> {
         Command::Completions { .. } | Command::Chat(_) => {}
         Command::Upkeep(command) => upkeep::run(&command, &config)?,
         Command::CheckConfig => print(config.to_string().as_bytes())?,
-        Command::Config { write: None } => print(config.to_toml()?.as_bytes())?,
-        Command::Config { write: Some(to) } => write_config(&config, to.as_deref(), &configuration)?,
+        Command::Config { write: false, .. } => print(config.to_toml()?.as_bytes())?,
+        Command::Config { write: true, file } => write_config(&config, file.as_deref(), &configuration)?,
         Command::Serve => {
             output::ensure_ready_file_is_apart(&config, &configuration)?;
             telemetry::init(&config)?;

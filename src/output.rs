@@ -1,7 +1,8 @@
 //! Where the output of a command goes: never into a file that the command reads.
 //!
-//! `parlance config > parlance.toml` is a trap. The shell opens and empties the file before the command starts, which then
-//! reads nothing. The loss cannot be undone here; it can be told, and what follows from it prevented.
+//! `parlance config > parlance.toml` is a trap. The shell opens and empties the file before the command
+//! starts, which then reads nothing. The loss cannot be undone here; it can be told, and what follows from it
+//! prevented.
 
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -19,6 +20,11 @@ pub(crate) enum OutputError {
     IsInput { stream: &'static str, path: PathBuf, what: &'static str, bytes: u64, remedy: &'static str },
     #[error("`{}` is {what}; name another file", path.display())]
     IsOurs { path: PathBuf, what: &'static str },
+}
+
+/// An error without the name of the temporary file that it is about.
+pub(crate) fn of_the_system(error: &io::Error) -> io::Error {
+    io::Error::from(error.kind())
 }
 
 fn state(bytes: u64) -> &'static str {

@@ -11,8 +11,8 @@ pub(crate) fn without_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(MARK).unwrap_or(bytes)
 }
 
-/// Whether a text is UTF-16 by its first bytes: a byte order mark, or a zero in one of its first two characters, which no
-/// text in UTF-8 that is read here has.
+/// Whether a text is UTF-16 by its first bytes: a byte order mark, or a zero in one of its first two
+/// characters, which no text in UTF-8 that is read here has.
 pub(crate) fn is_utf_16(bytes: &[u8]) -> bool {
     let start = &bytes[..bytes.len().min(4)];
     start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") || start.contains(&0)

@@ -1095,7 +1095,7 @@ fn the_configuration_is_not_written_into_the_file_that_it_is_read_from() {
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert!(text(&output.stderr).contains("; nothing was done; "), "{output:?}");
     assert_eq!(given.config().line, Endpoint::Port(4444));
-    // Another file is none of its business.
+    // Another file may be written to.
     let output = redirected(&given, "config > other.toml && \"$0\" config --config other.toml > third.toml");
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let written = fs::read_to_string(given.directory.path().join("third.toml")).expect("written");

@@ -1,10 +1,11 @@
-//! Commands at the edges of what a file system and a pipe can do: each says what is wrong and loses nothing, or it works.
+//! Commands at the edges of what a file system and a pipe can do: each reports the problem and loses nothing,
+//! or it works.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, symlink};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -30,7 +31,7 @@ impl Place {
         Self { directory: tempfile::tempdir().expect("a directory"), store }
     }
 
-    /// With an account, and so many messages in one room.
+    /// With an account, and a number of messages in one room.
     fn with_messages(store: &'static str, count: u64, text: &str) -> Self {
         let place = Self::empty(store);
         let id = |index| OpId::new(UnixMillis(1_700_000_000_000 + index), 0, index);
@@ -150,7 +151,7 @@ fn an_output_that_is_full_is_an_error_of_every_command() {
 }
 
 #[test]
-fn an_output_that_nobody_reads_any_more_is_no_error() {
+fn a_closed_output_is_no_error() {
     for store in [SQLITE, JSONL] {
         let place = Place::with_messages(store, 2000, &"hello ".repeat(20));
         fs::write(place.path("accounts.json"), format!("{{\"bob\":\"{HASH}\"}}")).expect("written");
@@ -448,6 +449,64 @@ fn an_emptied_database_does_not_cost_the_log_beside_it() {
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {output:?}");
         assert!(text(&output.stderr).contains("the write-ahead log beside it is not"), "{output:?}");
         assert!(fs::read(&log).expect("it is there") == before, "{arguments:?}");
+    }
+}
+
+/// The user `nobody`, who has no rights but those of everybody.
+#[test]
+fn a_store_that_a_user_may_not_read_is_there_all_the_same() {
+    for store in [SQLITE, JSONL] {
+        let place = Place::with_messages(store, 3, "hello");
+        fs::write(place.path("accounts.json"), "{}").expect("written");
+        // The program is perhaps where only root may look.
+        fs::copy(env!("CARGO_BIN_EXE_parlance"), place.path("parlance")).expect("copied");
+        let allow =
+            |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("set");
+        allow(place.directory.path(), 0o755);
+        let run = |arguments: &[&str]| {
+            let mut command = Command::new("setpriv");
+            command.args([
+                "--reuid",
+                "65534",
+                "--clear-groups",
+                "./parlance",
+                "--data",
+                "data",
+                "--store",
+                store,
+            ]);
+            command.args(arguments).current_dir(place.directory.path());
+            let output = command.output().expect("it starts");
+            (output.status.code(), [text(&output.stdout), text(&output.stderr)].concat())
+        };
+        if run(&["--version"]).0 != Some(0) {
+            return println!("skipped: only root can become another user");
+        }
+        let directory = place.file().parent().expect("a directory").to_owned();
+        for commands in [&LOOKS[..], &[&["compact"], &["backup", "copy"]]] {
+            for arguments in commands {
+                let (status, said) = run(arguments);
+                assert_eq!(status, Some(1), "{store}: {arguments:?}: {said}");
+                assert!(said.contains("Permission denied"), "{store}: {arguments:?}: {said}");
+                assert!(!said.contains("unfinished") && !said.contains(".parlance-"), "{said}");
+            }
+        }
+        // Who may read, may look.
+        allow(&place.path("data"), 0o755);
+        allow(&directory, 0o755);
+        allow(&place.file(), 0o644);
+        for arguments in LOOKS {
+            let (status, said) = run(arguments);
+            assert_eq!(status, Some(0), "{store}: {arguments:?}: {said}");
+        }
+        let (status, said) = run(&["backup", "copy"]);
+        assert_eq!(
+            (status, said),
+            (Some(1), "parlance: cannot write `copy`: permission denied\n".to_owned())
+        );
+        let (status, said) = run(&["compact"]);
+        assert!(status == Some(1) && said.contains("Permission denied"), "{said}");
+        place.assert_well(3);
     }
 }
 

@@ -5,8 +5,8 @@ use blake2::{Blake2b512, Digest};
 use crate::chat::{OpId, UnixMillis};
 use crate::limits::IMPORT_ID_AHEAD_SECONDS_MAX;
 
-/// The id that a message has here, if its own can stay: a UUID of version 7 of that moment, or of a later one, as ids of
-/// this program are that were given out after the clock had been ahead.
+/// The id that a message has here, if its own can stay: a UUID of version 7 of that moment, or of a later
+/// one, as ids of this program are that were given out after the clock had been ahead.
 pub(super) fn own_id(text: &str, at: UnixMillis) -> Option<OpId> {
     // A time that went through a floating point number may be off by one.
     let from = at.0.saturating_sub(1);
@@ -14,8 +14,9 @@ pub(super) fn own_id(text: &str, at: UnixMillis) -> Option<OpId> {
     OpId::parse(text).filter(|id| id.is_ours() && (from..=to).contains(&id.at().0))
 }
 
-/// The id that any other message has here: a UUID of version 7 with the message's time, and with a hash of the text and
-/// of who wrote it to whom in place of what is random, as programs that count have the same ids as others.
+/// The id that any other message has here: a UUID of version 7 with the message's time, and with a hash of
+/// the text and of who wrote it to whom in place of what is random, as programs that count have the same ids
+/// as others.
 pub(super) fn foreign_id(text: &str, at: UnixMillis, sender: &str, to: &str) -> OpId {
     let mut hash = Blake2b512::new();
     for part in [text, sender, to] {

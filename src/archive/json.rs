@@ -9,8 +9,9 @@ use serde_json::value::RawValue;
 
 use crate::chat::UnixMillis;
 
-/// An object in the order in which it was written, whose values have yet to be looked at: each by itself, so that a strange
-/// one leaves the others. Keys that are no Unicode (half a surrogate pair) have U+FFFD in them.
+/// An object in the order in which it was written, whose values have yet to be looked at: each by itself, so
+/// that a strange one leaves the others. Keys that are no Unicode (half a surrogate pair) have U+FFFD in
+/// them.
 #[derive(Debug, Default)]
 pub(super) struct Entries<'a>(pub(super) Vec<(String, &'a RawValue)>);
 

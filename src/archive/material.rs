@@ -575,7 +575,8 @@ impl Part {
     }
 }
 
-/// Whether an object looks like one of names and hashes: by what most of it is, so that a strange entry makes no difference.
+/// Whether an object looks like one of names and hashes: by what most of it is, so that a strange entry makes
+/// no difference.
 fn is_of_accounts(Entries(entries): &Entries<'_>) -> bool {
     let is_text = |value: &RawValue| value.get().starts_with('"');
     let has_part = entries.iter().any(|(key, value)| Part::of(key).is_some() && !is_text(value));

@@ -168,7 +168,8 @@ impl<'a> Planner<'a> {
         if own.at().0 <= message.at.0 + 1 {
             return Ok(own);
         }
-        // Earlier versions gave another id to a message whose own is later than its time, and may have imported it.
+        // Earlier versions gave another id to a message whose own is later than its time, and may have
+        // imported it.
         let foreign = foreign();
         let is_there = self.is_there(store, foreign, &message.to)?;
         Ok(if is_there { foreign } else { own })

@@ -13,8 +13,8 @@ use super::{OpId, PasswordHash, Token, UnixMillis};
 pub struct Op {
     /// Later ops have higher ids.
     pub id: OpId,
-    /// When the change was made. The id has the same time, or a later one: ids rise even where the clock goes back, and
-    /// this does not.
+    /// When the change was made. The id has the same time, or a later one: ids rise even where the clock goes
+    /// back, and this does not.
     pub at: UnixMillis,
     /// What changed.
     pub change: Change,

@@ -42,8 +42,8 @@ impl HistoryRule {
     }
 }
 
-/// How many of a room's oldest messages are too old, from the times of its messages in their order. A time that is
-/// later than now comes from a clock that was ahead: that message counts as old as the one behind it.
+/// How many of a room's oldest messages are too old, from the times of its messages in their order. A time
+/// that is later than now comes from a clock that was ahead: that message counts as old as the one behind it.
 pub fn too_old(times: impl Iterator<Item = UnixMillis>, oldest_kept: UnixMillis, now: UnixMillis) -> usize {
     let mut count = 0;
     for (index, at) in times.enumerate() {

@@ -1,8 +1,8 @@
 //! Jumps of the wall clock: a clock that was wrong and is set, or a machine that slept.
 //!
-//! The monotonic clock does not jump, so the difference of the two is constant but for a slow drift. A jump is logged. One
-//! forward is not believed at once where belief destroys something: history grows old by it only after
-//! [`CLOCK_BELIEF_SECONDS`].
+//! The monotonic clock does not jump, so the difference of the two is constant but for a slow drift. A jump
+//! is logged. One forward is not believed at once where belief destroys something: history grows old by it
+//! only after [`CLOCK_BELIEF_SECONDS`].
 
 use std::time::Duration;
 

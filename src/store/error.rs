@@ -82,7 +82,7 @@ fn remedy(cause: &io::Error) -> &'static str {
     match cause.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; make space on that disk",
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "; give the user that runs parlance the right to write there"
+            "; give the user that runs parlance the rights that it needs there"
         }
         _ => "",
     }

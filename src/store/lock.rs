@@ -26,12 +26,14 @@ impl Lock {
     }
 }
 
-/// The exclusive use of a database file, whatever names it has: through a symbolic link, a hard link, or another mount of
-/// its file system. An advisory lock of the kernel on the file itself (`flock`, which has nothing to do with the locks of
+/// The exclusive use of a database file, whatever names it has: through a symbolic link, a hard link, or
+/// another mount of its file system. An advisory lock of the kernel on the file itself (`flock`, which has
+/// nothing to do with the locks of
 /// `SQLite`), for as long as it lives.
 ///
-/// Where a process closes a file, all of its `fcntl` locks on that file end, those of `SQLite` as well. So this is to be
-/// dropped after the last connection, and a file that this process has is not even opened a second time.
+/// Where a process closes a file, all of its `fcntl` locks on that file end, those of `SQLite` as well. So
+/// this is to be dropped after the last connection, and a file that this process has is not even opened a
+/// second time.
 #[derive(Debug)]
 pub(super) struct FileLock {
     _file: File,
@@ -100,7 +102,7 @@ mod tests {
         std::os::unix::fs::symlink(&path, &linked).expect("a link");
         std::fs::hard_link(&path, &hard).expect("a link");
         let take = |path: &Path| FileLock::take(path, || File::options().write(true).open(path));
-        let lock = take(&linked).expect("nobody has it");
+        let lock = take(&linked).expect("it is free");
         for other in [&path, &linked, &hard] {
             assert!(take(other).is_err(), "{}", other.display());
         }

@@ -76,7 +76,8 @@ pub trait Store: Reader {
     /// ones, compacting a log that is mostly dead. Returns whether there is more to do at once.
     fn tidy(&mut self, rules: &HistoryRules, now: UnixMillis) -> Result<bool, StoreError>;
 
-    /// Whether the files of it have the names under which the next start looks for them. It mends what it can.
+    /// Whether the files of it have the names under which the next start looks for them. It mends what it
+    /// can.
     fn ensure_named(&mut self) -> Result<(), StoreError> {
         Ok(())
     }

@@ -1,10 +1,10 @@
 //! The names of a store's files, while it is open.
 //!
-//! An open file stays writable when its name is removed or given to another file (a cleaner of temporary files, a restore
-//! without a stop), and what is written to it then is gone with the process. So a store looks, with each group of ops,
-//! whether its files still have their names; while they have not, nothing is said to be kept. A file that has its name
-//! again is as good as before. A store whose directory was renamed is not where the next start looks for it: it counts as
-//! gone.
+//! An open file stays writable when its name is removed or given to another file (a cleaner of temporary
+//! files, a restore without a stop), and data written to it then is gone with the process. So a store
+//! looks, with each group of ops, whether its files still have their names; while they have not, nothing is
+//! said to be kept. A file that has its name again is as good as before. A store whose directory was renamed
+//! is not where the next start looks for it: it counts as gone.
 
 use std::fs;
 use std::io;

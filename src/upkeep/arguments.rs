@@ -107,7 +107,8 @@ pub(crate) struct ExportArguments {
     #[arg(long, value_name = "FORMAT", value_enum)]
     pub(super) format: ExportFormat,
 
-    /// Write to this file, which must not exist, in place of standard output (`-`); only its owner can read it
+    /// Write to this file, which must not exist, in place of standard output (`-`); only its owner can read
+    /// it
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) out: Option<PathBuf>,
 }

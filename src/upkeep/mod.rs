@@ -131,11 +131,13 @@ fn place(spec: &StoreSpec) -> Option<&Path> {
 }
 
 fn ensure_there(spec: &StoreSpec) -> Result<(), UpkeepError> {
-    match place(spec) {
-        Some(path) if path.exists() => Ok(()),
-        Some(_) => Err(UpkeepError::NotThere(spec.clone())),
-        None => Err(UpkeepError::InMemory),
-    }
+    if is_there(spec)? { Ok(()) } else { Err(UpkeepError::NotThere(spec.clone())) }
+}
+
+/// Whether there is a store, as far as the system lets this user know.
+fn is_there(spec: &StoreSpec) -> Result<bool, UpkeepError> {
+    let path = place(spec).ok_or(UpkeepError::InMemory)?;
+    path.try_exists().map_err(|cause| StoreError::Io { path: path.into(), cause }.into())
 }
 
 fn check(spec: &StoreSpec) -> Result<(), UpkeepError> {

@@ -1,7 +1,7 @@
 //! A file that a command makes: it has its name once all of it is on disk, and replaces nothing.
 //!
-//! Until then it is in a directory of its own beside that name, which goes with the command: when it fails, and when a signal
-//! ends it. Only a kill, or the loss of power, leaves the directory behind.
+//! Until then it is in a directory of its own beside that name, which goes with the command: when it fails,
+//! and when a signal ends it. Only a kill, or the loss of power, leaves the directory behind.
 
 use std::fs::{self, File};
 use std::io;
@@ -16,6 +16,7 @@ use signal_hook::low_level::emulate_default_handler;
 use tempfile::{Builder, TempPath};
 
 use super::UpkeepError;
+use crate::output::of_the_system;
 
 /// Makes a file with `write`, which gets the name that it has until it is whole.
 pub(super) fn make(
@@ -30,8 +31,9 @@ pub(super) fn make(
     let to_remove = remove_on_signal().map_err(unwritable)?;
     let beside = {
         let mut to_remove = to_remove.lock().unwrap_or_else(PoisonError::into_inner);
-        // For its owner alone: hashes of passwords are in what is written.
-        let beside = Builder::new().prefix(".parlance-").tempdir_in(directory).map_err(unwritable)?;
+        // For its owner alone: the file has hashes of passwords in it.
+        let made = Builder::new().prefix(".parlance-").tempdir_in(directory);
+        let beside = made.map_err(|error| unwritable(of_the_system(&error)))?;
         *to_remove = Some(beside.path().to_owned());
         beside
     };

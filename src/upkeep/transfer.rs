@@ -11,7 +11,7 @@ use parlance::store::memory::MemoryStore;
 use parlance::store::{self, Reader, StoreSpec};
 
 use super::arguments::{ExportArguments, ExportFormat, ImportArguments};
-use super::{UpkeepError, new_file, now, place};
+use super::{UpkeepError, is_there, new_file, now};
 use crate::output::ensure_not_of_store;
 
 /// What stands for standard input, or standard output, in the place of a file.
@@ -29,12 +29,11 @@ pub(super) fn import(
     for path in files {
         let (name, file) = open(path)?;
         let taken_for = material.read(&name, file, (*format).into())?;
-        said += &format!("{}: {taken_for}\n", super::visible(&name));
+        said.extend([&*super::visible(&name), ": ", &*taken_for.to_string(), "\n"]);
     }
     let report = if *dry_run {
         let mut empty = MemoryStore::new();
-        let is_there = place(spec).is_some_and(Path::exists);
-        let mut reader = is_there.then(|| store::open_reader(spec)).transpose()?;
+        let mut reader = is_there(spec)?.then(|| store::open_reader(spec)).transpose()?;
         let reader: &mut dyn Reader = match &mut reader {
             Some(reader) => &mut **reader,
             None => &mut empty,
@@ -50,7 +49,7 @@ pub(super) fn import(
     if *dry_run {
         return Ok(write!(io::stdout(), "{said}a dry run: nothing is written\n{report}")?);
     }
-    // Last, so that an output that nobody reads does not keep it from being done.
+    // Last, so that a closed output does not stop the import.
     super::report(&format!("{said}{report}"))
 }
 

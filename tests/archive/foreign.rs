@@ -343,7 +343,7 @@ fn utf_16_is_said_to_be_that() {
         for format in [Format::Auto, Format::Jsonl, Format::Accounts, Format::Rooms] {
             match Material::new().read("file", &*bytes, format) {
                 Err(ReadError::Malformed { message, .. }) => {
-                    assert!(message.contains("save it as UTF-8"), "{message}")
+                    assert!(message.contains("save it as UTF-8"), "{message}");
                 }
                 other => panic!("{other:?}"),
             }

@@ -1,5 +1,5 @@
-//! Commands that only look, at stores that nobody may write: on a mount of their directory that is read-only, in a namespace of
-//! the command's own.
+//! Commands that only look, at stores that cannot be written to: on a mount of their directory that is read-only,
+//! in a namespace of the command's own.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -74,14 +74,13 @@ fn look(directory: &Path, data: &str, store: &str, texts: &[&str], how: &str) {
     run(&["backup", copy.to_str().expect("UTF-8")]);
     assert_eq!(names(), before, "{store}, {how}");
 
-    let spec = match store.split_once(':') {
-        Some(("sqlite", _)) => StoreSpec::Sqlite(copy.clone()),
-        _ => {
-            let log = there("copied");
-            fs::create_dir_all(&log).expect("made");
-            fs::rename(&copy, log.join("log.jsonl")).expect("renamed");
-            StoreSpec::Jsonl(log)
-        }
+    let spec = if store.starts_with("sqlite:") {
+        StoreSpec::Sqlite(copy.clone())
+    } else {
+        let log = there("copied");
+        fs::create_dir_all(&log).expect("made");
+        fs::rename(&copy, log.join("log.jsonl")).expect("renamed");
+        StoreSpec::Jsonl(log)
     };
     let history = store::open_reader(&spec).expect("a copy").history("den", None, 9).expect("read");
     let copied: Vec<_> = history.iter().map(|message| &*message.text).collect();
@@ -119,7 +118,7 @@ fn they_see_what_stands_in_the_log_of_a_server_that_was_killed() {
         open.commit(&[said(1, "hello 1")]).expect("committed");
         let killed = directory.path().join("killed");
         fs::create_dir(&killed).expect("made");
-        // As it is at that moment; nobody writes.
+        // As it is at that moment; no commit is under way.
         for name in left {
             fs::copy(data.join(name), killed.join(name)).expect("copied");
         }

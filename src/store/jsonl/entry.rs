@@ -77,9 +77,9 @@ fn id_of(text: &str) -> Result<OpId, String> {
     OpId::parse(text).ok_or_else(|| format!("{text:?} is no id"))
 }
 
-/// When it was made, which stands in the line; where it does not, the id has it.
+/// When it was made: the line's time, but never later than the time in the id, which only a hand writes.
 fn at_of(line: &Line<'_>, id: OpId) -> UnixMillis {
-    line.timestamp.as_ref().and_then(Timestamp::millis).unwrap_or(id.at())
+    line.timestamp.as_ref().and_then(Timestamp::millis).map_or(id.at(), |at| at.min(id.at()))
 }
 
 impl<'a> Entry<'a> {

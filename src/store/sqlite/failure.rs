@@ -38,6 +38,18 @@ pub(super) fn of(path: &Path) -> impl Fn(Error) -> StoreError {
     }
 }
 
+/// The same of a compaction, which first writes the database to a temporary file.
+pub(super) fn of_a_compaction(path: &Path) -> impl Fn(Error) -> StoreError {
+    move |error| {
+        if error.sqlite_error_code() != Some(ErrorCode::DiskFull) {
+            return of(path)(error);
+        }
+        let remedy =
+            "make space on that disk, and in the directory for temporary files (SQLITE_TMPDIR, or /var/tmp)";
+        StoreError::Database { path: path.into(), cause: format!("{error}; {remedy}").into() }
+    }
+}
+
 /// A file that makes no sense.
 pub(super) fn damaged(path: &Path, what: String) -> StoreError {
     StoreError::Damaged { path: path.into(), line: None, what, remedy: RESTORE }

@@ -19,7 +19,8 @@ use crate::store::{Durability, Lock, Options, StoreError, named};
 /// Statements that a connection keeps prepared: more than there are.
 const STATEMENTS_KEPT: usize = 64;
 
-/// What keeps other servers away: from the directory, as older versions have it, and from the file, whatever its names.
+/// What keeps other servers away: from the directory, as older versions have it, and from the file, whatever
+/// its names.
 #[derive(Debug)]
 pub(super) struct Locks {
     pub(super) file: FileLock,
@@ -52,8 +53,8 @@ pub(super) fn make(path: &Path) -> Result<Locks, StoreError> {
     Ok(Locks { file, _directory: lock })
 }
 
-/// Refuses an empty database beside a log that is not empty: something emptied it, and `SQLite` would throw the log away, in
-/// which much of what was kept may be.
+/// Refuses an empty database beside a log that is not empty: something emptied it, and `SQLite` would throw
+/// the log away, in which much of what was kept may be.
 pub(super) fn ensure_log_has_database(path: &Path) -> Result<(), StoreError> {
     let bytes = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
     let [log, _] = companions(path)?;
@@ -110,8 +111,8 @@ pub(super) fn write_to(path: &Path, options: &Options) -> Result<Connection, Sto
     Ok(connection)
 }
 
-/// Opens a connection with `open`, which gets an absolute path, and asks it for something, so that what is missing is
-/// known. Absolute, as `SQLite` takes what starts with `file:` for a URI.
+/// Opens a connection with `open`, which gets an absolute path, and reads from it, so that a missing file is
+/// noticed here. Absolute, as `SQLite` takes what starts with `file:` for a URI.
 pub(super) fn connect(
     path: &Path,
     open: impl FnOnce(&Path) -> rusqlite::Result<Connection>,

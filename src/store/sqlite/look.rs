@@ -1,11 +1,12 @@
-//! Connections that only read: also of a database that nobody may write to, such as one on a medium that is mounted
-//! read-only.
+//! Connections that only read: also of a database that cannot be written to, such as one on a medium that is
+//! mounted read-only.
 //!
-//! `SQLite` reads a database with a write-ahead log through an index of the log in a file that it shares with other programs,
-//! and makes that file where it is missing (<https://www.sqlite.org/wal.html#readonly>). Where it can neither open nor make it,
-//! nobody writes: a program that does has such a file. Then the database is opened as one that does not change; or, if its
-//! log has something in it, with an index in memory and without locks. Whether that was right, the files tell: if they have
-//! changed when something was read, that counts as not read.
+//! `SQLite` reads a database with a write-ahead log through an index of the log in a file that it shares with
+//! other programs, and makes that file where it is missing (<https://www.sqlite.org/wal.html#readonly>).
+//! Where it can neither open nor make it, no program writes: a writer has that file. Then the
+//! database is opened as one that does not change; or, if its log has something in it, with an index in
+//! memory and without locks. Whether that was right, the files tell: if they have changed when something was
+//! read, that counts as not read.
 
 use std::fmt::Write;
 use std::fs::{self, Metadata};
@@ -46,15 +47,15 @@ impl Still {
         if self.files.each_ref().map(|file| Self::look(file)) == self.looks {
             return Ok(());
         }
-        let cause = "it was written to while it was read as one that nobody writes to; try again".into();
+        let cause = "another program wrote to it while it was read; try again".into();
         Err(StoreError::Database { path: self.files[0].clone(), cause })
     }
 }
 
 /// A connection that only reads, also while another one writes.
 ///
-/// It may write, as far as the file's mode lets it, so that it clears the write-ahead log away if it is the last one to
-/// close: one that may not would leave that behind. It is told not to.
+/// It may write, as far as the file's mode lets it, so that it clears the write-ahead log away if it is the
+/// last one to close: one that may not would leave that behind. It is told not to.
 pub(super) fn look_at(path: &Path) -> Result<(Connection, Option<Still>), StoreError> {
     fs::metadata(path).map_err(StoreError::io(path))?;
     file::ensure_log_has_database(path)?;
@@ -65,7 +66,8 @@ pub(super) fn look_at(path: &Path) -> Result<(Connection, Option<Still>), StoreE
         Err(error) if needs_a_file(&error) => {
             let has_log = still.looks[1].is_some_and(|(_, bytes, ..)| bytes > 0);
             let open = if has_log { open_with_log } else { open_immutable };
-            (file::connect(path, open).map_err(failure::of(path))?, Some(still))
+            // If that does not help, the first error says more.
+            (file::connect(path, open).map_err(|_| failure::of(path)(error))?, Some(still))
         }
         Err(error) => return Err(failure::of(path)(error)),
     };
@@ -120,8 +122,9 @@ fn open_immutable(absolute: &Path) -> rusqlite::Result<Connection> {
     Connection::open_with_flags(uri, flags)
 }
 
-/// The exclusive mode has the index in memory (<https://www.sqlite.org/wal.html#noshm>); a lock that is needed for it cannot be
-/// had of a file that is open for reading, and is not taken by that kind of file system access.
+/// The exclusive mode has the index in memory (<https://www.sqlite.org/wal.html#noshm>); a lock that is
+/// needed for it cannot be had of a file that is open for reading, and is not taken by that kind of file
+/// system access.
 fn open_with_log(absolute: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags_and_vfs(absolute, flags, "unix-none")?;

@@ -36,7 +36,7 @@ struct SqliteReader {
     path: PathBuf,
     connection: Connection,
     may_write: bool,
-    /// Nobody is to write to it while it is read.
+    /// The files as they looked when they were opened as files that do not change.
     still: Option<Still>,
 }
 
@@ -148,8 +148,8 @@ impl SqliteStore {
         Ok([Named::now(log)?, Named::now(index)?])
     }
 
-    /// Whether all files have their names. A write-ahead log that has lost its own is still open: what was committed to
-    /// it is moved into the database, and another log is begun.
+    /// Whether all files have their names. A write-ahead log that has lost its own is still open: what was
+    /// committed to it is moved into the database, and another log is begun.
     fn ensure_all_named(&mut self) -> Result<(), StoreError> {
         self.database.check()?;
         let Some(lost) = self.companions.iter().find_map(|named| named.check().err()) else { return Ok(()) };
@@ -268,7 +268,7 @@ impl Store for SqliteStore {
 
     fn compact(&mut self) -> Result<(), StoreError> {
         self.mend()?;
-        file::compact(&self.reader.connection).map_err(failure::of(&self.reader.path))
+        file::compact(&self.reader.connection).map_err(failure::of_a_compaction(&self.reader.path))
     }
 }
 

@@ -265,8 +265,8 @@ fn version_3(connection: &Connection) -> rusqlite::Result<()> {
 /// The oldest version that a reader understands without a conversion, with the help of [`show_as_today`].
 pub(super) const READABLE_VERSION_MIN: u32 = 2;
 
-/// Shows a connection that only reads a database of an older version as today's statements expect it, with views in
-/// place of the tables that have changed since. It writes nothing.
+/// Shows a connection that only reads a database of an older version as today's statements expect it, with
+/// views in place of the tables that have changed since. It writes nothing.
 pub(super) fn show_as_today(connection: &Connection, version: u32) -> rusqlite::Result<()> {
     if version == 0 || version >= 3 {
         return Ok(());

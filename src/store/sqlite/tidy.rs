@@ -181,8 +181,8 @@ impl Step<'_> {
         self.forget(&mut room, is_doomed)
     }
 
-    /// The sequence number up to which the messages of a room are too old: see [`too_old`]. It looks no further than this
-    /// step can forget, and than [`STORE_AHEAD_LOOKED_MAX`] messages.
+    /// The sequence number up to which the messages of a room are too old: see [`too_old`]. It looks no
+    /// further than this step can forget, and than [`STORE_AHEAD_LOOKED_MAX`] messages.
     fn too_old_to(&self, room: &Room, oldest_kept: UnixMillis) -> rusqlite::Result<u64> {
         let enough = self.budget + 1;
         let mut times = Vec::new();
