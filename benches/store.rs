@@ -65,7 +65,7 @@ impl Source {
     fn op(&mut self, change: Change) -> Op {
         self.ids += 1;
         // 16 in a millisecond.
-        Op { id: OpId::new(UnixMillis(NOW.0 + self.ids / 16), (self.ids % 16) as u16, self.ids), change }
+        Op::new(OpId::new(UnixMillis(NOW.0 + self.ids / 16), (self.ids % 16) as u16, self.ids), change)
     }
 
     fn below(&mut self, end: u64) -> u64 {

@@ -3,7 +3,9 @@
 //! Flags are passed on as text, under the name of their setting: what a value may be is said in one place, the
 //! configuration, for all sources. The defaults stated here are checked against it by the tests below.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
@@ -32,7 +34,7 @@ Examples:
   parlance --slash '[::1]:7000'          an address of its own for one dialect
   parlance --line 4000,exempt=none       behind a proxy on this machine: its clients are held by the limits
   parlance --line 0 --ready-file r.json  any free port; the file says which it became
-  parlance config > parlance.toml        write the configuration down, to edit it
+  parlance config --write                write the configuration down, to edit it
   parlance check-config --config p.toml  say what a file means, without serving
   parlance chat --as bob                 talk to the one that serves
   parlance history --room lobby          what was said in a room
@@ -58,8 +60,17 @@ pub(crate) enum Command {
     Serve,
     /// Say in words what the configuration means, or what is wrong with it
     CheckConfig,
-    /// Print the configuration in effect, as a parlance.toml
-    Config,
+    /// Print the configuration in effect, as a parlance.toml; or write it to the file
+    Config {
+        /// Write it to the file that is read as configuration, or to FILE. The file is replaced as a whole, and what was
+        /// in it is kept beside it, as FILE.bak
+        #[arg(long)]
+        write: bool,
+
+        /// The file to write; it must not exist, unless it is the one that is read
+        #[arg(value_name = "FILE", requires = "write", value_hint = ValueHint::FilePath)]
+        file: Option<PathBuf>,
+    },
     /// Talk in the terminal, in any dialect, with any server
     Chat(Box<ChatArguments>),
     #[command(flatten)]
@@ -526,20 +537,17 @@ impl Flags {
     }
 }
 
-/// The command line of this process; ends the process where there is something wrong with it, or help is wanted.
-pub(crate) fn parse() -> Arguments {
-    let matches = definition().try_get_matches().unwrap_or_else(|error| end(&error));
-    Arguments::from_arg_matches(&matches).unwrap_or_else(|error| end(&error))
-}
-
-/// Ends the process as `clap::Error::exit` does, except that help on a full disk is a failure. That its
-/// reader has read enough is none.
-fn end(error: &clap::Error) -> ! {
-    let code = match error.print() {
-        Err(cause) if !error.use_stderr() && cause.kind() != std::io::ErrorKind::BrokenPipe => 1,
-        Ok(()) | Err(_) => error.exit_code(),
-    };
-    std::process::exit(code)
+/// The command line of this process; or, where there is something wrong with it, or help is wanted, how the
+/// process ends once that is said.
+pub(crate) fn parse() -> Result<Arguments, ExitCode> {
+    let parsed = definition().try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches));
+    parsed.map_err(|error| match error.print() {
+        Err(cause) if !error.use_stderr() && cause.kind() != io::ErrorKind::BrokenPipe => {
+            let _ = writeln!(io::stderr(), "parlance: cannot write to standard output: {cause}");
+            ExitCode::FAILURE
+        }
+        Ok(()) | Err(_) => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)),
+    })
 }
 
 /// The commands that look after a store, and the settings that say which one.
@@ -633,7 +641,7 @@ mod tests {
         for words in [["--line", "5", "config"], ["config", "--line", "5"], ["config", "--port", "5"]] {
             let words = std::iter::once("parlance").chain(words);
             let parsed = Arguments::try_parse_from(words).expect("parsed");
-            assert_eq!(parsed.subcommand(), Command::Config);
+            assert_eq!(parsed.subcommand(), Command::Config { write: false, file: None });
             assert_eq!(parsed.flags.settings(), [("line", "5".to_owned())]);
         }
     }

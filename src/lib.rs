@@ -26,6 +26,7 @@ mod signals;
 mod state;
 pub mod store;
 pub mod telemetry;
+mod text_encoding;
 pub mod wire;
 
 pub use reactor::{StartupError, serve};

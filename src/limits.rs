@@ -263,6 +263,10 @@ pub const IMPORT_BYTES_MAX: u64 = 2 << 30;
 /// Seconds that a message may be from the future, as clocks differ. More: it is left, as all ids that are given out later
 /// have to be above its own.
 pub const IMPORT_AHEAD_SECONDS_MAX: u64 = 60 * 60;
+/// How much later than a message's time that in its id may be for the id to stay when it is imported: a clock
+/// was ahead when it was given out, or before. Ids rise for ever after the highest one, and end in the year
+/// 10889. More: the message gets another id.
+pub const IMPORT_ID_AHEAD_SECONDS_MAX: u64 = 100 * 366 * 24 * 60 * 60;
 /// Reasons for leaving something that are told apart, as some have a name in them. More: counted as one.
 pub const IMPORT_REASONS_MAX: usize = 100;
 /// Examples shown for a reason.
@@ -292,6 +296,22 @@ pub const STORE_LETTERS_PER_STEP_MAX: u32 = 5000;
 /// Milliseconds between two looks at all rooms for messages that have become too old: what is to go after days may stay a
 /// minute longer.
 pub const STORE_AGE_SWEEP_MILLIS: u64 = 60_000;
+/// The wall clock has jumped when it is this far from where it should be by the monotonic one. Then that is
+/// logged.
+pub const CLOCK_JUMP_MILLIS: u64 = 5000;
+/// The drift or slew of a clock that is not yet a jump: one part in this many, 2 in 1000.
+pub const CLOCK_DRIFT_DIVISOR: u64 = 500;
+/// History does not grow old by a jump of the clock before the clock has stood there for so long: time for an
+/// operator, or for a time server, to set it right. Then what is too old by it is forgotten.
+pub const CLOCK_BELIEF_SECONDS: u64 = 60 * 60;
+/// How much later than now the last change in a store may have been made for the start to say nothing of it.
+pub const CLOCK_AHEAD_MILLIS: u64 = 60_000;
+/// How often it is looked whether the files of the store still have their names when nothing is committed.
+pub const STORE_NAMES_SECONDS: u64 = 10;
+/// Messages of a room that a step of tidying reads to find one whose time is not later than now. They are
+/// there only where the clock was ahead. More: those behind are not looked at, and stay until some of these
+/// are forgotten as too many.
+pub const STORE_AHEAD_LOOKED_MAX: usize = 10_000;
 /// Milliseconds that a step of the store waits for another program that writes to the database. Longer: it is refused, and
 /// tried again as after any other error.
 pub const STORE_BUSY_MILLIS_MAX: u64 = 2000;

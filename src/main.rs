@@ -6,10 +6,13 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod cli;
+mod config_file;
+mod output;
 mod terminal;
 mod upkeep;
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -20,6 +23,8 @@ use parlance::ready::ReadyFile;
 use parlance::telemetry::{self, TelemetryError};
 
 use cli::Command;
+use config_file::{ConfigFileError, Written};
+use output::OutputError;
 use terminal::ChatError;
 use upkeep::UpkeepError;
 
@@ -38,6 +43,10 @@ enum Failure {
     Chat(#[from] ChatError),
     #[error(transparent)]
     Upkeep(#[from] UpkeepError),
+    #[error(transparent)]
+    Redirection(#[from] OutputError),
+    #[error(transparent)]
+    ConfigFile(#[from] ConfigFileError),
     #[error("cannot write to standard output: {0}")]
     Output(#[from] io::Error),
 }
@@ -45,18 +54,27 @@ enum Failure {
 impl Failure {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Config(_) => ExitCode::from(2),
+            Self::Config(_) | Self::Redirection(_) | Self::ConfigFile(ConfigFileError::NotRead(_)) => {
+                ExitCode::from(2)
+            }
             Self::Chat(error) => error.exit_code(),
             Self::Upkeep(error) => error.exit_code(),
-            Self::Unprintable(_) | Self::Telemetry(_) | Self::Serve(_) | Self::Output(_) => ExitCode::FAILURE,
+            Self::Unprintable(_)
+            | Self::Telemetry(_)
+            | Self::Serve(_)
+            | Self::ConfigFile(ConfigFileError::Unwritable { .. })
+            | Self::Output(_) => ExitCode::FAILURE,
         }
     }
 }
 
 fn main() -> ExitCode {
-    // Past a limit on the size of files (`ulimit -f`) a write fails with an error then, and does not end the process.
-    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
-    match run(cli::parse()) {
+    keep_going_at_file_size_limit();
+    let arguments = match cli::parse() {
+        Ok(arguments) => arguments,
+        Err(status) => return status,
+    };
+    match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever reads has read enough: `parlance config | head -1`.
         Err(Failure::Output(cause)) if cause.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
@@ -72,15 +90,24 @@ fn main() -> ExitCode {
     }
 }
 
+/// A write that makes a file larger than `ulimit -f` lets it be is to fail, rather than to end the process in
+/// silence.
+fn keep_going_at_file_size_limit() {
+    // Where that cannot be had, it is as it was.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
+}
+
 fn run(arguments: cli::Arguments) -> Result<(), Failure> {
     let command = arguments.subcommand();
     match command {
         Command::Completions { shell } => return Ok(print(&cli::completions(shell))?),
         Command::Chat(arguments) => return Ok(terminal::run(&arguments)?),
-        Command::Serve | Command::CheckConfig | Command::Config | Command::Upkeep(_) => {}
+        Command::Serve | Command::CheckConfig | Command::Config { .. } | Command::Upkeep(_) => {}
     }
 
     let sources = arguments.sources();
+    let configuration = sources.path();
+    output::ensure_not_configuration(&configuration)?;
     let config = Config::load(&sources).inspect_err(|_| {
         // A program that waits for this start must not take an earlier one for it.
         if let Some(path) = sources.ready_file().filter(|_| matches!(command, Command::Serve)) {
@@ -88,23 +115,39 @@ fn run(arguments: cli::Arguments) -> Result<(), Failure> {
             let _ = ReadyFile::claim(&path);
         }
     })?;
+    output::ensure_not_store(&config.store_spec())?;
     match command {
         Command::Completions { .. } | Command::Chat(_) => {}
         Command::Upkeep(command) => upkeep::run(&command, &config)?,
         Command::CheckConfig => print(config.to_string().as_bytes())?,
-        Command::Config => print(config.to_toml()?.as_bytes())?,
+        Command::Config { write: false, .. } => print(config.to_toml()?.as_bytes())?,
+        Command::Config { write: true, file } => write_config(&config, file.as_deref(), &configuration)?,
         Command::Serve => {
+            output::ensure_ready_file_is_apart(&config, &configuration)?;
             let log = telemetry::init(&config)?;
             let served = parlance::serve(&config, &log);
             if let Err(error) = &served {
                 // Behind the log's other lines, and like them it holds nothing up.
-                log.line(&format!("parlance: {error}"));
+                log.line(&format!("parlance: {}", visible_lines(&error.to_string())));
             }
             log.flush();
             served.map_err(Failure::Serve)?;
         }
     }
     Ok(())
+}
+
+fn write_config(config: &Config, to: Option<&Path>, read: &Path) -> Result<(), Failure> {
+    let to = to.unwrap_or(read);
+    let shown = to.display();
+    let said = match config_file::write(&config.to_toml()?, to, read)? {
+        Written::Same => format!("`{shown}` says so already\n"),
+        Written::New => format!("written: `{shown}`\n"),
+        Written::Replaced { kept_as } => {
+            format!("written: `{shown}`; what was in it is in `{}`\n", kept_as.display())
+        }
+    };
+    Ok(print(said.as_bytes())?)
 }
 
 fn print(bytes: &[u8]) -> io::Result<()> {

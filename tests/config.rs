@@ -1194,3 +1194,132 @@ fn help_version_and_completions_need_no_configuration() {
         assert!(text(&output.stdout).contains(expected), "{output:?}");
     }
 }
+
+#[test]
+fn a_file_that_windows_programs_wrote_is_read_or_said_to_be_what_it_is() {
+    let config = given().file("\u{feff}line = 4444\r\nslash = 7777\r\n").config();
+    assert_eq!((config.line, config.slash), (Endpoint::Port(4444).into(), Endpoint::Port(7777).into()));
+    let utf_16: Vec<u8> = "\u{feff}line = 4444\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (bytes, said) in [(utf_16, "it is UTF-16"), (b"log = \"\xe9\"".to_vec(), "invalid utf-8 sequence")] {
+        let given = given();
+        fs::write(given.directory.path().join("parlance.toml"), bytes).expect("written");
+        let refusal = given.refusal();
+        assert!(
+            refusal.starts_with("`parlance.toml` is not valid TOML") && refusal.contains(said),
+            "{refusal}"
+        );
+        assert!(refusal.ends_with("save it as UTF-8"), "{refusal}");
+    }
+}
+
+/// The command, with its output in a file that a shell opens.
+fn redirected(given: &Given, command: &str) -> Output {
+    Command::new("sh")
+        .args(["-c", &format!("\"$0\" {command}"), env!("CARGO_BIN_EXE_parlance")])
+        .current_dir(given.directory.path())
+        .env_clear()
+        .output()
+        .expect("a shell")
+}
+
+#[test]
+fn the_configuration_is_not_written_into_the_file_that_it_is_read_from() {
+    let emptied = "`parlance.toml`, the configuration file that is read; the shell has emptied it: put back what was in it; \
+                   to write the configuration down, use `parlance config --write`\n";
+    for (command, stream) in [
+        ("config > parlance.toml", "standard output"),
+        ("config --config parlance.toml > ./parlance.toml", "standard output"),
+        ("check-config > parlance.toml", "standard output"),
+        ("history > parlance.toml", "standard output"),
+        ("serve 2> parlance.toml >/dev/null", "standard error"),
+    ] {
+        let given = given().file("line = 4444\n");
+        let output = redirected(&given, command);
+        assert_eq!(output.status.code(), Some(2), "{command}: {output:?}");
+        let said = if stream == "standard output" {
+            text(&output.stderr).to_owned()
+        } else {
+            fs::read_to_string(given.directory.path().join("parlance.toml")).expect("read")
+        };
+        let said = said.replace("./parlance", "parlance");
+        assert_eq!(said, format!("parlance: {stream} is {emptied}"), "{command}");
+    }
+    // Through a link, and where nothing is lost.
+    let given = given().file("line = 4444\n");
+    std::os::unix::fs::symlink("parlance.toml", given.directory.path().join("link")).expect("a link");
+    let output = redirected(&given, "config >> link");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(text(&output.stderr).contains("; nothing was done; "), "{output:?}");
+    assert_eq!(given.config().line, Endpoint::Port(4444).into());
+    // Another file may be written to.
+    let output = redirected(&given, "config > other.toml && \"$0\" config --config other.toml > third.toml");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let written = fs::read_to_string(given.directory.path().join("third.toml")).expect("written");
+    assert!(written.contains("\nline = 4444\n"), "{written}");
+}
+
+#[test]
+fn the_configuration_is_written_to_its_file() {
+    let given = given();
+    let path = |name: &str| given.directory.path().join(name);
+    let run = |arguments: &[&str]| {
+        let output = parlance(&given, arguments);
+        (output.status.code(), [text(&output.stdout), text(&output.stderr)].concat())
+    };
+    assert_eq!(
+        run(&["config", "--write", "--line", "4444"]),
+        (Some(0), "written: `parlance.toml`\n".to_owned())
+    );
+    assert_eq!(given.config(), Config { line: Endpoint::Port(4444).into(), ..Config::default() });
+    assert_eq!(run(&["config", "--write"]).1, "`parlance.toml` says so already\n");
+    fs::write(path("parlance.toml"), "# mine\nline = 4445\n").expect("written");
+    let (status, said) = run(&["config", "--write", "parlance.toml", "--gob", "off"]);
+    assert!(
+        status == Some(0)
+            && said.contains("; what was in it is in `")
+            && said.ends_with("parlance.toml.bak`\n"),
+        "{said}"
+    );
+    assert_eq!(
+        given.config(),
+        Config { line: Endpoint::Port(4445).into(), gob: Endpoint::Off.into(), ..Config::default() }
+    );
+    assert_eq!(fs::read_to_string(path("parlance.toml.bak")).expect("kept"), "# mine\nline = 4445\n");
+
+    fs::write(path("other.toml"), "precious = true").expect("written");
+    let (status, said) = run(&["config", "--write", "other.toml"]);
+    assert!(status == Some(2) && said.contains("is not the file that is read as configuration"), "{said}");
+    assert_eq!(fs::read_to_string(path("other.toml")).expect("read"), "precious = true");
+    for unwritable in ["no/such/file", ".", "/dev/null/x"] {
+        let (status, said) = run(&["config", "--write", unwritable]);
+        assert!(matches!(status, Some(1 | 2)) && said.contains(unwritable), "{said}");
+    }
+    // A file that a shell has emptied is no reason to lose the one that was kept.
+    fs::write(path("parlance.toml"), "").expect("written");
+    assert_eq!(run(&["config", "--write"]).1, "written: `parlance.toml`\n");
+    assert_eq!(fs::read_to_string(path("parlance.toml.bak")).expect("kept"), "# mine\nline = 4445\n");
+    let mut names: Vec<_> = fs::read_dir(given.directory.path())
+        .expect("listed")
+        .map(|entry| entry.expect("one").file_name())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["other.toml", "parlance.toml", "parlance.toml.bak"]);
+}
+
+#[test]
+fn a_ready_file_replaces_neither_the_configuration_nor_the_store() {
+    let given = given().file("line = 0\n");
+    for (ready, what) in [
+        ("parlance.toml", "the configuration file that is read"),
+        ("./parlance.toml", "the configuration file that is read"),
+        ("data/parlance.db-wal", "a file of the store"),
+        ("data/parlance.db", "a file of the store"),
+    ] {
+        fs::create_dir_all(given.directory.path().join("data")).expect("made");
+        let output = parlance(&given, &["--data", "data", "--ready-file", ready]);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let expected = format!("parlance: `{ready}` is {what}; name another file\n");
+        assert_eq!(text(&output.stderr), expected);
+    }
+    assert_eq!(given.config().line, Endpoint::Port(0).into());
+}

@@ -16,8 +16,12 @@ const LAYERS: [Layer; 8] = [
     Layer { name: "state", uses: &["chat", "state", "limits"], pure: true },
     Layer { name: "fanout", uses: &["chat", "wire", "fanout", "limits"], pure: true },
     Layer { name: "engine", uses: &["chat", "wire", "state", "fanout", "engine", "limits"], pure: true },
-    Layer { name: "store", uses: &["chat", "state", "store", "limits"], pure: false },
-    Layer { name: "archive", uses: &["chat", "state", "store", "archive", "limits"], pure: false },
+    Layer { name: "store", uses: &["chat", "state", "store", "text_encoding", "limits"], pure: false },
+    Layer {
+        name: "archive",
+        uses: &["chat", "state", "store", "archive", "text_encoding", "limits"],
+        pure: false,
+    },
     Layer { name: "client", uses: &["chat", "wire", "client", "limits"], pure: false },
 ];
 

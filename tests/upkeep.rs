@@ -28,7 +28,7 @@ impl Place {
         let place = Self::empty();
         let said = |index, room: &str, sender: &str, text: &str| {
             let (room, sender, text) = (room.into(), sender.into(), text.into());
-            Op { id: id(index), change: Change::Said { room, sender, text } }
+            Op::new(id(index), Change::Said { room, sender, text })
         };
         let ops = [
             said(1, "lobby", "alice", "hello"),

@@ -211,14 +211,14 @@ fn ops(last: Option<OpId>, kept: &[Kept]) -> Vec<Op> {
         said("lobby"),
         said("fuzz-den"),
     ];
-    let of = |(index, change)| Op { id: OpId::new(at, index as u16, 7), change };
+    let of = |(index, change)| Op::new(OpId::new(at, index as u16, 7), change);
     gone.chain(new).enumerate().map(of).collect()
 }
 
 /// What was committed is there.
 fn has_all(after: &Everything, ops: &[Op]) {
     assert_eq!(after.last, ops.last().map(|op| op.id));
-    for Op { id, change } in ops {
+    for Op { id, change, .. } in ops {
         let is_there = match change {
             Change::Said { room, text, .. } => after
                 .messages
@@ -248,7 +248,7 @@ pub fn logs() -> Vec<Vec<u8>> {
         let id = ops.last().expect("there are some").id;
         let messages: Vec<_> = ops.iter().map(|op| op.id).collect();
         let change = Change::MailRead { reader: "fuzz-bob".into(), messages: messages.into() };
-        ops.push(Op { id: OpId::new(UnixMillis(id.at().0 + 1), 0, 7), change });
+        ops.push(Op::new(OpId::new(UnixMillis(id.at().0 + 1), 0, 7), change));
         last = ops.last().map(|op| op.id);
         store.commit(&ops).expect("there is space");
         logs.push(read(&log));

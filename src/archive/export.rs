@@ -79,7 +79,7 @@ impl<'a> MessageLine<'a> {
     fn of_letter(letter: &'a Letter) -> Self {
         Self {
             id: letter.id,
-            timestamp: seconds(letter.id.at()),
+            timestamp: seconds(letter.at),
             sender: &letter.sender,
             recipient: Some(&letter.recipient),
             room: None,
@@ -98,7 +98,7 @@ impl<'a> MessageLine<'a> {
     fn of_room(room: &'a str, message: &'a RoomMessage, is_next: bool) -> Self {
         Self {
             id: message.id,
-            timestamp: seconds(message.id.at()),
+            timestamp: seconds(message.at),
             sender: &message.sender,
             recipient: None,
             room: Some(room),

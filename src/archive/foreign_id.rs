@@ -3,15 +3,21 @@
 use blake2::{Blake2b512, Digest};
 
 use crate::chat::{OpId, UnixMillis};
+use crate::limits::IMPORT_ID_AHEAD_SECONDS_MAX;
 
-/// The id that a message has here. An id of this kind for that moment stays as it is; any other text becomes a UUID of
-/// version 7 with the message's time, and with a hash of the text and of who wrote it to whom in place of what is
-/// random, as programs that count have the same ids as others.
-pub(super) fn foreign_id(text: &str, at: UnixMillis, sender: &str, to: &str) -> OpId {
+/// The id that a message has here, if its own can stay: a UUID of version 7 of that moment, or of a later
+/// one, as ids of this program are that were given out after the clock had been ahead.
+pub(super) fn own_id(text: &str, at: UnixMillis) -> Option<OpId> {
     // A time that went through a floating point number may be off by one.
-    if let Some(id) = OpId::parse(text).filter(|id| id.is_ours() && id.at().0.abs_diff(at.0) <= 1) {
-        return id;
-    }
+    let from = at.0.saturating_sub(1);
+    let to = at.0.saturating_add(IMPORT_ID_AHEAD_SECONDS_MAX * 1000);
+    OpId::parse(text).filter(|id| id.is_ours() && (from..=to).contains(&id.at().0))
+}
+
+/// The id that any other message has here: a UUID of version 7 with the message's time, and with a hash of
+/// the text and of who wrote it to whom in place of what is random, as programs that count have the same ids
+/// as others.
+pub(super) fn foreign_id(text: &str, at: UnixMillis, sender: &str, to: &str) -> OpId {
     let mut hash = Blake2b512::new();
     for part in [text, sender, to] {
         hash.update((part.len() as u64).to_be_bytes());
@@ -47,14 +53,20 @@ mod tests {
     }
 
     #[test]
-    fn an_id_of_the_same_kind_and_moment_stays() {
+    fn an_id_of_the_same_kind_stays_if_it_is_not_of_an_earlier_moment() {
         let at = UnixMillis(1_700_000_000_123);
         let own = OpId::new(at, 7, 9);
         let text = own.to_string();
-        assert_eq!(foreign_id(&text, at, "a", "b"), own);
-        assert_eq!(foreign_id(&text, UnixMillis(at.0 + 1), "a", "b"), own);
-        assert_ne!(foreign_id(&text, UnixMillis(at.0 + 2), "a", "b"), own, "of another moment");
-        let random = "f47ac10b-58cc-4372-a567-0e02b2c3d479";
-        assert_ne!(foreign_id(random, at, "a", "b").to_string(), random, "of another version");
+        let years_2 = 2 * 366 * 24 * 60 * 60 * 1000;
+        for said in [at.0, at.0 + 1, at.0 - 1, at.0 - years_2] {
+            assert_eq!(own_id(&text, UnixMillis(said)), Some(own), "{said}");
+        }
+        assert_eq!(own_id(&text, UnixMillis(at.0 + 2)), None, "made before it was said");
+        assert_eq!(
+            own_id(&OpId::new(UnixMillis((1 << 48) - 1), 0, 0).to_string(), at),
+            None,
+            "of the last of days"
+        );
+        assert_eq!(own_id("f47ac10b-58cc-4372-a567-0e02b2c3d479", at), None, "of another version");
     }
 }

@@ -2,44 +2,62 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::marker::PhantomData;
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 use crate::chat::UnixMillis;
 
-/// An object, in the order in which it was written.
-#[derive(Debug)]
-pub(super) struct Pairs<V>(pub(super) Vec<(String, V)>);
+/// An object in the order in which it was written, whose values have yet to be looked at: each by itself, so
+/// that a strange one leaves the others. Keys that are no Unicode (half a surrogate pair) have U+FFFD in
+/// them.
+#[derive(Debug, Default)]
+pub(super) struct Entries<'a>(pub(super) Vec<(String, &'a RawValue)>);
 
-impl<V> Default for Pairs<V> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<'de, V: Deserialize<'de>> Deserialize<'de> for Pairs<V> {
+impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(PairsVisitor(PhantomData))
+        struct AsEntries;
+        impl<'de> Visitor<'de> for AsEntries {
+            type Value = Entries<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut entries = Vec::new();
+                while let Some((Key(key), value)) = map.next_entry()? {
+                    entries.push((key, value));
+                }
+                Ok(Entries(entries))
+            }
+        }
+        deserializer.deserialize_map(AsEntries)
     }
 }
 
-struct PairsVisitor<V>(PhantomData<V>);
+struct Key(String);
 
-impl<'de, V: Deserialize<'de>> Visitor<'de> for PairsVisitor<V> {
-    type Value = Pairs<V>;
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AsKey;
+        impl Visitor<'_> for AsKey {
+            type Value = Key;
 
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs<V>, A::Error> {
-        let mut pairs = Vec::new();
-        while let Some(pair) = map.next_entry()? {
-            pairs.push(pair);
+            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Key, E> {
+                Ok(Key(String::from_utf8_lossy(bytes).into_owned()))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Key, E> {
+                Ok(Key(text.to_owned()))
+            }
         }
-        Ok(Pairs(pairs))
+        deserializer.deserialize_bytes(AsKey)
     }
 }
 
@@ -182,8 +200,11 @@ mod tests {
     }
 
     #[test]
-    fn the_order_of_an_object_counts() {
-        let Pairs(pairs) = serde_json::from_str::<Pairs<u8>>("{\"b\":1,\"a\":2}").expect("an object");
-        assert_eq!(pairs, [("b".to_owned(), 1), ("a".to_owned(), 2)]);
+    fn the_order_of_an_object_counts_and_a_strange_entry_leaves_the_others() {
+        let json = r#"{"b":1,"\ud800":"\udfff","a":[[{}]], "c": 1e999}"#;
+        let Entries(entries) = serde_json::from_str(json).expect("an object");
+        let entries: Vec<_> = entries.iter().map(|(key, value)| (key.as_str(), value.get())).collect();
+        let strange = "\u{fffd}\u{fffd}\u{fffd}";
+        assert_eq!(entries, [("b", "1"), (strange, r#""\udfff""#), ("a", "[[{}]]"), ("c", "1e999")]);
     }
 }

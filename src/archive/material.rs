@@ -1,19 +1,21 @@
 //! What files say, before anybody looks whether it is new: read line by line where the format has lines, within bounds.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io::{self, BufRead, Read};
 use std::str::FromStr;
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde_json::Value;
+use serde_json::value::RawValue;
 
-use super::json::{Pairs, Text};
+use super::json::{Entries, Text};
 use super::line::Line;
 use super::report::Report;
 use super::rooms;
 use crate::chat::UnixMillis;
 use crate::limits::{IMPORT_BYTES_MAX, IMPORT_JSON_BYTES_MAX, IMPORT_LINE_BYTES_MAX};
+use crate::text_encoding::{UTF_16, is_utf_16, without_mark};
 
 /// What a file is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -93,6 +95,9 @@ pub(super) struct Place {
     line: u64,
 }
 
+/// As many bytes as tell an encoding.
+const START_BYTES: u64 = 4;
+
 /// The newest version of a log that is understood: that of the store in a log.
 const LOG_VERSION_MAX: u64 = 1;
 
@@ -171,6 +176,8 @@ pub struct Material {
     pub(super) report: Report,
     /// Bytes of all files so far.
     bytes: u64,
+    /// The file that is read has bytes that are not UTF-8, and U+FFFD in their places.
+    is_mended: bool,
 }
 
 /// Where what the file that is being read has said so far is in the lists.
@@ -204,83 +211,127 @@ impl Material {
     pub fn read(&mut self, name: &str, mut file: impl BufRead, format: Format) -> Result<Format, ReadError> {
         let place = Place { file: self.names.len() as u32, line: 0 };
         self.names.push(name.to_owned());
+        let failed = |cause| ReadError::Io { name: name.to_owned(), cause };
+        let mut start = Vec::new();
+        file.by_ref().take(START_BYTES).read_to_end(&mut start).map_err(failed)?;
+        if is_utf_16(&start) {
+            return Err(ReadError::Malformed { name: name.to_owned(), message: UTF_16.to_owned() });
+        }
+        let mut file = without_mark(&start).chain(file);
         if format == Format::Jsonl {
             self.read_log(place, &mut file)?;
             return Ok(format);
         }
-        let failed = |cause| ReadError::Io { name: name.to_owned(), cause };
         let mut start = Vec::new();
         if format == Format::Auto {
             // The first line of a log is an object of its own.
             file.by_ref().take(IMPORT_LINE_BYTES_MAX).read_until(b'\n', &mut start).map_err(failed)?;
-            let line = std::str::from_utf8(&start).ok().and_then(Line::parse);
-            if start.is_empty() || line.is_some_and(|line| line.is_of_a_log()) {
+            if start.is_empty() || is_line_of_a_log(&start) {
                 self.read_log(place, &mut start.as_slice().chain(file))?;
                 return Ok(Format::Jsonl);
             }
         }
         let max = IMPORT_JSON_BYTES_MAX;
-        file.take(max + 1 - start.len() as u64).read_to_end(&mut start).map_err(failed)?;
-        if start.len() as u64 > max {
+        file.by_ref().take(max + 1 - start.len() as u64).read_to_end(&mut start).map_err(failed)?;
+        let is_too_large = start.len() as u64 > max;
+        let text = String::from_utf8_lossy(&start);
+        let is_object = !is_too_large && serde_json::from_str::<Entries<'_>>(&text).is_ok();
+        // One whose first line is strange, or empty.
+        if format == Format::Auto && !is_object && start.split(|&byte| byte == b'\n').any(is_line_of_a_log) {
+            self.read_log(place, &mut start.as_slice().chain(file))?;
+            return Ok(Format::Jsonl);
+        }
+        if is_too_large {
             let remedy = "use a log, a line a message, for more";
             return Err(ReadError::TooLarge { name: name.to_owned(), what: "an object", max, remedy });
         }
         self.count(place, start.len() as u64)?;
-        self.read_object(place, &start, format)
+        self.is_mended = matches!(text, Cow::Owned(_));
+        self.read_object(place, &text, format)
     }
 
-    fn read_object(&mut self, place: Place, bytes: &[u8], format: Format) -> Result<Format, ReadError> {
-        let is_of_texts = || serde_json::from_slice::<Pairs<Text<'_>>>(bytes).is_ok();
+    fn read_object(&mut self, place: Place, text: &str, format: Format) -> Result<Format, ReadError> {
+        let name = || self.name(place).to_owned();
+        let entries = match serde_json::from_str::<Entries<'_>>(text) {
+            Ok(entries) => entries,
+            Err(_) if format == Format::Auto => return Err(ReadError::Unknown { name: name() }),
+            Err(error) => return Err(ReadError::Malformed { name: name(), message: error.to_string() }),
+        };
         let format = match format {
-            Format::Auto if is_of_texts() => Format::Accounts,
-            Format::Auto if serde_json::from_slice::<Pairs<IgnoredAny>>(bytes).is_ok() => Format::Rooms,
-            Format::Auto => return Err(ReadError::Unknown { name: self.name(place).to_owned() }),
+            Format::Auto if is_of_accounts(&entries) => Format::Accounts,
+            Format::Auto => Format::Rooms,
             Format::Rooms | Format::Jsonl | Format::Accounts => format,
         };
-        let result = if format == Format::Accounts {
-            serde_json::from_slice(bytes).map(|accounts| self.take_accounts(place, accounts))
+        if format == Format::Accounts {
+            self.take_accounts(place, entries);
+        } else if entries.0.iter().any(|(key, value)| Part::of(key).is_some_and(|part| part.may_be(value))) {
+            self.take_object(place, entries);
         } else {
-            serde_json::from_slice::<Object<'_>>(bytes).and_then(|object| {
-                if object.is_strange() {
-                    return Err(serde::de::Error::custom("there are no rooms and no tokens in it"));
+            let message = "there are no rooms and no tokens in it".to_owned();
+            return Err(ReadError::Malformed { name: name(), message });
+        }
+        Ok(format)
+    }
+
+    /// A file with everything in one object.
+    fn take_object(&mut self, place: Place, Entries(parts): Entries<'_>) {
+        let is_own = parts.iter().any(|(key, _)| Part::of(key) == Some(Part::Accounts));
+        let (mut rooms, mut tokens) = (Vec::new(), Vec::new());
+        let mut messages = Vec::new();
+        for (key, part) in parts {
+            match Part::of(&key) {
+                Some(Part::Accounts) => match serde_json::from_str(part.get()) {
+                    Ok(accounts) => self.take_accounts(place, accounts),
+                    Err(_) => self.leave("accounts that are no object", place, ""),
+                },
+                Some(Part::Rooms) => rooms.extend(self.values(place, "rooms that are no object", part)),
+                Some(Part::Tokens) => tokens.extend(self.values(place, "tokens that are no object", part)),
+                Some(Part::Messages) => match serde_json::from_str::<Vec<&RawValue>>(part.get()) {
+                    Ok(some) => messages.extend(some),
+                    Err(_) => self.leave("messages that are no array", place, ""),
+                },
+                Some(Part::SavedAt) | None => {}
+            }
+        }
+        rooms::take(self, place, rooms, &tokens, is_own);
+        let mut index = Index::default();
+        for (number, message) in (1..).zip(messages) {
+            match self.is_whole(message).then(|| Line::parse(message.get())).flatten() {
+                Some(line) => self.take_line(place, line, &mut index),
+                None => {
+                    self.leave("a message that cannot be understood", place, &format!("message {number}"));
                 }
-                self.take_object(place, object);
-                Ok(())
-            })
-        };
-        match result {
-            Ok(()) => Ok(format),
-            Err(error) => {
-                Err(ReadError::Malformed { name: self.name(place).to_owned(), message: error.to_string() })
             }
         }
     }
 
-    /// A file with everything in one object.
-    fn take_object(&mut self, place: Place, object: Object<'_>) {
-        let Object { accounts, rooms, tokens, messages, saved_at: _ } = object;
-        let is_own = accounts.is_some();
-        let (rooms, tokens) = (rooms.unwrap_or_default(), tokens.unwrap_or_default());
-        self.take_accounts(place, accounts.unwrap_or_default());
-        rooms::take(self, place, rooms, &tokens, is_own);
-        let mut index = Index::default();
-        for message in messages.unwrap_or_default() {
-            self.take_line(place, message, &mut index);
-        }
+    /// Whether nothing of it may have been replaced.
+    fn is_whole(&self, value: &RawValue) -> bool {
+        !self.is_mended || !value.get().contains(char::REPLACEMENT_CHARACTER)
     }
 
-    fn take_accounts(&mut self, place: Place, Pairs(accounts): Pairs<serde_json::Value>) {
+    /// The values in an object.
+    fn values(&mut self, place: Place, reason: &str, object: &RawValue) -> Vec<(String, Value)> {
+        let Ok(Entries(entries)) = serde_json::from_str(object.get()) else {
+            self.leave(reason, place, "");
+            return Vec::new();
+        };
+        let mut values = Vec::new();
+        for (key, raw) in entries {
+            match serde_json::from_str(raw.get()) {
+                Ok(value) if self.is_whole(raw) => values.push((key, value)),
+                // The key may be a token.
+                Ok(_) | Err(_) => self.leave("an entry that cannot be understood", place, ""),
+            }
+        }
+        values
+    }
+
+    fn take_accounts(&mut self, place: Place, Entries(accounts): Entries<'_>) {
         for (name, hash) in accounts {
-            match hash {
-                serde_json::Value::String(hash) => {
-                    self.accounts.push(Account {
-                        place,
-                        name: name.into(),
-                        hash: hash.into(),
-                        is_gone: false,
-                    });
-                }
-                _ => self.leave("a password's hash that is no text", place, &name),
+            match serde_json::from_str::<Box<str>>(hash.get()) {
+                Ok(hash) => self.accounts.push(Account { place, name: name.into(), hash, is_gone: false }),
+                Err(_) => self.leave("a password's hash that is no text", place, &name),
             }
         }
     }
@@ -495,24 +546,45 @@ impl Material {
     }
 }
 
-/// A file with everything in one object.
-#[derive(Deserialize)]
-struct Object<'a> {
+/// A part of a file with everything in one object.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Part {
     /// Only this program writes them beside the rooms.
-    accounts: Option<Pairs<serde_json::Value>>,
-    rooms: Option<Pairs<serde_json::Value>>,
-    tokens: Option<Pairs<serde_json::Value>>,
-    #[serde(borrow)]
-    messages: Option<Vec<Line<'a>>>,
-    saved_at: Option<IgnoredAny>,
+    Accounts,
+    Rooms,
+    Tokens,
+    Messages,
+    SavedAt,
 }
 
-impl Object<'_> {
-    /// It has none of the keys: it is some other object.
-    fn is_strange(&self) -> bool {
-        let Self { accounts, rooms, tokens, messages, saved_at } = self;
-        accounts.is_none() && rooms.is_none() && tokens.is_none() && messages.is_none() && saved_at.is_none()
+impl Part {
+    fn of(key: &str) -> Option<Self> {
+        Some(match key {
+            "accounts" => Self::Accounts,
+            "rooms" => Self::Rooms,
+            "tokens" => Self::Tokens,
+            "messages" => Self::Messages,
+            "saved_at" => Self::SavedAt,
+            _ => return None,
+        })
     }
+
+    /// Whether a value can be that.
+    fn may_be(self, value: &RawValue) -> bool {
+        value.get().starts_with(['{', '[']) || self == Self::SavedAt
+    }
+}
+
+/// Whether an object looks like one of names and hashes: by what most of it is, so that a strange entry makes
+/// no difference.
+fn is_of_accounts(Entries(entries): &Entries<'_>) -> bool {
+    let is_text = |value: &RawValue| value.get().starts_with('"');
+    let has_part = entries.iter().any(|(key, value)| Part::of(key).is_some() && !is_text(value));
+    !has_part && (entries.is_empty() || entries.iter().any(|(_, value)| is_text(value)))
+}
+
+fn is_line_of_a_log(line: &[u8]) -> bool {
+    std::str::from_utf8(line).ok().and_then(Line::parse).is_some_and(|line| line.is_of_a_log())
 }
 
 fn boxed(Text(text): Text<'_>) -> Box<str> {

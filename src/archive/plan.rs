@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::Report;
-use super::foreign_id::foreign_id;
+use super::foreign_id::{foreign_id, own_id};
 use super::material::{Account, Mark, MarkKind, Material, Message, Seat, To};
 use crate::chat::{
     self, Change, Folded, Kept, Name, Op, OpId, PasswordHash, RoomName, SERVER_NAME, Token, UnixMillis,
@@ -54,11 +54,8 @@ impl Material {
         }
         let mut messages: Vec<_> = std::mem::take(&mut self.messages)
             .into_iter()
-            .map(|message| {
-                let (To::Recipient(to) | To::Room(to)) = &message.to;
-                (foreign_id(&message.id, message.at, &message.sender, to), message)
-            })
-            .collect();
+            .map(|message| Ok((planner.id(store, &message)?, message)))
+            .collect::<Result<_, StoreError>>()?;
         messages.sort_by_key(|&(id, _)| id);
         for (id, message) in messages {
             planner.message(&mut self, store, id, message)?;
@@ -163,8 +160,38 @@ impl<'a> Planner<'a> {
         *self.seats_of_name.entry(folded).or_default() += 1;
     }
 
-    fn push(&mut self, id: OpId, change: Change) {
-        let op = Op { id, change };
+    /// The id that a message has here.
+    fn id(&mut self, store: &mut dyn Reader, message: &Message) -> Result<OpId, StoreError> {
+        let (To::Recipient(to) | To::Room(to)) = &message.to;
+        let foreign = || foreign_id(&message.id, message.at, &message.sender, to);
+        let Some(own) = own_id(&message.id, message.at) else { return Ok(foreign()) };
+        if own.at().0 <= message.at.0 + 1 {
+            return Ok(own);
+        }
+        // Earlier versions gave another id to a message whose own is later than its time, and may have
+        // imported it.
+        let foreign = foreign();
+        let is_there = self.is_there(store, foreign, &message.to)?;
+        Ok(if is_there { foreign } else { own })
+    }
+
+    fn is_there(&mut self, store: &mut dyn Reader, id: OpId, to: &To) -> Result<bool, StoreError> {
+        match to {
+            To::Recipient(_) => Ok(self.state.ledger.mail(id).is_some()),
+            To::Room(room) => Ok(self.said_in(store, room)?.contains(&id)),
+        }
+    }
+
+    /// The ids of all that is kept of a room.
+    fn said_in(&mut self, store: &mut dyn Reader, room: &str) -> Result<&mut HashSet<OpId>, StoreError> {
+        if !self.said.contains_key(room) {
+            self.said.insert(room.into(), ids_in(store, room)?);
+        }
+        Ok(self.said.get_mut(room).expect("it was just put there"))
+    }
+
+    fn push(&mut self, id: OpId, at: UnixMillis, change: Change) {
+        let op = Op { id, at, change };
         self.state.apply(&op);
         self.ops.push(op);
     }
@@ -189,7 +216,7 @@ impl<'a> Planner<'a> {
             return leave(material, "there are as many accounts as can be");
         }
         let id = self.ids.next();
-        self.push(id, Change::AccountCreated { name, password });
+        self.push(id, self.now, Change::AccountCreated { name, password });
         self.report.taken.accounts += 1;
     }
 
@@ -217,7 +244,7 @@ impl<'a> Planner<'a> {
                         Change::SeatTaken { room, seat }
                     };
                     let id = self.ids.next();
-                    self.push(id, change);
+                    self.push(id, self.now, change);
                     self.report.taken.seats += 1;
                     return;
                 }
@@ -274,7 +301,7 @@ impl<'a> Planner<'a> {
             "a sender's name that names cannot be"
         } else if message.content.len() > TEXT_BYTES_MAX {
             "a text that is too long"
-        } else if id.at() > ahead {
+        } else if message.at > ahead && !self.is_there(store, id, &message.to)? {
             "a time that has yet to come"
         } else {
             match message.to {
@@ -300,13 +327,10 @@ impl<'a> Planner<'a> {
             material.leave("a room's name that names of rooms cannot be", place, &foreign);
             return Ok(());
         }
-        if !self.said.contains_key(&room) {
-            self.said.insert(room.clone(), ids_in(store, &room)?);
-        }
-        let is_new = self.said.get_mut(&room).is_some_and(|ids| ids.insert(id));
+        let is_new = self.said_in(store, &room)?.insert(id);
         match (is_new, message.is_deleted) {
             (true, false) => {
-                self.push(id, Change::Said { room, sender, text: content });
+                self.push(id, message.at, Change::Said { room, sender, text: content });
                 self.report.taken.room_messages += 1;
             }
             (true, true) => self.report.gone += 1,
@@ -364,7 +388,11 @@ impl<'a> Planner<'a> {
             }
             let sender_has_account = sender_account.is_some();
             let content = message.content;
-            self.push(id, Change::MailSent { sender, sender_has_account, recipient, content, key });
+            self.push(
+                id,
+                message.at,
+                Change::MailSent { sender, sender_has_account, recipient, content, key },
+            );
             self.report.taken.letters += 1;
         }
         if message.is_read {
@@ -435,14 +463,14 @@ impl<'a> Planner<'a> {
             self.report.taken.read += messages.len() as u64;
             for some in messages.chunks(MAIL_READ_MAX) {
                 let id = self.ids.next();
-                self.push(id, Change::MailRead { reader: reader.clone(), messages: some.into() });
+                self.push(id, self.now, Change::MailRead { reader: reader.clone(), messages: some.into() });
             }
         }
         let mut seen = HashSet::new();
         for (by, message) in std::mem::take(&mut self.deleted) {
             if seen.insert((by.clone(), message)) {
                 let id = self.ids.next();
-                self.push(id, Change::MailDeleted { by, message });
+                self.push(id, self.now, Change::MailDeleted { by, message });
                 self.report.taken.deleted += 1;
             }
         }

@@ -6,7 +6,6 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
-use super::json::Pairs;
 use super::material::{Material, Place, Seat};
 use crate::chat::Token;
 
@@ -26,14 +25,14 @@ fn first<'a>(object: &'a Map<String, Value>, keys: &[&str]) -> Option<&'a Value>
 pub(super) fn take(
     material: &mut Material,
     place: Place,
-    rooms: Pairs<Value>,
-    Pairs(tokens): &Pairs<Value>,
+    rooms: Vec<(String, Value)>,
+    tokens: &[(String, Value)],
     is_proved: bool,
 ) {
     let entries: HashMap<&str, &Value> =
         tokens.iter().map(|(token, entry)| (token.as_str(), entry)).collect();
     let mut seen: HashSet<String> = HashSet::new();
-    for (room, value) in rooms.0 {
+    for (room, value) in rooms {
         let Value::Object(object) = value else {
             material.leave("a room that is no object", place, &room);
             continue;

@@ -67,7 +67,7 @@ impl OpId {
         Self(Uuid::from_bytes(bytes))
     }
 
-    /// When it was made.
+    /// The time in it: when it was made, or later than that where the clock had gone back.
     pub fn at(self) -> UnixMillis {
         UnixMillis((self.0.as_u128() >> 80) as u64)
     }

@@ -1,6 +1,6 @@
 //! What is kept, as state: what a store hands back at the start, and what of a room's past it shows.
 
-use super::{OpId, PasswordHash, Seat};
+use super::{OpId, PasswordHash, Seat, UnixMillis};
 
 /// A part of what is kept. All parts together, in the order in which a store hands them out, are the state: accounts
 /// (oldest first), then letters (oldest first), then seats (in the order of joining, a room's host before its guests).
@@ -31,6 +31,8 @@ pub enum Kept {
 pub struct Letter {
     /// The op that sent it.
     pub id: OpId,
+    /// When it was sent: see [`Op::at`](super::Op::at).
+    pub at: UnixMillis,
     /// Who wrote it.
     pub sender: Box<str>,
     /// To whom.
@@ -52,6 +54,8 @@ pub struct Letter {
 pub struct RoomMessage {
     /// The op that said it.
     pub id: OpId,
+    /// When it was said: see [`Op::at`](super::Op::at).
+    pub at: UnixMillis,
     /// Its number among the messages that were kept of the room: 1 for the first, without holes. Those that are too many
     /// or too old go, oldest first, and the numbers of the others stay. A room that has none left begins anew.
     pub sequence: u64,

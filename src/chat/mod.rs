@@ -28,7 +28,7 @@ pub use name::{Folded, Name, NameError, RoomName, RoomNameError, SERVER_NAME};
 pub use op::{Change, Op, Seat};
 pub use password::{PasswordHash, PasswordHashError, PasswordOutcome, PasswordTask};
 pub use refused::Refused;
-pub use retention::{HistoryRule, HistoryRules, RoomPattern};
+pub use retention::{HistoryRule, HistoryRules, RoomPattern, too_old};
 pub use text::{is_disruptive, visible, visible_lines, visible_name, without_mark};
 pub use time::{Now, UnixMillis, UnixSeconds};
 pub use token::{TOKEN_TEXT_BYTES, Token, TokenText};

@@ -6,18 +6,26 @@ use core::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{OpId, PasswordHash, Token};
+use super::{OpId, PasswordHash, Token, UnixMillis};
 
-/// One durable change. When it was made stands in its id.
+/// One durable change.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Op {
     /// Later ops have higher ids.
     pub id: OpId,
+    /// When the change was made. The id has the same time, or a later one: ids rise even where the clock goes
+    /// back, and this does not.
+    pub at: UnixMillis,
     /// What changed.
     pub change: Change,
 }
 
 impl Op {
+    /// An op that was made at the time in its id.
+    pub fn new(id: OpId, change: Change) -> Self {
+        Self { id, at: id.at(), change }
+    }
+
     /// About how many bytes it takes in memory: its texts, and itself.
     pub fn bytes(&self) -> usize {
         let texts = match &self.change {

@@ -42,6 +42,20 @@ impl HistoryRule {
     }
 }
 
+/// How many of a room's oldest messages are too old, from the times of its messages in their order. A time
+/// that is later than now comes from a clock that was ahead: that message counts as old as the one behind it.
+pub fn too_old(times: impl Iterator<Item = UnixMillis>, oldest_kept: UnixMillis, now: UnixMillis) -> usize {
+    let mut count = 0;
+    for (index, at) in times.enumerate() {
+        if at < oldest_kept {
+            count = index + 1;
+        } else if at <= now {
+            break;
+        }
+    }
+    count
+}
+
 impl Default for HistoryRule {
     fn default() -> Self {
         Self { keep_messages: HISTORY_KEEP_MESSAGES_DEFAULT, keep_days: 0, on_join: 0 }
@@ -85,6 +99,22 @@ impl From<RoomPattern> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_from_the_future_is_as_old_as_the_one_behind_it() {
+        let count =
+            |times: &[u64]| too_old(times.iter().copied().map(UnixMillis), UnixMillis(50), UnixMillis(100));
+        for (times, expected) in [
+            (&[][..], 0),
+            (&[50, 10], 0),
+            (&[10, 49, 50], 2),
+            (&[900, 901, 10, 60], 3),
+            (&[900, 60, 10], 0),
+            (&[10, 900], 1),
+        ] {
+            assert_eq!(count(times), expected, "{times:?}");
+        }
+    }
 
     #[test]
     fn the_first_rule_that_matches_counts() {

@@ -11,6 +11,7 @@ use figment::{Figment, Metadata, Profile, Provider};
 use super::error::{FILE_NAME, VARIABLE_PREFIX, variable};
 use super::service::is_of_service;
 use super::{Config, ConfigError, Origin};
+use crate::text_encoding::{UTF_16, is_utf_16, without_mark};
 
 /// The variable that names the configuration file, as `--config` does.
 const FILE_VARIABLE: &str = "PARLANCE_CONFIG";
@@ -107,20 +108,41 @@ impl Sources {
             .map(|(_, value)| value.as_os_str())
     }
 
-    /// The file's layer; `None` when there is no file and none was asked for.
-    fn file_layer(&self) -> Result<Option<Layer>, ConfigError> {
+    /// The configuration file, which need not be there, and what named it.
+    fn named_file(&self) -> (PathBuf, Origin) {
         let named_by_variable = || Some((PathBuf::from(self.variable(FILE_VARIABLE)?), FILE_VARIABLE));
-        let (path, named_by) = match (&self.file, named_by_variable()) {
+        match (&self.file, named_by_variable()) {
             (Some(path), _) => (path.clone(), Origin::Flag),
             (None, Some((path, name))) => (path, Origin::Environment(name.to_owned())),
             (None, None) => (self.directory.join(FILE_NAME), Origin::Default),
-        };
-        match std::fs::read_to_string(&path) {
-            Ok(text) => Layer::of_file(&path, &text).map(Some),
+        }
+    }
+
+    /// The file that is read, if it is there.
+    pub fn path(&self) -> PathBuf {
+        self.named_file().0
+    }
+
+    /// The file's layer; `None` when there is no file and none was asked for.
+    fn file_layer(&self) -> Result<Option<Layer>, ConfigError> {
+        let (path, named_by) = self.named_file();
+        match std::fs::read(&path) {
+            Ok(bytes) => Layer::of_file(&path, &text_of(&path, &bytes)?).map(Some),
             Err(cause) if named_by == Origin::Default && cause.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(cause) => Err(ConfigError::Unreadable { path, named_by, cause }),
         }
     }
+}
+
+/// The text of a file, as Windows programs write it, too.
+fn text_of(path: &Path, bytes: &[u8]) -> Result<String, ConfigError> {
+    let malformed = |message: String| ConfigError::Malformed { path: path.to_owned(), message };
+    if is_utf_16(bytes) {
+        return Err(malformed(UTF_16.to_owned()));
+    }
+    let text = std::str::from_utf8(without_mark(bytes));
+    let text = text.map_err(|error| malformed(format!("{error}; save it as UTF-8")))?;
+    Ok(text.to_owned())
 }
 
 /// The settings of one origin: a whole file, one environment variable, or one flag.

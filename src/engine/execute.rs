@@ -172,15 +172,15 @@ impl Engine {
             return;
         }
         let Some((name, room)) = self.place(id) else { return };
-        let at = self.now.unix.seconds();
+        let at = self.now.unix;
         let sender = name.as_str();
         self.metrics.messages += 1;
         if self.room(room).rule.keep_messages > 0 {
             let id = self.keep_said(room, sender, text);
-            self.room_mut(room).history.push(history::Entry { id, sender, text });
+            self.room_mut(room).history.push(history::Entry { id, at, sender, text });
         }
         let skipped_by = (!self.conn(id).dialect.echoes()).then_some(id);
-        self.publish(room, &Event::Message { sender, text, at }, skipped_by);
+        self.publish(room, &Event::Message { sender, text, at: at.seconds() }, skipped_by);
     }
 
     fn rename(&mut self, id: ConnId, text: &str) {

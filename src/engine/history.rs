@@ -3,7 +3,7 @@
 //! Two halves: messages are appended to the newer; when it is full, the older is dropped and the two change places. A
 //! busy room allocates nothing for its history, and a quiet one holds what was said in it.
 
-use crate::chat::{OpId, RoomMessage};
+use crate::chat::{OpId, RoomMessage, UnixMillis};
 use crate::limits::{HISTORY_BYTES_MAX, LINE_BYTES_MAX};
 
 const HALF_BYTES_MAX: usize = HISTORY_BYTES_MAX / 2;
@@ -12,8 +12,9 @@ const _: () = assert!(HALF_BYTES_MAX > 2 * LINE_BYTES_MAX, "a half holds any mes
 /// One message of the history.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Entry<'a> {
-    /// It tells the time as well.
     pub(super) id: OpId,
+    /// When it was said.
+    pub(super) at: UnixMillis,
     pub(super) sender: &'a str,
     pub(super) text: &'a str,
 }
@@ -28,6 +29,7 @@ struct Half {
 #[derive(Clone, Copy, Debug)]
 struct Span {
     id: OpId,
+    at: UnixMillis,
     /// Where the sender starts, the text starts, and the text ends, in bytes of `texts`.
     sender: u32,
     text: u32,
@@ -50,6 +52,7 @@ impl Half {
     fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
         self.entries.iter().map(|span| Entry {
             id: span.id,
+            at: span.at,
             sender: &self.texts[span.sender as usize..span.text as usize],
             text: &self.texts[span.text as usize..span.end as usize],
         })
@@ -69,7 +72,7 @@ impl History {
         half.texts.push_str(entry.sender);
         let text = half.texts.len() as u32;
         half.texts.push_str(entry.text);
-        half.entries.push(Span { id: entry.id, sender, text, end: half.texts.len() as u32 });
+        half.entries.push(Span { id: entry.id, at: entry.at, sender, text, end: half.texts.len() as u32 });
     }
 
     /// How many messages there are.
@@ -88,8 +91,8 @@ impl History {
         let mut filled = Self { is_filled: true, ..Self::default() };
         let first = self.last(usize::MAX).next().map(|entry| entry.id);
         let before = messages.iter().filter(|message| first.is_none_or(|first| message.id < first));
-        for RoomMessage { id, sender, text, .. } in before {
-            filled.push(Entry { id: *id, sender, text });
+        for RoomMessage { id, at, sender, text, .. } in before {
+            filled.push(Entry { id: *id, at: *at, sender, text });
         }
         for entry in self.last(usize::MAX) {
             filled.push(entry);
@@ -101,14 +104,14 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::UnixMillis;
 
     #[test]
     fn the_last_ones_are_kept_within_bounds() {
         let mut history = History::default();
         let texts: Vec<_> = (0..5000).map(|index| format!("text {index}")).collect();
         for text in &texts {
-            history.push(Entry { id: OpId::new(UnixMillis(1), 0, 0), sender: "alice", text });
+            let at = UnixMillis(1);
+            history.push(Entry { id: OpId::new(at, 0, 0), at, sender: "alice", text });
             assert!(history.older.len() + history.newer.len() <= HISTORY_BYTES_MAX);
         }
         let last: Vec<_> = history.last(20).map(|entry| entry.text.to_owned()).collect();
@@ -122,10 +125,11 @@ mod tests {
     fn what_was_said_before_is_put_in_front_once() {
         let id = |at| OpId::new(UnixMillis(at), 0, 0);
         let mut history = History::default();
-        history.push(Entry { id: id(3), sender: "a", text: "3" });
-        history.push(Entry { id: id(4), sender: "a", text: "4" });
+        history.push(Entry { id: id(3), at: UnixMillis(3), sender: "a", text: "3" });
+        history.push(Entry { id: id(4), at: UnixMillis(4), sender: "a", text: "4" });
         let stored = |at: u64| RoomMessage {
             id: id(at),
+            at: UnixMillis(at),
             sequence: at,
             sender: "a".into(),
             text: at.to_string().into(),

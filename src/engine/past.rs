@@ -72,9 +72,9 @@ impl Engine {
         self.reply_with(id, |engine, answer| {
             let room = engine.room(room);
             let oldest = room.rule.oldest_kept(engine.now.unix);
-            for Entry { id, sender, text } in room.history.last(count) {
-                if id.at() >= oldest {
-                    answer(&Event::Message { sender, text, at: id.at().seconds() });
+            for Entry { at, sender, text, .. } in room.history.last(count) {
+                if at >= oldest {
+                    answer(&Event::Message { sender, text, at: at.seconds() });
                 }
             }
         });
@@ -149,8 +149,8 @@ impl Engine {
         };
         let shown = messages.iter().rev().take_while(fits).count();
         self.reply_with(id, |_, answer| {
-            for RoomMessage { id, sender, text, .. } in &messages[messages.len() - shown..] {
-                answer(&Event::Message { sender, text, at: id.at().seconds() });
+            for RoomMessage { at, sender, text, .. } in &messages[messages.len() - shown..] {
+                answer(&Event::Message { sender, text, at: at.seconds() });
             }
         });
         if newer > 0 {

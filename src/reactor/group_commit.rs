@@ -10,12 +10,13 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
+use super::clock_watch::ClockWatch;
 use crate::chat::{ConnId, HistoryRules, Now, Op, OpId, RoomMessage};
 use crate::engine::{Engine, PastTask};
 use crate::limits::{
     LOG_REPEAT_SECONDS, STORE_GROUP_OPS_MAX, STORE_IDLE_SECONDS, STORE_LINGER_MILLIS, STORE_LOOK_UPS_MAX,
-    STORE_REST_MILLIS, STORE_RETRY_MILLIS_MAX, STORE_RETRY_MILLIS_MIN, STORE_TIDY_DIVISOR, STORE_TIDY_MILLIS,
-    STORE_UNTIDY_OPS_MAX,
+    STORE_NAMES_SECONDS, STORE_REST_MILLIS, STORE_RETRY_MILLIS_MAX, STORE_RETRY_MILLIS_MIN,
+    STORE_TIDY_DIVISOR, STORE_TIDY_MILLIS, STORE_UNTIDY_OPS_MAX,
 };
 use crate::store::{Sizes, Store, StoreError};
 use crate::telemetry::Every;
@@ -23,6 +24,7 @@ use crate::telemetry::Every;
 const REST: Duration = Duration::from_millis(STORE_REST_MILLIS);
 const LINGER: Duration = Duration::from_millis(STORE_LINGER_MILLIS);
 const IDLE: Duration = Duration::from_secs(STORE_IDLE_SECONDS);
+const BETWEEN_NAMES: Duration = Duration::from_secs(STORE_NAMES_SECONDS);
 const BETWEEN_TIDIES: Duration = Duration::from_millis(STORE_TIDY_MILLIS);
 
 /// What it is asked for.
@@ -98,6 +100,7 @@ pub struct GroupCommit<C, T> {
     pasts: VecDeque<PastTask>,
     retry: Option<Retry>,
     failures: Every,
+    clock_watch: ClockWatch,
     /// When it last had a task.
     idle_since: Duration,
     /// There is, or may be, something to do that can wait.
@@ -107,6 +110,9 @@ pub struct GroupCommit<C, T> {
     /// When what can wait has waited long enough.
     tidy_at: Duration,
     sizes_at: Duration,
+    /// When it is to be looked whether the store's files have their names, and whether they had.
+    names_at: Duration,
+    is_named: bool,
 }
 
 impl<C, T> fmt::Debug for GroupCommit<C, T> {
@@ -123,7 +129,8 @@ impl<C, T> fmt::Debug for GroupCommit<C, T> {
 impl<C: Fn() -> Now, T: Fn(Outcome)> GroupCommit<C, T> {
     /// One with nothing to do but to tidy.
     pub fn new(store: Box<dyn Store>, rules: HistoryRules, clock: C, tell: T) -> Self {
-        let now = clock().monotonic;
+        let began = clock();
+        let now = began.monotonic;
         Self {
             store,
             rules,
@@ -135,11 +142,14 @@ impl<C: Fn() -> Now, T: Fn(Outcome)> GroupCommit<C, T> {
             pasts: VecDeque::new(),
             retry: None,
             failures: Every::new(Duration::from_secs(LOG_REPEAT_SECONDS)),
+            clock_watch: ClockWatch::new(began),
             idle_since: now,
             is_untidy: true,
             untidy_ops: 0,
             tidy_at: now,
             sizes_at: now,
+            names_at: now + BETWEEN_NAMES,
+            is_named: true,
         }
     }
 
@@ -175,8 +185,8 @@ impl<C: Fn() -> Now, T: Fn(Outcome)> GroupCommit<C, T> {
     pub fn wake_at(&self) -> Duration {
         match (self.retry, self.group.is_empty()) {
             (Some(_), _) | (_, true) if !self.pasts.is_empty() => Duration::ZERO,
-            (_, true) if self.is_untidy => self.idle_since + REST,
-            (_, true) => self.tidy_at,
+            (_, true) if self.is_untidy => (self.idle_since + REST).min(self.names_at),
+            (_, true) => self.tidy_at.min(self.names_at),
             (Some(retry), false) => retry.at,
             (None, false) if self.is_waited_for || self.is_full() => Duration::ZERO,
             (None, false) => self.linger_until,
@@ -185,6 +195,7 @@ impl<C: Fn() -> Now, T: Fn(Outcome)> GroupCommit<C, T> {
 
     /// Does what is due.
     pub fn go_on(&mut self) {
+        self.clock_watch.look((self.clock)());
         if self.is_due() {
             self.commit();
         }
@@ -192,6 +203,7 @@ impl<C: Fn() -> Now, T: Fn(Outcome)> GroupCommit<C, T> {
             self.look_up();
         }
         self.is_waited_for &= !self.group.is_empty() || !self.pasts.is_empty();
+        self.look_after_names();
         self.tidy();
     }
 
@@ -254,6 +266,29 @@ impl<C: Fn() -> Now, T: Fn(Outcome)> GroupCommit<C, T> {
         }
     }
 
+    /// Looks whether the store is still where it should be, also when there is nothing to commit.
+    fn look_after_names(&mut self) {
+        let now = self.now();
+        if now < self.names_at {
+            return;
+        }
+        self.names_at = now + BETWEEN_NAMES;
+        if self.retry.is_some() {
+            // That says it, too.
+            return;
+        }
+        match self.store.ensure_named() {
+            Ok(()) if !std::mem::replace(&mut self.is_named, true) => {
+                tracing::info!("the store is where it should be again");
+            }
+            Ok(()) => {}
+            Err(error) => {
+                self.is_named = false;
+                self.complain("nothing more can be kept", &error);
+            }
+        }
+    }
+
     /// Looks up some of what is to be looked up; then whoever waits for a commit has a turn.
     fn look_up(&mut self) {
         for _ in 0..STORE_LOOK_UPS_MAX {
@@ -278,7 +313,7 @@ impl<C: Fn() -> Now, T: Fn(Outcome)> GroupCommit<C, T> {
         if self.retry.is_some() || !is_time {
             return;
         }
-        let tidied = self.store.tidy(&self.rules, began.unix);
+        let tidied = self.store.tidy(&self.rules, self.clock_watch.age_time(began));
         let now = self.now();
         let pause = match tidied {
             Ok(true) if self.untidy_ops > STORE_UNTIDY_OPS_MAX => {

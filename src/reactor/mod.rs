@@ -6,6 +6,7 @@
 //! and the store has one (`writer.rs`): they leave the outcome as a message for the engine's shard.
 
 mod alarm;
+mod clock_watch;
 mod datagrams;
 mod group_commit;
 mod home;
@@ -25,13 +26,15 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use crate::chat::Kept;
 use crate::config::{Config, MaxClients, PingIdentity, Shards, UcrpSender};
 use crate::engine::{Engine, LOBBY, Random, Settings};
 use crate::fanout::{Fanout, Outpost};
 use crate::limits::{
-    DESCRIPTORS_OF_SHARD, DESCRIPTORS_RESERVED, HISTORY_ON_JOIN_MAX, REFUSED_MAX, SHARDS_MAX,
+    CLOCK_AHEAD_MILLIS, DESCRIPTORS_OF_SHARD, DESCRIPTORS_RESERVED, HISTORY_ON_JOIN_MAX, REFUSED_MAX,
+    SHARDS_MAX,
 };
 use crate::ready::{self, Identity, Listening, ReadyError, ReadyFile};
 use crate::signals::{self, Watch};
@@ -368,6 +371,15 @@ fn restore(engine: &mut Engine, store: &mut dyn Store, clock: &Clock) -> Result<
     })?;
     if let Some(last) = last {
         engine.restore_last(last);
+        let ahead_millis = last.at().0.saturating_sub(now.unix.0);
+        if ahead_millis > CLOCK_AHEAD_MILLIS {
+            let by = humantime::format_duration(Duration::from_millis(ahead_millis));
+            tracing::warn!(
+                %by,
+                "the last change in the store is of the future: the clock was ahead, or is behind now; ids go on from there, \
+                 and times are those of the clock"
+            );
+        }
     }
     engine.restore_lobby(&store.history(LOBBY, None, HISTORY_ON_JOIN_MAX as usize)?);
     let millis = clock.now().monotonic.saturating_sub(now.monotonic).as_millis() as u64;

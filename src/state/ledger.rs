@@ -10,7 +10,7 @@ use std::ops::Bound;
 
 use ahash::RandomState;
 
-use crate::chat::{self, Change, Folded, Kept, Mail, Name, Op, OpId, PasswordHash};
+use crate::chat::{self, Change, Folded, Kept, Mail, Name, Op, OpId, PasswordHash, UnixMillis};
 use crate::limits::{
     ACCOUNTS_MAX, MAIL_BYTES_AROUND, MAIL_LISTED_BYTES_MAX, MAIL_TOTAL_BYTES_MAX, MAILBOX_BYTES_MAX,
 };
@@ -46,6 +46,8 @@ struct Conversation {
 
 #[derive(Debug)]
 struct Letter {
+    /// When it was sent.
+    at: UnixMillis,
     sender: Box<str>,
     recipient: Box<str>,
     content: Box<str>,
@@ -169,8 +171,8 @@ impl Ledger {
 
     /// A message, without the text of its id.
     pub(crate) fn mail(&self, id: OpId) -> Option<Mail<'_>> {
-        let Letter { sender, recipient, content, unread, .. } = self.letters.get(&id)?;
-        Some(Mail { id: "", at: id.at(), sender, recipient, content, unread: *unread })
+        let Letter { at, sender, recipient, content, unread, .. } = self.letters.get(&id)?;
+        Some(Mail { id: "", at: *at, sender, recipient, content, unread: *unread })
     }
 
     /// Whether an account can delete a message: it sees it.
@@ -198,8 +200,17 @@ impl Ledger {
         match kept {
             Kept::Account { name, password } => self.create(name, password, None),
             Kept::Letter(kept) => {
-                let chat::Letter { id, sender, recipient, content, key, sender_sees, recipient_sees, unread } =
-                    kept;
+                let chat::Letter {
+                    id,
+                    at,
+                    sender,
+                    recipient,
+                    content,
+                    key,
+                    sender_sees,
+                    recipient_sees,
+                    unread,
+                } = kept;
                 let (sender_id, recipient_id) = (self.id_of(sender), self.id_of(recipient));
                 let sender_sees = *sender_sees && sender_id != recipient_id;
                 let seen_by = [sender_id.filter(|_| sender_sees), recipient_id.filter(|_| *recipient_sees)];
@@ -207,6 +218,7 @@ impl Ledger {
                     return;
                 }
                 let letter = Letter {
+                    at: *at,
                     sender: sender.clone(),
                     recipient: recipient.clone(),
                     content: content.clone(),
@@ -247,6 +259,7 @@ impl Ledger {
         let letter = self.letters.get(&id)?;
         Some(chat::Letter {
             id,
+            at: letter.at,
             sender: letter.sender.clone(),
             recipient: letter.recipient.clone(),
             content: letter.content.clone(),
@@ -271,6 +284,7 @@ impl Ledger {
                 let sender_id = if *sender_has_account { self.id_of(sender) } else { None };
                 let Some(recipient_id) = self.id_of(recipient) else { return };
                 let letter = Letter {
+                    at: op.at,
                     sender: sender.clone(),
                     recipient: recipient.clone(),
                     content: content.clone(),
@@ -484,7 +498,6 @@ impl Account {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::UnixMillis;
 
     #[test]
     fn a_message_that_comes_again_is_there_once() {
@@ -493,7 +506,7 @@ mod tests {
         let id = |sequence| OpId::new(UnixMillis(1), sequence, 0);
         for (sequence, name) in [(0, "ann"), (1, "bob")] {
             let change = Change::AccountCreated { name: name.into(), password: password.clone() };
-            ledger.apply(&Op { id: id(sequence), change });
+            ledger.apply(&Op::new(id(sequence), change));
         }
         let change = Change::MailSent {
             sender: "ann".into(),
@@ -502,10 +515,10 @@ mod tests {
             content: "hello".into(),
             key: Some("1".into()),
         };
-        let op = Op { id: id(2), change };
+        let op = Op::new(id(2), change);
         ledger.apply(&op);
         let read = Change::MailRead { reader: "bob".into(), messages: Box::new([op.id]) };
-        ledger.apply(&Op { id: id(3), change: read });
+        ledger.apply(&Op::new(id(3), read));
         ledger.apply(&op);
         ledger.check_invariants();
         let mut letters = Vec::new();
@@ -521,6 +534,7 @@ mod tests {
         let id = OpId::new(UnixMillis(1), 0, 0);
         ledger.restore(&Kept::Letter(chat::Letter {
             id,
+            at: id.at(),
             sender: "ann".into(),
             recipient: "Ann".into(),
             content: "hello".into(),
@@ -530,7 +544,7 @@ mod tests {
             unread: true,
         }));
         ledger.check_invariants();
-        ledger.apply(&Op { id, change: Change::MailDeleted { by: "ann".into(), message: id } });
+        ledger.apply(&Op::new(id, Change::MailDeleted { by: "ann".into(), message: id }));
         ledger.check_invariants();
         assert!(ledger.letters.is_empty());
     }

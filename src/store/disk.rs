@@ -4,11 +4,14 @@
 //! has its name, until its directory is.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use super::named;
+pub use super::named::FileId;
 
 /// A file.
 pub trait DiskFile: Send + Sync + fmt::Debug {
@@ -29,6 +32,12 @@ pub trait DiskFile: Send + Sync + fmt::Debug {
 
     /// All that was done to it does.
     fn sync_all(&self) -> io::Result<()>;
+
+    /// Which file it is.
+    fn id(&self) -> io::Result<FileId>;
+
+    /// Takes it for this handle alone, for as long as that is open. False: another one has it.
+    fn lock(&self) -> io::Result<bool>;
 }
 
 /// How a file is opened.
@@ -52,6 +61,12 @@ pub trait Disk: Send + Sync + fmt::Debug {
 
     /// Removes a file, if it is there.
     fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Which file has a name now.
+    fn id_at(&self, path: &Path) -> io::Result<FileId>;
+
+    /// The name of the file itself, where a name is a link to it.
+    fn resolve(&self, path: &Path) -> io::Result<PathBuf>;
 
     /// The names in the directory of a file outlive the power.
     fn sync_directory_of(&self, path: &Path) -> io::Result<()>;
@@ -85,6 +100,18 @@ impl DiskFile for File {
     fn sync_all(&self) -> io::Result<()> {
         Self::sync_all(self)
     }
+
+    fn id(&self) -> io::Result<FileId> {
+        Ok(FileId::of(&self.metadata()?))
+    }
+
+    fn lock(&self) -> io::Result<bool> {
+        match self.try_lock() {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(cause)) => Err(cause),
+        }
+    }
 }
 
 impl Disk for SystemDisk {
@@ -107,6 +134,14 @@ impl Disk for SystemDisk {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             removed => removed,
         }
+    }
+
+    fn id_at(&self, path: &Path) -> io::Result<FileId> {
+        FileId::at(path)
+    }
+
+    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
+        named::resolve(path)
     }
 
     fn sync_directory_of(&self, path: &Path) -> io::Result<()> {

@@ -20,6 +20,14 @@ pub enum StoreError {
         /// The directory that is locked.
         path: PathBuf,
     },
+    /// A file of it lost its name while it was open.
+    #[error("{}: {}", path.display(), moved(*is_replaced))]
+    Moved {
+        /// The name.
+        path: PathBuf,
+        /// Another file has the name.
+        is_replaced: bool,
+    },
     /// Something in it makes no sense, and it does not mend that by itself.
     #[error("{}: {what}; {remedy}", place(path, *line))]
     Damaged {
@@ -62,11 +70,19 @@ fn place(path: &std::path::Path, line: Option<u64>) -> String {
     }
 }
 
+fn moved(is_replaced: bool) -> &'static str {
+    if is_replaced {
+        "another file has this name now; put the first one back, or stop the server before another store takes its place"
+    } else {
+        "the file is gone; put it back, or restart the server, which then begins with an empty store"
+    }
+}
+
 fn remedy(cause: &io::Error) -> &'static str {
     match cause.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; make space on that disk",
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "; give the user that runs parlance the right to write there"
+            "; give the user that runs parlance the rights that it needs there"
         }
         _ => "",
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::words::Words;
 use super::{Reader, Sizes, Store, StoreError};
-use crate::chat::{Change, HistoryRules, Kept, Op, OpId, RoomMessage, RoomSummary, UnixMillis};
+use crate::chat::{Change, HistoryRules, Kept, Op, OpId, RoomMessage, RoomSummary, UnixMillis, too_old};
 use crate::state::State;
 
 /// See the module's documentation.
@@ -28,12 +28,12 @@ impl MemoryStore {
     }
 
     /// A second message of the same id is none: a group of ops that was committed may come again.
-    fn say(&mut self, id: OpId, room: &str, sender: &str, text: &str) {
+    fn say(&mut self, id: OpId, at: UnixMillis, room: &str, sender: &str, text: &str) {
         let newest_first = self.rooms.get(room).into_iter().flat_map(|messages| messages.iter().rev());
         if newest_first.map(|message| message.id).take_while(|&there| there >= id).any(|there| there == id) {
             return;
         }
-        let message = RoomMessage { id, sequence: 1, sender: sender.into(), text: text.into() };
+        let message = RoomMessage { id, at, sequence: 1, sender: sender.into(), text: text.into() };
         self.bytes += size(&message);
         match self.rooms.get_mut(room) {
             Some(messages) => {
@@ -133,7 +133,7 @@ impl Store for MemoryStore {
         for op in ops {
             self.state.apply(op);
             match &op.change {
-                Change::Said { room, sender, text } => self.say(op.id, room, sender, text),
+                Change::Said { room, sender, text } => self.say(op.id, op.at, room, sender, text),
                 Change::RoomClosed { room } => self.forget(room),
                 Change::AccountCreated { .. }
                 | Change::PasswordChanged { .. }
@@ -154,15 +154,12 @@ impl Store for MemoryStore {
         let Self { rooms, bytes, .. } = self;
         rooms.retain(|room, messages| {
             let rule = rules.of(room);
-            let oldest = rule.oldest_kept(now);
-            while budget > 0
-                && messages.front().is_some_and(|message| {
-                    messages.len() as u64 > rule.keep_messages || message.id.at() < oldest
-                })
-            {
-                budget -= 1;
-                *bytes -= messages.pop_front().map_or(0, |message| size(&message));
-            }
+            let too_many = (messages.len() as u64).saturating_sub(rule.keep_messages) as usize;
+            let rest = messages.iter().skip(too_many).take(budget);
+            let too_old = too_old(rest.map(|message| message.at), rule.oldest_kept(now), now);
+            let count = (too_many + too_old).min(budget);
+            budget -= count;
+            *bytes -= messages.drain(..count).map(|message| size(&message)).sum::<u64>();
             !messages.is_empty()
         });
         Ok(budget == 0)

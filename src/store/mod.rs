@@ -15,6 +15,7 @@ mod error;
 pub mod jsonl;
 mod lock;
 pub mod memory;
+mod named;
 mod spec;
 pub mod sqlite;
 mod words;
@@ -74,6 +75,12 @@ pub trait Store: Reader {
     /// Takes one bounded step (some ms) of what can wait: forgetting messages that are too many or too old, indexing new
     /// ones, compacting a log that is mostly dead. Returns whether there is more to do at once.
     fn tidy(&mut self, rules: &HistoryRules, now: UnixMillis) -> Result<bool, StoreError>;
+
+    /// Whether the files of it have the names under which the next start looks for them. It mends what it
+    /// can.
+    fn ensure_named(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// Makes it as small as it can be. Takes its time.
     fn compact(&mut self) -> Result<(), StoreError>;

@@ -23,8 +23,26 @@ impl StoreSpec {
     pub fn below(self, directory: &Path) -> Self {
         match self {
             Self::Sqlite(path) => Self::Sqlite(directory.join(path)),
-            Self::Jsonl(path) => Self::Jsonl(directory.join(path)),
+            // Without a dot at its end, which no directory can be made with.
+            Self::Jsonl(path) => Self::Jsonl(directory.join(path).components().collect()),
             Self::Memory => Self::Memory,
+        }
+    }
+
+    /// The names of the files that a store has, or may have: nothing else is to be written there.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let beside = |path: &Path, suffix: &str| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(suffix);
+            PathBuf::from(name)
+        };
+        match self {
+            Self::Sqlite(path) => ["", "-wal", "-shm", "-journal"].map(|suffix| beside(path, suffix)).into(),
+            Self::Jsonl(path) => {
+                let log = path.join("log.jsonl");
+                ["", ".new", ".broken"].map(|suffix| beside(&log, suffix)).into()
+            }
+            Self::Memory => Vec::new(),
         }
     }
 

@@ -31,7 +31,7 @@ pub(crate) enum UpkeepCommand {
     Compact,
     /// Copy the store into one file, which must not exist; a server may have it open
     Backup {
-        /// The file
+        /// The file, which has that name once it is whole
         #[arg(value_hint = ValueHint::FilePath)]
         file: PathBuf,
     },
@@ -88,7 +88,7 @@ pub(crate) struct SearchArguments {
 
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub(crate) struct ImportArguments {
-    /// The files
+    /// The files; `-` is standard input
     #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
     pub(super) files: Vec<PathBuf>,
 
@@ -107,7 +107,8 @@ pub(crate) struct ExportArguments {
     #[arg(long, value_name = "FORMAT", value_enum)]
     pub(super) format: ExportFormat,
 
-    /// Write to this file, which must not exist, in place of standard output; only its owner can read it
+    /// Write to this file, which must not exist, in place of standard output (`-`); only its owner can read
+    /// it
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) out: Option<PathBuf>,
 }

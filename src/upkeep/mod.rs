@@ -4,6 +4,7 @@
 //! What was asked for goes to standard output, nothing else does.
 
 mod arguments;
+mod new_file;
 mod pages;
 mod transfer;
 
@@ -17,6 +18,7 @@ use parlance::chat::{UnixMillis, visible};
 use parlance::config::Config;
 use parlance::store::{self, Reader, Sizes, StoreError, StoreSpec};
 
+use crate::output::OutputError;
 pub(crate) use arguments::{StoreCommand, UpkeepCommand};
 
 /// Why a command did not do what it was asked to.
@@ -42,6 +44,12 @@ pub(crate) enum UpkeepError {
     Unwritable { path: PathBuf, cause: io::Error },
     #[error(transparent)]
     Export(#[from] ExportError),
+    #[error(transparent)]
+    Redirection(#[from] OutputError),
+    #[error("a backup is made in a file: name one (`./-` is a file of that name)")]
+    NoStream,
+    #[error("it is done, but what was done cannot be written to standard output: {0}")]
+    Unreported(io::Error),
     #[error("cannot write to standard output: {0}")]
     Output(#[from] io::Error),
 }
@@ -49,7 +57,7 @@ pub(crate) enum UpkeepError {
 impl UpkeepError {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::NoId(_) => ExitCode::from(2),
+            Self::NoId(_) | Self::NoStream | Self::Redirection(_) => ExitCode::from(2),
             Self::Store(_)
             | Self::NotThere(_)
             | Self::InMemory
@@ -58,6 +66,7 @@ impl UpkeepError {
             | Self::Unreadable { .. }
             | Self::Unwritable { .. }
             | Self::Export(_)
+            | Self::Unreported(_)
             | Self::Output(_) => ExitCode::FAILURE,
         }
     }
@@ -65,7 +74,7 @@ impl UpkeepError {
     /// Whoever reads has read enough: `parlance history --room lobby | head -1`.
     pub(crate) fn is_enough(&self) -> bool {
         match self {
-            Self::Output(cause) | Self::Export(ExportError::Output(cause)) => {
+            Self::Output(cause) | Self::Unreported(cause) | Self::Export(ExportError::Output(cause)) => {
                 cause.kind() == io::ErrorKind::BrokenPipe
             }
             _ => false,
@@ -101,10 +110,10 @@ pub(crate) fn run(command: &UpkeepCommand, config: &Config) -> Result<(), Upkeep
         UpkeepCommand::Search(arguments) => pages::search(&mut *open_reader(&spec)?, arguments),
         UpkeepCommand::Store { command: StoreCommand::Check } => check(&spec),
         UpkeepCommand::Compact => compact(&spec, config),
-        UpkeepCommand::Backup { file } => Ok(open_reader(&spec)?.backup(file)?),
+        UpkeepCommand::Backup { file } => transfer::backup(&spec, &mut *open_reader(&spec)?, file),
         UpkeepCommand::Repair => repair(&spec),
         UpkeepCommand::Import(arguments) => transfer::import(&spec, config, arguments),
-        UpkeepCommand::Export(arguments) => transfer::export(&mut *open_reader(&spec)?, arguments),
+        UpkeepCommand::Export(arguments) => transfer::export(&spec, &mut *open_reader(&spec)?, arguments),
     }
 }
 
@@ -122,11 +131,13 @@ fn place(spec: &StoreSpec) -> Option<&Path> {
 }
 
 fn ensure_there(spec: &StoreSpec) -> Result<(), UpkeepError> {
-    match place(spec) {
-        Some(path) if path.exists() => Ok(()),
-        Some(_) => Err(UpkeepError::NotThere(spec.clone())),
-        None => Err(UpkeepError::InMemory),
-    }
+    if is_there(spec)? { Ok(()) } else { Err(UpkeepError::NotThere(spec.clone())) }
+}
+
+/// Whether there is a store, as far as the system lets this user know.
+fn is_there(spec: &StoreSpec) -> Result<bool, UpkeepError> {
+    let path = place(spec).ok_or(UpkeepError::InMemory)?;
+    path.try_exists().map_err(|cause| StoreError::Io { path: path.into(), cause }.into())
 }
 
 fn check(spec: &StoreSpec) -> Result<(), UpkeepError> {
@@ -155,16 +166,19 @@ fn compact(spec: &StoreSpec, config: &Config) -> Result<(), UpkeepError> {
     let before = store.sizes()?.bytes;
     store.compact()?;
     let after = store.sizes()?.bytes;
-    Ok(writeln!(io::stdout(), "{spec}: {after} bytes, {before} before")?)
+    report(&format!("{spec}: {after} bytes, {before} before\n"))
 }
 
 fn repair(spec: &StoreSpec) -> Result<(), UpkeepError> {
     ensure_there(spec)?;
+    let lines = store::repair(spec)?;
+    report(&lines.iter().map(|line| visible(line) + "\n").collect::<String>())
+}
+
+/// Says what was done, once it is done.
+fn report(text: &str) -> Result<(), UpkeepError> {
     let mut stdout = io::stdout().lock();
-    for line in store::repair(spec)? {
-        writeln!(stdout, "{}", visible(&line))?;
-    }
-    Ok(stdout.flush()?)
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(UpkeepError::Unreported)
 }
 
 fn now() -> UnixMillis {

@@ -74,13 +74,13 @@ fn write_message(
     json: bool,
     with_room: bool,
 ) -> io::Result<()> {
-    let RoomMessage { id, sequence, sender, text } = message;
+    let RoomMessage { id, at, sequence, sender, text } = message;
     if json {
-        let timestamp = id.at().0 as f64 / 1000.0;
+        let timestamp = at.0 as f64 / 1000.0;
         let (id, sequence) = (*id, *sequence);
         return write_json(out, &JsonMessage { id, sequence, timestamp, room, sender, content: text });
     }
-    let at = crate::terminal::date(id.at()).replace('T', " ");
+    let at = crate::terminal::date(*at).replace('T', " ");
     let room = if with_room { format!("[{}] ", visible(room)) } else { String::new() };
     writeln!(out, "{at}  {room}{}: {}", visible_name(sender), visible(text))
 }

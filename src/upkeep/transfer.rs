@@ -1,7 +1,7 @@
 //! Import and export, as commands.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufReader, BufWriter, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -11,7 +11,11 @@ use parlance::store::memory::MemoryStore;
 use parlance::store::{self, Reader, StoreSpec};
 
 use super::arguments::{ExportArguments, ExportFormat, ImportArguments};
-use super::{UpkeepError, now, place};
+use super::{UpkeepError, is_there, new_file, now};
+use crate::output::ensure_not_of_store;
+
+/// What stands for standard input, or standard output, in the place of a file.
+const STANDARD: &str = "-";
 
 /// Imports files, all or nothing.
 pub(super) fn import(
@@ -21,16 +25,15 @@ pub(super) fn import(
 ) -> Result<(), UpkeepError> {
     let ImportArguments { files, format, dry_run } = arguments;
     let mut material = Material::new();
+    let mut said = String::new();
     for path in files {
-        let file = File::open(path).map_err(|cause| UpkeepError::Unreadable { path: path.clone(), cause })?;
-        let name = path.to_string_lossy();
-        let taken_for = material.read(&name, BufReader::new(file), (*format).into())?;
-        writeln!(io::stdout(), "{}: {taken_for}", super::visible(&name))?;
+        let (name, file) = open(path)?;
+        let taken_for = material.read(&name, file, (*format).into())?;
+        said.extend([&*super::visible(&name), ": ", &*taken_for.to_string(), "\n"]);
     }
     let report = if *dry_run {
         let mut empty = MemoryStore::new();
-        let is_there = place(spec).is_some_and(Path::exists);
-        let mut reader = is_there.then(|| store::open_reader(spec)).transpose()?;
+        let mut reader = is_there(spec)?.then(|| store::open_reader(spec)).transpose()?;
         let reader: &mut dyn Reader = match &mut reader {
             Some(reader) => &mut **reader,
             None => &mut empty,
@@ -43,8 +46,20 @@ pub(super) fn import(
         store.commit(&ops)?;
         report
     };
-    let would = if *dry_run { "a dry run: nothing is written\n" } else { "" };
-    Ok(write!(io::stdout(), "{would}{report}")?)
+    if *dry_run {
+        return Ok(write!(io::stdout(), "{said}a dry run: nothing is written\n{report}")?);
+    }
+    // Last, so that a closed output does not stop the import.
+    super::report(&format!("{said}{report}"))
+}
+
+/// A file to be read, and what it is called.
+fn open(path: &Path) -> Result<(String, Box<dyn BufRead>), UpkeepError> {
+    if path == Path::new(STANDARD) {
+        return Ok(("standard input".to_owned(), Box::new(io::stdin().lock())));
+    }
+    let file = File::open(path).map_err(|cause| UpkeepError::Unreadable { path: path.into(), cause })?;
+    Ok((path.to_string_lossy().into_owned(), Box::new(BufReader::new(file))))
 }
 
 /// For ids that nobody needs to guess wrong: whoever can see them can see what they are of.
@@ -54,26 +69,38 @@ fn random() -> u64 {
 }
 
 /// Exports everything.
-pub(super) fn export(store: &mut dyn Reader, arguments: &ExportArguments) -> Result<(), UpkeepError> {
+pub(super) fn export(
+    spec: &StoreSpec,
+    store: &mut dyn Reader,
+    arguments: &ExportArguments,
+) -> Result<(), UpkeepError> {
     let ExportArguments { format, out } = arguments;
-    let Some(path) = out else {
+    let Some(path) = out.as_deref().filter(|path| *path != Path::new(STANDARD)) else {
         let mut out = BufWriter::new(io::stdout().lock());
         return Ok(write_export(store, *format, &mut out)?);
     };
-    let unwritable = |cause| UpkeepError::Unwritable { path: path.clone(), cause };
-    // Hashes of passwords and tokens are in it.
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(unwritable)?;
-    let mut out = BufWriter::new(&file);
-    let written = write_export(store, *format, &mut out).map_err(|error| match error {
-        ExportError::Output(cause) => unwritable(cause),
-        ExportError::Store(error) => error.into(),
-    });
-    let synced = written.and_then(|()| file.sync_all().map_err(unwritable));
-    if synced.is_err() {
-        // Half an export is none. That it cannot be taken away changes nothing about the error.
-        let _ = std::fs::remove_file(path);
+    ensure_not_of_store(path, spec)?;
+    new_file::make(path, |unfinished| {
+        let unwritable = |cause| UpkeepError::Unwritable { path: unfinished.into(), cause };
+        // Hashes of passwords and tokens are in it.
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create_new(true).mode(0o600).open(unfinished).map_err(unwritable)?;
+        let mut out = BufWriter::new(&file);
+        write_export(store, *format, &mut out).map_err(|error| match error {
+            ExportError::Output(cause) => unwritable(cause),
+            ExportError::Store(error) => error.into(),
+        })?;
+        file.sync_all().map_err(unwritable)
+    })
+}
+
+/// Copies the store into a file.
+pub(super) fn backup(spec: &StoreSpec, store: &mut dyn Reader, file: &Path) -> Result<(), UpkeepError> {
+    if file == Path::new(STANDARD) {
+        return Err(UpkeepError::NoStream);
     }
-    synced
+    ensure_not_of_store(file, spec)?;
+    new_file::make(file, |unfinished| Ok(store.backup(unfinished)?))
 }
 
 fn write_export(

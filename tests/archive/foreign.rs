@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use parlance::archive::{Counts, Format, Material, ReadError, Report};
 use parlance::chat::{Change, Op, OpId, UnixMillis};
+use parlance::store::memory::MemoryStore;
 
 use super::stores::{NOW, commit, contents, import, plan, stores};
 
@@ -240,7 +241,7 @@ fn ids_of_ops_without_one_are_above_all_that_were_given_out() {
     for (kind, mut store, _directory) in stores() {
         let later = OpId::new(UnixMillis(NOW.0 + 5000), 7, 1);
         let said = Change::Said { room: "lobby".into(), sender: "a".into(), text: "x".into() };
-        commit(&mut *store, &[Op { id: later, change: said }]);
+        commit(&mut *store, &[Op::new(later, said)]);
         let ops = plan(&mut *store, &[ACCOUNTS]).ops;
         assert!(ops.iter().all(|op| op.id > later), "{kind}");
         assert!(ops.is_sorted_by(|one, other| one.id < other.id), "{kind}");
@@ -281,4 +282,159 @@ fn a_line_that_is_too_long_is_skipped_and_the_next_one_is_read() {
         assert_eq!(report.left["a line that is too long"].examples, ["log:2"], "{kind}");
         assert_eq!((report.taken.letters, report.taken.room_messages), (1, 1), "{kind}");
     }
+}
+
+/// What a file has that is read, by its format.
+fn taken_of(bytes: &[u8], format: Format) -> (Format, Counts, Report) {
+    let mut store = MemoryStore::new();
+    let mut material = Material::new();
+    let format = material.read("file", bytes, format).expect("a file");
+    let mut random = || 7;
+    let plan = material.plan(&mut store, NOW, &mut random).expect("a plan");
+    (format, plan.report.taken, plan.report)
+}
+
+fn said(number: u64) -> String {
+    format!(
+        r#"{{"id":"{number}","timestamp":{},"sender":"ann","room":"old","content":"text"}}"#,
+        1_700_000_000 + number
+    )
+}
+
+const HASH: &str = "$2b$04$EGdrhbKUv8Oc9vGiXX0HQOxSg445d458Muh7DAHskb6QbtCvdxcie";
+
+#[test]
+fn a_byte_order_mark_and_windows_line_ends_are_no_text() {
+    let log = (0..3).map(|number| said(number) + "\r\n").collect::<String>();
+    let accounts = format!("{{\r\n\"ann\": \"{HASH}\"\r\n}}\r\n");
+    let object = format!("{{\"messages\": [{},\r\n{}]}}", said(1), said(2));
+    for mark in ["", "\u{feff}"] {
+        for format in [Format::Auto, Format::Jsonl] {
+            let (found, taken, report) = taken_of(format!("{mark}{log}").as_bytes(), format);
+            assert_eq!(
+                (found, taken.room_messages, report.has_left()),
+                (Format::Jsonl, 3, false),
+                "{report}"
+            );
+        }
+        for format in [Format::Auto, Format::Accounts] {
+            let (found, taken, report) = taken_of(format!("{mark}{accounts}").as_bytes(), format);
+            assert_eq!((found, taken.accounts, report.has_left()), (Format::Accounts, 1, false), "{report}");
+        }
+        for format in [Format::Auto, Format::Rooms] {
+            let (found, taken, report) = taken_of(format!("{mark}{object}").as_bytes(), format);
+            assert_eq!(
+                (found, taken.room_messages, report.has_left()),
+                (Format::Rooms, 2, false),
+                "{report}"
+            );
+        }
+    }
+}
+
+#[test]
+fn utf_16_is_said_to_be_that() {
+    let text = said(1);
+    let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    for bytes in
+        [little.clone(), big.clone(), [&b"\xff\xfe"[..], &little].concat(), [&b"\xfe\xff"[..], &big].concat()]
+    {
+        for format in [Format::Auto, Format::Jsonl, Format::Accounts, Format::Rooms] {
+            match Material::new().read("file", &*bytes, format) {
+                Err(ReadError::Malformed { message, .. }) => {
+                    assert!(message.contains("save it as UTF-8"), "{message}");
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+/// Each of these is strange somewhere, and has two messages, accounts or seats that are not.
+#[test]
+fn one_strange_entry_never_refuses_a_file() {
+    let nested = format!("{{\"a\":{}{}}}", "[".repeat(200), "]".repeat(200));
+    let strange: [&[u8]; 11] = [
+        b"null",
+        b"[]",
+        b"7e999",
+        br#""\ud800""#,
+        br#"{"id":{}}"#,
+        br#"{"id":"1","id":"2"}"#,
+        br#"{"id":"1","sender":"\udfff"}"#,
+        b"{\"id\":\"1\",\"sender\":\"\xff\xfe\"}",
+        br#"{"ids":"1"}"#,
+        br#"{"timestamp":[]}"#,
+        nested.as_bytes(),
+    ];
+    let not_json: [&[u8]; 6] = [b"{", b"# a comment", b"\xff\xfe\xfd", b"{\"id\":NaN}", b"", b"\0\0\0"];
+    for entry in strange.iter().chain(&not_json) {
+        for place in 0..3 {
+            let mut lines = vec![said(1).into_bytes(), said(2).into_bytes()];
+            lines.insert(place, entry.to_vec());
+            if is_utf_16(&lines[0]) {
+                continue;
+            }
+            let (found, taken, report) = taken_of(&lines.join(&b'\n'), Format::Auto);
+            assert_eq!((found, taken.room_messages), (Format::Jsonl, 2), "{entry:?} at {place}: {report}");
+            assert_eq!(report.has_left(), !entry.is_empty(), "{entry:?} at {place}: {report}");
+        }
+    }
+    for entry in strange {
+        for place in 0..3 {
+            let mut entries = vec![said(1).into_bytes(), said(2).into_bytes()];
+            entries.insert(place, entry.to_vec());
+            let file = [&b"{\"messages\":[\n"[..], &entries.join(&b",\n"[..]), b"\n]}"].concat();
+            let (found, taken, report) = taken_of(&file, Format::Auto);
+            assert_eq!((found, taken.room_messages), (Format::Rooms, 2), "{entry:?} at {place}: {report}");
+            let left = report.left.get("a message that cannot be understood");
+            let left = left.or(report.left.get("a message without an id, a sender, a recipient or a text"));
+            assert_eq!(left.map(|left| left.count), Some(1), "{entry:?} at {place}: {report}");
+
+            let mut entries =
+                ["ann", "bob"].map(|name| format!("\"{name}\":\"{HASH}\"").into_bytes()).to_vec();
+            entries.insert(place, [&b"\"eve\":"[..], entry].concat());
+            let file = [&b"{"[..], &entries.join(&b',')[..], b"}"].concat();
+            let (found, taken, report) = taken_of(&file, Format::Auto);
+            assert_eq!((found, taken.accounts), (Format::Accounts, 2), "{entry:?} at {place}: {report}");
+            assert!(report.has_left(), "{entry:?} at {place}");
+        }
+        let tokens = "\"token_00000000000000000000000000000001\":{\"username\":\"ann\",\"room\":\"den\",\"ip\":\"::1\",\"is_host\":true}";
+        for parts in [
+            [&b"{\"rooms\":{\"x\":"[..], entry, b"},\"tokens\":{", tokens.as_bytes(), b"}}"].concat(),
+            [&b"{\"rooms\":{},\"tokens\":{\"y\":"[..], entry, b",", tokens.as_bytes(), b"}}"].concat(),
+            [
+                &b"{\"rooms\":"[..],
+                entry,
+                b",\"accounts\":",
+                entry,
+                b",\"messages\":",
+                entry,
+                b",\"tokens\":{",
+                tokens.as_bytes(),
+                b"}}",
+            ]
+            .concat(),
+        ] {
+            let (found, taken, report) = taken_of(&parts, Format::Auto);
+            assert_eq!(
+                (found, taken.seats),
+                (Format::Rooms, 1),
+                "{}: {report}",
+                String::from_utf8_lossy(&parts)
+            );
+        }
+    }
+}
+
+fn is_utf_16(start: &[u8]) -> bool {
+    start.starts_with(b"\xff\xfe") || start.contains(&0)
+}
+
+#[test]
+fn a_text_with_the_replacement_character_in_it_is_a_text() {
+    let file = format!("{{\"messages\":[{}]}}", said(1).replace("text", "a \u{fffd} b"));
+    let (_, taken, report) = taken_of(file.as_bytes(), Format::Auto);
+    assert_eq!((taken.room_messages, report.has_left()), (1, false), "{report}");
 }

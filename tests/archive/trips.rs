@@ -42,7 +42,10 @@ fn fill(store: &mut dyn Store) {
     ];
     changes.extend((0..2500).map(|index| said("lobby", format!("{index} \u{1b}[2J ë"))));
     changes.push(said("den", "once".to_owned()));
-    let id = |index: usize| OpId::new(UnixMillis(1_700_000_000_000 + index as u64 / 3), index as u16 % 3, 7);
+    // Before the seventh change the clock was ten years ahead for a moment.
+    let at = |index: usize| UnixMillis(1_700_000_000_000 + index as u64 / 3);
+    let ahead = |index| if index < 6 { 0 } else { 10 * 365 * 24 * 60 * 60 * 1000 };
+    let id = |index: usize| OpId::new(UnixMillis(at(index).0 + ahead(index)), index as u16 % 3, 7);
     let mut more = vec![
         Change::MailRead { reader: "bob".into(), messages: [id(4)].into() },
         Change::MailRead { reader: "Zoë".into(), messages: [id(8)].into() },
@@ -52,8 +55,11 @@ fn fill(store: &mut dyn Store) {
             .map(|(index, by)| Change::MailDeleted { by: by.into(), message: id(index) }),
     );
     changes.extend(more);
-    let ops: Vec<_> =
-        changes.into_iter().enumerate().map(|(index, change)| Op { id: id(index), change }).collect();
+    let ops: Vec<_> = changes
+        .into_iter()
+        .enumerate()
+        .map(|(index, change)| Op { id: id(index), at: at(index), change })
+        .collect();
     store.commit(&ops).expect("committed");
 }
 

@@ -540,6 +540,10 @@ fn ids_go_on_rising_after_what_was_restored() {
     engine.restore_last(late);
     let mut world = World::with(Settings { journal: true, ..settings() });
     world.engine = engine;
-    world.mail_user("alice");
-    assert!(world.engine.take_ops()[0].id > late);
+    let alice = world.mail_user("alice");
+    world.asks(alice, &Request::Send { recipient: "alice", content: "to myself" });
+    world.settles();
+    let ops = world.engine.take_ops();
+    assert!(ops.len() >= 2 && ops[0].id > late && ops.is_sorted_by_key(|op| op.id), "{ops:?}");
+    assert!(ops.iter().all(|op| op.at == world.now.unix), "times are those of the clock: {ops:?}");
 }

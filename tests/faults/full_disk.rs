@@ -116,6 +116,40 @@ impl Sender {
     }
 }
 
+/// A file may be no larger than `ulimit -f` says: past that a write is refused, and a signal comes that ends
+/// a process which does not see to it.
+#[test]
+fn a_limit_on_the_size_of_files_refuses_and_ends_nothing() {
+    for store in ["sqlite:chat.db", "jsonl:log"] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let ports = ["line", "slash", "tcrp", "ucrp", "typed", "gob"]
+            .map(|dialect| [format!("--{dialect}"), "0".into()]);
+        let mut command = parlance(directory.path(), &["--data", "data", "--store", store]);
+        command.args(ports.as_flattened());
+        let mut limited = Command::new("sh");
+        limited.args(["-c", "ulimit -f 1000; exec \"$0\" \"$@\""]);
+        limited.arg(command.get_program()).args(command.get_args());
+        for (name, value) in command.get_envs() {
+            limited.env(name, value.expect("it is set"));
+        }
+        limited.current_dir(directory.path()).stdin(Stdio::null());
+        let started = Program::try_spawn(directory.path(), limited);
+        let server = started.unwrap_or_else(|ended| panic!("{}: {}", ended.status, ended.log));
+        drop(mailbox(&server, "bob").expect("a new account"));
+        let mailbox = mailbox(&server, "alice").expect("a new account");
+        let mut alice = Sender { mailbox, count: 0, kept: Vec::new(), refused: Vec::new() };
+        while alice.send() {}
+        for _ in 0..5 {
+            alice.send();
+        }
+        holds_kept(&server, &alice);
+        assert_eq!(server.end(Signal::KILL).code(), None, "it ran until then");
+        let server = Program::start(directory.path(), &["--data", "data", "--store", store]);
+        holds(&server, &alice);
+        assert_eq!(server.end(Signal::TERM).code(), Some(0));
+    }
+}
+
 fn fills_up(store: &str) {
     let directory = tempfile::tempdir().expect("a directory");
     let at = directory.path().join("disk");
@@ -169,6 +203,13 @@ fn fills_up(store: &str) {
     let server = start();
     holds(&server, &alice);
     assert_eq!(server.end(Signal::TERM).code(), Some(0));
+}
+
+/// What was acknowledged is there.
+fn holds_kept(server: &Program, alice: &Sender) {
+    let mut bob = mailbox(server, "bob").expect("an account");
+    let newest = bob.history("alice", None, 1, deadline()).expect("a page");
+    assert_eq!(newest.last().map(|letter| &letter.content), alice.kept.last());
 }
 
 /// What was acknowledged is there, and what was refused is not.

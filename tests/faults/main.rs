@@ -9,5 +9,7 @@ mod support;
 mod faulty;
 mod full_disk;
 mod injected;
+mod read_only;
+mod removed;
 mod slow;
 mod two_servers;

@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use parlance::store::disk::{Disk, DiskFile, Opening};
+use parlance::store::disk::{Disk, DiskFile, FileId, Opening};
 
 use crate::dice::Dice;
 
@@ -283,6 +283,14 @@ impl DiskFile for Handle {
         self.sync_all()
     }
 
+    fn id(&self) -> io::Result<FileId> {
+        Ok(FileId { device: 0, inode: self.file as u64 })
+    }
+
+    fn lock(&self) -> io::Result<bool> {
+        Ok(true)
+    }
+
     fn sync_all(&self) -> io::Result<()> {
         let mut state = self.disk.state();
         self.disk.step(&mut state);
@@ -328,6 +336,17 @@ impl Disk for SimDisk {
         _ = state.names.insert(to.into(), file);
         state.renamings.push(Renaming::Named(to.into(), file));
         Ok(())
+    }
+
+    fn id_at(&self, path: &Path) -> io::Result<FileId> {
+        let state = self.state();
+        state.fail(&[])?;
+        let file = state.names.get(path).ok_or(io::ErrorKind::NotFound)?;
+        Ok(FileId { device: 0, inode: *file as u64 })
+    }
+
+    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
+        Ok(path.into())
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {

@@ -415,7 +415,7 @@ impl World {
                     let (room, sender) = (ROOMS[index % 3].into(), "imported".into());
                     Change::Said { room, sender, text: format!("imported {index}").into() }
                 };
-                Op { id: OpId::new(UnixMillis(at + index as u64), 0, self.dice.next()), change }
+                Op::new(OpId::new(UnixMillis(at + index as u64), 0, self.dice.next()), change)
             })
             .collect();
         let is_kept = !ops.is_empty() && store.commit(&ops).is_ok();

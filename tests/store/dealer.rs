@@ -83,7 +83,10 @@ impl Dealer {
     }
 
     pub(crate) fn op(&mut self, change: Change) -> Op {
-        Op { id: self.id(), change }
+        let id = self.id();
+        // At times the clock has gone back, and ids are ahead of it.
+        let back = *pick(&mut self.dice, &[0, 0, 0, 1, 700, 3 * 24 * 60 * 60 * 1000]);
+        Op { id, at: UnixMillis(id.at().0 - back), change }
     }
 
     pub(crate) fn text(&mut self) -> Box<str> {

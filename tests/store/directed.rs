@@ -1,6 +1,6 @@
 //! What chance would seldom find.
 
-use parlance::chat::{Change, HistoryRule, HistoryRules, Kept, Op, PasswordHash, Seat};
+use parlance::chat::{Change, HistoryRule, HistoryRules, Kept, Op, OpId, PasswordHash, Seat, UnixMillis};
 use parlance::limits::{
     MAIL_KEY_BYTES_MAX, MAIL_READ_MAX, NAME_BYTES_MAX, PASSWORD_HASH_BYTES_MAX, ROOM_NAME_BYTES_MAX,
     TEXT_BYTES_MAX,
@@ -22,6 +22,7 @@ on_each_store!(
     a_message_goes_with_its_recipient_who_sees_it_no_more,
     a_room_that_is_made_again_begins_anew,
     a_room_without_messages_begins_anew,
+    what_a_clock_that_was_ahead_has_marked_goes_with_what_follows,
     there_is_one_writer,
     a_reader_makes_nothing,
     a_copy_overwrites_nothing,
@@ -288,6 +289,54 @@ fn a_room_without_messages_begins_anew(shelf: &Shelf) {
         pair.compare();
     }
     assert_eq!(pair.store().history("den", None, 9).expect("history")[0].sequence, 3);
+}
+
+/// The clock is two years ahead, then right. What is said before and after ages as what it is.
+fn what_a_clock_that_was_ahead_has_marked_goes_with_what_follows(shelf: &Shelf) {
+    const DAY: u64 = 24 * 60 * 60 * 1000;
+    let mut pair = Pair::new(shelf);
+    let now = pair.dealer.now();
+    let ahead = UnixMillis(now.0 + 730 * DAY);
+    let mut sequence = 0;
+    let mut said_at = |pair: &mut Pair<'_>, at: u64, text: &str| {
+        sequence += 1;
+        let id = OpId::new(ahead, sequence, 0);
+        let ops = [
+            Op { id, at: UnixMillis(at), change: said("den", text) },
+            Op {
+                id: OpId::new(ahead, sequence, 1 << 40),
+                at: UnixMillis(at),
+                change: mail("bob", "alice", text, None),
+            },
+        ];
+        pair.commit(&ops);
+    };
+    pair.commit_each([account("alice")]);
+    for _ in 0..200 {
+        said_at(&mut pair, ahead.0, "too early");
+    }
+    said_at(&mut pair, now.0, "now");
+    said_at(&mut pair, now.0 + 2 * DAY, "two days later");
+    said_at(&mut pair, ahead.0, "too early again");
+    pair.compare();
+    let times = |pair: &mut Pair<'_>| -> Vec<u64> {
+        let messages = pair.store().history("den", None, usize::MAX).expect("history");
+        messages.iter().map(|message| message.at.0).collect()
+    };
+    assert_eq!(times(&mut pair)[199..], [ahead.0, now.0, now.0 + 2 * DAY, ahead.0]);
+    let rules = HistoryRules {
+        default: HistoryRule { keep_messages: 1000, keep_days: 1, on_join: 0 },
+        rooms: Vec::new(),
+    };
+    for (later, left) in
+        [(0, 203), (DAY, 203), (DAY + 1, 2), (3 * DAY, 2), (3 * DAY + 1, 1), (700 * DAY, 1), (800 * DAY, 0)]
+    {
+        let now = UnixMillis(now.0 + later);
+        while pair.store().tidy(&rules, now).expect("it is tidied") {}
+        pair.model.forget(&rules, now);
+        pair.compare();
+        assert_eq!(times(&mut pair).len(), left, "{later} ms later");
+    }
 }
 
 fn there_is_one_writer(shelf: &Shelf) {

@@ -82,6 +82,7 @@ impl Model {
                 let Some(to) = self.find(recipient) else { return };
                 let letter = Letter {
                     id: op.id,
+                    at: op.at,
                     sender: sender.clone(),
                     recipient: recipient.clone(),
                     content: content.clone(),
@@ -118,6 +119,7 @@ impl Model {
                 let before = self.messages(room).pop();
                 let message = RoomMessage {
                     id: op.id,
+                    at: op.at,
                     sequence: before.map_or(1, |before| before.sequence + 1),
                     sender: sender.clone(),
                     text: text.clone(),
@@ -140,12 +142,21 @@ impl Model {
 
     /// What the rules say is forgotten.
     pub(crate) fn forget(&mut self, rules: &HistoryRules, now: UnixMillis) {
-        let before = self.said.clone();
-        self.said.retain(|(room, message)| {
-            let rule = rules.of(room);
-            let newer = before.iter().filter(|(other, newer)| other == room && newer.id > message.id).count();
-            (newer as u64) < rule.keep_messages && message.id.at() >= rule.oldest_kept(now)
-        });
+        for summary in self.rooms() {
+            let rule = rules.of(&summary.room);
+            let messages = self.messages(&summary.room);
+            let mut forgotten = messages.len().saturating_sub(rule.keep_messages as usize);
+            for (index, message) in messages.iter().enumerate().skip(forgotten) {
+                match message.at {
+                    at if at < rule.oldest_kept(now) => forgotten = index + 1,
+                    // As old as the next one.
+                    at if at > now => {}
+                    _ => break,
+                }
+            }
+            let last = forgotten.checked_sub(1).map(|last| messages[last].sequence);
+            self.said.retain(|(room, message)| *room != summary.room || Some(message.sequence) > last);
+        }
     }
 
     pub(crate) fn kept(&self) -> Vec<Kept> {

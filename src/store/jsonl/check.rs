@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::EMPTY;
 use super::contents::{Contents, People, Place};
 use super::entry::{self, Entry, Wrong};
 use super::line::Line;
@@ -55,6 +56,9 @@ pub(super) fn check(
     let mut seen = Seen { letters: HashSet::default(), tokens: HashSet::default() };
     let mut findings = Vec::new();
     let mut more = 0_u64;
+    if length == 0 {
+        findings.push(format!("{}: {EMPTY}", path.display()));
+    }
     while let Some(raw) = lines.next().map_err(StoreError::io(path))? {
         let Some(what) = look(&raw, &mut contents, &mut seen) else { continue };
         if findings.len() < FINDINGS_MAX {
@@ -104,15 +108,16 @@ fn look(raw: &Raw<'_>, contents: &mut Contents<Both>, seen: &mut Seen) -> Option
     match looked() {
         Err(wrong) => Some(wrong.what()),
         Ok((Err(what), _)) => Some(what),
-        Ok((Ok(()), false)) => Some("the time is not that of the id".to_owned()),
+        Ok((Ok(()), false)) => Some("the time is after that of the id".to_owned()),
         Ok((Ok(()), true)) => None,
     }
 }
 
+/// Whether its time is that of its id, or before that, as it is where the clock had gone back.
 fn is_at_its_time(line: &Line<'_>) -> bool {
     let id = line.id.as_deref().and_then(OpId::parse);
     let at = line.timestamp.as_ref().map(super::line::Timestamp::millis);
-    id.zip(at).is_none_or(|(id, at)| at.is_some_and(|at| at.0.abs_diff(id.at().0) <= 1))
+    id.zip(at).is_none_or(|(id, at)| at.is_some_and(|at| at.0 <= id.at().0 + 1))
 }
 
 impl Seen {

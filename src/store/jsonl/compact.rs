@@ -168,6 +168,10 @@ fn each(
 impl Draft {
     fn new(disk: &Arc<dyn Disk>, path: &Path) -> Result<Self, StoreError> {
         let file = disk.open(path, Opening::Emptied).map_err(StoreError::io(path))?;
+        // Before it has the name that another server looks for.
+        if !file.lock().map_err(StoreError::io(path))? {
+            return Err(StoreError::Locked { path: path.into() });
+        }
         Ok(Self {
             path: path.into(),
             disk: Arc::clone(disk),
@@ -195,7 +199,8 @@ impl Draft {
                 return Ok(());
             };
             let sequence = Some(room.first).filter(|&first| index == 0 && first > 1);
-            self.add(|out| write::said(out, id, name, sender, content, sequence))
+            let at = room.at(id);
+            self.add(|out| write::said(out, (id, at), name, sender, content, sequence))
         } else if let Some(mut letter) = left.people.ledger.letter_kept(id)
             && !self.contents.people.has_letter(id)
         {

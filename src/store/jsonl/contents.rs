@@ -66,7 +66,7 @@ impl<P: People> Contents<P> {
                 self.apply(&op, place);
                 if let Change::MailSent { recipient: reader, .. } = op.change {
                     let change = Change::MailRead { reader, messages: Box::new([op.id]) };
-                    self.apply(&Op { id: op.id, change }, place);
+                    self.apply(&Op { id: op.id, at: op.at, change }, place);
                 }
             }
             Entry::Kept(kept) => {
@@ -75,8 +75,8 @@ impl<P: People> Contents<P> {
                     self.saw(letter.id);
                 }
             }
-            Entry::Said { id, room, sequence } => {
-                self.rooms.say(room, id, sequence, place)?;
+            Entry::Said { id, at, room, sequence } => {
+                self.rooms.say(room, (id, at), sequence, place)?;
                 self.saw(id);
             }
             Entry::Forget { room, before } => self.rooms.forget(room, before),
@@ -91,7 +91,9 @@ impl<P: People> Contents<P> {
         self.people.apply(op, place.bytes);
         match &op.change {
             Change::Said { room, .. } => {
-                self.rooms.say(room, op.id, None, place).expect("without a number there is no wrong one");
+                self.rooms
+                    .say(room, (op.id, op.at), None, place)
+                    .expect("without a number there is no wrong one");
             }
             Change::RoomClosed { room } => self.rooms.close(room),
             Change::AccountCreated { .. }

@@ -1,8 +1,8 @@
 //! What a line of a log that was written here means.
 
-use super::line::{Line, Text};
+use super::line::{Line, Text, Timestamp};
 use super::write::VERSION;
-use crate::chat::{Change, Kept, Letter, Op, OpId, PasswordHash, Seat, Token};
+use crate::chat::{Change, Kept, Letter, Op, OpId, PasswordHash, Seat, Token, UnixMillis};
 
 /// What a line does to what is there. No message has its text with it, unless somebody [asks](Entry::with_text): that
 /// stays in the log.
@@ -22,6 +22,7 @@ pub(super) enum Entry<'a> {
     /// A message was said in a room.
     Said {
         id: OpId,
+        at: UnixMillis,
         room: &'a str,
         /// Its number, if it is not the next one.
         sequence: Option<u64>,
@@ -76,6 +77,11 @@ fn id_of(text: &str) -> Result<OpId, String> {
     OpId::parse(text).ok_or_else(|| format!("{text:?} is no id"))
 }
 
+/// When it was made: the line's time, but never later than the time in the id, which only a hand writes.
+fn at_of(line: &Line<'_>, id: OpId) -> UnixMillis {
+    line.timestamp.as_ref().and_then(Timestamp::millis).map_or(id.at(), |at| at.min(id.at()))
+}
+
 impl<'a> Entry<'a> {
     /// What a line means. `number` is its own, 1 for the first.
     pub(super) fn of(line: &'a Line<'_>, number: u64) -> Result<Self, Wrong> {
@@ -128,10 +134,13 @@ impl<'a> Entry<'a> {
         // What was kept when the log was written anew has no id.
         let id = line.id.as_deref().map(id_of).transpose()?;
         let op_or = |change: Change, kept: Kept| match id {
-            Some(id) => Self::Op(Op { id, change }),
+            Some(id) => Self::Op(Op { id, at: at_of(line, id), change }),
             None => Self::Kept(kept),
         };
-        let op = |change: Change| Ok(Self::Op(Op { id: id.ok_or_else(|| "no \"id\"".to_owned())?, change }));
+        let op = |change: Change| {
+            let id = id.ok_or_else(|| "no \"id\"".to_owned())?;
+            Ok(Self::Op(Op { id, at: at_of(line, id), change }))
+        };
         match operation {
             "account-created" => {
                 let (name, password): (Box<str>, _) = (name()?, password()?);
@@ -175,11 +184,12 @@ impl<'a> Entry<'a> {
 
     fn message(line: &'a Line<'_>) -> Result<Self, String> {
         let id = id_of(want(line.id.as_ref(), "id")?)?;
+        let at = at_of(line, id);
         let sender = want(line.sender.as_ref(), "sender")?;
         want(line.content.as_ref(), "content")?;
         let recipient = match (&line.recipient, &line.room) {
             (Some(recipient), None) => recipient,
-            (None, Some(room)) => return Ok(Self::Said { id, room, sequence: line.sequence }),
+            (None, Some(room)) => return Ok(Self::Said { id, at, room, sequence: line.sequence }),
             (Some(_), Some(_)) | (None, None) => {
                 return Err("neither or both of \"recipient\" and \"room\"".to_owned());
             }
@@ -195,7 +205,7 @@ impl<'a> Entry<'a> {
             None => {
                 let sender_has_account = line.sender_has_account.unwrap_or(true);
                 let change = Change::MailSent { sender, sender_has_account, recipient, content, key };
-                let op = Op { id, change };
+                let op = Op { id, at, change };
                 return Ok(if unread { Self::Op(op) } else { Self::SentAndRead(op) });
             }
             Some("sender") => (true, false),
@@ -205,6 +215,7 @@ impl<'a> Entry<'a> {
         };
         Ok(Self::Kept(Kept::Letter(Letter {
             id,
+            at,
             sender,
             recipient,
             content,

@@ -13,6 +13,7 @@ use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::chat::UnixMillis;
+use crate::text_encoding::without_mark;
 
 /// The keys of a line. Texts are borrowed from it unless JSON spells them with escapes.
 #[derive(Debug, Default, Deserialize)]
@@ -85,6 +86,8 @@ pub(crate) struct Line<'a> {
 impl<'a> Line<'a> {
     /// Takes a line apart. It has no end of line. The error says what JSON is not like that, without the line itself.
     pub(crate) fn parse(line: &'a [u8]) -> Result<Self, String> {
+        // An editor of Windows puts one in front of the first line.
+        let line = without_mark(line);
         // An array of values in the order of the keys would be taken for an object.
         if line.trim_ascii_start().first() != Some(&b'{') {
             return Err("not a JSON object".to_owned());

@@ -8,8 +8,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::store::StoreError;
 use crate::store::disk::{Disk, DiskFile, Opening};
+use crate::store::{StoreError, named};
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub(super) struct Log {
     path: PathBuf,
     disk: Arc<dyn Disk>,
     file: Arc<dyn DiskFile>,
+    /// The handle that has the lock on the file; the same one, unless that had to be opened anew.
+    guard: Arc<dyn DiskFile>,
     /// Bytes that are committed: what may be behind them is nobody's.
     length: u64,
     is_suspect: bool,
@@ -40,9 +42,13 @@ impl Log {
     /// Opens a file to be read and written, and makes it, for its owner alone, if it is not there.
     pub(super) fn open(disk: Arc<dyn Disk>, path: &Path) -> Result<Self, StoreError> {
         let file = disk.open(path, Opening::MadeIfMissing).map_err(StoreError::io(path))?;
+        if !file.lock().map_err(StoreError::io(path))? {
+            return Err(StoreError::Locked { path: path.into() });
+        }
         Ok(Self {
             path: path.into(),
             disk,
+            guard: Arc::clone(&file),
             file,
             length: 0,
             is_suspect: false,
@@ -69,6 +75,7 @@ impl Log {
 
     /// Goes on with another file, which has its name and so many bytes.
     pub(super) fn take_over(&mut self, file: Arc<dyn DiskFile>, length: u64) {
+        self.guard = Arc::clone(&file);
         (self.file, self.length, self.is_suspect) = (file, length, false);
     }
 
@@ -78,6 +85,12 @@ impl Log {
         self.file.cut(length).and_then(|()| self.file.sync_all()).map_err(StoreError::io(&self.path))
     }
 
+    /// Whether the file has its name: see [`named`].
+    pub(super) fn ensure_named(&self) -> Result<(), StoreError> {
+        let id = self.guard.id().map_err(StoreError::io(&self.path))?;
+        named::check(&self.path, id, self.disk.id_at(&self.path))
+    }
+
     /// It is not known what of this is on disk: it is looked at before the next append.
     pub(super) fn suspect(&mut self) {
         self.is_suspect = true;
@@ -85,6 +98,7 @@ impl Log {
 
     /// Appends, and says where that begins. `sync`: it is on disk then.
     pub(super) fn append(&mut self, bytes: &[u8], sync: bool) -> Result<u64, StoreError> {
+        self.ensure_named()?;
         if self.is_suspect {
             self.mend()?;
         }
@@ -98,6 +112,11 @@ impl Log {
             self.undo(sync);
             return Err(StoreError::Io { path: self.path.clone(), cause });
         }
+        // It may have lost its name meanwhile.
+        if let Err(error) = self.ensure_named() {
+            self.undo(sync);
+            return Err(error);
+        }
         self.length += bytes.len() as u64;
         Ok(offset)
     }
@@ -109,6 +128,8 @@ impl Log {
 
     fn mend(&mut self) -> Result<(), StoreError> {
         let file = self.disk.open(&self.path, Opening::Existing).map_err(StoreError::io(&self.path))?;
+        let id = file.id().map_err(StoreError::io(&self.path));
+        named::check(&self.path, self.guard.id().map_err(StoreError::io(&self.path))?, Ok(id?))?;
         let found = file.length().map_err(StoreError::io(&self.path))?;
         if found < self.length {
             return Err(StoreError::Damaged {

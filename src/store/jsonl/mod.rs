@@ -39,6 +39,10 @@ pub use repair::{Repaired, repair};
 use store::JsonlStore;
 use view::View;
 
+/// What is wrong with a log without its first line, and what to do.
+const EMPTY: &str = "it is empty: something emptied it, or no server has come to write to it";
+const BEGIN: &str = "restore a backup, or start a server, which begins a new log";
+
 /// The name of the log in its directory.
 const FILE_NAME: &str = "log.jsonl";
 
@@ -76,6 +80,10 @@ impl JsonlReader {
     fn view(&mut self) -> Result<View<'_>, StoreError> {
         let Self { path, file, replayed } = self;
         if replayed.is_none() {
+            if file.length().map_err(StoreError::io(&*path))? == 0 {
+                let (path, line) = (path.clone(), None);
+                return Err(StoreError::Damaged { path, line, what: EMPTY.to_owned(), remedy: BEGIN });
+            }
             // What is torn is a line that is being written, or will be cut off by the next server.
             let found = replay::replay(path, file)?;
             *replayed = Some((found.length, found.contents));

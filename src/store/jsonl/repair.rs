@@ -39,6 +39,12 @@ pub struct Repaired {
 pub fn repair(directory: &Path) -> Result<Repaired, StoreError> {
     let _lock = Lock::take(directory)?;
     let path = directory.join(FILE_NAME);
+    let path = SystemDisk.resolve(&path).map_err(StoreError::io(&path))?;
+    // A server may have it through another name.
+    let file = SystemDisk.open(&path, Opening::Existing).map_err(StoreError::io(&path))?;
+    if !file.lock().map_err(StoreError::io(&path))? {
+        return Err(StoreError::Locked { path });
+    }
     let aside = aside_path(&path);
     let new = new_path(&path);
     let repaired = rewrite(&path, &new, &aside);

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::contents::Place;
-use crate::chat::{OpId, RoomSummary};
+use crate::chat::{OpId, RoomSummary, UnixMillis};
 
 /// The rooms of which messages are kept.
 #[derive(Debug, Default, PartialEq)]
@@ -22,6 +22,8 @@ pub(super) struct Rooms {
 /// The messages of a room that are kept: numbered without holes.
 #[derive(Debug, PartialEq)]
 pub(super) struct Room {
+    /// The times of messages that are not those in their ids: of hardly any, unless the clock was ahead.
+    times: BTreeMap<OpId, UnixMillis>,
     /// The number of the first.
     pub(super) first: u64,
     /// In the order in which they were said.
@@ -42,6 +44,11 @@ pub(super) struct Said {
 }
 
 impl Room {
+    /// When a message was said.
+    pub(super) fn at(&self, id: OpId) -> UnixMillis {
+        self.times.get(&id).copied().unwrap_or(id.at())
+    }
+
     /// Where a message stands among those that are there.
     pub(super) fn position(&self, id: OpId) -> Option<usize> {
         if self.is_sorted {
@@ -63,12 +70,13 @@ impl Rooms {
     pub(super) fn say(
         &mut self,
         room: &str,
-        id: OpId,
+        (id, at): (OpId, UnixMillis),
         sequence: Option<u64>,
         place: Place,
     ) -> Result<(), String> {
         let bytes = u64::from(place.bytes);
         let said = Said { id, offset: place.offset };
+        let time = (at != id.at()).then_some((id, at));
         if let Some(room) = self.by_name.get_mut(room) {
             // The last one is not the newest where somebody else wrote them.
             let is_newest = room.newest < id;
@@ -84,13 +92,16 @@ impl Rooms {
             room.newest = room.newest.max(id);
             room.messages.push_back(said);
             room.bytes += bytes;
+            room.times.extend(time);
         } else {
             let first = sequence.unwrap_or(1);
             if first == 0 || first > u64::MAX / 2 {
                 return Err(format!("no message has the number {first}"));
             }
             let messages = VecDeque::from([said]);
-            self.by_name.insert(room.into(), Room { first, messages, is_sorted: true, newest: id, bytes });
+            let times = time.into_iter().collect();
+            let room_there = Room { times, first, messages, is_sorted: true, newest: id, bytes };
+            self.by_name.insert(room.into(), room_there);
         }
         self.messages += 1;
         self.bytes += bytes;
@@ -107,7 +118,11 @@ impl Rooms {
         }
         // How long each was is not known: they count as the average.
         let average = room.bytes / room.messages.len() as u64;
-        room.messages.drain(..count as usize);
+        for said in room.messages.drain(..count as usize) {
+            if !room.times.is_empty() {
+                room.times.remove(&said.id);
+            }
+        }
         if room.messages.len() < room.messages.capacity() / 4 {
             room.messages.shrink_to_fit();
         }

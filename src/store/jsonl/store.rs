@@ -1,8 +1,6 @@
 //! The log, open to be written to.
 
 use std::collections::HashMap;
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,12 +11,14 @@ use super::repair::{aside_path, set_rest_aside};
 use super::replay::{self, MARK, Torn};
 use super::view::View;
 use super::{FILE_NAME, check, write};
-use crate::chat::{Change, HistoryRules, Kept, Op, OpId, RoomMessage, RoomSummary, Token, UnixMillis};
+use crate::chat::{
+    Change, HistoryRules, Kept, Op, OpId, RoomMessage, RoomSummary, Token, UnixMillis, too_old,
+};
 use crate::limits::{
     JSONL_BUFFER_BYTES_MAX, JSONL_COMPACT_BYTES_MIN, JSONL_FORGOTTEN_PER_STEP_MAX, JSONL_LINE_BYTES_MAX,
 };
 use crate::store::disk::{Disk, SystemDisk};
-use crate::store::{Durability, Lock, Options, Reader, Sizes, Store, StoreError};
+use crate::store::{Durability, Lock, Options, Reader, Sizes, Store, StoreError, named};
 
 /// See the [module's documentation](super).
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub(super) struct JsonlStore {
 impl JsonlStore {
     /// Opens the log in a directory, and makes both if they are not there.
     pub(super) fn open(directory: &Path, options: &Options) -> Result<Self, StoreError> {
-        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(StoreError::io(directory))?;
+        named::make_directory(directory)?;
         let lock = Lock::take(directory)?;
         let store = Self::open_on(Arc::new(SystemDisk), directory, options)?;
         Ok(Self { _lock: Some(lock), ..store })
@@ -52,8 +52,10 @@ impl JsonlStore {
         options: &Options,
     ) -> Result<Self, StoreError> {
         let path = directory.join(FILE_NAME);
+        let path = disk.resolve(&path).map_err(StoreError::io(&path))?;
         let left_over = compact::new_path(&path);
         disk.remove(&left_over).map_err(StoreError::io(&left_over))?;
+        let is_there = disk.id_at(&path).is_ok();
         let mut log = Log::open(disk, &path)?;
         let replay::Replayed { mut contents, length, torn } = replay::replay(&path, log.file())?;
         if let Some(Torn { line, bytes, has_hole }) = torn {
@@ -68,6 +70,9 @@ impl JsonlStore {
         }
         log.cut(length)?;
         if length == 0 {
+            if is_there {
+                tracing::warn!(path = %path.display(), "The log is empty. A new one begins in it.");
+            }
             let mut first = Vec::new();
             write::format(&mut first, None);
             log.append(&first, true)?;
@@ -109,7 +114,7 @@ impl JsonlStore {
             if group.refers(index, &self.contents) {
                 write::op(&mut self.buffer, op);
             } else {
-                write::nothing(&mut self.buffer, op.id);
+                write::nothing(&mut self.buffer, op.id, op.at);
             }
             if self.buffer.len() - start > JSONL_LINE_BYTES_MAX {
                 return Err(StoreError::Unsupported(
@@ -134,13 +139,9 @@ impl JsonlStore {
             let rule = rules.of(name);
             let oldest = rule.oldest_kept(now);
             let too_many = (room.messages.len() as u64).saturating_sub(rule.keep_messages);
-            let young = room.messages.iter().enumerate().skip(too_many as usize);
-            let mut young = young.take(budget as usize + 1).skip_while(|(_, said)| said.id.at() < oldest);
-            let too_old = match young.next() {
-                Some((index, _)) => index as u64,
-                None => room.messages.len() as u64,
-            };
-            let count = too_old.max(too_many).min(budget);
+            let rest = room.messages.iter().skip(too_many as usize).take(budget as usize);
+            let too_old = too_old(rest.map(|said| room.at(said.id)), oldest, now) as u64;
+            let count = (too_many + too_old).min(budget);
             if count > 0 {
                 budget -= count;
                 write::forget(&mut self.buffer, name, room.first + count);
@@ -175,6 +176,8 @@ impl JsonlStore {
             *compaction = Some(under_way);
             return Ok(false);
         }
+        // Another file that has the name now is not to be replaced.
+        self.log.ensure_named()?;
         let (file, length, contents) = under_way.finish()?;
         let path = self.log.path().to_owned();
         let before = self.log.length();
@@ -310,6 +313,7 @@ impl Store for JsonlStore {
     }
 
     fn tidy(&mut self, rules: &HistoryRules, now: UnixMillis) -> Result<bool, StoreError> {
+        self.log.ensure_named()?;
         if self.forget(rules, now)? {
             return Ok(true);
         }
@@ -324,6 +328,10 @@ impl Store for JsonlStore {
             self.compact_bytes_min = self.log.length() + JSONL_COMPACT_BYTES_MIN;
         }
         Ok(!stepped?)
+    }
+
+    fn ensure_named(&mut self) -> Result<(), StoreError> {
+        self.log.ensure_named()
     }
 
     fn compact(&mut self) -> Result<(), StoreError> {

@@ -22,7 +22,7 @@ pub(super) struct Ids(pub(super) u64);
 impl Ids {
     fn op(&mut self, change: Change) -> Op {
         self.0 += 1;
-        Op { id: OpId::new(UnixMillis(NOW.0 + self.0 / 4096), (self.0 % 4096) as u16, self.0), change }
+        Op::new(OpId::new(UnixMillis(NOW.0 + self.0 / 4096), (self.0 % 4096) as u16, self.0), change)
     }
 
     pub(super) fn account(&mut self, name: &str) -> Op {

@@ -63,7 +63,13 @@ impl View<'_> {
         let text = |text: &Option<Text<'_>>| text.as_deref().map(Into::into);
         let look = |line: &Line<'_>| Some((text(&line.sender)?, text(&line.content)?));
         let (sender, text) = self.line(said.offset, blocks, look)?;
-        Ok(RoomMessage { id: said.id, sequence: room.first + index as u64, sender, text })
+        Ok(RoomMessage {
+            id: said.id,
+            at: room.at(said.id),
+            sequence: room.first + index as u64,
+            sender,
+            text,
+        })
     }
 
     /// See [`Reader::rooms`](crate::store::Reader::rooms).

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use crate::chat::{Change, Kept, Letter, OP_ID_BYTES, Op, OpId, Seat};
+use crate::chat::{Change, Kept, Letter, OP_ID_BYTES, Op, OpId, Seat, UnixMillis};
 
 /// The version of the format that is written here, and the newest that is understood.
 pub(super) const VERSION: u64 = 1;
@@ -24,8 +24,8 @@ impl<'a> Object<'a> {
     }
 
     /// The same of an op, with its id and its time.
-    fn of_op(out: &'a mut Vec<u8>, name: &str, id: OpId) -> Self {
-        Self::operation(out, name).id(id)
+    fn of_op(out: &'a mut Vec<u8>, name: &str, (id, at): (OpId, UnixMillis)) -> Self {
+        Self::operation(out, name).id(id, at)
     }
 
     fn key(&mut self, key: &str) {
@@ -60,12 +60,12 @@ impl<'a> Object<'a> {
         self
     }
 
-    /// An id, and the time in it: seconds, with three decimals.
-    fn id(mut self, id: OpId) -> Self {
+    /// An id, and when that was: seconds, with three decimals.
+    fn id(mut self, id: OpId, at: UnixMillis) -> Self {
         self.key("id");
         push_id(self.out, id);
         self.key("timestamp");
-        let millis = id.at().0;
+        let millis = at.0;
         push_number(self.out, millis / 1000);
         let [hundreds, tens, ones] =
             [millis / 100 % 10, millis / 10 % 10, millis % 10].map(|d| b'0' + d as u8);
@@ -146,7 +146,7 @@ pub(super) fn format(out: &mut Vec<u8>, last: Option<OpId>) {
 
 /// An op.
 pub(super) fn op(out: &mut Vec<u8>, op: &Op) {
-    let id = op.id;
+    let id = (op.id, op.at);
     match &op.change {
         Change::AccountCreated { name, password } => Object::of_op(out, "account-created", id)
             .text("name", name)
@@ -184,8 +184,8 @@ pub(super) fn op(out: &mut Vec<u8>, op: &Op) {
 }
 
 /// An op that changes nothing, of which only the id counts.
-pub(super) fn nothing(out: &mut Vec<u8>, id: OpId) {
-    Object::of_op(out, "nothing", id).end();
+pub(super) fn nothing(out: &mut Vec<u8>, id: OpId, at: UnixMillis) {
+    Object::of_op(out, "nothing", (id, at)).end();
 }
 
 /// A part of what is kept.
@@ -195,13 +195,15 @@ pub(super) fn kept(out: &mut Vec<u8>, kept: &Kept) {
             .text("name", name)
             .text("password", password.as_str())
             .end(),
-        Kept::Letter(Letter { id, sender, recipient, content, key, sender_sees, recipient_sees, unread }) => {
+        Kept::Letter(letter) => {
+            let Letter { id, at, sender, recipient, content, key, sender_sees, recipient_sees, unread } =
+                letter;
             let seen_by = match (sender_sees, recipient_sees) {
                 (true, false) => "sender",
                 (false, _) => "recipient",
                 (true, true) => "both",
             };
-            mail(out, *id, sender, recipient, content, *unread)
+            mail(out, (*id, *at), sender, recipient, content, *unread)
                 .text_if("key", key.as_deref())
                 .text("seen_by", seen_by)
                 .end();
@@ -215,14 +217,14 @@ pub(super) fn kept(out: &mut Vec<u8>, kept: &Kept) {
 
 fn mail<'a>(
     out: &'a mut Vec<u8>,
-    id: OpId,
+    (id, at): (OpId, UnixMillis),
     sender: &str,
     recipient: &str,
     content: &str,
     unread: bool,
 ) -> Object<'a> {
     Object::new(out)
-        .id(id)
+        .id(id, at)
         .text("sender", sender)
         .text("recipient", recipient)
         .text("content", content)
@@ -230,8 +232,15 @@ fn mail<'a>(
 }
 
 /// A message in a room. Its number, where it is not one more than that of the message before it, or 1.
-pub(super) fn said(out: &mut Vec<u8>, id: OpId, room: &str, sender: &str, text: &str, sequence: Option<u64>) {
-    let object = Object::new(out).id(id).text("sender", sender).text("room", room).text("content", text);
+pub(super) fn said(
+    out: &mut Vec<u8>,
+    (id, at): (OpId, UnixMillis),
+    room: &str,
+    sender: &str,
+    text: &str,
+    sequence: Option<u64>,
+) {
+    let object = Object::new(out).id(id, at).text("sender", sender).text("room", room).text("content", text);
     match sequence {
         Some(sequence) => object.number("sequence", sequence),
         None => object,

@@ -21,6 +21,10 @@ pub(super) fn of(path: &Path) -> impl Fn(Error) -> StoreError {
             Some(ErrorCode::DiskFull) => io(io::ErrorKind::StorageFull),
             Some(ErrorCode::ReadOnly) => io(io::ErrorKind::ReadOnlyFilesystem),
             Some(ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => io(io::ErrorKind::PermissionDenied),
+            // As much as `ulimit -f` lets a file have is as good as a full disk.
+            Some(ErrorCode::SystemIoFailure) if is_of_a_write(&error) => database(
+                "look at the space on that disk, at quotas and limits on the size of files, and at what the system's log says",
+            ),
             Some(ErrorCode::SystemIoFailure) => {
                 database("look at that disk, and at what the system's log says of it")
             }
@@ -31,6 +35,18 @@ pub(super) fn of(path: &Path) -> impl Fn(Error) -> StoreError {
             _ if is_damage(&error) => damaged(path, error.to_string()),
             _ => StoreError::Database { path: path.into(), cause: error.into() },
         }
+    }
+}
+
+/// The same of a compaction, which first writes the database to a temporary file.
+pub(super) fn of_a_compaction(path: &Path) -> impl Fn(Error) -> StoreError {
+    move |error| {
+        if error.sqlite_error_code() != Some(ErrorCode::DiskFull) {
+            return of(path)(error);
+        }
+        let remedy =
+            "make space on that disk, and in the directory for temporary files (SQLITE_TMPDIR, or /var/tmp)";
+        StoreError::Database { path: path.into(), cause: format!("{error}; {remedy}").into() }
     }
 }
 
@@ -49,6 +65,14 @@ pub(super) fn is_damage(error: &Error) -> bool {
                 | Error::InvalidColumnType(..)
                 | Error::Utf8Error(..)
         )
+}
+
+/// Whether something could not be written, of a statement that writes to one file and reads others.
+pub(super) fn is_of_a_write(error: &Error) -> bool {
+    // <https://www.sqlite.org/rescode.html>: `SQLITE_IOERR_WRITE`, `_FSYNC`, `_DIR_FSYNC` and `_TRUNCATE`.
+    const WRITES: [i32; 4] = [778, 1034, 1290, 1546];
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+        || error.sqlite_error().is_some_and(|error| WRITES.contains(&error.extended_code))
 }
 
 /// Whether a connection may be used again after a failed transaction was rolled back, rather than opened anew.

@@ -1,43 +1,101 @@
 //! The file, and connections to it.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, OpenFlags, ToSql};
 
+use super::look::open_shared;
 use super::{failure, schema};
 use crate::limits::{STORE_BUSY_MILLIS_MAX, STORE_CACHE_KIB, STORE_WAL_PAGES_MAX};
-use crate::store::{Durability, Lock, Options, StoreError};
+use crate::store::lock::FileLock;
+use crate::store::{Durability, Lock, Options, StoreError, named};
 
 /// Statements that a connection keeps prepared: more than there are.
 const STATEMENTS_KEPT: usize = 64;
 
+/// What keeps other servers away: from the directory, as older versions have it, and from the file, whatever
+/// its names.
+#[derive(Debug)]
+pub(super) struct Locks {
+    pub(super) file: FileLock,
+    _directory: Lock,
+}
+
 /// Makes the file and its directory where they are missing, for nobody but their owner: there are hashes and tokens in it.
-/// Whoever has the lock is the only one that writes.
-pub(super) fn make(path: &Path) -> Result<Lock, StoreError> {
+/// Whoever has the locks is the only one that writes. Not to be dropped before the last connection.
+pub(super) fn make(path: &Path) -> Result<Locks, StoreError> {
     let directory = directory(path);
-    DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(StoreError::io(&directory))?;
+    named::make_directory(&directory)?;
     let lock = Lock::take(&directory)?;
     let is_new = !path.try_exists().map_err(StoreError::io(path))?;
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .map_err(StoreError::io(path))?;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let file = FileLock::take(path, || options.open(path))?;
     if is_new {
-        sync(&directory)?;
+        sync(&real_directory(path)?)?;
     }
-    Ok(lock)
+    ensure_log_has_database(path)?;
+    let metadata = fs::metadata(path).map_err(StoreError::io(path))?;
+    if metadata.len() == 0 && !is_new {
+        tracing::warn!(path = %path.display(), "The database is an empty file. A new store begins in it.");
+    }
+    let links = metadata.nlink();
+    if links > 1 {
+        let path = path.display();
+        tracing::warn!(%path, links, "The database has other names (hard links). What is written here is not whole there.");
+    }
+    Ok(Locks { file, _directory: lock })
+}
+
+/// Refuses an empty database beside a log that is not empty: something emptied it, and `SQLite` would throw
+/// the log away, in which much of what was kept may be.
+pub(super) fn ensure_log_has_database(path: &Path) -> Result<(), StoreError> {
+    let bytes = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
+    let [log, _] = companions(path)?;
+    if bytes(path) > 0 || bytes(&log) == 0 {
+        return Ok(());
+    }
+    Err(StoreError::Damaged {
+        path: path.into(),
+        line: None,
+        what: "it is empty, and the write-ahead log beside it is not".to_owned(),
+        remedy: "something emptied it: restore a backup, and keep the log, in which the last changes are",
+    })
+}
+
+fn real_directory(path: &Path) -> Result<PathBuf, StoreError> {
+    Ok(directory(&named::resolve(path).map_err(StoreError::io(path))?))
+}
+
+/// The write-ahead log of a database and its index, which stand beside the file itself.
+pub(super) fn companions(path: &Path) -> Result<[PathBuf; 2], StoreError> {
+    let real = named::resolve(path).map_err(StoreError::io(path))?;
+    Ok(["-wal", "-shm"].map(|suffix| {
+        let mut name = real.as_os_str().to_owned();
+        name.push(suffix);
+        name.into()
+    }))
+}
+
+/// Moves all that was committed from the write-ahead log into the database.
+pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("PRAGMA wal_checkpoint(FULL)", [], |row| {
+        let (busy, logged, moved): (bool, i64, i64) = row.try_into()?;
+        Ok(!busy && logged == moved)
+    })
 }
 
 /// A connection that writes, to a database of today's version.
 pub(super) fn write_to(path: &Path, options: &Options) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = connect(path, flags)?;
+    let connection = connect(path, |absolute| open_shared(absolute, flags)).map_err(failure::of(path))?;
+    ensure_known(path, &connection)?;
     let set_up = || {
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.pragma_update(None, "cache_size", -i64::from(STORE_CACHE_KIB))?;
@@ -53,39 +111,31 @@ pub(super) fn write_to(path: &Path, options: &Options) -> Result<Connection, Sto
     Ok(connection)
 }
 
-/// A connection that only reads, also while another one writes.
-///
-/// It may write, as far as the file's mode lets it, so that it clears the write-ahead log away if it is the last one to
-/// close: one that may not would leave that behind. It is told not to.
-pub(super) fn look_at(path: &Path) -> Result<Connection, StoreError> {
-    fs::metadata(path).map_err(StoreError::io(path))?;
-    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.pragma_update(None, "query_only", true).map_err(failure::of(path))?;
-    let version = schema::version(&connection).map_err(failure::of(path))?;
-    if version < schema::VERSION {
-        let cause = format!(
-            "it has version {version}, of an older parlance; start a server with it, which converts it"
-        );
-        return Err(StoreError::Database { path: path.into(), cause: cause.into() });
-    }
+/// Opens a connection with `open`, which gets an absolute path, and reads from it, so that a missing file is
+/// noticed here. Absolute, as `SQLite` takes what starts with `file:` for a URI.
+pub(super) fn connect(
+    path: &Path,
+    open: impl FnOnce(&Path) -> rusqlite::Result<Connection>,
+) -> rusqlite::Result<Connection> {
+    let absolute = std::path::absolute(path).map_err(|_| rusqlite::Error::InvalidPath(path.into()))?;
+    let connection = open(&absolute)?;
+    connection.busy_timeout(Duration::from_millis(STORE_BUSY_MILLIS_MAX))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    schema::version(&connection)?;
     Ok(connection)
 }
 
-fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
-    // Absolute, as SQLite takes what starts with `file:` for a URI.
-    let absolute = std::path::absolute(path).map_err(StoreError::io(path))?;
-    let connection = Connection::open_with_flags(absolute, flags).map_err(failure::of(path))?;
-    connection.busy_timeout(Duration::from_millis(STORE_BUSY_MILLIS_MAX)).map_err(failure::of(path))?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
-    if !schema::is_ours(&connection).map_err(failure::of(path))? {
+/// Refuses the database of another program, and of a newer version of this one.
+pub(super) fn ensure_known(path: &Path, connection: &Connection) -> Result<(), StoreError> {
+    if !schema::is_ours(connection).map_err(failure::of(path))? {
         return Err(failure::damaged(path, "it is the database of another program".to_owned()));
     }
-    let found = schema::version(&connection).map_err(failure::of(path))?;
+    let found = schema::version(connection).map_err(failure::of(path))?;
     if found > schema::VERSION {
         let (found, known) = (u64::from(found), u64::from(schema::VERSION));
         return Err(StoreError::Newer { path: path.into(), found, known });
     }
-    Ok(connection)
+    Ok(())
 }
 
 /// What is true of a transaction when it is committed.
@@ -100,10 +150,10 @@ pub(super) fn set_synchronous(connection: &Connection, durability: Durability) -
 
 /// Bytes of the database and of its write-ahead log.
 pub(super) fn bytes(path: &Path) -> u64 {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    [path.to_owned(), PathBuf::from(log)]
+    let log = companions(path).map(|[log, _]| log);
+    [Some(path.to_owned()), log.ok()]
         .iter()
+        .flatten()
         .filter_map(|file| fs::metadata(file).ok())
         .map(|file| file.len())
         .sum()
@@ -116,7 +166,7 @@ pub(super) fn copy(connection: &Connection, path: &Path, to: &Path) -> Result<()
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(StoreError::io(to))?;
     let absolute = std::path::absolute(to).map_err(StoreError::io(to))?;
     let copied = copy_into(connection, &absolute)
-        .map_err(failure::of(path))
+        .map_err(|error| failure::of(if failure::is_of_a_write(&error) { to } else { path })(error))
         .and_then(|()| file.sync_all().map_err(StoreError::io(to)))
         .and_then(|()| sync(&directory(to)));
     if copied.is_err() {
@@ -126,11 +176,23 @@ pub(super) fn copy(connection: &Connection, path: &Path, to: &Path) -> Result<()
     copied
 }
 
+/// A path as it is, which need not be UTF-8: `SQLite` hands it to the system as it came.
+struct RawText<'a>(&'a OsStr);
+
+impl ToSql for RawText<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(ValueRef::Text(self.0.as_bytes())))
+    }
+}
+
 fn copy_into(connection: &Connection, to: &Path) -> rusqlite::Result<()> {
     // It writes to nothing but the copy, which a connection that is told to write nothing does not know.
     let query_only: bool = connection.pragma_query_value(None, "query_only", |row| row.get(0))?;
     connection.pragma_update(None, "query_only", false)?;
-    let copied = connection.execute("VACUUM INTO ?1", [to.to_string_lossy()]);
+    // It copies indices as well, which views cannot have.
+    schema::show_as_it_is(connection)?;
+    let copied = connection.execute("VACUUM INTO ?1", [RawText(to.as_os_str())]);
+    schema::show_as_today(connection, schema::version(connection)?)?;
     connection.pragma_update(None, "query_only", query_only)?;
     copied.map(drop)
 }

@@ -8,6 +8,7 @@ mod check;
 mod counts;
 mod failure;
 mod file;
+mod look;
 mod mirror;
 mod read;
 mod row;
@@ -22,8 +23,10 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use super::{Durability, Lock, Options, Reader, Sizes, Store, StoreError};
+use super::named::Named;
+use super::{Durability, Options, Reader, Sizes, Store, StoreError};
 use crate::chat::{HistoryRules, Kept, Op, OpId, RoomMessage, RoomSummary, UnixMillis};
+use look::Still;
 use mirror::Mirror;
 use tidy::Swept;
 
@@ -33,6 +36,8 @@ struct SqliteReader {
     path: PathBuf,
     connection: Connection,
     may_write: bool,
+    /// The files as they looked when they were opened as files that do not change.
+    still: Option<Still>,
 }
 
 /// The connection that writes.
@@ -45,7 +50,11 @@ struct SqliteStore {
     /// The connection is not to be used any more.
     is_broken: bool,
     swept: Swept,
-    _lock: Lock,
+    /// The database, and the files beside it that the connection has open.
+    database: Named,
+    companions: [Named; 2],
+    /// Last, as it is to be dropped after the connection.
+    _locks: file::Locks,
 }
 
 pub(super) fn open(path: &Path, options: &Options) -> Result<Box<dyn Store>, StoreError> {
@@ -53,17 +62,24 @@ pub(super) fn open(path: &Path, options: &Options) -> Result<Box<dyn Store>, Sto
 }
 
 pub(super) fn open_reader(path: &Path) -> Result<Box<dyn Reader>, StoreError> {
-    Ok(Box::new(SqliteReader { path: path.into(), connection: file::look_at(path)?, may_write: false }))
+    let (connection, still) = look::look_at(path)?;
+    Ok(Box::new(SqliteReader { path: path.into(), connection, may_write: false, still }))
 }
 
 impl SqliteReader {
+    fn ensure_still(&self) -> Result<(), StoreError> {
+        self.still.as_ref().map_or(Ok(()), Still::check)
+    }
+
     /// Asks the file something, all of which sees the same state.
     fn ask<T>(&self, ask: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         let ask = || {
             let transaction = self.connection.unchecked_transaction()?;
             ask(&transaction)
         };
-        ask().map_err(failure::of(&self.path))
+        let answer = ask().map_err(failure::of(&self.path));
+        self.ensure_still()?;
+        answer
     }
 }
 
@@ -102,24 +118,52 @@ impl Reader for SqliteReader {
     }
 
     fn backup(&mut self, to: &Path) -> Result<(), StoreError> {
-        file::copy(&self.connection, &self.path, to)
+        file::copy(&self.connection, &self.path, to)?;
+        self.ensure_still()
     }
 }
 
 impl SqliteStore {
     fn open(path: &Path, options: &Options) -> Result<Self, StoreError> {
-        let lock = file::make(path)?;
+        let locks = file::make(path)?;
+        let database = Named { path: path.into(), id: locks.file.id() };
         let connection = file::write_to(path, options)?;
+        let companions = Self::companions_of(path)?;
         let mut store = Self {
-            reader: SqliteReader { path: path.into(), connection, may_write: true },
+            reader: SqliteReader { path: path.into(), connection, may_write: true, still: None },
             options: options.clone(),
             mirror: None,
             is_broken: false,
             swept: Swept::default(),
-            _lock: lock,
+            database,
+            companions,
+            _locks: locks,
         };
         store.mend()?;
         Ok(store)
+    }
+
+    fn companions_of(path: &Path) -> Result<[Named; 2], StoreError> {
+        let [log, index] = file::companions(path)?;
+        Ok([Named::now(log)?, Named::now(index)?])
+    }
+
+    /// Whether all files have their names. A write-ahead log that has lost its own is still open: what was
+    /// committed to it is moved into the database, and another log is begun.
+    fn ensure_all_named(&mut self) -> Result<(), StoreError> {
+        self.database.check()?;
+        let Some(lost) = self.companions.iter().find_map(|named| named.check().err()) else { return Ok(()) };
+        let SqliteReader { path, connection, .. } = &mut self.reader;
+        if !self.is_broken {
+            let is_whole = file::checkpoint(connection).map_err(failure::of(path))?;
+            if !is_whole {
+                return Err(lost);
+            }
+        }
+        let path = path.display();
+        tracing::warn!(%path, %lost, "What was committed is in the database now, and a new log is begun.");
+        (self.mirror, self.is_broken) = (None, true);
+        self.mend()
     }
 
     /// Brings the connection and the mirror back to what the file says, if they are not there.
@@ -132,7 +176,11 @@ impl SqliteStore {
             self.is_broken = true;
         }
         if self.is_broken {
+            self.database.check()?;
+            // The old one is closed first: they would share the index of the log.
+            *connection = Connection::open_in_memory().map_err(failure::of(path))?;
             *connection = file::write_to(path, &self.options)?;
+            self.companions = Self::companions_of(path)?;
             self.is_broken = false;
         }
         self.mirror = Some(Mirror::read(connection).map_err(failure::of(path))?);
@@ -183,7 +231,14 @@ impl Store for SqliteStore {
         if ops.is_empty() {
             return Ok(());
         }
-        self.change(|connection, mirror| write::write(connection, mirror, ops))
+        self.ensure_all_named()?;
+        self.change(|connection, mirror| write::write(connection, mirror, ops))?;
+        // They may have lost their names meanwhile.
+        self.ensure_all_named()
+    }
+
+    fn ensure_named(&mut self) -> Result<(), StoreError> {
+        self.ensure_all_named()
     }
 
     fn tidy(&mut self, rules: &HistoryRules, now: UnixMillis) -> Result<bool, StoreError> {
@@ -213,7 +268,7 @@ impl Store for SqliteStore {
 
     fn compact(&mut self) -> Result<(), StoreError> {
         self.mend()?;
-        file::compact(&self.reader.connection).map_err(failure::of(&self.reader.path))
+        file::compact(&self.reader.connection).map_err(failure::of_a_compaction(&self.reader.path))
     }
 }
 

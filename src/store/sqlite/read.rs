@@ -36,7 +36,7 @@ fn load_letters(
     // The table is in the order of ids but for rows that moved, which hardly any store has.
     let has_moved = connection.prepare("SELECT 1 FROM letters WHERE moved")?.exists([])?;
     let sql = "SELECT sender_account, recipient_account, id, sender, recipient, content, key, sender_sees,
-        recipient_sees, unread FROM letters ORDER BY ";
+        recipient_sees, unread, at FROM letters ORDER BY ";
     let mut statement = connection.prepare(&format!("{sql}{}", if has_moved { "id" } else { "n" }))?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
@@ -45,8 +45,10 @@ fn load_letters(
         if !accounts.contains(&recipient) || sender.is_some_and(|sender| !accounts.contains(&sender)) {
             continue;
         }
+        let id = row::id(row, 2)?;
         visit(Kept::Letter(Letter {
-            id: row::id(row, 2)?,
+            id,
+            at: row::at(row, 10, id)?,
             sender: row.get(3)?,
             recipient: row.get(4)?,
             content: row.get(5)?,

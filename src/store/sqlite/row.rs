@@ -8,7 +8,7 @@
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use crate::chat::{Folded, OpId, RoomMessage};
+use crate::chat::{Folded, OpId, RoomMessage, UnixMillis};
 
 /// A table of which the rows are numbered so.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -72,6 +72,17 @@ pub(super) fn id(row: &Row<'_>, column: usize) -> rusqlite::Result<OpId> {
     row.get(column).map(OpId::from_bytes)
 }
 
+/// The time of an op in a column, which is empty where it is the time in the id.
+pub(super) fn at(row: &Row<'_>, column: usize, id: OpId) -> rusqlite::Result<UnixMillis> {
+    let at: Option<i64> = row.get(column)?;
+    Ok(at.map_or(id.at(), |at| UnixMillis(at.cast_unsigned())))
+}
+
+/// The inverse of [`at`].
+pub(super) fn at_column(id: OpId, at: UnixMillis) -> Option<i64> {
+    (at != id.at()).then_some(at.0.cast_signed())
+}
+
 /// A folded name in a column.
 pub(super) fn folded(row: &Row<'_>, column: usize) -> rusqlite::Result<Folded> {
     checked(row, column, "a name that is too long", |text| Folded::from(text).ok())
@@ -102,7 +113,7 @@ pub(super) struct Said {
 macro_rules! said {
     ($rest:literal) => {
         concat!(
-            "SELECT m.n, m.id, m.room, m.sequence, m.previous, m.sender, m.text FROM room_messages AS m ",
+            "SELECT m.n, m.id, m.room, m.sequence, m.previous, m.sender, m.text, m.at FROM room_messages AS m ",
             $rest
         )
     };
@@ -111,8 +122,10 @@ pub(super) use said;
 
 impl Said {
     pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let id = id(row, 1)?;
         let message = RoomMessage {
-            id: id(row, 1)?,
+            id,
+            at: at(row, 7, id)?,
             sequence: row.get::<_, i64>(3)?.cast_unsigned(),
             sender: row.get(5)?,
             text: row.get(6)?,

@@ -11,7 +11,7 @@ use crate::chat::Name;
 pub(super) const APPLICATION_ID: i32 = 0x5061_726c;
 
 /// Each makes the next version: the first one makes 1 of nothing.
-const STEPS: [fn(&Connection) -> rusqlite::Result<()>; 2] = [version_1, version_2];
+const STEPS: [fn(&Connection) -> rusqlite::Result<()>; 3] = [version_1, version_2, version_3];
 
 /// The version that is written here.
 pub(super) const VERSION: u32 = STEPS.len() as u32;
@@ -231,6 +231,55 @@ fn version_2(connection: &Connection) -> rusqlite::Result<()> {
         conversations_of_letters!(),
         ")"
     ))
+}
+
+/// A message has a time of its own where that is not the time in its id; `at` is NULL where it is.
+const VERSION_3: &str = "
+ALTER TABLE letters ADD COLUMN at INTEGER;
+ALTER TABLE room_messages ADD COLUMN at INTEGER;
+
+DROP VIEW mail;
+CREATE VIEW mail AS
+    SELECT l.one, l.other, l.n,
+        lower(substr(hex(l.id), 1, 8) || '-' || substr(hex(l.id), 9, 4) || '-' || substr(hex(l.id), 13, 4)
+            || '-' || substr(hex(l.id), 17, 4) || '-' || substr(hex(l.id), 21)) AS id,
+        strftime('%Y-%m-%d %H:%M:%f', ifnull(l.at, l.n >> 12) / 1000.0, 'unixepoch') AS sent,
+        l.sender, l.recipient, l.content, l.key, l.sender_sees, l.recipient_sees, l.unread
+    FROM letters AS l JOIN accounts AS r ON r.id = l.recipient_account
+    LEFT JOIN accounts AS s ON s.id = l.sender_account
+    WHERE l.sender_account IS NULL OR s.id IS NOT NULL;
+DROP VIEW history;
+CREATE VIEW history AS
+    SELECT r.name AS room, m.sequence,
+        lower(substr(hex(m.id), 1, 8) || '-' || substr(hex(m.id), 9, 4) || '-' || substr(hex(m.id), 13, 4)
+            || '-' || substr(hex(m.id), 17, 4) || '-' || substr(hex(m.id), 21)) AS id,
+        strftime('%Y-%m-%d %H:%M:%f', ifnull(m.at, m.n >> 12) / 1000.0, 'unixepoch') AS said,
+        m.sender, m.text, m.n
+    FROM room_messages AS m JOIN rooms AS r ON r.id = m.room AND NOT r.closed;
+";
+
+fn version_3(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(VERSION_3)
+}
+
+/// The oldest version that a reader understands without a conversion, with the help of [`show_as_today`].
+pub(super) const READABLE_VERSION_MIN: u32 = 2;
+
+/// Shows a connection that only reads a database of an older version as today's statements expect it, with
+/// views in place of the tables that have changed since. It writes nothing.
+pub(super) fn show_as_today(connection: &Connection, version: u32) -> rusqlite::Result<()> {
+    if version == 0 || version >= 3 {
+        return Ok(());
+    }
+    connection.execute_batch(
+        "CREATE TEMP VIEW letters AS SELECT *, NULL AS at FROM main.letters;
+         CREATE TEMP VIEW room_messages AS SELECT *, NULL AS at FROM main.room_messages;",
+    )
+}
+
+/// Takes those views away.
+pub(super) fn show_as_it_is(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("DROP VIEW IF EXISTS temp.letters; DROP VIEW IF EXISTS temp.room_messages;")
 }
 
 /// The index of words. Its text is what [`Words`](crate::store::words::Words) makes of a message, so that both find the same:

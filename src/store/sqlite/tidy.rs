@@ -7,9 +7,9 @@ use super::chain;
 use super::mirror::{self, Mirror, Room};
 use super::row::Said;
 use super::search;
-use crate::chat::{HistoryRule, HistoryRules, UnixMillis};
+use crate::chat::{HistoryRule, HistoryRules, UnixMillis, too_old};
 use crate::limits::{
-    STORE_AGE_SWEEP_MILLIS, STORE_FORGOTTEN_PER_STEP_MAX, STORE_INDEXED_PER_STEP_MAX,
+    STORE_AGE_SWEEP_MILLIS, STORE_AHEAD_LOOKED_MAX, STORE_FORGOTTEN_PER_STEP_MAX, STORE_INDEXED_PER_STEP_MAX,
     STORE_LETTERS_PER_STEP_MAX, STORE_ROOMS_PER_STEP_MAX,
 };
 
@@ -168,15 +168,37 @@ impl Step<'_> {
         let oldest_kept = rule.oldest_kept(self.now);
         let HistoryRule { keep_messages, .. } = rule;
         let last = room.last;
-        let is_doomed = move |said: &Said| {
-            (last.cast_unsigned()).saturating_sub(said.message.sequence) >= keep_messages
-                || said.message.id.at() < oldest_kept
-        };
+        let is_one_too_many =
+            move |said: &Said| last.cast_unsigned().saturating_sub(said.message.sequence) >= keep_messages;
         let oldest = Said::find(self.connection, room.oldest)?;
-        if oldest.is_some_and(|said| !is_doomed(&said)) {
+        if oldest.is_some_and(|said| {
+            !is_one_too_many(&said) && said.message.at >= oldest_kept && said.message.at <= self.now
+        }) {
             return Ok(true);
         }
+        let too_old_to = self.too_old_to(&room, oldest_kept)?;
+        let is_doomed = |said: &Said| is_one_too_many(said) || said.message.sequence <= too_old_to;
         self.forget(&mut room, is_doomed)
+    }
+
+    /// The sequence number up to which the messages of a room are too old: see [`too_old`]. It looks no
+    /// further than this step can forget, and than [`STORE_AHEAD_LOOKED_MAX`] messages.
+    fn too_old_to(&self, room: &Room, oldest_kept: UnixMillis) -> rusqlite::Result<u64> {
+        let enough = self.budget + 1;
+        let mut times = Vec::new();
+        let mut rest = room.clone();
+        while rest.first <= rest.last && times.len() < STORE_AHEAD_LOOKED_MAX {
+            let segment = chain::oldest(self.connection, &rest)?;
+            times.extend(segment.iter().map(|said| said.message.at));
+            rest.first = room.first.saturating_add_unsigned(times.len() as u64);
+            let is_settled = |at: &UnixMillis| (oldest_kept..=self.now).contains(at);
+            let count = too_old(times.iter().copied(), oldest_kept, self.now);
+            if count >= enough || times[count..].iter().any(is_settled) {
+                break;
+            }
+        }
+        let count = too_old(times.iter().copied(), oldest_kept, self.now);
+        Ok(room.first.cast_unsigned() + count as u64 - 1)
     }
 
     /// Forgets the oldest messages of a room that are doomed, as many as this step may. Returns whether that was all.

@@ -10,7 +10,7 @@ use super::counts::Counts;
 use super::mirror::{self, Mirror, Room};
 use super::row::{self, Table};
 use super::search;
-use crate::chat::{Change, Folded, Name, Op, OpId, Seat};
+use crate::chat::{Change, Folded, Name, Op, OpId, Seat, UnixMillis};
 use crate::limits::STORE_MARK_MESSAGES;
 
 /// A group of ops in a transaction that somebody else begins and ends.
@@ -26,12 +26,12 @@ struct Group<'a> {
 pub(super) fn write(connection: &Connection, mirror: &mut Mirror, ops: &[Op]) -> rusqlite::Result<()> {
     let send = connection.prepare_cached(
         "INSERT INTO letters (n, id, sender, recipient, sender_folded, recipient_folded, content, key, sender_account,
-            recipient_account, sender_sees, recipient_sees, unread, moved)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 1, 1, ?12)",
+            recipient_account, sender_sees, recipient_sees, unread, moved, at)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 1, 1, ?12, ?13)",
     )?;
     let say = connection.prepare_cached(
-        "INSERT INTO room_messages (n, id, room, sequence, previous, sender, text, moved)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO room_messages (n, id, room, sequence, previous, sender, text, moved, at)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?;
     let last = mirror.last;
     let mut group = Group { connection, mirror: &mut *mirror, send, say, counts: Counts::default() };
@@ -74,7 +74,7 @@ impl Group<'_> {
     fn apply(&mut self, op: &Op) -> rusqlite::Result<()> {
         self.mirror.last = self.mirror.last.max(Some(op.id));
         match &op.change {
-            Change::AccountCreated { name, password } => self.create(op.id, name, password.as_str()),
+            Change::AccountCreated { name, password } => self.create(op.at, name, password.as_str()),
             Change::PasswordChanged { name, password } => {
                 let Some(account) = self.account(name) else { return Ok(()) };
                 self.run("UPDATE accounts SET password = ?2 WHERE id = ?1", (account, password.as_str()))
@@ -82,11 +82,11 @@ impl Group<'_> {
             Change::AccountDeleted { name } => self.delete_account(name),
             Change::MailSent { sender, sender_has_account, recipient, content, key } => {
                 let key = key.as_deref();
-                self.send(op.id, (sender, *sender_has_account), recipient, content, key)
+                self.send((op.id, op.at), (sender, *sender_has_account), recipient, content, key)
             }
             Change::MailRead { reader, messages } => self.read(reader, messages),
             Change::MailDeleted { by, message } => self.delete_letter(by, *message),
-            Change::Said { room, sender, text } => self.say(op.id, room, sender, text),
+            Change::Said { room, sender, text } => self.say((op.id, op.at), room, sender, text),
             Change::RoomMade { room, host } => self.take_seat(room, host, true),
             Change::SeatTaken { room, seat } => self.take_seat(room, seat, false),
             Change::SeatLeft { token } => {
@@ -124,7 +124,7 @@ impl Group<'_> {
         Ok(Some((free, free != number)))
     }
 
-    fn create(&mut self, id: OpId, name: &str, password: &str) -> rusqlite::Result<()> {
+    fn create(&mut self, at: UnixMillis, name: &str, password: &str) -> rusqlite::Result<()> {
         let Some(folded) = fold(name) else { return Ok(()) };
         if self.mirror.accounts.contains_key(folded.as_str()) {
             return Ok(());
@@ -134,7 +134,7 @@ impl Group<'_> {
             name,
             folded.as_str(),
             password,
-            id.at().0.cast_signed(),
+            at.0.cast_signed(),
         ))?;
         self.mirror.accounts.insert(folded.as_str().into(), account);
         Ok(())
@@ -151,7 +151,7 @@ impl Group<'_> {
 
     fn send(
         &mut self,
-        id: OpId,
+        (id, at): (OpId, UnixMillis),
         (sender, has_account): (&str, bool),
         recipient: &str,
         content: &str,
@@ -179,7 +179,8 @@ impl Group<'_> {
             sender_account,
             recipient_account,
             sender_sees.is_some(),
-            moved
+            moved,
+            row::at_column(id, at)
         ])?;
         self.counts.sent(recipient_account, sender_folded, sender_account, sender, 1);
         if let Some(sender) = sender_sees {
@@ -234,7 +235,13 @@ impl Group<'_> {
         }
     }
 
-    fn say(&mut self, id: OpId, room: &str, sender: &str, text: &str) -> rusqlite::Result<()> {
+    fn say(
+        &mut self,
+        (id, at): (OpId, UnixMillis),
+        room: &str,
+        sender: &str,
+        text: &str,
+    ) -> rusqlite::Result<()> {
         let Some((n, moved)) = self.place(Table::RoomMessages, id)? else { return Ok(()) };
         let index = self.mirror.room(self.connection, room)?;
         let room = self.mirror.change(index);
@@ -244,7 +251,8 @@ impl Group<'_> {
             room.oldest = n;
         }
         let room = room.id;
-        self.say.execute(params![n, id.to_bytes(), room, sequence, previous, sender, text, moved])?;
+        let at = row::at_column(id, at);
+        self.say.execute(params![n, id.to_bytes(), room, sequence, previous, sender, text, moved, at])?;
         if sequence.cast_unsigned().is_multiple_of(STORE_MARK_MESSAGES) {
             self.run("INSERT INTO room_marks (room, sequence, n) VALUES (?1, ?2, ?3)", (room, sequence, n))?;
         }

@@ -4,6 +4,7 @@ mod content;
 mod file;
 mod first_version;
 mod model;
+mod second_version;
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -43,7 +44,7 @@ impl Case {
 
     fn op(&mut self, change: Change) -> Op {
         self.next += 1;
-        Op { id: OpId::new(UnixMillis(START + self.next), 0, self.next), change }
+        Op::new(OpId::new(UnixMillis(START + self.next), 0, self.next), change)
     }
 
     fn said(&mut self, room: &str, text: &str) -> Op {
