@@ -472,6 +472,9 @@ pub const ACCEPT_PAUSE_MILLIS: u64 = 100;
 /// Open files that are not for clients: listeners, the readiness queue, the waker, the spare one, standard streams, and
 /// what libraries open.
 pub const DESCRIPTORS_RESERVED: u64 = 64;
+/// Listening sockets among `DESCRIPTORS_RESERVED`: one for each dialect, and two to spare. Each further one (`bind` with
+/// several addresses) takes an open file from the clients.
+pub const LISTENING_SOCKETS_RESERVED: usize = 8;
 /// Open files of a shard beside its listeners and clients: the readiness queue, the timer, the alarm, the spare one, and as
 /// many again. Each further shard that shares a table of open files with the others takes so many from the clients.
 pub const DESCRIPTORS_OF_SHARD: u64 = 8;

@@ -33,8 +33,8 @@ use crate::config::{Config, MaxClients, PingIdentity, Shards, UcrpSender};
 use crate::engine::{Engine, LOBBY, Random, Settings};
 use crate::fanout::{Fanout, Outpost};
 use crate::limits::{
-    CLOCK_AHEAD_MILLIS, DESCRIPTORS_OF_SHARD, DESCRIPTORS_RESERVED, HISTORY_ON_JOIN_MAX, REFUSED_MAX,
-    SHARDS_MAX,
+    CLOCK_AHEAD_MILLIS, DESCRIPTORS_OF_SHARD, DESCRIPTORS_RESERVED, HISTORY_ON_JOIN_MAX,
+    LISTENING_SOCKETS_RESERVED, REFUSED_MAX, SHARDS_MAX,
 };
 use crate::ready::{self, Identity, Listening, ReadyError, ReadyFile};
 use crate::signals::{self, Watch};
@@ -425,7 +425,8 @@ impl DescriptorTables {
 
     /// How many clients the limit on open files leaves descriptors for.
     fn clients(self, open_files: u64, shards: usize, listening_sockets: usize) -> usize {
-        let reserved = DESCRIPTORS_RESERVED + REFUSED_MAX as u64;
+        let further_sockets = listening_sockets.saturating_sub(LISTENING_SOCKETS_RESERVED);
+        let reserved = DESCRIPTORS_RESERVED + (REFUSED_MAX + further_sockets) as u64;
         let of_further_shards = (shards as u64 - 1) * (listening_sockets as u64 + DESCRIPTORS_OF_SHARD);
         let (reserved, tables) = match self {
             Self::OneForAll => (reserved + of_further_shards, 1),
@@ -562,4 +563,21 @@ pub fn serve(config: &Config, log: &Log) -> Result<(), StartupError> {
         "stopped"
     );
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_on_open_files_leaves_clients_what_listeners_and_shards_do_not_take() {
+        use DescriptorTables::{OneEach, OneForAll};
+        assert_eq!(OneForAll.clients(20_000, 1, 6), 19_872);
+        // Two addresses: four sockets more than are reserved.
+        assert_eq!(OneForAll.clients(20_000, 1, 12), 19_868);
+        assert_eq!(OneEach.clients(20_000, 2, 6), 2 * 19_872);
+        // The second shard's sockets, and its own open files, are in the same table.
+        assert_eq!(OneForAll.clients(20_000, 2, 6), 19_872 - 6 - 8);
+        assert_eq!(OneForAll.clients(100, 1, 6), 0);
+    }
 }
