@@ -279,8 +279,8 @@ fn at_the_start_it_is_said_who_is_exempt_and_which_variables_are_passed_over() {
     let mut command = parlance(directory.path(), &[&arguments[..], &["--typed", "0", "--gob", "0"]].concat());
     command.env("PARLANCE_PORT", "tcp://10.0.0.1:4000").env("PARLANCE_SERVICE_HOST", "10.0.0.1");
     let program = Program::try_spawn(directory.path(), command).expect("it starts");
-    let log = program.log();
     assert!(program.end(Signal::TERM).success());
+    let log = std::fs::read_to_string(directory.path().join("server.log")).expect("UTF-8");
     let lines = |start: &str| log.lines().filter(|line| line.contains(start)).count();
     assert_eq!(
         lines("127.0.0.0/8 and ::1/128 on slash, tcrp, ucrp, typed, gob; behind a proxy "),

@@ -128,9 +128,16 @@ fn a_byte_order_mark_and_either_line_end_are_no_part_of_a_text() {
     let server = TestServer::start();
     let mut alice = server.client(Dialect::Line, "alice");
     let _account = server.client(Dialect::Line, "carol");
-    for dialect in [Dialect::Line, Dialect::Slash, Dialect::Tcrp, Dialect::Gob] {
+    // The program drops the mark in front of its input. A later one belongs to the text; slash has nothing in front of a
+    // text, so that there the server drops it as the start of a line.
+    for (dialect, second) in [
+        (Dialect::Line, "\u{feff}two"),
+        (Dialect::Slash, "two"),
+        (Dialect::Tcrp, "\u{feff}two"),
+        (Dialect::Gob, "\u{feff}two"),
+    ] {
         assert_well(&run(chat(&server, dialect, &[]), "\u{feff}one\r\n\u{feff}two\nthree"));
-        assert_eq!([said(&mut alice), said(&mut alice), said(&mut alice)], ["one", "\u{feff}two", "three"]);
+        assert_eq!([said(&mut alice), said(&mut alice), said(&mut alice)], ["one", second, "three"]);
         while !matches!(alice.next_event(deadline()).expect("an event"), Event::Left { .. }) {}
     }
     let mut mailbox = Mailbox::connect(server.address(Dialect::Typed), deadline()).expect("it listens");

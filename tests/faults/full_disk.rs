@@ -188,7 +188,7 @@ fn fills_up(store: &str) {
     // What needs no space works.
     mailbox(&server, "alice").expect("an account");
     bob.users(deadline()).expect("a list");
-    assert!(server.log().contains("make space on that disk"), "{}", server.log());
+    server.wait_for_log("make space on that disk");
 
     disk.make_space();
     while !alice.send() {}

@@ -73,7 +73,7 @@ fn what_is_gone_with_its_directory_is_not_said_to_be_kept() {
         for _ in 0..3 {
             assert!(!alice.send(), "{store}");
         }
-        assert!(server.log().contains("the file is gone; put it back"), "{store}: {}", server.log());
+        server.wait_for_log("the file is gone; put it back");
         // It did not begin another store by itself, either.
         assert_eq!(server.end(Signal::TERM).code(), Some(0));
         assert!(!directory.path().join("data").exists());
@@ -95,7 +95,7 @@ fn a_store_that_took_the_place_of_another_is_left_as_it_is() {
         for _ in 0..3 {
             assert!(!alice.send(), "{store}");
         }
-        assert!(server.log().contains("another file has this name now"), "{store}: {}", server.log());
+        server.wait_for_log("another file has this name now");
         assert_eq!(server.end(Signal::TERM).code(), Some(0));
         assert!(fs::read(&path).expect("it is there") == before, "{store}: it was written to");
     }
@@ -115,7 +115,7 @@ fn a_store_that_has_its_name_again_goes_on() {
         fs::rename(&away, &data).expect("renamed");
         alice.send_until_kept();
         assert!(alice.send());
-        assert!(server.log().contains("the store is well again"), "{}", server.log());
+        server.wait_for_log("the store is well again");
         assert_eq!(server.end(Signal::KILL).code(), None);
         alice.holds(&start(directory.path(), store));
     }
@@ -136,7 +136,7 @@ fn a_write_ahead_log_that_was_removed_loses_nothing_that_was_acknowledged() {
         for _ in 0..5 {
             alice.send_until_kept();
         }
-        assert!(server.log().contains("a new log is begun"), "{}", server.log());
+        server.wait_for_log("a new log is begun");
         for name in lost {
             assert!(directory.path().join("data").join(name).exists(), "{name}");
         }

@@ -23,12 +23,14 @@ use run::{Tally, Violation, explain, keep_panics, try_out};
 use script::Script;
 
 /// Seeds that went wrong once, and the steps of their scripts.
-const FAILED: [(u64, usize); 5] = [
+const FAILED: [(u64, usize); 6] = [
     (58_215_462_258_146, 300),
     (151_255_261_166_177, 300),
     (151_255_261_166_271, 300),
     (100_065, 1000),
     (40, 1000),
+    // A copy of a datagram that was not kept came before the one that was: the book took it for a hole.
+    (5_364_252_489_579, 300),
 ];
 /// Steps of a new script.
 const STEPS: usize = 300;

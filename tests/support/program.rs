@@ -96,6 +96,16 @@ impl Program {
         std::fs::read_to_string(&self.log).expect("UTF-8")
     }
 
+    /// Waits until the log contains these words: a thread of its own writes the log, after the event.
+    #[track_caller]
+    pub fn wait_for_log(&self, words: &str) {
+        let deadline = deadline();
+        while !self.log().contains(words) {
+            assert!(Instant::now() < deadline, "no `{words}` in the log:\n{}", self.log());
+            std::thread::yield_now();
+        }
+    }
+
     pub fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).expect("it runs");
     }
