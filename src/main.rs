@@ -100,7 +100,10 @@ fn keep_going_at_file_size_limit() {
 fn run(arguments: cli::Arguments) -> Result<(), Failure> {
     let command = arguments.subcommand();
     match command {
-        Command::Completions { shell } => return Ok(print(&cli::completions(shell))?),
+        Command::Completions { shell } => {
+            output::ensure_not_configuration(&arguments.sources().path())?;
+            return Ok(print(&cli::completions(shell))?);
+        }
         Command::Chat(arguments) => return Ok(terminal::run(&arguments)?),
         Command::Serve | Command::CheckConfig | Command::Config { .. } | Command::Upkeep(_) => {}
     }

@@ -15,7 +15,7 @@
 mod file;
 
 use std::fmt;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt;
@@ -121,7 +121,8 @@ pub enum ReadyError {
     },
     /// The descriptor could not be written to.
     #[error(
-        "cannot write to descriptor {fd} (ready-fd): {cause}; leave a pipe with a reader or a file open on it, not a socket"
+        "cannot write to descriptor {fd} (ready-fd): {cause}; leave a pipe with a reader or a file open on \
+         it, not a socket"
     )]
     Descriptor {
         /// The descriptor.
@@ -131,7 +132,7 @@ pub enum ReadyError {
     },
 }
 
-/// Prints the table on standard output, then tells the file, the descriptor that `config` names, and systemd.
+/// Prints the table on standard output, then tells the file, the descriptor, and systemd.
 ///
 /// To be called when everything listens. A standard output that nobody reads is no error.
 ///
@@ -139,10 +140,10 @@ pub enum ReadyError {
 ///
 /// When the file or the descriptor cannot be written to: a program that waits there would wait for ever.
 pub fn announce(
-    config: &Config,
     identity: &Identity,
     listeners: &[Listening],
     file: Option<&ReadyFile>,
+    descriptor: Option<ReadyDescriptor>,
 ) -> Result<(), ReadyError> {
     let table = format!("{}\n{identity}", Table(listeners));
     wait_a_while("table", move || {
@@ -155,8 +156,8 @@ pub fn announce(
     if let Some(file) = file {
         file.write(&report)?;
     }
-    if let Some(fd) = config.ready_fd {
-        write_descriptor(fd, &report).map_err(|cause| ReadyError::Descriptor { fd, cause })?;
+    if let Some(descriptor) = descriptor {
+        descriptor.write(&report)?;
     }
     wait_a_while("systemd", || {
         // Nothing is sent where NOTIFY_SOCKET is not set.
@@ -269,15 +270,39 @@ fn report(pid: u32, listeners: &[Listening]) -> String {
     json + "\n"
 }
 
-/// Writes `report` to an open descriptor of this process.
+/// The descriptor that a launcher left open for the report (`ready-fd`).
 ///
 /// It is opened anew through `/dev/fd`, since taking over a number is unsafe. The number itself therefore stays
-/// open: a reader reads up to the newline, not up to the end. What is there already is appended to. To open a pipe
-/// without a reader would wait for one: that, and a full pipe, are errors.
-fn write_descriptor(fd: u32, report: &str) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.append(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
-    options.open(format!("/dev/fd/{fd}"))?.write_all(report.as_bytes())
+/// open: a reader reads up to the newline, not up to the end. A file is appended to. A pipe that is full or has no
+/// reader is an error, not a wait.
+#[derive(Debug)]
+pub struct ReadyDescriptor {
+    fd: u32,
+    file: File,
+}
+
+impl ReadyDescriptor {
+    /// Opens it. To be called before the server opens anything: a number that the launcher did not leave open would
+    /// later be a socket or a file of the store.
+    ///
+    /// # Errors
+    ///
+    /// When no such descriptor is open, or it cannot be written to.
+    pub fn open(fd: u32) -> Result<Self, ReadyError> {
+        let mut options = OpenOptions::new();
+        options.append(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+        let file = options.open(format!("/dev/fd/{fd}")).map_err(|cause| {
+            let is_closed = cause.kind() == io::ErrorKind::NotFound;
+            let cause = if is_closed { io::Error::new(cause.kind(), "it is not open") } else { cause };
+            ReadyError::Descriptor { fd, cause }
+        })?;
+        Ok(Self { fd, file })
+    }
+
+    fn write(mut self, report: &str) -> Result<(), ReadyError> {
+        let written = self.file.write_all(report.as_bytes());
+        written.map_err(|cause| ReadyError::Descriptor { fd: self.fd, cause })
+    }
 }
 
 #[cfg(test)]
@@ -328,7 +353,7 @@ mod tests {
     fn a_pipe_is_told_through_its_number() {
         let (mut reader, writer) = io::pipe().expect("a pipe");
         let fd = u32::try_from(writer.as_raw_fd()).expect("descriptors are not negative");
-        write_descriptor(fd, "{}\n").expect("written");
+        ReadyDescriptor::open(fd).and_then(|descriptor| descriptor.write("{}\n")).expect("written");
         drop(writer);
         let mut told = String::new();
         reader.read_to_string(&mut told).expect("read");
@@ -340,7 +365,7 @@ mod tests {
         let (reader, writer) = io::pipe().expect("a pipe");
         drop(reader);
         let fd = u32::try_from(writer.as_raw_fd()).expect("descriptors are not negative");
-        assert!(write_descriptor(fd, "{}\n").is_err());
+        assert!(ReadyDescriptor::open(fd).and_then(|descriptor| descriptor.write("{}\n")).is_err());
     }
 
     #[test]

@@ -603,7 +603,8 @@ fn a_refused_value_is_told_with_its_origin_and_the_remedy() {
         (
             given().flag("bind", "localhost"),
             "`bind` cannot be `localhost` (flag --bind): use IP addresses, not names: 127.0.0.1 for this machine only \
-             (127.0.0.1,::1 for localhost in both families), :: for everyone, 0.0.0.0 for everyone with IPv4"
+             (127.0.0.1,::1 for localhost in both families), :: for everyone, 0.0.0.0 for everyone with IPv4; \
+             an address of one interface stands with its dialect (--line [fe80::1%2]:4000)"
                 .to_owned(),
         ),
         (
@@ -1230,6 +1231,7 @@ fn the_configuration_is_not_written_into_the_file_that_it_is_read_from() {
         ("config > parlance.toml", "standard output"),
         ("config --config parlance.toml > ./parlance.toml", "standard output"),
         ("check-config > parlance.toml", "standard output"),
+        ("completions bash > parlance.toml", "standard output"),
         ("history > parlance.toml", "standard output"),
         ("serve 2> parlance.toml >/dev/null", "standard error"),
     ] {

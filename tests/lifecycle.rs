@@ -488,6 +488,26 @@ fn a_descriptor_without_a_reader_is_an_error_and_no_wait() {
     assert!(said.contains("ready-fd") && said.contains("with a reader"), "{said}");
 }
 
+#[test]
+fn a_descriptor_that_is_not_open_is_an_error_and_never_a_file_of_the_store() {
+    // The server's own first descriptors have these numbers later.
+    for fd in 3..10 {
+        let directory = directory();
+        let script = format!("exec \"$0\" --ready-fd {fd} {FREE_PORTS} 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-");
+        let output = Command::new("sh")
+            .args(["-c", &script, env!("CARGO_BIN_EXE_parlance")])
+            .env_clear()
+            .current_dir(directory.path())
+            .stdin(Stdio::null())
+            .output()
+            .expect("a shell");
+        let said = String::from_utf8(output.stderr).expect("UTF-8");
+        assert_eq!(output.status.code(), Some(1), "{fd}: {said}");
+        assert!(said.contains(&format!("descriptor {fd} (ready-fd): it is not open")), "{said}");
+        assert!(!directory.path().join("parlance-data").exists(), "{fd}: a store was begun");
+    }
+}
+
 /// Descriptors that three shards leave of one table.
 fn left_by_three_shards(open_files: u64) -> u64 {
     let of_further_shards = 2 * (Dialect::ALL.len() as u64 + DESCRIPTORS_OF_SHARD);

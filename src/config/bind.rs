@@ -34,7 +34,8 @@ impl<'de> Visitor<'de> for AddressesVisitor {
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(
             "use IP addresses, not names: 127.0.0.1 for this machine only (127.0.0.1,::1 for localhost in both \
-             families), :: for everyone, 0.0.0.0 for everyone with IPv4",
+             families), :: for everyone, 0.0.0.0 for everyone with IPv4; an address of one interface stands with \
+             its dialect (--line [fe80::1%2]:4000)",
         )
     }
 

@@ -279,12 +279,12 @@ impl<C: Fn() -> Now, T: Fn(Outcome)> GroupCommit<C, T> {
         }
         match self.store.ensure_named() {
             Ok(()) if !std::mem::replace(&mut self.is_named, true) => {
-                tracing::info!("the store is where it should be again");
+                tracing::info!("the store is well again");
             }
             Ok(()) => {}
             Err(error) => {
                 self.is_named = false;
-                self.complain("nothing more can be kept", &error);
+                self.complain("the store cannot keep anything; it is tried again", &error);
             }
         }
     }

@@ -36,7 +36,7 @@ use crate::limits::{
     CLOCK_AHEAD_MILLIS, DESCRIPTORS_OF_SHARD, DESCRIPTORS_RESERVED, HISTORY_ON_JOIN_MAX,
     LISTENING_SOCKETS_RESERVED, REFUSED_MAX, SHARDS_MAX,
 };
-use crate::ready::{self, Identity, Listening, ReadyError, ReadyFile};
+use crate::ready::{self, Identity, Listening, ReadyDescriptor, ReadyError, ReadyFile};
 use crate::signals::{self, Watch};
 use crate::store::{self, Durability, Lock, Store, StoreError, StoreSpec};
 use crate::telemetry::Log;
@@ -504,6 +504,8 @@ fn settings(
 
 /// Serves until a signal says to stop; a second signal ends the process at once, with status 1.
 pub fn serve(config: &Config, log: &Log) -> Result<(), StartupError> {
+    // First: what the server opens itself has no number yet that `ready-fd` could name.
+    let ready_descriptor = config.ready_fd.map(ReadyDescriptor::open).transpose()?;
     let ready_file = config.ready_file.as_deref().map(ReadyFile::claim).transpose()?.map(Arc::new);
     let (ready_file_at_end, log_at_end) = (ready_file.clone(), log.clone());
     let watch = Watch::start(move |status| {
@@ -514,18 +516,19 @@ pub fn serve(config: &Config, log: &Log) -> Result<(), StartupError> {
         std::process::exit(status)
     })?;
     let identity = Identity::of(config);
+    let is_kept = identity.store != StoreSpec::Memory;
     tracing::info!(
         version = %Identity::VERSION,
         pid = identity.pid,
-        data = %identity.data.display(),
+        data = is_kept.then(|| tracing::field::display(identity.data.display())),
         store = %identity.store,
-        durability = %identity.durability(),
+        durability = is_kept.then(|| tracing::field::display(identity.durability())),
         "starting"
     );
     let server = Server::start_after(config, || watch.opening(), || {})?;
     let stop = server.stop.clone();
     watch.serving(move || stop.stop());
-    let announced = ready::announce(config, &identity, server.listening(), ready_file.as_deref());
+    let announced = ready::announce(&identity, server.listening(), ready_file.as_deref(), ready_descriptor);
     match &announced {
         Ok(()) => tracing::info!(listeners = server.listening().len(), "ready"),
         // Clients may be there already.
