@@ -2,7 +2,7 @@
 # hdr-plot leaves out, without a word, the rows of an HDR percentile file whose value fills its column.
 #
 # Versions: hdr-plot 0.6.2, hdrhistogram 0.10.3 (the Python port of HdrHistogram), pandas 2.3.3, matplotlib
-# 3.10.7, setuptools 80.9.0, all from PyPI; Python 3.11.
+# 3.10.7, setuptools 80.9.0, all as Python packages; Python 3.11.
 #
 # Expected: a plotter splits a row at white space, as HdrHistogram's own plotFiles.html does, so that a row
 # with four numbers is a row whatever their widths are.

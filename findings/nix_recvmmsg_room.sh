@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Versions: nix 0.31.3 and 0.32.0 (crates.io), Linux 6.18. Needs cargo.
+# Versions: the crate nix 0.31.3 and 0.32.0, Linux 6.18. Needs cargo.
 #
 # Behaviour: `recvmmsg` does not restore the room for control messages of a `MultiHeaders` that is used again. Linux
 # leaves in each header how much of its room it used, and nix passes that on as the room for the next message. After a

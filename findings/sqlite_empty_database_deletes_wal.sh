@@ -1,7 +1,8 @@
 #!/bin/bash
 # SQLite deletes the write-ahead log of a database file that is empty, even through a read-only connection.
 #
-# Versions: SQLite 3.46.1 (apsw 3.46.1.0 from PyPI, Python 3); the same in 3.54.1, which is built into Parlance.
+# Versions: SQLite 3.46.1 (the Python package apsw 3.46.1.0, Python 3); the same in 3.54.1, which is built into
+# Parlance.
 #
 # Behaviour: a database in WAL mode has all of its rows in FILE-wal until a checkpoint. If FILE is emptied (0 bytes:
 # `command > FILE`, a failed copy) and FILE-wal is left, the first statement on FILE deletes FILE-wal. The log would

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# tracing-appender 0.2.5 (crates.io), Rust 1.89 or later.
+# The crate tracing-appender 0.2.5, Rust 1.89 or later.
 #
 # In words: dropping the `WorkerGuard` of a non-blocking writer is bounded in time by its documentation (100 ms to hand
 # over the shutdown message, one second for the flush). Where the queue is full because the log's reader stands still,

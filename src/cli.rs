@@ -42,7 +42,10 @@ Examples:
   parlance backup copy.db                copy what is kept, while it serves
   parlance completions bash > FILE       complete the command line in bash, once FILE is sourced
 
-Exit status: 0 when told to stop, 1 when it could not start, 2 when the arguments or the configuration are wrong.";
+Exit status:
+  0  told to stop, or the command succeeded
+  1  could not start, told to stop twice, or the command failed
+  2  the arguments or the configuration are wrong";
 
 /// One self-hosted chat server that speaks many wire dialects into one set of rooms
 #[derive(Debug, Parser)]
@@ -62,8 +65,8 @@ pub(crate) enum Command {
     CheckConfig,
     /// Print the configuration in effect, as a parlance.toml; or write it to the file
     Config {
-        /// Write it to the file that is read as configuration, or to FILE. The file is replaced as a whole, and what was
-        /// in it is kept beside it, as FILE.bak
+        /// Write it to the file that is read as configuration, or to FILE. The file is replaced as a whole,
+        /// and what was in it is kept beside it, as FILE.bak
         #[arg(long)]
         write: bool,
 
@@ -88,8 +91,8 @@ struct Flags {
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     config: Option<PathBuf>,
 
-    /// Addresses to listen on, with commas or one flag each: 127.0.0.1 for this machine only, :: for everyone, 0.0.0.0 for
-    /// everyone with IPv4 [default: 127.0.0.1]
+    /// Addresses to listen on, with commas or one flag each: 127.0.0.1 for this machine only, :: for
+    /// everyone, 0.0.0.0 for everyone with IPv4 [default: 127.0.0.1]
     #[arg(long, global = true, value_name = "IP", help_heading = "Where it listens")]
     bind: Vec<String>,
 
@@ -127,8 +130,8 @@ struct Flags {
     )]
     tcrp: Option<String>,
 
-    /// Where the datagrams of UCRP come in (UDP): a port, an address with port, or off; port 0 is any free one;
-    /// options behind it, such as 4000,exempt=none [default: 9091]
+    /// Where the datagrams of UCRP come in (UDP): a port, an address with port, or off; port 0 is any free
+    /// one; options behind it, such as 4000,exempt=none [default: 9091]
     #[arg(
         long,
         global = true,

@@ -50,8 +50,8 @@ pub use warning::Warning;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
-    /// The addresses that dialects with only a port listen on: 1 to [`BIND_MAX`](crate::limits::BIND_MAX). `::`
-    /// stands for every address of both families.
+    /// The addresses that dialects with only a port listen on: 1 to [`BIND_MAX`](crate::limits::BIND_MAX).
+    /// `::` stands for every address of both families.
     #[serde(with = "bind")]
     pub bind: Vec<IpAddr>,
 

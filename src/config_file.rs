@@ -13,8 +13,8 @@ use crate::output::of_the_system;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigFileError {
     #[error(
-        "`{}` is there, and is not the file that is read as configuration; name it with --config as well, so that what \
-         is in it is kept, or move it away",
+        "`{}` exists and is not the configuration file; pass it with --config too to keep its settings, \
+         or move it away",
         .0.display()
     )]
     NotRead(PathBuf),
@@ -25,12 +25,12 @@ pub(crate) enum ConfigFileError {
 /// What was done with the file.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Written {
-    /// It says so already.
+    /// The file already has this content.
     Same,
-    /// There was none, or nothing in it.
+    /// There was no file, or an empty one.
     New,
-    /// What was in it is in a file of that name now.
-    Replaced { kept_as: PathBuf },
+    /// The old content of `path` is in `kept_as` now. Both have their symbolic links resolved.
+    Replaced { path: PathBuf, kept_as: PathBuf },
 }
 
 /// Mode of a new file: there are no secrets in it.
@@ -71,7 +71,7 @@ fn replace(toml: &str, path: &Path) -> io::Result<Written> {
     let kept_as = PathBuf::from(kept_as);
     put_bytes(&before, &kept_as, Some(&metadata))?;
     put(toml, path, Some(&metadata))?;
-    Ok(Written::Replaced { kept_as })
+    Ok(Written::Replaced { path: path.into(), kept_as })
 }
 
 fn put(toml: &str, path: &Path, like: Option<&Metadata>) -> io::Result<()> {
@@ -111,10 +111,11 @@ mod tests {
         fs::write(&real, "# mine\nline = 4001\n").expect("written");
         fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).expect("set");
         std::os::unix::fs::symlink("real.toml", &link).expect("a link");
-        let kept_as = real.canonicalize().expect("there").with_extension("toml.bak");
+        let path = real.canonicalize().expect("there");
+        let kept_as = path.with_extension("toml.bak");
         assert_eq!(
             write("line = 4001\n", &link, &link).expect("written"),
-            Written::Replaced { kept_as: kept_as.clone() }
+            Written::Replaced { path, kept_as: kept_as.clone() }
         );
         assert!(link.is_symlink());
         assert_eq!(fs::read_to_string(&real).expect("read"), "line = 4001\n");

@@ -263,9 +263,8 @@ pub const IMPORT_BYTES_MAX: u64 = 2 << 30;
 /// Seconds that a message may be from the future, as clocks differ. More: it is left, as all ids that are given out later
 /// have to be above its own.
 pub const IMPORT_AHEAD_SECONDS_MAX: u64 = 60 * 60;
-/// How much later than a message's time that in its id may be for the id to stay when it is imported: a clock
-/// was ahead when it was given out, or before. Ids rise for ever after the highest one, and end in the year
-/// 10889. More: the message gets another id.
+/// Maximum seconds by which an imported id's time may exceed the message's time: a clock may have been ahead.
+/// New ids rise from the highest one, and end in the year 10889. Beyond it, the message gets a new id.
 pub const IMPORT_ID_AHEAD_SECONDS_MAX: u64 = 100 * 366 * 24 * 60 * 60;
 /// Reasons for leaving something that are told apart, as some have a name in them. More: counted as one.
 pub const IMPORT_REASONS_MAX: usize = 100;
@@ -304,9 +303,9 @@ pub const CLOCK_DRIFT_DIVISOR: u64 = 500;
 /// History does not grow old by a jump of the clock before the clock has stood there for so long: time for an
 /// operator, or for a time server, to set it right. Then what is too old by it is forgotten.
 pub const CLOCK_BELIEF_SECONDS: u64 = 60 * 60;
-/// How much later than now the last change in a store may have been made for the start to say nothing of it.
+/// Tolerance, in milliseconds, before a start warns that the store's last change is in the future.
 pub const CLOCK_AHEAD_MILLIS: u64 = 60_000;
-/// How often it is looked whether the files of the store still have their names when nothing is committed.
+/// Interval, in seconds, of the store name check when idle.
 pub const STORE_NAMES_SECONDS: u64 = 10;
 /// Messages of a room that a step of tidying reads to find one whose time is not later than now. They are
 /// there only where the clock was ahead. More: those behind are not looked at, and stay until some of these
@@ -381,13 +380,14 @@ pub const RATE_MAX: u32 = 1_000_000;
 /// those that were there longest ago are forgotten, and may connect as if they never had. Whoever has so many addresses is not
 /// held by what each of them may.
 pub const ADDRESSES_IDLE_MAX: usize = 1 << 16;
-/// Networks that an operator may exempt, in general and for one listener. More: refused. They are looked through with
-/// each connection.
+/// Networks that an operator may exempt, in general and for one listener. More: refused. They are looked
+/// through with each connection.
 pub const EXEMPT_MAX: usize = 64;
-/// Addresses that `bind` may name. More: refused. Each is a listening socket for every dialect on every shard.
+/// Addresses that `bind` may name. More: refused. Each is a listening socket for every dialect on every
+/// shard.
 pub const BIND_MAX: usize = 16;
-/// Attempts to find one free port for all addresses of a listener, where any port will do. After the last one the
-/// server does not start. A port that is free on one address is nearly always free on the others.
+/// Attempts to find one free port for all addresses of a listener, where any port will do. After the last one
+/// the server does not start. A port that is free on one address is nearly always free on the others.
 pub const SHARED_PORT_ATTEMPTS_MAX: usize = 16;
 /// Seconds that a connection has to read what is still owed to it, and to close its side, after the server decided to
 /// close it. Longer: it is dropped.
@@ -395,7 +395,8 @@ pub const LINGER_SECONDS_MAX: u64 = 2;
 
 // A turn of the loop.
 
-/// Batches of datagrams read in a turn, of all sockets together. More: they wait for the next one, behind what others sent.
+/// Batches of datagrams read in a turn, of all sockets together. More: they wait for the next one, behind
+/// what others sent.
 pub const UDP_BATCHES_PER_TURN_MAX: usize = 8;
 /// Members of one room that are written to before the next room has its turn. An answer may go out after each of them, so
 /// that the next room waits for 200 writes, which is a millisecond at 4 to 5 µs a write. More: the round goes on when the
@@ -472,14 +473,15 @@ pub const ACCEPT_PAUSE_MILLIS: u64 = 100;
 /// Open files that are not for clients: listeners, the readiness queue, the waker, the spare one, standard streams, and
 /// what libraries open.
 pub const DESCRIPTORS_RESERVED: u64 = 64;
-/// Listening sockets among `DESCRIPTORS_RESERVED`: one for each dialect, and two to spare. Each further one (`bind` with
-/// several addresses) takes an open file from the clients.
+/// Listening sockets among `DESCRIPTORS_RESERVED`: one for each dialect, and two to spare. Each further one
+/// (`bind` with several addresses) takes an open file from the clients.
 pub const LISTENING_SOCKETS_RESERVED: usize = 8;
-/// Open files of a shard beside its listeners and clients: the readiness queue, the timer, the alarm, the spare one, and as
-/// many again. Each further shard that shares a table of open files with the others takes so many from the clients.
+/// Open files of a shard beside its listeners and clients: the readiness queue, the timer, the alarm, the
+/// spare one, and as many again. Each further shard that shares a table of open files with the others takes
+/// so many from the clients.
 pub const DESCRIPTORS_OF_SHARD: u64 = 8;
-/// Open files where the system does not tell the limit: the least that systems have by default. If it is less, clients are
-/// refused one by one.
+/// Open files where the system does not tell the limit: the least that systems have by default. If it is
+/// less, clients are refused one by one.
 pub const OPEN_FILES_ASSUMED: u64 = 1024;
 /// Seconds of silence after which the kernel asks whether a peer is still there.
 pub const KEEPALIVE_IDLE_SECONDS: u64 = 60;
@@ -497,14 +499,14 @@ pub const UDP_BATCH_MAX: usize = 64;
 /// [`UCRP_DATAGRAM_BYTES_MAX`] would do for that; with a line of cache, the beginnings of the buffers do not all compete
 /// for the same lines, as they would 4096 bytes apart.
 pub const UDP_RECEIVE_BYTES: usize = UCRP_DATAGRAM_BYTES_MAX + 64;
-/// Sockets of a shard that send from one local address each, beside a socket that receives for all addresses. A machine has
-/// a few addresses. More: a socket that was idle for [`UDP_SOURCE_IDLE_SECONDS`] is replaced; if all are busy, the answer
-/// leaves from the address that the kernel chooses.
+/// Sockets of a shard that send from one local address each, beside a socket that receives for all addresses.
+/// A machine has a few addresses. More: a socket that was idle for [`UDP_SOURCE_IDLE_SECONDS`] is replaced;
+/// if all are busy, the answer leaves from the address that the kernel chooses.
 pub const UDP_SOURCES_MAX: usize = 64;
 /// Seconds without an answer after which such a socket may be replaced.
 pub const UDP_SOURCE_IDLE_SECONDS: u64 = 60;
-/// Seconds without another attempt after the system refused such a socket: until then, answers that would need a new one
-/// leave from the address that the kernel chooses.
+/// Seconds without another attempt after the system refused such a socket: until then, answers that would
+/// need a new one leave from the address that the kernel chooses.
 pub const UDP_SOURCE_RETRY_SECONDS: u64 = 1;
 /// Datagrams of one message that the kernel cuts into them (`UDP_SEGMENT`): as many as it takes. (Since 6.9 it takes 128.)
 /// More: they go with the next message.
@@ -535,8 +537,8 @@ pub const LOG_REPEAT_SECONDS: u64 = 10;
 
 // Standard error and standard output.
 
-/// Lines of the log that wait for standard error: a burst of a second at the level `debug`, in some 2 MB. More: the newest
-/// are dropped and counted, so that no thread ever waits for the reader of the log.
+/// Lines of the log that wait for standard error: a burst of a second at the level `debug`, in some 2 MB.
+/// More: the newest are dropped and counted, so that no thread ever waits for the reader of the log.
 pub const STDERR_QUEUE_LINES_MAX: usize = 1 << 13;
 /// Bytes of a line of the log. Longer: the line is cut.
 pub const STDERR_LINE_BYTES_MAX: usize = 8 << 10;
@@ -544,8 +546,8 @@ pub const STDERR_LINE_BYTES_MAX: usize = 8 << 10;
 pub const STDERR_WRITE_BYTES: usize = 16 << 10;
 /// Milliseconds for which a process that ends waits for its last lines to be written. Longer: they are lost.
 pub const STDERR_FLUSH_MILLIS_MAX: u64 = 2000;
-/// Milliseconds for which the start waits until its table is on standard output. Longer: the start goes on, and the table
-/// follows when the reader reads.
+/// Milliseconds for which the start waits until its table is on standard output. Longer: the start goes on,
+/// and the table follows when the reader reads.
 pub const STDOUT_WAIT_MILLIS_MAX: u64 = 1000;
 
 // gob.

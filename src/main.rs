@@ -144,10 +144,10 @@ fn write_config(config: &Config, to: Option<&Path>, read: &Path) -> Result<(), F
     let to = to.unwrap_or(read);
     let shown = to.display();
     let said = match config_file::write(&config.to_toml()?, to, read)? {
-        Written::Same => format!("`{shown}` says so already\n"),
-        Written::New => format!("written: `{shown}`\n"),
-        Written::Replaced { kept_as } => {
-            format!("written: `{shown}`; what was in it is in `{}`\n", kept_as.display())
+        Written::Same => format!("`{shown}` is up to date\n"),
+        Written::New => format!("wrote `{shown}`\n"),
+        Written::Replaced { path, kept_as } => {
+            format!("wrote `{}`; the old contents are in `{}`\n", path.display(), kept_as.display())
         }
     };
     Ok(print(said.as_bytes())?)

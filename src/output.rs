@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use parlance::config::Config;
 use parlance::store::StoreSpec;
 
-/// Why a command does not begin.
+/// Why a command refuses its output.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OutputError {
     #[error("{stream} is `{}`, {what}; {}; {remedy}", path.display(), state(*bytes))]
@@ -80,7 +80,7 @@ fn metadata(fd: BorrowedFd<'_>) -> io::Result<Metadata> {
     File::from(fd.try_clone_to_owned()?).metadata()
 }
 
-/// Whether two names are one: of the same file, or the same one in the same directory.
+/// Whether two paths name the same file or the same directory entry.
 fn is_same_name(one: &Path, other: &Path) -> bool {
     let id = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
     if let (Some(one), Some(other)) = (id(one), id(other)) {

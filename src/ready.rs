@@ -7,10 +7,11 @@
 //! {"pid":1234,"listeners":[{"dialect":"line","address":"127.0.0.1:4000","connect":"nc 127.0.0.1 4000"}]}
 //! ```
 //!
-//! Addresses are the ones really bound: where port 0 was asked for, this is how to learn which it became. systemd is told
-//! where it asks for that (`Type=notify`).
+//! Addresses are the ones really bound: where port 0 was asked for, this is how to learn which it became.
+//! systemd is told where it asks for that (`Type=notify`).
 //!
-//! Nothing here holds the server up: a standard output that stands still is waited for on a thread of its own.
+//! Nothing here holds the server up: a standard output that stands still is waited for on a thread of its
+//! own.
 
 mod file;
 
@@ -44,7 +45,7 @@ pub struct Listening {
     pub address: SocketAddr,
 }
 
-/// Which server this is, and where it keeps what it keeps.
+/// The server's version, process id and store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// The number of the process.
@@ -94,7 +95,7 @@ impl fmt::Display for Identity {
     }
 }
 
-/// Why a program that waits for the server could not be told, or could be told something wrong.
+/// Why readiness cannot be reported correctly.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadyError {
     /// The file could not be written, or an older one not removed.

@@ -6,11 +6,13 @@
 //! | SIGHUP, SIGPWR, SIGXCPU | stop; the sender may repeat them, and that changes nothing |
 //! | all others that a program can do without | logged, and nothing else |
 //!
-//! A terminal that closes can send SIGHUP twice (the shell does, and so does the kernel when the shell ends), systemd can
-//! send it right after SIGTERM (`SendSIGHUP=`), and the kernel sends SIGXCPU once a second: no sign of impatience.
+//! A terminal that closes can send SIGHUP twice (the shell does, and so does the kernel when the shell ends),
+//! systemd can send it right after SIGTERM (`SendSIGHUP=`), and the kernel sends SIGXCPU once a second: no
+//! sign of impatience.
 //!
-//! Left as they are: signals of job control (SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT), those that say that the program is
-//! broken (SIGSEGV and the like, SIGABRT), SIGPIPE, which the standard library ignores, and those that nothing can handle.
+//! Left as they are: signals of job control (SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT), those that say that the
+//! program is broken (SIGSEGV and the like, SIGABRT), SIGPIPE, which the standard library ignores, and those
+//! that nothing can handle.
 
 use std::fs;
 use std::io;
@@ -31,16 +33,17 @@ const SIGPWR: i32 = nix::sys::signal::Signal::SIGPWR as i32;
 #[cfg(target_os = "linux")]
 const SIGSTKFLT: i32 = nix::sys::signal::Signal::SIGSTKFLT as i32;
 
-/// Real-time signals of Linux. The C library has the first two or three for itself, and refuses to have them handled.
+/// Real-time signals of Linux. The C library has the first two or three for itself, and refuses to have them
+/// handled.
 #[cfg(target_os = "linux")]
 const REAL_TIME: std::ops::RangeInclusive<i32> = 32..=64;
 
 /// What a signal asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Meaning {
-    /// To stop, and the second time to end at once.
+    /// Stop; the second one ends the process at once.
     Stop,
-    /// To stop, which its sender may repeat without a further meaning.
+    /// Stop; repetitions have no effect.
     StopSoftly,
     /// Nothing.
     Nothing,
@@ -60,14 +63,14 @@ const NAMED: &[(i32, Meaning)] = &[
     (SIGVTALRM, Meaning::Nothing),
     (SIGPROF, Meaning::Nothing),
     (SIGIO, Meaning::Nothing),
-    // The write that was too much fails, and the one who wrote says so.
+    // The write fails with EFBIG, and its caller reports it.
     (SIGXFSZ, Meaning::Nothing),
     #[cfg(target_os = "linux")]
     (SIGSTKFLT, Meaning::Nothing),
 ];
 
-/// Signals that stay ignored where the process was started with them ignored: `nohup` does that with SIGHUP, and a shell
-/// script with SIGINT and SIGQUIT for what it runs in the background.
+/// Signals that stay ignored where the process was started with them ignored: `nohup` does that with SIGHUP,
+/// and a shell script with SIGINT and SIGQUIT for what it runs in the background.
 const LEFT_IGNORED: [i32; 3] = [SIGHUP, SIGINT, SIGQUIT];
 
 fn meaning(signal: i32) -> Meaning {
@@ -82,7 +85,7 @@ fn name(signal: i32) -> String {
     name.map_or_else(|| format!("signal {signal}"), str::to_owned)
 }
 
-/// How far the server is, which is what a signal to stop depends on.
+/// The server's stage; it decides the effect of a stop signal.
 enum Stage {
     /// Nothing listens: the process may end at once.
     Loading,
@@ -154,7 +157,7 @@ impl Watch {
 /// The thread's own state.
 struct Thread {
     watch: Watch,
-    /// Signals of those of which the second one counts.
+    /// Count of SIGTERM, SIGINT and SIGQUIT received.
     stops: u32,
     is_stopping: bool,
     notes: Every,
@@ -166,7 +169,7 @@ fn notes() -> Every {
 }
 
 impl Thread {
-    /// Does what a signal asks for. Returns the status that the process is to end with, if it is to end at once.
+    /// Handles a signal. Returns the exit status if the process must end now.
     fn take(&mut self, signal: i32) -> Option<i32> {
         let name = name(signal);
         match meaning(signal) {
@@ -209,15 +212,15 @@ fn register() -> io::Result<Signals> {
     Ok(signals)
 }
 
-/// The signals that this process ignores, a bit each, the first for signal 1. None where the system does not say.
+/// The signals that this process ignores, a bit each, the first for signal 1. None where the system does not
+/// say.
 fn ignored() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
-/// Has all of these signals taken by other threads: their handler writes to a descriptor that the calling thread may not
-/// have.
+/// Blocks these signals on the calling thread, whose descriptor table may lack the handler's pipe.
 #[cfg(target_os = "linux")]
 pub(crate) fn leave_to_others() -> io::Result<()> {
     use nix::sys::signal::{SigSet, Signal};

@@ -1,8 +1,8 @@
 //! The log: events of `tracing`, written to standard error, for people or for programs.
 //!
-//! Standard output carries what was asked for (tables, TOML), standard error carries the log. One thread writes it. A
-//! log whose reader is gone (`parlance 2>&1 | head`) or stands still (Ctrl-S, a hung collector) loses lines, which are
-//! counted; it never takes the server down, and no other thread waits for it.
+//! Standard output carries what was asked for (tables, TOML), standard error carries the log. One thread
+//! writes it. A log whose reader is gone (`parlance 2>&1 | head`) or stands still (Ctrl-S, a hung collector)
+//! loses lines, which are counted; it never takes the server down, and no other thread waits for it.
 
 mod queue;
 
@@ -64,8 +64,8 @@ impl Log {
     }
 }
 
-/// Sends the events of this process to standard error, as `config` says, and the messages of panics with them. To be
-/// called once.
+/// Sends the events of this process to standard error, as `config` says, and the messages of panics with
+/// them. To be called once.
 ///
 /// Text has colours on a terminal only, and not when `NO_COLOR` is set (<https://no-color.org>).
 ///

@@ -1024,12 +1024,12 @@ fn the_command_check_config_says_it_in_words() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert_eq!(
         text(&output.stdout),
-        "The line dialect listens on 0.0.0.0:4000, for everyone who can reach it.\n\
+        "The line dialect listens on 0.0.0.0:4000, for everyone who can reach it with IPv4.\n\
          The slash dialect is off.\n\
-         The tcrp dialect listens on 0.0.0.0:9090, for everyone who can reach it.\n\
-         The ucrp dialect listens on 0.0.0.0:9091 over UDP, for everyone who can reach it.\n\
-         The typed dialect listens on 0.0.0.0:5000, for everyone who can reach it.\n\
-         The gob dialect listens on 0.0.0.0:8080, for everyone who can reach it.\n\
+         The tcrp dialect listens on 0.0.0.0:9090, for everyone who can reach it with IPv4.\n\
+         The ucrp dialect listens on 0.0.0.0:9091 over UDP, for everyone who can reach it with IPv4.\n\
+         The typed dialect listens on 0.0.0.0:5000, for everyone who can reach it with IPv4.\n\
+         The gob dialect listens on 0.0.0.0:8080, for everyone who can reach it with IPv4.\n\
          A line client that sends no line for 60 seconds is closed.\n\
          A ucrp client that sends no datagram for 86400 seconds loses its seat.\n\
          A typed client that sends no request for 86400 seconds is closed.\n\
@@ -1048,11 +1048,21 @@ fn the_command_check_config_says_it_in_words() {
          A member that falls further behind skips to the latest message and is told how many it missed.\n\
          Accounts, messages and rooms are kept in the database `parlance-data/parlance.db`.\n\
          What is to be kept is acknowledged once it is on disk.\n\
-         Of each room, the latest 10000 messages are kept, and none is shown to who joins.\n\
+         Of each room, the latest 10000 messages are kept, and none is shown to new members.\n\
          At shutdown, clients have up to 3 seconds to receive what they are owed.\n\
          The kernel chooses the core.\n\
          The log goes to standard error as text, filtered by `info`.\n"
     );
+}
+
+#[test]
+fn the_command_check_config_reports_equal_exemptions_once() {
+    for (general, line) in [("none", "4000,exempt=none"), ("10.0.0.0/8", "4000,exempt=10.0.0.0/8")] {
+        let output = parlance(&given(), &["check-config", "--exempt", general, "--line", line]);
+        let said = text(&output.stdout);
+        assert_eq!(said.matches("exempt").count(), 1, "{said}");
+        assert!(!said.contains("On the line listener"), "{said}");
+    }
 }
 
 #[test]
@@ -1113,7 +1123,7 @@ fn the_command_check_config_tells_the_dialects_apart() {
         (&["--line", "4000,exempt=none"], "On the line listener no address is exempt from that."),
         (
             &["--ucrp", "9091,exempt=10.0.0.0/8,exempt=::1"],
-            "On the ucrp listener clients from 10.0.0.0/8 and ::1/128 are, and no others.",
+            "On the ucrp listener only clients from 10.0.0.0/8 and ::1/128 are exempt.",
         ),
         (&["--exempt", "none"], "No address is exempt from that."),
         (&["--exempt", "10.0.0.0/8"], "Clients from 10.0.0.0/8 are exempt from that."),
@@ -1144,7 +1154,7 @@ fn the_command_check_config_tells_the_dialects_apart() {
         (&["--history-keep-messages", "0"], "Of each room, nothing that is said is kept."),
         (
             &["--history-keep-days", "1", "--history-on-join", "20"],
-            "Of each room, the latest 10000 messages are kept for 1 day, and the last 20 shown to who joins.",
+            "Of each room, the latest 10000 messages are kept for 1 day, and the last 20 shown to new members.",
         ),
     ];
     for (flags, expected) in rows {
@@ -1270,16 +1280,17 @@ fn the_configuration_is_written_to_its_file() {
     };
     assert_eq!(
         run(&["config", "--write", "--line", "4444"]),
-        (Some(0), "written: `parlance.toml`\n".to_owned())
+        (Some(0), "wrote `parlance.toml`\n".to_owned())
     );
     assert_eq!(given.config(), Config { line: Endpoint::Port(4444).into(), ..Config::default() });
-    assert_eq!(run(&["config", "--write"]).1, "`parlance.toml` says so already\n");
+    assert_eq!(run(&["config", "--write"]).1, "`parlance.toml` is up to date\n");
     fs::write(path("parlance.toml"), "# mine\nline = 4445\n").expect("written");
     let (status, said) = run(&["config", "--write", "parlance.toml", "--gob", "off"]);
     assert!(
         status == Some(0)
-            && said.contains("; what was in it is in `")
-            && said.ends_with("parlance.toml.bak`\n"),
+            && said.starts_with("wrote `/")
+            && said.contains("/parlance.toml`; the old contents are in `/")
+            && said.ends_with("/parlance.toml.bak`\n"),
         "{said}"
     );
     assert_eq!(
@@ -1290,7 +1301,7 @@ fn the_configuration_is_written_to_its_file() {
 
     fs::write(path("other.toml"), "precious = true").expect("written");
     let (status, said) = run(&["config", "--write", "other.toml"]);
-    assert!(status == Some(2) && said.contains("is not the file that is read as configuration"), "{said}");
+    assert!(status == Some(2) && said.contains("is not the configuration file"), "{said}");
     assert_eq!(fs::read_to_string(path("other.toml")).expect("read"), "precious = true");
     for unwritable in ["no/such/file", ".", "/dev/null/x"] {
         let (status, said) = run(&["config", "--write", unwritable]);
@@ -1298,7 +1309,7 @@ fn the_configuration_is_written_to_its_file() {
     }
     // A file that a shell has emptied is no reason to lose the one that was kept.
     fs::write(path("parlance.toml"), "").expect("written");
-    assert_eq!(run(&["config", "--write"]).1, "written: `parlance.toml`\n");
+    assert_eq!(run(&["config", "--write"]).1, "wrote `parlance.toml`\n");
     assert_eq!(fs::read_to_string(path("parlance.toml.bak")).expect("kept"), "# mine\nline = 4445\n");
     let mut names: Vec<_> = fs::read_dir(given.directory.path())
         .expect("listed")

@@ -1,4 +1,5 @@
-//! The program at its start and its end, where its surroundings stand still, take files away, or send odd signals.
+//! The program at its start and its end, where its surroundings stand still, take files away, or send odd
+//! signals.
 #![cfg(target_os = "linux")]
 
 #[path = "support/program.rs"]
@@ -20,8 +21,8 @@ use parlance::wire::Dialect;
 use seccompiler::{SeccompAction, SeccompFilter};
 use support::Peer;
 
-/// The program as a child, which tells where it listens through a descriptor of its own, so that both of its standard
-/// streams are the test's.
+/// The program as a child, which tells where it listens through a descriptor of its own, so that both of its
+/// standard streams are the test's.
 struct Served {
     child: Child,
     addresses: HashMap<String, SocketAddr>,

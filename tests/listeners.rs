@@ -1,5 +1,5 @@
-//! Listeners: several addresses, both families, and limits of their own; and datagrams that leave from the address that
-//! was spoken to.
+//! Listeners: several addresses, both families, and limits of their own; and datagrams that leave from the
+//! address that was spoken to.
 
 #[path = "support/program.rs"]
 mod program;
@@ -233,14 +233,15 @@ fn a_batch_from_an_address_of_several_costs_one_call() {
     }
     drop(author);
     let report = server.stop();
-    // An answer for each when it came, and one batch at the end; before the first round, and behind the last, the kernel is
-    // told how long a datagram is.
+    // An answer for each when it came, and one batch at the end; before the first round, and behind the last,
+    // the kernel is told how long a datagram is.
     assert_eq!(report.system_calls.datagram_writes, SEATS + 1 + ROUNDS + 1 + 1);
     // The listeners, the author, the handshakes, and the one socket that sends.
     assert_eq!(report.system_calls.registrations, Dialect::ALL.len() as u64 + 1 + SEATS + 1);
 }
 
-/// More addresses than there may be sockets: what leaves from the others is not lost, though it may come from another.
+/// More addresses than there may be sockets: what leaves from the others is not lost, though it may come from
+/// another.
 #[test]
 fn sockets_that_answer_from_one_address_are_bounded() {
     let server = TestServer::with(|config| {
@@ -258,7 +259,8 @@ fn sockets_that_answer_from_one_address_are_bounded() {
             seat.expect("server", "usage: /msg <name> <text>");
         }
     }
-    // Sockets that are not used for a while give way; until then the address of the machine's own choice has to do.
+    // Sockets that are not used for a while give way; until then the address of the machine's own choice has
+    // to do.
     seat.socket.connect((V4, server.address(Dialect::Ucrp).port())).expect("it is there");
     seat.send(Message::Chat("/msg author back"));
     author.expect("DM seat back\n");

@@ -128,8 +128,8 @@ fn a_byte_order_mark_and_either_line_end_are_no_part_of_a_text() {
     let server = TestServer::start();
     let mut alice = server.client(Dialect::Line, "alice");
     let _account = server.client(Dialect::Line, "carol");
-    // The program drops the mark in front of its input. A later one belongs to the text; slash has nothing in front of a
-    // text, so that there the server drops it as the start of a line.
+    // The program drops the mark in front of its input. A later one belongs to the text; slash has nothing in
+    // front of a text, so that there the server drops it as the start of a line.
     for (dialect, second) in [
         (Dialect::Line, "\u{feff}two"),
         (Dialect::Slash, "two"),

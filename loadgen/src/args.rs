@@ -63,7 +63,8 @@ by how much.
 
 Exit status:
   0    all is well
-  1    something was lost (but see tcrp), doubled, reordered, altered or refused, or clients were refused or cut off
+  1    something was lost (but see tcrp), doubled, reordered, altered or refused, clients were
+       refused or cut off, there is no server under that name, or the output or the disk is full
   2    the command line makes no sense
   130  cut short with Ctrl-C, and all was well until then";
 

@@ -9,9 +9,8 @@ use serde_json::value::RawValue;
 
 use crate::chat::UnixMillis;
 
-/// An object in the order in which it was written, whose values have yet to be looked at: each by itself, so
-/// that a strange one leaves the others. Keys that are no Unicode (half a surrogate pair) have U+FFFD in
-/// them.
+/// An object in source order. Its values are parsed later, one at a time, so a malformed value does not
+/// affect the others. Keys that are not Unicode (half a surrogate pair) have U+FFFD in them.
 #[derive(Debug, Default)]
 pub(super) struct Entries<'a>(pub(super) Vec<(String, &'a RawValue)>);
 

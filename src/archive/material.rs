@@ -95,7 +95,7 @@ pub(super) struct Place {
     line: u64,
 }
 
-/// As many bytes as tell an encoding.
+/// Bytes needed to detect an encoding.
 const START_BYTES: u64 = 4;
 
 /// The newest version of a log that is understood: that of the store in a log.
@@ -236,7 +236,7 @@ impl Material {
         let is_too_large = start.len() as u64 > max;
         let text = String::from_utf8_lossy(&start);
         let is_object = !is_too_large && serde_json::from_str::<Entries<'_>>(&text).is_ok();
-        // One whose first line is strange, or empty.
+        // A file whose first line is malformed or empty.
         if format == Format::Auto && !is_object && start.split(|&byte| byte == b'\n').any(is_line_of_a_log) {
             self.read_log(place, &mut start.as_slice().chain(file))?;
             return Ok(Format::Jsonl);
@@ -305,7 +305,7 @@ impl Material {
         }
     }
 
-    /// Whether nothing of it may have been replaced.
+    /// Whether no byte of the value was replaced: the input needed no repair, or the value has no U+FFFD.
     fn is_whole(&self, value: &RawValue) -> bool {
         !self.is_mended || !value.get().contains(char::REPLACEMENT_CHARACTER)
     }
@@ -575,8 +575,8 @@ impl Part {
     }
 }
 
-/// Whether an object looks like one of names and hashes: by what most of it is, so that a strange entry makes
-/// no difference.
+/// Whether an object looks like names with hashes: no known part, and an entry that is a text, or no entry. A
+/// malformed entry does not change the result.
 fn is_of_accounts(Entries(entries): &Entries<'_>) -> bool {
     let is_text = |value: &RawValue| value.get().starts_with('"');
     let has_part = entries.iter().any(|(key, value)| Part::of(key).is_some() && !is_text(value));

@@ -158,7 +158,8 @@ impl ConnId {
     }
 }
 
-/// A listener: its place in the list of the configuration. What an operator allows may differ from one to another.
+/// A listener: its place in the list of the configuration. What an operator allows may differ from one to
+/// another.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct ListenerId(pub u8);
 

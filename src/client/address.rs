@@ -28,30 +28,30 @@ pub enum AddressError {
     /// Nothing there.
     #[error("the address is empty: leave it out for this machine, or give a host, a port, or HOST:PORT")]
     Empty,
-    /// It has a scheme, as URLs have.
+    /// A URL.
     #[error("`{text}` is a URL, and {scheme} is not spoken here: give HOST:PORT alone, such as `{hint}`")]
     Url {
-        /// The text.
+        /// The rejected text.
         text: String,
         /// Its scheme.
         scheme: String,
-        /// What may have been meant.
+        /// The suggested address.
         hint: String,
     },
     /// It has a path, as URLs have.
     #[error("`{text}` has a path behind the host: give HOST:PORT alone, such as `{hint}`")]
     Path {
-        /// The text.
+        /// The rejected text.
         text: String,
-        /// What may have been meant.
+        /// The suggested address.
         hint: String,
     },
-    /// It has a user, as addresses of mail or of SSH have.
+    /// A user before the host.
     #[error("`{text}` has a user in front of the host: give HOST:PORT alone, such as `{hint}`")]
     User {
-        /// The text.
+        /// The rejected text.
         text: String,
-        /// What may have been meant.
+        /// The suggested address.
         hint: String,
     },
     /// What stands behind the colon is no port.

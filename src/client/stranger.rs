@@ -1,4 +1,4 @@
-//! What answered, where another dialect was expected: told from the first bytes.
+//! Identifies servers of another protocol or dialect.
 
 use std::fmt;
 
@@ -24,8 +24,8 @@ pub enum Stranger {
 }
 
 impl Stranger {
-    /// What these first bytes from a server say of it, where they do. A client that speaks a dialect does not
-    /// take a server of this dialect for anything else.
+    /// Identifies a server by its first bytes, if they suffice. Returns none for a server of the dialect
+    /// `spoken`.
     pub(super) fn of(first: &[u8], spoken: Dialect) -> Option<Self> {
         let found = Self::recognize(first)?;
         (found != Self::Dialect(spoken)).then_some(found)

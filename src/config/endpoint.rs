@@ -26,8 +26,8 @@ impl Endpoint {
     /// The addresses to listen on when the common ones are `bind`, each once; none when the dialect is off.
     ///
     /// `::` stands for both families, as two addresses with a socket each: peers of either family then have
-    /// addresses of that family, and no option of the kernel decides which are served. An address that another one
-    /// covers is left out, since the kernel would refuse it as already in use.
+    /// addresses of that family, and no option of the kernel decides which are served. An address that
+    /// another one covers is left out, since the kernel would refuse it as already in use.
     pub fn resolve(self, bind: &[IpAddr]) -> Vec<SocketAddr> {
         let wanted = match self {
             Self::Off => Vec::new(),

@@ -17,7 +17,8 @@ use crate::wire::Dialect;
 pub struct ListenerSpec {
     /// Where it listens.
     pub endpoint: Endpoint,
-    /// The networks that are exempt from limits here, in place of the general `exempt`; at most [`EXEMPT_MAX`].
+    /// The networks that are exempt from limits here, in place of the general `exempt`; at most
+    /// [`EXEMPT_MAX`].
     pub exempt: Option<Vec<IpNet>>,
 }
 
@@ -36,7 +37,7 @@ pub struct Listener {
 /// Why the text is no listener, in words that end with the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ListenerRefused {
-    /// What stands in front of the first comma is no endpoint.
+    /// The part before the first comma is not an endpoint.
     #[error(transparent)]
     Endpoint(#[from] EndpointRefused),
     /// An option is unknown, or cannot have this value.

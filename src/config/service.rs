@@ -1,11 +1,12 @@
 //! Environment variables that an orchestrator made for a service whose name begins as ours do.
 //!
-//! Kubernetes gives every pod, for each service of its namespace, variables that begin with the service's name in
-//! capitals ([kubelet's `envvars`](https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables)),
-//! and Docker gives a container those of the containers that it is linked to
-//! ([links](https://docs.docker.com/engine/network/links/)). A service called `parlance`, or `parlance-line`, makes
-//! variables that begin as our settings do. They are recognised by the shape of their names and of their values, so
-//! that a misspelt setting is still refused.
+//! Kubernetes gives every pod, for each service of its namespace, variables that begin with the service's
+//! name in capitals ([kubelet's
+//! `envvars`](https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables)), and
+//! Docker gives a container those of the containers that it is linked to
+//! ([links](https://docs.docker.com/engine/network/links/)). A service called `parlance`, or `parlance-line`,
+//! makes variables that begin as our settings do. They are recognised by the shape of their names and of
+//! their values, so that a misspelt setting is still refused.
 
 use std::net::IpAddr;
 
@@ -14,9 +15,9 @@ use super::error::VARIABLE_PREFIX;
 /// Transport protocols, as the names have them.
 const PROTOCOLS: [&str; 3] = ["TCP", "UDP", "SCTP"];
 
-/// Whether a variable says where a service is, or is one that a link copied from its other end. `others` are all
-/// variables: what a link copied may have any name and value behind the link's, and is recognised by the variables beside
-/// it.
+/// Whether a variable says where a service is, or is one that a link copied from its other end. `others` are
+/// all variables: what a link copied may have any name and value behind the link's, and is recognised by the
+/// variables beside it.
 pub(super) fn is_of_service<'a>(
     name: &str,
     value: &str,
@@ -49,7 +50,8 @@ fn names_a_place(name: &str, value: &str) -> bool {
     if has("_PORT") && is_url(value) {
         return true;
     }
-    // …_PORT_4000_TCP, and that with _PROTO, _PORT or _ADDR behind it; of a range of ports, with _START or _END too.
+    // …_PORT_4000_TCP, and that with _PROTO, _PORT or _ADDR behind it; of a range of ports, with _START or
+    // _END too.
     let Some((_, port)) = name.rsplit_once("_PORT_") else { return false };
     let port = port.strip_suffix("_START").or_else(|| port.strip_suffix("_END")).unwrap_or(port);
     // …_PORT_4000_TCP_PORT_START: the last `_PORT_` is not the one in front of the number.

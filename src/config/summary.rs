@@ -1,6 +1,7 @@
 //! What a configuration means, in words, for someone who wants to know before starting.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::{Config, LogFormat, MaxClients, PingIdentity, Shards, UcrpSender};
@@ -33,6 +34,10 @@ impl Config {
             };
             let who = if addresses.iter().all(|address| address.ip().is_loopback()) {
                 "for this machine only"
+            } else if addresses.iter().all(SocketAddr::is_ipv4)
+                && addresses.iter().any(|address| address.ip().is_unspecified())
+            {
+                "for everyone who can reach it with IPv4"
             } else {
                 "for everyone who can reach it"
             };
@@ -162,15 +167,14 @@ impl Config {
         }
         for dialect in Dialect::ALL {
             let Some(exempt) = &self.listener(dialect).exempt else { continue };
+            if *exempt == self.exempt {
+                continue;
+            }
             let name = dialect.name();
             match &exempt[..] {
                 [] => writeln!(out, "On the {name} listener no address is exempt from that.")?,
                 exempt => {
-                    writeln!(
-                        out,
-                        "On the {name} listener clients from {} are, and no others.",
-                        listed(exempt)
-                    )?;
+                    writeln!(out, "On the {name} listener only clients from {} are exempt.", listed(exempt))?;
                 }
             }
         }
@@ -297,8 +301,8 @@ impl fmt::Display for History {
             days => write!(out, " for {}", Counted(days.into(), "day"))?,
         }
         match on_join {
-            0 => out.write_str(", and none is shown to who joins"),
-            count => write!(out, ", and the last {count} shown to who joins"),
+            0 => out.write_str(", and none is shown to new members"),
+            count => write!(out, ", and the last {count} shown to new members"),
         }
     }
 }

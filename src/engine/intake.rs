@@ -38,8 +38,8 @@ pub(super) struct NewConnection {
 }
 
 impl Engine {
-    /// Takes a new connection in, which came from an address at a listener. An error: it is to be dropped at once, with
-    /// [`Engine::refusal`] as the last word.
+    /// Registers a connection that a listener accepted from an address. On error the caller drops it, after
+    /// sending [`Engine::refusal`].
     pub fn connected(
         &mut self,
         dialect: Dialect,

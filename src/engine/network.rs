@@ -20,7 +20,7 @@ impl Network {
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match u32::try_from(self.0) {
-            // Of what starts with 64 zero bits, only the loopback address connects.
+            // In ::/64, only the loopback address can connect.
             Ok(0) => Ipv6Addr::LOCALHOST.fmt(f),
             Ok(bits) => Ipv4Addr::from_bits(bits).fmt(f),
             Err(_) => write!(f, "{}/64", Ipv6Addr::from_bits(u128::from(self.0) << 64)),

@@ -6,8 +6,8 @@ use super::{Fanout, Report};
 use crate::chat::ConnId;
 use crate::limits::UCRP_UNHEARD_BYTES_MAX;
 
-/// Both ends of a peer's datagrams. Answers take the same path back: a connected socket, or a router on the way, drops an
-/// answer that comes from another address than the one that the peer sent to.
+/// Both ends of a peer's datagrams. Answers take the same path back: a connected socket, or a router on the
+/// way, drops an answer that comes from another address than the one that the peer sent to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DatagramPath {
     /// The peer's address and port.
@@ -61,7 +61,7 @@ impl Fanout {
         }
     }
 
-    /// The way that datagrams for a connection take, if it is spoken to in datagrams and there is one.
+    /// The path for a connection's datagrams; none for a stream, or before its first datagram.
     pub fn path_of(&self, id: ConnId) -> Option<DatagramPath> {
         let address = self.line(id).address.as_ref()?;
         address.may_be_sent_to().then_some(address.path)

@@ -1,8 +1,7 @@
 //! Jumps of the wall clock: a clock that was wrong and is set, or a machine that slept.
 //!
 //! The monotonic clock does not jump, so the difference of the two is constant but for a slow drift. A jump
-//! is logged. One forward is not believed at once where belief destroys something: history grows old by it
-//! only after [`CLOCK_BELIEF_SECONDS`].
+//! is logged. A forward jump does not expire history until the clock has held for [`CLOCK_BELIEF_SECONDS`].
 
 use std::time::Duration;
 
@@ -24,7 +23,7 @@ struct Doubt {
     by_millis: u64,
 }
 
-/// See the module's documentation.
+/// Compares the wall clock with the monotonic clock and logs jumps.
 #[derive(Debug)]
 pub(super) struct ClockWatch {
     last: Now,

@@ -48,8 +48,8 @@ impl ReceiveBuffers {
     }
 }
 
-/// A UDP socket, and the batch of datagrams to be sent from it. It stays on the thread that made it: there are pointers in
-/// it.
+/// A UDP socket, and the batch of datagrams to be sent from it. It stays on the thread that made it: there
+/// are pointers in it.
 #[derive(Debug)]
 pub(super) struct DatagramSocket {
     /// Where it is bound, with the port that was really given.
@@ -65,8 +65,8 @@ pub(super) struct DatagramSocket {
 }
 
 impl DatagramSocket {
-    /// Binds a non-blocking socket. An address in use is an error, even if its user would share it, unless this is a
-    /// further socket of the same server.
+    /// Binds a non-blocking socket. An address in use is an error, even if its user would share it, unless
+    /// this is a further socket of the same server.
     pub(super) fn bind(address: SocketAddr, sharing: Sharing) -> io::Result<Self> {
         let sharing = match sharing {
             // It shares the port with the sockets that answer from one of its addresses.
@@ -85,9 +85,10 @@ impl DatagramSocket {
         Self::new(socket)
     }
 
-    /// Binds a socket that sends from one local address, beside a socket that receives for all addresses on the same port.
-    /// It is connected to itself, so that the kernel gives it no datagram of a peer: those go on to the other socket. (One
-    /// that arrives between the two calls may come here, and is read.) `sendto` reaches any peer from it.
+    /// Binds a socket that sends from one local address, beside a socket that receives for all addresses on
+    /// the same port. It is connected to itself, so that the kernel gives it no datagram of a peer: those go
+    /// on to the other socket. (One that arrives between the two calls may come here, and is read.) `sendto`
+    /// reaches any peer from it.
     pub(super) fn bind_to_send(address: SocketAddr) -> io::Result<Self> {
         let socket = new_socket(address)?;
         kernel_buffers::ask_to_send(&socket);
@@ -108,9 +109,11 @@ impl DatagramSocket {
         self.address.ip().is_unspecified()
     }
 
-    /// Receives up to [`UDP_BATCH_MAX`] datagrams with one system call, hands each out with the way that it took, and
-    /// returns how many there were. Fewer than [`UDP_BATCH_MAX`]: there are no more, and the kernel will tell of the next.
-    /// A datagram longer than [`UCRP_DATAGRAM_BYTES_MAX`](crate::limits::UCRP_DATAGRAM_BYTES_MAX) is handed out longer than that, but perhaps cut.
+    /// Receives up to [`UDP_BATCH_MAX`] datagrams with one system call, hands each out with the way that it
+    /// took, and returns how many there were. Fewer than [`UDP_BATCH_MAX`]: there are no more, and the kernel
+    /// will tell of the next. A datagram longer than
+    /// [`UCRP_DATAGRAM_BYTES_MAX`](crate::limits::UCRP_DATAGRAM_BYTES_MAX) is handed out longer than that,
+    /// but perhaps cut.
     ///
     /// Errors: what the system said. That nothing is there is none.
     pub(super) fn receive(

@@ -1,5 +1,4 @@
-//! Listening sockets: made with every option that the sockets which they accept are to have, so that an accept costs one system
-//! call and no `setsockopt`.
+//! Listening sockets. Accepted sockets inherit their options, so an accept costs one system call.
 
 use std::fs::File;
 use std::io;
@@ -38,8 +37,8 @@ impl Listener {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;
         if address.is_ipv6() {
-            // Each family has a socket of its own, so that peers have addresses of their own family, and no setting
-            // of the system decides.
+            // Each family has a socket of its own, so that peers have addresses of their own family, and no
+            // setting of the system decides.
             socket.set_only_v6(true)?;
         }
         socket.set_tcp_nodelay(true)?;
@@ -58,15 +57,15 @@ impl Listener {
     }
 }
 
-/// Whether other sockets have the same address. The kernel gives each of them some of the connections, or the datagrams
-/// of some addresses.
+/// Whether other sockets have the same address. The kernel gives each of them some of the connections, or the
+/// datagrams of some addresses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Sharing {
     /// No other socket.
     None,
-    /// Those of further shards. The first socket is bound alone, so that an address in use is an error, and shared
-    /// afterwards. (A UDP socket that is shared before it is bound to port 0 may get a port that another socket of the same
-    /// user shares: the kernel takes that to be free.)
+    /// Those of further shards. The first socket is bound alone, so that an address in use is an error, and
+    /// shared afterwards. (A UDP socket that is shared before it is bound to port 0 may get a port that
+    /// another socket of the same user shares: the kernel takes that to be free.)
     First,
     /// The first one, and others.
     Further,

@@ -1,9 +1,10 @@
 //! The sockets, and the loop that drives the engine with them.
 //!
 //! A shard is one thread with one loop (`shard.rs`). The first has the engine (`home.rs`); others are its outposts, which
-//! accept, read and write, and exchange batches with it (`link.rs`). The main thread starts them and waits for their end;
-//! the thread that takes signals tells the first to stop. Passwords are hashed on threads of their own (`passwords.rs`),
-//! and the store has one (`writer.rs`): they leave the outcome as a message for the engine's shard.
+//! accept, read and write, and exchange batches with it (`link.rs`). The main thread starts them and waits
+//! for their end; the thread that takes signals tells the first to stop. Passwords are hashed on threads of
+//! their own (`passwords.rs`), and the store has one (`writer.rs`): they leave the outcome as a message for
+//! the engine's shard.
 
 mod alarm;
 mod clock_watch;
@@ -376,8 +377,8 @@ fn restore(engine: &mut Engine, store: &mut dyn Store, clock: &Clock) -> Result<
             let by = humantime::format_duration(Duration::from_millis(ahead_millis));
             tracing::warn!(
                 %by,
-                "the last change in the store is of the future: the clock was ahead, or is behind now; ids go on from there, \
-                 and times are those of the clock"
+                "the store's last change is in the future: the clock was ahead, or is behind now; \
+                 ids continue from it, times follow the clock"
             );
         }
     }
@@ -395,7 +396,7 @@ fn shards(config: &Config) -> usize {
     }
 }
 
-/// Who shares a table of open files, and with it the limit on them.
+/// How shards share descriptor tables, and so the limit on open files.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum DescriptorTables {
     /// All threads.
@@ -465,7 +466,8 @@ fn settings(
             "more clients are allowed than the limit on open files holds; raise it with `ulimit -n`"
         );
     }
-    // Shards take each other's last descriptor, and with it the means to tell a surplus client so: it is told earlier.
+    // Shards that share a table can take each other's spare descriptor. So a surplus client is refused
+    // earlier.
     let is_shared = tables == DescriptorTables::OneForAll && shards > 1;
     let clients_limit = if is_shared { clients_limit.min(allowed) } else { clients_limit };
     let seconds = |timeout: Option<std::time::Duration>| timeout.map_or(0, |timeout| timeout.as_secs());

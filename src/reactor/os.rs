@@ -10,8 +10,8 @@ use super::alarm::Alarm;
 use crate::limits::OPEN_FILES_ASSUMED;
 use crate::limits::RANDOM_STOCK_BYTES;
 
-/// Raises the soft limit on open files to the hard one; returns what it is now. Where the system does not say, it is taken
-/// to be [`OPEN_FILES_ASSUMED`].
+/// Raises the soft limit on open files to the hard one; returns what it is now. Where the system does not
+/// say, it is taken to be [`OPEN_FILES_ASSUMED`].
 #[cfg(target_os = "linux")]
 pub(super) fn raise_open_files_limit() -> u64 {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -101,7 +101,8 @@ pub(super) fn pin(_core: usize) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Whether a thread may have a descriptor table of its own. Container runtimes refuse it by default, as all of `unshare`.
+/// Whether a thread may have a descriptor table of its own. Container runtimes refuse it by default, as all
+/// of `unshare`.
 #[cfg(target_os = "linux")]
 pub(super) fn try_own_descriptors() -> io::Result<()> {
     let unshare = || nix::sched::unshare(nix::sched::CloneFlags::CLONE_FILES);

@@ -9,8 +9,8 @@
 //! Readiness is edge-triggered and registered once, when a connection is accepted. So what the kernel has told is kept
 //! here until it has been used up: a socket stays in `unread` until a read came short, a listener stays ready until
 //! nobody waits. A read that fills the buffer, a budget that runs out, or a connection that has to wait therefore never
-//! loses an edge; while anything is kept, the loop does not sleep. A socket for datagrams is registered for writing only
-//! while it is full.
+//! loses an edge; while anything is kept, the loop does not sleep. A socket for datagrams is registered for
+//! writing only while it is full.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -228,7 +228,7 @@ pub(super) struct Shard {
     spare: Spare,
     /// Whose turn it is, of those who listen, to have one accepted.
     next_listener: usize,
-    /// The same of the sockets for datagrams, to be read from.
+    /// The index of the datagram socket to read from next.
     next_datagrams: usize,
     /// No accepting before then: the kernel lacked something.
     accept_paused_until: Option<Duration>,
@@ -595,7 +595,8 @@ impl Shard {
         }
     }
 
-    /// Reads datagrams, up to a budget: a batch from each socket in turns, beginning behind the last turn's last one.
+    /// Reads datagrams, up to a budget: a batch from each socket in turns, beginning behind the last turn's
+    /// last one.
     fn read_datagrams(&mut self, buffers: &mut ReceiveBuffers) {
         // While what came before is still being sent, what comes next waits in the kernel.
         let batches = if self.role.fanout().is_behind() { 1 } else { UDP_BATCHES_PER_TURN_MAX };
@@ -725,8 +726,8 @@ impl Shard {
         self.send_all_datagrams();
     }
 
-    /// Puts the next frames of a seat into the batch of its socket, one after another, so that they may be joined; returns
-    /// how many.
+    /// Puts the next frames of a seat into the batch of its socket, one after another, so that they may be
+    /// joined; returns how many.
     fn push_datagrams(&mut self, id: ConnId, path: DatagramPath) -> usize {
         let Found { index, is_new } = self.datagrams.find(path, self.poll.registry(), self.now.monotonic);
         self.system_calls.registrations += u64::from(is_new);

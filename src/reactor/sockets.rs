@@ -59,8 +59,8 @@ pub(super) fn listening(openings: &[Opening]) -> Vec<Listening> {
     openings.iter().flat_map(rows).collect()
 }
 
-/// Binds the sockets of a shard. `is_shared`: further shards listen there as well. For the first one, an address that
-/// another program has is an error.
+/// Binds the sockets of a shard. `is_shared`: further shards listen there as well. For the first one, an
+/// address that another program has is an error.
 pub(super) fn listen(openings: &[Opening], is_shared: bool, is_first: bool) -> Result<Sockets, StartupError> {
     let sharing = match (is_shared, is_first) {
         (false, _) => Sharing::None,
@@ -94,8 +94,8 @@ pub(super) fn listen(openings: &[Opening], is_shared: bool, is_first: bool) -> R
     Ok(sockets)
 }
 
-/// Binds all addresses, those without a port to the port that the first of them gets: a client that knows one address
-/// of a name knows the port on the others. Returns each as it was bound. An error: the address that could not be.
+/// Binds all addresses. Those without a port share the port that the first of them gets: a client that knows
+/// one address of a name knows the port on the others. Returns the bound sockets, or the address that failed.
 fn bind_all<S>(
     addresses: &[SocketAddr],
     mut bind: impl FnMut(SocketAddr) -> io::Result<(SocketAddr, S)>,
@@ -118,7 +118,8 @@ fn bind_all<S>(
                     }
                     bound.push((address, socket));
                 }
-                // Another program has that port on this address. What was bound is dropped; the kernel gives another port.
+                // Another program has that port on this address. What was bound is dropped; the kernel gives
+                // another port.
                 Err(cause)
                     if is_any
                         && port.is_some()

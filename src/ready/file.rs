@@ -1,8 +1,8 @@
 //! The ready file: there while its server is ready, and at no other time.
 //!
-//! It appears whole, by a rename. Its server keeps it open and locked, so that another server can tell a file that is in
-//! use from one that was left by a process that was killed. A server removes an older file before anything that may fail,
-//! and its own at the end, unless another file is in its place by then.
+//! It appears whole, by a rename. Its server keeps it open and locked, so that another server can tell a file
+//! that is in use from one that was left by a process that was killed. A server removes an older file before
+//! anything that may fail, and its own at the end, unless another file is in its place by then.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -96,7 +96,8 @@ fn is_left(path: &Path) -> Result<bool, ReadyError> {
     }
 }
 
-/// Writes `report` beside `path` and renames it, so that a reader who sees the file sees all of it. Returns it, locked.
+/// Writes `report` beside `path` and renames it, so that a reader who sees the file sees all of it. Returns
+/// it, locked.
 fn put(path: &Path, report: &str) -> io::Result<File> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.tmp", std::process::id()));

@@ -36,7 +36,7 @@ pub trait DiskFile: Send + Sync + fmt::Debug {
     /// Which file it is.
     fn id(&self) -> io::Result<FileId>;
 
-    /// Takes it for this handle alone, for as long as that is open. False: another one has it.
+    /// Locks the file exclusively until this handle closes. Returns false if another handle holds the lock.
     fn lock(&self) -> io::Result<bool>;
 }
 

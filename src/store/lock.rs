@@ -28,12 +28,10 @@ impl Lock {
 
 /// The exclusive use of a database file, whatever names it has: through a symbolic link, a hard link, or
 /// another mount of its file system. An advisory lock of the kernel on the file itself (`flock`, which has
-/// nothing to do with the locks of
-/// `SQLite`), for as long as it lives.
+/// nothing to do with the locks of `SQLite`), for as long as it lives.
 ///
-/// Where a process closes a file, all of its `fcntl` locks on that file end, those of `SQLite` as well. So
-/// this is to be dropped after the last connection, and a file that this process has is not even opened a
-/// second time.
+/// Closing any descriptor of a file drops the process's `fcntl` locks on it, including those of `SQLite`. So
+/// drop this after the last connection, and do not open the file a second time in this process.
 #[derive(Debug)]
 pub(super) struct FileLock {
     _file: File,

@@ -5,8 +5,8 @@
 //!                  └─ no space: counted as lost
 //! ```
 //!
-//! Lines keep their order. A reader that stands still costs the lines that find the queue full, and nothing else: no
-//! other thread waits, and the process can end.
+//! Lines keep their order. A reader that stands still costs the lines that find the queue full, and nothing
+//! else: no other thread waits, and the process can end.
 
 use std::cell::RefCell;
 use std::io::{self, Write};
@@ -27,7 +27,8 @@ use crate::limits::{
 };
 
 thread_local! {
-    /// On the thread `log`: the line that it logs itself. It is written in its place, and not behind the queue.
+    /// On the thread `log`: the line that it logs itself. It is written in its place, and not behind the
+    /// queue.
     static OWN_LINE: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
 }
 
@@ -38,7 +39,8 @@ pub(super) struct Queue {
     counts: Arc<Counts>,
 }
 
-/// What became of the lines. Every line is written, failed, refused by the queue, or still in it.
+/// Counters of queued, written and lost lines. Every line is written, failed, refused by the queue, or still
+/// queued.
 #[derive(Debug, Default)]
 struct Counts {
     /// Lines given to the queue, those that it refused included.
@@ -78,8 +80,9 @@ impl Queue {
             .thread_name("log")
             .finish(writer);
         let _ = refused.set(lines.error_counter());
-        // The guard would flush when it is dropped, but where the queue is full it says so on standard output first, which
-        // may stand still as well, or be closed. `flush` is used in its place, and the thread ends with the process.
+        // The guard would flush when it is dropped, but where the queue is full it says so on standard output
+        // first, which may stand still as well, or be closed. `flush` is used in its place, and the thread
+        // ends with the process.
         std::mem::forget(guard);
         Ok(Self { lines, counts })
     }
@@ -90,7 +93,8 @@ impl Queue {
         refused.saturating_add(self.counts.failed.load(Ordering::Relaxed))
     }
 
-    /// Waits until the lines given are done with, [`STDERR_FLUSH_MILLIS_MAX`] at most. Returns whether they are.
+    /// Waits until the lines given are done with, [`STDERR_FLUSH_MILLIS_MAX`] at most. Returns whether they
+    /// are.
     pub(super) fn flush(&self) -> bool {
         let give_up = Instant::now() + Duration::from_millis(STDERR_FLUSH_MILLIS_MAX);
         let refused = self.lines.error_counter();
@@ -138,8 +142,8 @@ impl<'a> MakeWriter<'a> for Queue {
     }
 }
 
-/// The thread's end. `write` takes one line; `flush` comes when the queue is empty. Neither fails: a line that cannot be
-/// written is counted.
+/// The thread's end. `write` takes one line; `flush` comes when the queue is empty. Neither fails: a line
+/// that cannot be written is counted.
 #[derive(Debug)]
 struct Writer<W> {
     output: W,
@@ -201,8 +205,8 @@ impl<W: AsFd> Write for Writer<W> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        // The queue is empty: all lines that came before those that were lost are in the buffer. Of lines that are lost while
-        // the buffer is written, that is not true.
+        // The queue is empty: all lines queued before the loss are in the buffer. Lines lost during this
+        // write are reported after it.
         if self.loss.is_new() {
             self.report();
         }
@@ -212,8 +216,9 @@ impl<W: AsFd> Write for Writer<W> {
     }
 }
 
-/// Writes all of `bytes`, waiting as long as it takes; or returns how many of them were written, and why no more. A
-/// descriptor that does not block, because another program that shares it asked for that, is waited for too.
+/// Writes all of `bytes`, waiting as long as it takes; or returns how many of them were written, and why no
+/// more. A descriptor that does not block, because another program that shares it asked for that, is waited
+/// for too.
 pub(crate) fn write_all(output: impl AsFd, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
     let mut written = 0;
     while written < bytes.len() {
@@ -234,7 +239,8 @@ pub(crate) fn write_all(output: impl AsFd, bytes: &[u8]) -> Result<(), (usize, i
     Ok(())
 }
 
-/// Says in the log that lines of it were lost, where they are missing: behind the lines that were in the queue then.
+/// Says in the log that lines of it were lost, where they are missing: behind the lines that were in the
+/// queue then.
 #[derive(Debug)]
 struct Loss {
     refused: Arc<std::sync::OnceLock<ErrorCounter>>,
@@ -261,8 +267,8 @@ impl Loss {
         self.lost() > self.reported
     }
 
-    /// Notes that a line was passed on. Returns whether all lines were that came before those that are missing: a queue that
-    /// is never empty reports as well.
+    /// Notes that a line was passed on. Returns whether every line queued before the loss has passed. This
+    /// also holds for a queue that never empties.
     fn line_passed(&mut self) -> bool {
         self.passed = if self.is_new() { self.passed + 1 } else { 0 };
         self.passed > STDERR_QUEUE_LINES_MAX

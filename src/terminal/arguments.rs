@@ -180,8 +180,7 @@ impl ChatArguments {
     }
 }
 
-/// Refuses what is no name in any server's eyes, and what the dialect cannot carry. gob's server makes a name
-/// of any text.
+/// Refuses names that no server accepts or the dialect cannot carry. A gob server turns any text into a name.
 fn check_name(dialect: Dialect, flag: &str, name: &str) -> Result<(), String> {
     let limits = match dialect {
         Dialect::Slash => {

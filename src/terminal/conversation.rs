@@ -41,13 +41,12 @@ pub(super) trait Mouth {
     fn say(&mut self, text: &str) -> Result<Uttered, ClientError>;
     /// Does what a command wants: its first word, without `/`, and the rest.
     fn command(&mut self, word: &str, rest: &str) -> Result<Uttered, ClientError>;
-    /// Asks for something whose answer is [`Sign::Synced`] with the number that is returned: whatever was
-    /// answered to what was sent before has come by then. Numbers rise. Nothing, where every utterance is
-    /// answered anyway.
+    /// Sends a request whose answer, [`Sign::Synced`] with this number, follows the answers to everything
+    /// sent before. Numbers rise. Returns `None` where every message is acknowledged.
     fn sync(&mut self) -> Result<Option<u64>, ClientError> {
         Ok(None)
     }
-    /// What was said last is not said again.
+    /// The last message is settled and will not be resent.
     fn done(&mut self) {}
     /// Whether what is sent, and what is answered, may be lost on the way.
     fn is_lossy(&self) -> bool {
@@ -368,7 +367,7 @@ impl Conversation {
         if delay.is_zero() { Ok(false) } else { self.rest(delay, told) }
     }
 
-    /// Says nothing for a while. Whether the user wants to go meanwhile.
+    /// Pauses. Returns whether the user asked to leave.
     fn rest(&mut self, length: Duration, told: &Receiver<Happened>) -> Result<bool, ChatError> {
         let end = Instant::now() + length;
         loop {
@@ -405,9 +404,8 @@ impl Conversation {
 
     /// Asks whether what was said was taken, which only an error says otherwise, and waits for the answer.
     ///
-    /// The question may be refused as the message may. Refusals come in the order of what they are for: those
-    /// before the answer to the question number `n` are for the questions before it, and one more is for the
-    /// message.
+    /// The sync request can be refused too. Refusals arrive in request order: those before answer `n` belong
+    /// to earlier syncs, and one more belongs to the message.
     fn wait_for_sync(&mut self, told: &Receiver<Happened>) -> Result<Outcome, ChatError> {
         if self.syncs == Syncs::Unanswered {
             return Ok(Outcome::Over);
@@ -464,8 +462,7 @@ impl Conversation {
         }
     }
 
-    /// A datagram has arrived if the question behind it has; of one behind which a question was lost nobody
-    /// knows. It is not said again, because it may have been said.
+    /// If the sync was lost, the message's fate is unknown. It is not resent, because it may have arrived.
     fn judge_datagram(&mut self, has_arrived: bool) -> Result<Outcome, ChatError> {
         if !has_arrived {
             self.complain("a message may be lost: the server did not confirm that it came".to_owned())?;

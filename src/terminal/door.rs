@@ -16,8 +16,7 @@ use super::{ChatError, mailbox, rooms, seat};
 /// How long to connect, and then to log in, may take.
 pub(super) const ENTER_WITHIN: Duration = Duration::from_secs(30);
 
-/// After so long the user is told what is waited for. A server that is busy, with many passwords say, answers
-/// later.
+/// Delay before the user is told about a pending connection or login.
 const QUIET_FOR: Duration = Duration::from_millis(1500);
 
 /// The two halves of a client that is let in.

@@ -44,7 +44,7 @@ pub(crate) enum ChatError {
     NotAllSaid,
     #[error("cannot use the terminal: {0}")]
     Terminal(#[from] rustyline::error::ReadlineError),
-    #[error("the server refuses what is said for {} s now, because it comes too fast", seconds)]
+    #[error("the server has refused messages as too fast for {} s", seconds)]
     TooFast { seconds: u64 },
     #[error("cannot read standard input: {0}")]
     Input(io::Error),

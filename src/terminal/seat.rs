@@ -19,7 +19,7 @@ const HELP: &str = "  /msg NAME TEXT     say something to one person
   /quit              leave; if you made the room, it is closed
   //TEXT             say a text that starts with /";
 
-/// Between two errors of the network, at least: so that no error that stays costs a core.
+/// Minimum pause after a network error, so a persistent error does not spin.
 const ERROR_PAUSE: Duration = Duration::from_millis(100);
 
 pub(super) fn enter(

@@ -48,7 +48,7 @@ pub(crate) enum UpkeepError {
     Redirection(#[from] OutputError),
     #[error("a backup is made in a file: name one (`./-` is a file of that name)")]
     NoStream,
-    #[error("it is done, but what was done cannot be written to standard output: {0}")]
+    #[error("done, but the report cannot be written to standard output: {0}")]
     Unreported(io::Error),
     #[error("cannot write to standard output: {0}")]
     Output(#[from] io::Error),

@@ -75,7 +75,7 @@ pub enum Frame<T> {
 /// What a peer did wrong.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 pub enum DecodeError {
-    /// The line is longer than [`LINE_BYTES_MAX`].
+    /// The line is longer than [`LINE_BYTES_MAX`](crate::limits::LINE_BYTES_MAX).
     #[error("the line is too long")]
     LineTooLong,
     /// The line is not UTF-8.

@@ -2,8 +2,8 @@
 //!
 //! Browsers, scanners and misconfigured proxies connect to any port. A web page can have its visitor's
 //! browser POST to a chat port, with lines of chat in the body. So the first [`OPENING_BYTES_MAX`] bytes are
-//! looked at before anything is answered. Those of another protocol close the connection without an answer: one
-//! in the dialect is noise to that peer, and one in its own protocol is no part of a chat port.
+//! looked at before anything is answered. Those of another protocol close the connection without an answer:
+//! one in the dialect is noise to that peer, and one in its own protocol is no part of a chat port.
 //!
 //! No signature is the start of what a client of a dialect may send:
 //! * line: none is a command;

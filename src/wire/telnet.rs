@@ -9,8 +9,8 @@
 //! and echoes by itself, as line and slash need it. The timing mark (RFC 860) is no option but a question,
 //! and is answered with yes: after an interrupt, clients discard all output until the answer comes.
 //!
-//! Owns the place inside of a command. Keeps no bytes. The answers to a piece of a stream are no longer than
-//! the piece, but for one answer to "are you there".
+//! Owns the parser state; buffers no bytes. The answers to a piece of a stream are no longer than the piece,
+//! but for one answer to "are you there".
 
 use memchr::{memchr, memrchr2};
 
@@ -32,11 +32,11 @@ const BREAK: u8 = 243;
 const DATA_MARK: u8 = 242;
 const ABORT: u8 = 238;
 const END_OF_FILE: u8 = 236;
-/// No command is lower.
+/// The lowest command byte.
 const FIRST_COMMAND: u8 = END_OF_FILE;
 
 const TIMING_MARK: u8 = 6;
-/// As servers have always answered "are you there".
+/// The traditional AYT reply.
 const HERE: &[u8] = b"[Yes]\r\n";
 
 /// A place in a stream.

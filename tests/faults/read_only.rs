@@ -1,5 +1,5 @@
-//! Commands that only look, at stores that cannot be written to: on a mount of their directory that is read-only,
-//! in a namespace of the command's own.
+//! Commands that only look, at stores that cannot be written to: on a mount of their directory that is
+//! read-only, in a namespace of the command's own.
 
 use std::fs;
 use std::path::{Path, PathBuf};

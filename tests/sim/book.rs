@@ -484,8 +484,8 @@ impl Book {
             };
             let hole = holes(from(next), at);
             let count = hole.len() as u64;
-            // Of copies, one that was not kept may come before the one that was. Then more are seen from here on
-            // than were kept from here on.
+            // Of copies, one that was not kept may come before the one that was. Then more are seen from here
+            // on than were kept from here on.
             let seen_from_here = stay.seen[index..].iter().filter(is_it).count();
             let kept_from_here = place.clone().filter(|&at| next.is_none_or(|next| at >= next)).count();
             if count > missed && seen_from_here > kept_from_here {

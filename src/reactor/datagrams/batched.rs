@@ -41,11 +41,11 @@ pub(super) fn watch_local(socket: &UdpSocket, bound: SocketAddr) -> io::Result<(
     Ok(())
 }
 
-/// The address that answers leave from, of those that a control message tells; none where it is no address of one
-/// machine.
+/// The address that answers leave from, of those that a control message tells; none where it is no address of
+/// one machine.
 fn local_of(control: &ControlMessageOwned) -> Option<IpAddr> {
     let ip = match control {
-        // Of a datagram to many, it is the address of the interface.
+        // For a multicast or broadcast datagram this is the interface's address.
         ControlMessageOwned::Ipv4PacketInfo(info) => {
             IpAddr::from(Ipv4Addr::from(info.ipi_spec_dst.s_addr.to_ne_bytes()))
         }
@@ -55,8 +55,8 @@ fn local_of(control: &ControlMessageOwned) -> Option<IpAddr> {
     (!ip.is_multicast() && !ip.is_unspecified()).then_some(ip)
 }
 
-/// What `recvmmsg` fills in besides the datagrams. The kernel leaves the length of each sender's address in it, and of what
-/// it tells, which is the room for the next ones: so each socket has its own, in which all are of the same length.
+/// `recvmmsg` overwrites the address and control lengths, which limit the next call. So each socket has its
+/// own headers, with one length for all.
 #[derive(Debug)]
 pub(super) enum Headers {
     V4(MultiHeaders<SockaddrIn>),
@@ -135,9 +135,8 @@ fn receive<A: SockaddrLike + Copy + Into<SocketAddr>>(
         }
     }
     if was_no_room {
-        // As with the addresses, what the kernel used of the room is the room for what it tells next; and while it has
-        // dropped nothing, it uses none for the count. Once it has, it tells with each datagram. So this is for the first
-        // loss in the life of a socket, and what is not told with this datagram is with the next.
+        // The control length used by one call limits the next. The drop count appears only after the first
+        // loss, so that loss is reported one datagram late.
         *headers = self::headers(room());
     }
     Ok(count)

@@ -34,7 +34,8 @@ pub(super) fn ask(socket: &Socket, address: SocketAddr) {
     }
 }
 
-/// Asks for the one of a socket that only sends: what it is granted is what the socket beside it was granted.
+/// Requests the send buffer of a send-only socket. The kernel grants the same size as for the receiving
+/// socket.
 pub(super) fn ask_to_send(socket: &Socket) {
     let _ = socket.set_send_buffer_size(UDP_SEND_QUEUE_BYTES);
 }

@@ -21,11 +21,11 @@ pub(super) fn watch_overflow(_socket: &UdpSocket) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Nor which address a datagram was sent to.
+/// This platform does not report a datagram's destination address.
 #[cfg(not(target_os = "linux"))]
 pub(super) const TELLS_LOCAL: bool = false;
 
-/// There is nothing to ask for.
+/// No-op: the platform has no such option.
 #[cfg(not(target_os = "linux"))]
 #[expect(clippy::unnecessary_wraps, reason = "on Linux it can fail")]
 pub(super) fn watch_local(_socket: &UdpSocket, _bound: SocketAddr) -> io::Result<()> {

@@ -1,10 +1,11 @@
-//! The sockets for datagrams of a shard: those that receive, one for each address that is listened on, and those that
-//! answer from one address where a socket receives for all of them.
+//! The sockets for datagrams of a shard: those that receive, one for each address that is listened on, and
+//! those that answer from one address where a socket receives for all of them.
 //!
-//! An answer has to leave from the address that was spoken to. A socket that is bound to one address sends from there. For
-//! one that receives for every address of the machine, the kernel chooses by the way to the peer, so that on a machine with
-//! several addresses it may be another one. Therefore the first answer from an address makes a socket that sends from there,
-//! bound to that address and the same port. No datagram costs a call more for it: each socket has its batch.
+//! An answer has to leave from the address that was spoken to. A socket that is bound to one address sends
+//! from there. For one that receives for every address of the machine, the kernel chooses by the way to the
+//! peer, so that on a machine with several addresses it may be another one. Therefore the first answer from
+//! an address makes a socket that sends from there, bound to that address and the same port. No datagram
+//! costs a call more for it: each socket has its batch.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
@@ -24,13 +25,14 @@ const SOCKETS_MAX: usize = 2 * BIND_MAX + UDP_SOURCES_MAX;
 
 #[derive(Debug)]
 pub(in crate::reactor) struct DatagramSockets {
-    /// Those that receive, in the order of the configuration, then those that only send. At most [`SOCKETS_MAX`].
+    /// Those that receive, in the order of the configuration, then those that only send. At most
+    /// [`SOCKETS_MAX`].
     members: Vec<Member>,
     /// Count of those that receive.
     receiving: usize,
     /// The token of the first; those of the others are below it.
     token: Token,
-    /// No socket that only sends is made before then.
+    /// No send-only socket is created before this time.
     sources_refused_until: Option<Duration>,
 }
 
@@ -46,7 +48,7 @@ struct Member {
     used: Duration,
 }
 
-/// What became of the search for the socket that an answer leaves from.
+/// The result of looking up the socket for an answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::reactor) struct Found {
     /// Its place.
@@ -123,8 +125,8 @@ impl DatagramSockets {
         registry.reregister(&mut socket.socket, token, interest)
     }
 
-    /// Receives a batch from a socket that may have one, and hands each datagram out with the way that it took. Returns
-    /// whether there was a call.
+    /// Receives a batch from a socket that may have one, and hands each datagram out with the way that it
+    /// took. Returns whether there was a call.
     pub(in crate::reactor) fn receive(
         &mut self,
         index: usize,
@@ -151,8 +153,8 @@ impl DatagramSockets {
         self.members.iter_mut().map(|member| member.socket.take_overflow()).sum()
     }
 
-    /// The socket that a datagram leaves from, which is made if it is not there. A datagram has come this way, so that
-    /// there is one at least.
+    /// The socket that a datagram leaves from, which is made if it is not there. A datagram has come this
+    /// way, so that there is one at least.
     pub(in crate::reactor) fn find(
         &mut self,
         path: DatagramPath,
@@ -243,15 +245,14 @@ impl DatagramSockets {
 }
 
 impl Member {
-    /// Whether what it sends to a peer leaves from an address.
+    /// Whether this socket sends from `local`.
     fn sends_from(&self, local: IpAddr, peer: SocketAddr) -> bool {
         let address = self.socket.address;
         address.ip() == local && scope_of(address).is_none_or(|scope| Some(scope) == scope_of(peer))
     }
 }
 
-/// The address to bind to, for what leaves from `local`: one that is valid on one link only needs that, which is the
-/// peer's.
+/// The address to bind for sending from `local`. A link-local address takes the peer's scope.
 fn source(local: IpAddr, port: u16, peer: SocketAddr) -> SocketAddr {
     match local {
         IpAddr::V6(ip) if ip.is_unicast_link_local() => {

@@ -21,7 +21,7 @@ pub(super) fn of(path: &Path) -> impl Fn(Error) -> StoreError {
             Some(ErrorCode::DiskFull) => io(io::ErrorKind::StorageFull),
             Some(ErrorCode::ReadOnly) => io(io::ErrorKind::ReadOnlyFilesystem),
             Some(ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => io(io::ErrorKind::PermissionDenied),
-            // As much as `ulimit -f` lets a file have is as good as a full disk.
+            // A file at the `ulimit -f` limit counts as a full disk.
             Some(ErrorCode::SystemIoFailure) if is_of_a_write(&error) => database(
                 "look at the space on that disk, at quotas and limits on the size of files, and at what the system's log says",
             ),

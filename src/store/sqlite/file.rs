@@ -19,16 +19,16 @@ use crate::store::{Durability, Lock, Options, StoreError, named};
 /// Statements that a connection keeps prepared: more than there are.
 const STATEMENTS_KEPT: usize = 64;
 
-/// What keeps other servers away: from the directory, as older versions have it, and from the file, whatever
-/// its names.
+/// The two locks that keep other servers out: the directory's, which older versions take, and the file's,
+/// which holds for every name of the file.
 #[derive(Debug)]
 pub(super) struct Locks {
     pub(super) file: FileLock,
     _directory: Lock,
 }
 
-/// Makes the file and its directory where they are missing, for nobody but their owner: there are hashes and tokens in it.
-/// Whoever has the locks is the only one that writes. Not to be dropped before the last connection.
+/// Creates the file and its directory if they are missing, for their owner only: they hold hashes and tokens.
+/// The lock holder is the only writer. Drop the locks after the last connection.
 pub(super) fn make(path: &Path) -> Result<Locks, StoreError> {
     let directory = directory(path);
     named::make_directory(&directory)?;

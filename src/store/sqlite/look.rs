@@ -3,10 +3,9 @@
 //!
 //! `SQLite` reads a database with a write-ahead log through an index of the log in a file that it shares with
 //! other programs, and makes that file where it is missing (<https://www.sqlite.org/wal.html#readonly>).
-//! Where it can neither open nor make it, no program writes: a writer has that file. Then the
-//! database is opened as one that does not change; or, if its log has something in it, with an index in
-//! memory and without locks. Whether that was right, the files tell: if they have changed when something was
-//! read, that counts as not read.
+//! Where it can neither open nor make it, no program writes: a writer has that file. Then the database is
+//! opened as one that does not change; or, if its log has something in it, with an index in memory and
+//! without locks. A read is discarded if the files changed during it.
 
 use std::fmt::Write;
 use std::fs::{self, Metadata};
