@@ -125,7 +125,7 @@ impl Server {
         ended: impl FnOnce() + Send + 'static,
     ) -> Result<Self, StartupError> {
         let options = config.store_options();
-        let spec = config.store_spec();
+        let spec = config.store_spec().from_root();
         let store = store::open(&spec, &options)?;
         let lock = lock_data(config, &spec)?;
         let server = Self::load_and_start(config, store, loaded, ended)?;

@@ -29,6 +29,19 @@ impl StoreSpec {
         }
     }
 
+    /// The same store with a path from the root on. The system follows a relative path from the working directory
+    /// even after a rename of it, and the next start would look elsewhere.
+    #[must_use]
+    pub fn from_root(self) -> Self {
+        // It fails where there is no working directory; then nothing can be opened either.
+        let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+        match self {
+            Self::Sqlite(path) => Self::Sqlite(absolute(path)),
+            Self::Jsonl(path) => Self::Jsonl(absolute(path)),
+            Self::Memory => Self::Memory,
+        }
+    }
+
     /// The names of the files that a store has, or may have: nothing else is to be written there.
     pub fn files(&self) -> Vec<PathBuf> {
         let beside = |path: &Path, suffix: &str| {

@@ -122,6 +122,29 @@ fn a_store_that_has_its_name_again_goes_on() {
 }
 
 #[test]
+fn a_store_with_a_relative_path_is_gone_with_a_rename_of_the_working_directory() {
+    for (store, _) in STORES {
+        let directory = tempfile::tempdir().expect("a directory");
+        let [work, away] = ["work", "away"].map(|name| directory.path().join(name));
+        fs::create_dir(&work).expect("created");
+        let server = start(&work, store);
+        let mut alice = Alice::new(&server);
+        assert!(alice.send());
+        fs::rename(&work, &away).expect("renamed");
+        for _ in 0..3 {
+            assert!(!alice.send(), "{store}: a renamed store is not where the next start looks for it");
+        }
+        assert!(!work.exists(), "{store}: another store was begun");
+        fs::rename(&away, &work).expect("renamed");
+        alice.send_until_kept();
+        assert!(alice.send());
+        server.wait_for_log("the store is well again");
+        assert_eq!(server.end(Signal::KILL).code(), None);
+        alice.holds(&start(&work, store));
+    }
+}
+
+#[test]
 fn a_write_ahead_log_that_was_removed_loses_nothing_that_was_acknowledged() {
     for lost in [&["chat.db-wal"][..], &["chat.db-shm"], &["chat.db-wal", "chat.db-shm"]] {
         let directory = tempfile::tempdir().expect("a directory");
