@@ -197,7 +197,7 @@ impl Thread {
 
 fn register() -> io::Result<Signals> {
     let ignored = ignored();
-    let is_left = |signal: i32| LEFT_IGNORED.contains(&signal) && ignored & (1 << (signal - 1)) != 0;
+    let is_left = |signal: i32| LEFT_IGNORED.contains(&signal) && is_in(ignored, signal);
     let (left, handled): (Vec<_>, Vec<_>) =
         NAMED.iter().map(|(signal, _)| *signal).partition(|&signal| is_left(signal));
     for signal in left {
@@ -222,6 +222,17 @@ fn ignored() -> u64 {
 
 /// Blocks these signals on the calling thread, whose descriptor table may lack the handler's pipe.
 #[cfg(target_os = "linux")]
+/// Whether this process ignores a signal; asked at the start, whether it was started so.
+#[must_use]
+pub fn is_ignored(signal: i32) -> bool {
+    is_in(ignored(), signal)
+}
+
+/// Whether a signal is in a mask.
+fn is_in(mask: u64, signal: i32) -> bool {
+    u32::try_from(signal - 1).ok().and_then(|bit| mask.checked_shr(bit)).is_some_and(|mask| mask & 1 == 1)
+}
+
 pub(crate) fn leave_to_others() -> io::Result<()> {
     use nix::sys::signal::{SigSet, Signal};
     let mut signals = SigSet::all();

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use parlance::chat::{Change, Op, OpId, PasswordHash, UnixMillis};
@@ -350,6 +350,11 @@ fn a_signal_leaves_no_half_a_file_and_nothing_beside_it() {
             (Signal::INT, &["backup", "copy"][..]),
             (Signal::TERM, &["export", "--format", "jsonl", "--out", "copy"]),
             (Signal::HUP, &["export", "--format", "json", "--out", "copy"]),
+            (Signal::QUIT, &["backup", "copy"]),
+            (Signal::ALARM, &["backup", "copy"]),
+            (Signal::USR1, &["backup", "copy"]),
+            (Signal::USR2, &["backup", "copy"]),
+            (Signal::XCPU, &["backup", "copy"]),
         ] {
             let deadline = Instant::now() + PATIENCE;
             // It may be too fast to be caught in the middle.
@@ -363,29 +368,62 @@ fn a_signal_leaves_no_half_a_file_and_nothing_beside_it() {
     }
 }
 
+#[test]
+fn a_signal_that_was_ignored_at_the_start_does_not_end_a_command() {
+    let place = Place::with_messages(SQLITE, 30_000, &"hello ".repeat(20));
+    for arguments in [&["backup", "copy"][..], &["export", "--format", "jsonl", "--out", "copy"]] {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let mut command = Command::new("sh");
+            command.args(["-c", "trap '' HUP INT QUIT; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_parlance")]);
+            command.args(["--data", "data", "--store", SQLITE]).args(arguments);
+            command.current_dir(place.directory.path()).env_clear().stdin(Stdio::null());
+            let signals = [Signal::HUP, Signal::INT, Signal::QUIT];
+            let (status, is_at_work) = interrupt(&place, command, &signals);
+            assert!(status.success(), "{arguments:?}: {status}");
+            assert_eq!(place.names(), ["copy"], "{arguments:?}");
+            fs::remove_file(place.path("copy")).expect("it was made");
+            if is_at_work {
+                break;
+            }
+            assert!(Instant::now() < deadline, "{arguments:?} is never in the middle of it");
+        }
+    }
+    place.assert_well(30_000);
+}
+
 /// Stops a command in the middle of its work, and ends it with a signal; whether it was still at work.
 fn is_interrupted(place: &Place, arguments: &[&str], signal: Signal) -> bool {
-    let mut child = place.command(arguments).stdout(Stdio::null()).spawn().expect("it starts");
+    let (status, is_at_work) = interrupt(place, place.command(arguments), &[signal]);
+    if !is_at_work || status.success() {
+        return false;
+    }
+    assert_eq!(status.signal(), Some(signal.as_raw()), "{status}");
+    true
+}
+
+/// Stops a command in the middle of its work, and sends signals to it. Its status, and whether it was still at
+/// work.
+fn interrupt(place: &Place, mut command: Command, signals: &[Signal]) -> (ExitStatus, bool) {
+    let mut child = command.stdout(Stdio::null()).spawn().expect("it starts");
     let pid = Pid::from_child(&child);
     while place.names().is_empty() && child.try_wait().expect("it can be waited for").is_none() {
         std::thread::yield_now();
     }
     if kill_process(pid, Signal::STOP).is_err() {
-        return !child.wait().expect("it ends").success();
+        return (child.wait().expect("it ends"), false);
     }
-    let stopped = waitpid(Some(pid), WaitOptions::UNTRACED).ok().flatten();
-    if stopped.is_none_or(|(_, status)| !status.stopped()) {
-        return false;
+    let (_, status) = waitpid(Some(pid), WaitOptions::UNTRACED).expect("a child").expect("it is waited for");
+    if !status.stopped() {
+        return (ExitStatus::from_raw(status.as_raw()), false);
     }
     assert!(!place.path("copy").exists() || place.names().len() == 1, "it has its name once it is whole");
-    kill_process(pid, signal).expect("it is stopped");
-    kill_process(pid, Signal::CONT).expect("it is stopped");
-    let status = child.wait().expect("it ends");
-    if status.success() {
-        return false;
+    let is_at_work = !place.path("copy").exists();
+    for signal in signals {
+        kill_process(pid, *signal).expect("it is stopped");
     }
-    assert_eq!(status.signal(), Some(signal.as_raw()), "{status}");
-    true
+    kill_process(pid, Signal::CONT).expect("it is stopped");
+    (child.wait().expect("it ends"), is_at_work)
 }
 
 #[test]

@@ -9,14 +9,21 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use parlance::signals::is_ignored;
 use parlance::store::StoreError;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{
+    SIGALRM, SIGHUP, SIGINT, SIGPROF, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU,
+};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 use tempfile::{Builder, TempPath};
 
 use super::UpkeepError;
 use crate::output::of_the_system;
+
+/// Signals that end the command.
+const ENDS: [i32; 10] =
+    [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGALRM, SIGVTALRM, SIGPROF, SIGUSR1, SIGUSR2, SIGXCPU];
 
 /// Makes a file with `write`, which gets the name that it has until it is whole.
 pub(super) fn make(
@@ -64,7 +71,8 @@ fn remove_on_signal() -> io::Result<Arc<Mutex<Option<PathBuf>>>> {
     const ATTEMPTS: usize = 3;
     let to_remove = Arc::new(Mutex::new(None::<PathBuf>));
     let noted = Arc::clone(&to_remove);
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
+    // A handler would undo what `nohup`, or a shell for what it runs in the background, has asked for.
+    let mut signals = Signals::new(ENDS.into_iter().filter(|&signal| !is_ignored(signal)))?;
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for signal in &mut signals {
             // Held until the end, so that none is made any more.
