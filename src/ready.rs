@@ -29,6 +29,7 @@ use rustix::fs::OFlags;
 use sd_notify::NotifyState;
 use serde::Serialize;
 
+use crate::chat::visible;
 use crate::config::Config;
 use crate::limits::STDOUT_WAIT_MILLIS_MAX;
 use crate::store::{Durability, StoreSpec};
@@ -89,8 +90,8 @@ impl fmt::Display for Identity {
         if self.store == StoreSpec::Memory {
             return writeln!(out, "store       memory: nothing is kept on disk");
         }
-        writeln!(out, "data        {}", self.data.display())?;
-        writeln!(out, "store       {}", self.store)?;
+        writeln!(out, "data        {}", visible(&self.data.display().to_string()))?;
+        writeln!(out, "store       {}", visible(&self.store.to_string()))?;
         writeln!(out, "durability  {}", self.durability())
     }
 }
@@ -386,6 +387,14 @@ mod tests {
             memory.to_string(),
             format!("parlance {version}, process 7\nstore       memory: nothing is kept on disk\n")
         );
+        let odd = Identity {
+            data: "/srv/a\nb\u{1b}[2Jc".into(),
+            store: StoreSpec::Sqlite("d\ne".into()),
+            ..Identity::of(&config)
+        };
+        let shown = odd.to_string();
+        assert_eq!(shown.lines().count(), 4, "{shown:?}");
+        assert!(!shown.contains('\u{1b}'), "{shown:?}");
         let relative = Identity::of(&Config { data: "below".into(), ..Config::default() });
         assert!(relative.data.is_absolute(), "{}", relative.data.display());
     }
