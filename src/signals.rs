@@ -2,7 +2,7 @@
 //!
 //! | signal | |
 //! |---|---|
-//! | SIGTERM, SIGINT, SIGQUIT | stop; the second one of them ends the process at once |
+//! | SIGTERM, SIGINT, SIGQUIT | stop; another one of them ends the process at once, unless it comes with the first |
 //! | SIGHUP, SIGPWR, SIGXCPU | stop; the sender may repeat them, and that changes nothing |
 //! | all others that a program can do without | logged, and nothing else |
 //!
@@ -25,7 +25,7 @@ use signal_hook::consts::{
 };
 use signal_hook::iterator::Signals;
 
-use crate::limits::LOG_REPEAT_SECONDS;
+use crate::limits::{LOG_REPEAT_SECONDS, STOP_REPEAT_MILLIS};
 use crate::telemetry::Every;
 
 #[cfg(target_os = "linux")]
@@ -113,13 +113,13 @@ impl Watch {
         thread::Builder::new().name("signals".to_owned()).spawn(move || {
             let mut thread = Thread {
                 watch: watched,
-                stops: 0,
+                first_stop: None,
                 is_stopping: false,
                 notes: notes(),
                 since: Instant::now(),
             };
             for signal in signals.forever() {
-                if let Some(status) = thread.take(signal) {
+                if let Some(status) = thread.take(signal, Instant::now()) {
                     leave(status);
                 }
             }
@@ -157,8 +157,8 @@ impl Watch {
 /// The thread's own state.
 struct Thread {
     watch: Watch,
-    /// Count of SIGTERM, SIGINT and SIGQUIT received.
-    stops: u32,
+    /// The time of the first SIGTERM, SIGINT or SIGQUIT.
+    first_stop: Option<Instant>,
     is_stopping: bool,
     notes: Every,
     since: Instant,
@@ -170,21 +170,23 @@ fn notes() -> Every {
 
 impl Thread {
     /// Handles a signal. Returns the exit status if the process must end now.
-    fn take(&mut self, signal: i32) -> Option<i32> {
+    fn take(&mut self, signal: i32, now: Instant) -> Option<i32> {
         let name = name(signal);
         match meaning(signal) {
             Meaning::Nothing => {
-                if let Some(suppressed) = self.notes.admit(self.since.elapsed()) {
+                if let Some(suppressed) = self.notes.admit(now.saturating_duration_since(self.since)) {
                     tracing::info!(suppressed, "{name}: it has no meaning here, and the server goes on");
                 }
                 return None;
             }
             Meaning::StopSoftly => {}
-            Meaning::Stop => self.stops += 1,
-        }
-        if self.stops > 1 {
-            tracing::warn!("{name}: a second signal to stop, so that the server ends at once");
-            return Some(1);
+            Meaning::Stop => {
+                let first = *self.first_stop.get_or_insert(now);
+                if now.saturating_duration_since(first) > Duration::from_millis(STOP_REPEAT_MILLIS) {
+                    tracing::warn!("{name}: a second signal to stop, so that the server ends at once");
+                    return Some(1);
+                }
+            }
         }
         if std::mem::replace(&mut self.is_stopping, true) {
             tracing::debug!("{name}: stopping already");
@@ -220,8 +222,6 @@ fn ignored() -> u64 {
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
-/// Blocks these signals on the calling thread, whose descriptor table may lack the handler's pipe.
-#[cfg(target_os = "linux")]
 /// Whether this process ignores a signal; asked at the start, whether it was started so.
 #[must_use]
 pub fn is_ignored(signal: i32) -> bool {
@@ -233,6 +233,8 @@ fn is_in(mask: u64, signal: i32) -> bool {
     u32::try_from(signal - 1).ok().and_then(|bit| mask.checked_shr(bit)).is_some_and(|mask| mask & 1 == 1)
 }
 
+/// Blocks these signals on the calling thread, whose descriptor table may lack the handler's pipe.
+#[cfg(target_os = "linux")]
 pub(crate) fn leave_to_others() -> io::Result<()> {
     use nix::sys::signal::{SigSet, Signal};
     let mut signals = SigSet::all();
@@ -263,9 +265,12 @@ mod tests {
 
     use super::*;
 
+    const REPEAT: Duration = Duration::from_millis(STOP_REPEAT_MILLIS);
+    const LATER: Duration = Duration::from_millis(STOP_REPEAT_MILLIS + 1);
+
     fn thread() -> Thread {
         let watch = Watch { stage: Arc::new(Mutex::new(Stage::Loading)) };
-        Thread { watch, stops: 0, is_stopping: false, notes: notes(), since: Instant::now() }
+        Thread { watch, first_stop: None, is_stopping: false, notes: notes(), since: Instant::now() }
     }
 
     /// A server that counts how often it is told to stop.
@@ -282,8 +287,8 @@ mod tests {
     fn while_the_store_is_read_a_signal_to_stop_ends_the_process() {
         for signal in [SIGTERM, SIGHUP, SIGXCPU] {
             let mut thread = thread();
-            assert_eq!(thread.take(SIGUSR1), None);
-            assert_eq!(thread.take(signal), Some(0));
+            assert_eq!(thread.take(SIGUSR1, Instant::now()), None);
+            assert_eq!(thread.take(signal, Instant::now()), Some(0));
         }
     }
 
@@ -291,9 +296,10 @@ mod tests {
     fn a_signal_that_comes_while_listeners_open_stops_the_server_once_it_serves() {
         let mut thread = thread();
         thread.watch.opening();
-        assert_eq!(thread.take(SIGTERM), None);
+        let first = Instant::now();
+        assert_eq!(thread.take(SIGTERM, first), None);
         assert_eq!(serving(&thread).load(Ordering::Relaxed), 1);
-        assert_eq!(thread.take(SIGTERM), Some(1));
+        assert_eq!(thread.take(SIGTERM, first + LATER), Some(1));
     }
 
     #[test]
@@ -301,10 +307,13 @@ mod tests {
         let mut thread = thread();
         thread.watch.opening();
         let told = serving(&thread);
+        let first = Instant::now();
         for signal in [SIGUSR2, SIGHUP, SIGHUP, SIGXCPU, SIGTERM, SIGHUP, 40] {
-            assert_eq!(thread.take(signal), None, "{signal}");
+            assert_eq!(thread.take(signal, first), None, "{signal}");
         }
         assert_eq!(told.load(Ordering::Relaxed), 1);
-        assert_eq!(thread.take(SIGQUIT), Some(1));
+        assert_eq!(thread.take(SIGINT, first + REPEAT), None, "it comes with the first");
+        assert_eq!(thread.take(SIGHUP, first + LATER), None);
+        assert_eq!(thread.take(SIGQUIT, first + LATER), Some(1));
     }
 }

@@ -140,6 +140,16 @@ impl Served {
         self.child.wait().expect("it ends")
     }
 
+    /// Repeats a signal until the program ends: one that comes with the first has no effect.
+    fn end_at_once(&mut self, signal: &str) -> ExitStatus {
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                return status;
+            }
+            self.signal(signal);
+        }
+    }
+
     fn is_there(&mut self) -> bool {
         self.child.try_wait().expect("a child").is_none()
     }
@@ -199,8 +209,7 @@ fn readers_that_stand_still_hold_up_neither_chat_nor_the_end() {
             assert_eq!(served.wait().code(), Some(0));
         } else {
             // Alice and Bob do not leave, and are waited for.
-            served.signal("TERM");
-            assert_eq!(served.wait().code(), Some(1));
+            assert_eq!(served.end_at_once("TERM").code(), Some(1));
         }
     }
 }
@@ -266,10 +275,24 @@ fn a_signal_that_its_sender_repeats_is_no_second_one() {
         served.log_line(&format!("SIG{signal}: stopping already"));
     }
     assert!(served.is_there());
-    served.signal("INT");
+    assert_eq!(served.end_at_once("INT").code(), Some(1));
     served.log_line("SIGINT: a second signal to stop");
-    assert_eq!(served.wait().code(), Some(1));
     drop(stalled);
+}
+
+#[test]
+fn two_signals_at_once_are_one() {
+    for pair in [["TERM", "TERM"], ["TERM", "INT"]] {
+        let directory = directory();
+        let mut served = Around::of(directory.path(), "--store memory --drain-timeout 60").serve();
+        let mut alice = served.line("alice");
+        let pid = served.child.id();
+        let script = pair.map(|signal| format!("kill -{signal} {pid};")).concat();
+        assert!(Command::new("sh").args(["-c", &script]).status().expect("a shell").success());
+        assert_eq!(alice.rest(), GOODBYE, "{pair:?}");
+        drop(alice);
+        assert_eq!(served.wait().code(), Some(0), "{pair:?}");
+    }
 }
 
 #[test]
@@ -433,7 +456,7 @@ fn a_ready_file_is_there_while_its_server_is_ready_and_at_no_other_time() {
     }
     fs::remove_file(directory.path().join("parlance.toml")).expect("removed");
     // Ends of both kinds.
-    for signals in [&["TERM"][..], &["TERM", "INT"]] {
+    for is_at_once in [false, true] {
         fs::write(&ready, LEFT).expect("written");
         let arguments = "--store memory --drain-timeout 60 --ready-file ready.json";
         let mut served = Around::of(directory.path(), arguments).serve();
@@ -441,15 +464,16 @@ fn a_ready_file_is_there_while_its_server_is_ready_and_at_no_other_time() {
             serde_json::from_slice(&fs::read(&ready).expect("it is there")).expect("JSON");
         assert_eq!(report["pid"], served.child.id());
         let mut alice = served.line("alice");
-        for signal in signals {
-            served.signal(signal);
-            assert_eq!(if *signal == "TERM" { alice.rest() } else { GOODBYE.to_owned() }, GOODBYE);
-        }
-        if signals.len() == 1 {
+        served.signal("TERM");
+        assert_eq!(alice.rest(), GOODBYE);
+        let status = if is_at_once {
+            served.end_at_once("INT")
+        } else {
             drop(alice);
-        }
-        assert_eq!(served.wait().code(), Some(i32::from(signals.len() > 1)));
-        assert!(!ready.exists(), "{signals:?}");
+            served.wait()
+        };
+        assert_eq!(status.code(), Some(i32::from(is_at_once)));
+        assert!(!ready.exists(), "{is_at_once}");
     }
 }
 
