@@ -110,14 +110,12 @@ fn run(arguments: cli::Arguments) -> Result<(), Failure> {
 
     let sources = arguments.sources();
     let configuration = sources.path();
+    // Before anything that may fail: a program that waits for this start must not take an earlier one for it.
+    if let Some(path) = sources.ready_file().filter(|_| matches!(command, Command::Serve)) {
+        ReadyFile::clear(&path);
+    }
     output::ensure_not_configuration(&configuration)?;
-    let config = Config::load(&sources).inspect_err(|_| {
-        // A program that waits for this start must not take an earlier one for it.
-        if let Some(path) = sources.ready_file().filter(|_| matches!(command, Command::Serve)) {
-            // Why it does not start is what to say.
-            let _ = ReadyFile::claim(&path);
-        }
-    })?;
+    let config = Config::load(&sources)?;
     output::ensure_not_store(&config.store_spec())?;
     match command {
         Command::Completions { .. } | Command::Chat(_) => {}

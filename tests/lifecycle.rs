@@ -478,6 +478,37 @@ fn a_ready_file_is_there_while_its_server_is_ready_and_at_no_other_time() {
 }
 
 #[test]
+fn a_ready_file_is_gone_when_clients_are_told_that_the_server_stops() {
+    let directory = directory();
+    let arguments = "--store memory --drain-timeout 60 --ready-file ready.json";
+    let mut served = Around::of(directory.path(), arguments).serve();
+    let mut alice = served.line("alice");
+    assert!(directory.path().join("ready.json").exists());
+    served.signal("TERM");
+    alice.expect(GOODBYE);
+    assert!(!directory.path().join("ready.json").exists());
+    drop(alice);
+    assert_eq!(served.wait().code(), Some(0));
+}
+
+#[test]
+fn a_start_whose_output_is_refused_leaves_no_ready_file_of_an_earlier_one() {
+    let directory = directory();
+    let ready = directory.path().join("ready.json");
+    fs::create_dir(directory.path().join("parlance-data")).expect("created");
+    for output in ["parlance.toml", "parlance-data/parlance.db"] {
+        fs::write(&ready, LEFT).expect("written");
+        let file = fs::File::create(directory.path().join(output)).expect("created");
+        let arguments = ["--ready-file", "ready.json"];
+        let mut command = program::parlance(directory.path(), &arguments);
+        let refused = command.stdout(file).output().expect("the program starts");
+        assert_eq!(refused.status.code(), Some(2), "{output}: {refused:?}");
+        assert!(!ready.exists(), "{output}");
+        fs::remove_file(directory.path().join(output)).expect("it was made");
+    }
+}
+
+#[test]
 fn a_ready_file_belongs_to_one_server() {
     let directory = directory();
     let ready = directory.path().join("ready.json");

@@ -509,7 +509,8 @@ pub fn serve(config: &Config, log: &Log) -> Result<(), StartupError> {
     // First: what the server opens itself has no number yet that `ready-fd` could name.
     let ready_descriptor = config.ready_fd.map(ReadyDescriptor::open).transpose()?;
     let ready_file = config.ready_file.as_deref().map(ReadyFile::claim).transpose()?.map(Arc::new);
-    let (ready_file_at_end, log_at_end) = (ready_file.clone(), log.clone());
+    let (ready_file_at_end, ready_file_at_stop) = (ready_file.clone(), ready_file.clone());
+    let log_at_end = log.clone();
     let watch = Watch::start(move |status| {
         if let Some(file) = &ready_file_at_end {
             file.remove();
@@ -529,7 +530,13 @@ pub fn serve(config: &Config, log: &Log) -> Result<(), StartupError> {
     );
     let server = Server::start_after(config, || watch.opening(), || {})?;
     let stop = server.stop.clone();
-    watch.serving(move || stop.stop());
+    watch.serving(move || {
+        // A server that drains takes no client.
+        if let Some(file) = &ready_file_at_stop {
+            file.remove();
+        }
+        stop.stop();
+    });
     let announced = ready::announce(&identity, server.listening(), ready_file.as_deref(), ready_descriptor);
     match &announced {
         Ok(()) => tracing::info!(listeners = server.listening().len(), "ready"),

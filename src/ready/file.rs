@@ -8,9 +8,10 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::ReadyError;
+use crate::store::resolve;
 
 /// What each report begins with.
 const BEGINNING: &[u8] = b"{\"pid\":";
@@ -18,9 +19,19 @@ const BEGINNING: &[u8] = b"{\"pid\":";
 /// The ready file of this process. Dropped, it is removed.
 #[derive(Debug)]
 pub struct ReadyFile {
+    /// The file itself, where its name is a symbolic link.
     path: PathBuf,
-    /// While it is there: open, and locked.
-    ours: Mutex<Option<File>>,
+    stage: Mutex<Stage>,
+}
+
+#[derive(Debug, Default)]
+enum Stage {
+    #[default]
+    NotReady,
+    /// It is there: open, and locked.
+    Ready(File),
+    /// The server stops, or has stopped.
+    Over,
 }
 
 impl ReadyFile {
@@ -30,25 +41,57 @@ impl ReadyFile {
     ///
     /// When a server that runs has written the file, when it is no ready file, or when it cannot be removed.
     pub fn claim(path: &Path) -> Result<Self, ReadyError> {
-        if is_left(path)? {
-            fs::remove_file(path).map_err(|cause| failed(path, cause))?;
+        let is_left = is_left(path)?;
+        // A program that waits follows the link: without its target, the old report is gone for that program too.
+        let file = resolve(path).map_err(|cause| failed(path, cause))?;
+        if is_left {
+            fs::remove_file(&file).map_err(|cause| failed(&file, cause))?;
         }
-        Ok(Self { path: path.to_owned(), ours: Mutex::default() })
+        Ok(Self { path: file, stage: Mutex::default() })
     }
 
-    /// Puts a report in place.
+    /// Removes the report of an earlier server, so that a program that waits for this start does not take it for
+    /// a new one. Everything else stays, an empty file too: it may be another file of the server's.
+    pub fn clear(path: &Path) {
+        let is_empty = fs::metadata(path).is_ok_and(|found| found.len() == 0);
+        if !is_empty {
+            // The start reports its own failure, and claims the file again.
+            let _ = Self::claim(path);
+        }
+    }
+
+    /// Puts a report in place, unless the server stops already.
     pub(super) fn write(&self, report: &str) -> Result<(), ReadyError> {
+        if matches!(*self.stage(), Stage::Over) {
+            return Ok(());
+        }
         // Another server may have begun since, with the same file.
         is_left(&self.path)?;
         let file = put(&self.path, report).map_err(|cause| failed(&self.path, cause))?;
-        *self.ours.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
+        let mut stage = self.stage();
+        if matches!(*stage, Stage::Over) {
+            drop(stage);
+            self.remove_if_same(&file);
+        } else {
+            *stage = Stage::Ready(file);
+        }
         Ok(())
     }
 
-    /// Removes the file, if it is there and this server's.
+    /// Removes the file, if it is there and this server's. It is not written after that.
     pub fn remove(&self) {
-        let Some(file) = self.ours.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
-        let removed = is_same(&file, &self.path)
+        let stage = std::mem::replace(&mut *self.stage(), Stage::Over);
+        if let Stage::Ready(file) = stage {
+            self.remove_if_same(&file);
+        }
+    }
+
+    fn stage(&self) -> MutexGuard<'_, Stage> {
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remove_if_same(&self, file: &File) {
+        let removed = is_same(file, &self.path)
             .and_then(|is_same| if is_same { fs::remove_file(&self.path) } else { Ok(()) });
         match removed {
             Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
@@ -148,6 +191,41 @@ mod tests {
             assert_eq!(names(directory.path()), ["ready.json"]);
             drop(file);
             assert_eq!(names(directory.path()), [""; 0]);
+        }
+    }
+
+    #[test]
+    fn a_symbolic_link_stays_and_the_file_behind_it_comes_and_goes() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let [link, target] = ["link", "ready.json"].map(|name| directory.path().join(name));
+        std::os::unix::fs::symlink("ready.json", &link).expect("linked");
+        fs::write(&target, "{\"pid\":4711,\"listeners\":[]}\n").expect("written");
+        let file = ReadyFile::claim(&link).expect("nobody has it");
+        assert_eq!(names(directory.path()), ["link"]);
+        file.write(REPORT).expect("written");
+        assert_eq!(fs::read_to_string(&target).expect("read"), REPORT);
+        assert!(matches!(ReadyFile::claim(&link), Err(ReadyError::InUse { .. })));
+        drop(file);
+        assert_eq!(names(directory.path()), ["link"]);
+    }
+
+    #[test]
+    fn a_server_that_stops_before_it_is_ready_writes_no_file() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let file = ReadyFile::claim(&directory.path().join("ready.json")).expect("nobody has it");
+        file.remove();
+        file.write(REPORT).expect("there is nothing to do");
+        assert_eq!(names(directory.path()), [""; 0]);
+    }
+
+    #[test]
+    fn only_a_report_is_cleared() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("ready.json");
+        for (content, is_there) in [("{\"pid\":4711}\n", false), ("", true), ("line = 4000\n", true)] {
+            fs::write(&path, content).expect("written");
+            ReadyFile::clear(&path);
+            assert_eq!(path.exists(), is_there, "{content:?}");
         }
     }
 

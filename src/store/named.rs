@@ -78,7 +78,7 @@ pub(super) fn make_directory(path: &Path) -> Result<(), StoreError> {
 }
 
 /// The name of the file itself, where a name is a symbolic link to it; also of one that is not there yet.
-pub(super) fn resolve(path: &Path) -> io::Result<PathBuf> {
+pub(crate) fn resolve(path: &Path) -> io::Result<PathBuf> {
     /// As the kernel has it.
     const LINKS_MAX: usize = 40;
     let mut path = path.to_owned();
