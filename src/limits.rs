@@ -547,8 +547,8 @@ pub const STDERR_WRITE_BYTES: usize = 16 << 10;
 /// Milliseconds for which a process that ends waits for its last lines to be written. Longer: they are lost.
 pub const STDERR_FLUSH_MILLIS_MAX: u64 = 2000;
 /// Milliseconds after a signal to stop in which further ones count as the same: `timeout` sends one to its
-/// process and one to the whole group, and a terminal and a supervisor can send one each. Later: the process ends
-/// at once.
+/// process and one to the whole group, and a terminal and a supervisor can send one each. Later: the process
+/// ends at once.
 pub const STOP_REPEAT_MILLIS: u64 = 200;
 /// Milliseconds for which the start waits until its table is on standard output. Longer: the start goes on,
 /// and the table follows when the reader reads.

@@ -2,9 +2,11 @@
 //!
 //! | signal | |
 //! |---|---|
-//! | SIGTERM, SIGINT, SIGQUIT | stop; another one of them ends the process at once, unless it comes with the first |
+//! | SIGTERM, SIGINT, SIGQUIT | stop; a later one of them ends the process at once |
 //! | SIGHUP, SIGPWR, SIGXCPU | stop; the sender may repeat them, and that changes nothing |
 //! | all others that a program can do without | logged, and nothing else |
+//!
+//! Several that come at the same time count as one: `timeout` signals its process and then the whole group.
 //!
 //! A terminal that closes can send SIGHUP twice (the shell does, and so does the kernel when the shell ends),
 //! systemd can send it right after SIGTERM (`SendSIGHUP=`), and the kernel sends SIGXCPU once a second: no
@@ -41,7 +43,7 @@ const REAL_TIME: std::ops::RangeInclusive<i32> = 32..=64;
 /// What a signal asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Meaning {
-    /// Stop; the second one ends the process at once.
+    /// Stop; a later one ends the process at once.
     Stop,
     /// Stop; repetitions have no effect.
     StopSoftly,

@@ -402,8 +402,8 @@ fn is_interrupted(place: &Place, arguments: &[&str], signal: Signal) -> bool {
     true
 }
 
-/// Stops a command in the middle of its work, and sends signals to it. Its status, and whether it was still at
-/// work.
+/// Stops a command in the middle of its work, and sends signals to it. Its status, and whether it was still
+/// at work.
 fn interrupt(place: &Place, mut command: Command, signals: &[Signal]) -> (ExitStatus, bool) {
     let mut child = command.stdout(Stdio::null()).spawn().expect("it starts");
     let pid = Pid::from_child(&child);

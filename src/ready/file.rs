@@ -1,8 +1,9 @@
 //! The ready file: there while its server is ready, and at no other time.
 //!
 //! It appears whole, by a rename. Its server keeps it open and locked, so that another server can tell a file
-//! that is in use from one that was left by a process that was killed. A server removes an older file before
-//! anything that may fail, and its own at the end, unless another file is in its place by then.
+//! that is in use from one that was left by a process that was killed. A start removes an older file before
+//! anything that may fail. A server removes its own when it begins to stop, unless another file is in its
+//! place.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -42,7 +43,7 @@ impl ReadyFile {
     /// When a server that runs has written the file, when it is no ready file, or when it cannot be removed.
     pub fn claim(path: &Path) -> Result<Self, ReadyError> {
         let is_left = is_left(path)?;
-        // A program that waits follows the link: without its target, the old report is gone for that program too.
+        // A program that waits follows the link: its target is what it must not find.
         let file = resolve(path).map_err(|cause| failed(path, cause))?;
         if is_left {
             fs::remove_file(&file).map_err(|cause| failed(&file, cause))?;
@@ -50,8 +51,8 @@ impl ReadyFile {
         Ok(Self { path: file, stage: Mutex::default() })
     }
 
-    /// Removes the report of an earlier server, so that a program that waits for this start does not take it for
-    /// a new one. Everything else stays, an empty file too: it may be another file of the server's.
+    /// Removes the report of an earlier server, so that a program that waits for this start does not take it
+    /// for a new one. Everything else stays, an empty file too: it may be another file of the server's.
     pub fn clear(path: &Path) {
         let is_empty = fs::metadata(path).is_ok_and(|found| found.len() == 0);
         if !is_empty {

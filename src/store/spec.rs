@@ -29,8 +29,8 @@ impl StoreSpec {
         }
     }
 
-    /// The same store with a path from the root on. The system follows a relative path from the working directory
-    /// even after a rename of it, and the next start would look elsewhere.
+    /// The same store with a path from the root on. The system follows a relative path from the working
+    /// directory even after a rename of it, and the next start would look elsewhere.
     #[must_use]
     pub fn from_root(self) -> Self {
         // It fails where there is no working directory; then nothing can be opened either.
