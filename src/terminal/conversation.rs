@@ -46,6 +46,10 @@ pub(super) trait Mouth {
     fn sync(&mut self) -> Result<Option<u64>, ClientError> {
         Ok(None)
     }
+    /// Counts the sync requests sent before the conversation whose answers are still to come.
+    fn owed(&self) -> u64 {
+        0
+    }
     /// The last message is settled and will not be resent.
     fn done(&mut self) {}
     /// Whether what is sent, and what is answered, may be lost on the way.
@@ -200,12 +204,13 @@ impl Conversation {
         // Datagrams that come all at once are lost: there the pace counts from the first one on.
         let pace =
             if mouth.is_lossy() { Pace::new(CLIENT_MESSAGES_PER_SECOND / 2, 16) } else { Pace::default() };
+        let owed = mouth.owed();
         Self {
             mouth,
             style,
             pace,
             syncs: Syncs::Unknown,
-            owed: 0,
+            owed,
             sent_at: Instant::now(),
             ending: None,
             has_failed: false,
