@@ -143,6 +143,8 @@ fn strange_addresses_and_names_are_refused_before_anything_is_connected() {
         ("", "the address is empty"),
         ("http://127.0.0.1:1", "is a URL"),
         ("127.0.0.1:99999", "`99999` is no port"),
+        ("[]:4000", "`[]:4000` has no host"),
+        ("example..org", "`example..org` is no name of a machine"),
         (long.as_str(), "the host name has 300 bytes"),
     ] {
         let (status, output) = output(Dialect::Line, address);
