@@ -22,7 +22,7 @@ pub mod fanout;
 pub mod limits;
 pub mod reactor;
 pub mod ready;
-mod signals;
+pub mod signals;
 mod state;
 pub mod store;
 pub mod telemetry;

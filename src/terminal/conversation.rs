@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use parlance::client::{ClientError, Pace};
 use parlance::limits::CLIENT_MESSAGES_PER_SECOND;
+use parlance::signals::stays_ignored;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -237,7 +238,8 @@ impl Conversation {
         start("ear", move || listen(ear, printer, style, is_careful, &heard))?;
         let typed = tell.clone();
         start("keyboard", move || keyboard.read(&prompts, &typed))?;
-        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(ChatError::System)?;
+        let handled = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|&signal| !stays_ignored(signal));
+        let mut signals = Signals::new(handled).map_err(ChatError::System)?;
         start("signals", move || {
             for _ in signals.forever() {
                 // Nobody is told who is gone.
