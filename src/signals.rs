@@ -200,10 +200,8 @@ impl Thread {
 }
 
 fn register() -> io::Result<Signals> {
-    let ignored = ignored();
-    let is_left = |signal: i32| LEFT_IGNORED.contains(&signal) && is_in(ignored, signal);
     let (left, handled): (Vec<_>, Vec<_>) =
-        NAMED.iter().map(|(signal, _)| *signal).partition(|&signal| is_left(signal));
+        NAMED.iter().map(|(signal, _)| *signal).partition(|&signal| stays_ignored(signal));
     for signal in left {
         tracing::info!("{} stays ignored, as it was when the process was started", name(signal));
     }
@@ -214,6 +212,12 @@ fn register() -> io::Result<Signals> {
         let _ = signals.add_signal(signal);
     }
     Ok(signals)
+}
+
+/// Whether this process ignores the signal, and is not to handle it: `nohup` and shells start programs in this
+/// state on purpose. To be asked before a handler is registered.
+pub fn stays_ignored(signal: i32) -> bool {
+    LEFT_IGNORED.contains(&signal) && is_ignored(signal)
 }
 
 /// The signals that this process ignores, a bit each, the first for signal 1. None where the system does not

@@ -35,7 +35,10 @@ struct Chat {
 
 impl Chat {
     fn start(server: &TestServer, dialect: Dialect, arguments: &[&str]) -> Self {
-        let mut command = command(server, dialect, arguments);
+        Self::spawn(command(server, dialect, arguments))
+    }
+
+    fn spawn(mut command: Command) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let input = child.stdin.take();
@@ -397,6 +400,28 @@ fn a_signal_is_a_way_to_leave() {
         assert_eq!(chat.child.wait().expect("it ends").code(), Some(0), "{signal:?}");
         bobby_leaves(&mut alice);
     }
+}
+
+/// `nohup` starts a program with SIGHUP ignored, and a script starts one in the background with SIGINT ignored.
+#[test]
+fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
+    let server = TestServer::start();
+    let mut alice = server.client(Dialect::Line, "alice");
+    let chat = command(&server, Dialect::Line, &["--as", "bobby"]);
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", r#"trap "" HUP INT; exec "$@""#, "sh"]).arg(chat.get_program()).args(chat.get_args());
+    let mut chat = Chat::spawn(shell);
+    chat.type_in("hi\n");
+    assert_eq!(said(&mut alice), "bobby: hi");
+    let pid = Pid::from_child(&chat.child);
+    for signal in [Signal::HUP, Signal::INT] {
+        kill_process(pid, signal).expect("it runs");
+        chat.type_in("still here\n");
+        assert_eq!(said(&mut alice), "bobby: still here", "{signal:?}");
+    }
+    kill_process(pid, Signal::TERM).expect("it runs");
+    assert_eq!(chat.child.wait().expect("it ends").code(), Some(0));
+    bobby_leaves(&mut alice);
 }
 
 #[test]

@@ -11,7 +11,9 @@ use std::sync::OnceLock;
 use std::thread;
 
 use parlance::chat::is_disruptive;
+use parlance::config::MaxClients;
 use parlance::wire::Dialect;
+use parlance::wire::gob::{Kind, Message, encode};
 use parlance::wire::typed::{Reply, TagSet};
 use support::TestServer;
 use tempfile::NamedTempFile;
@@ -141,6 +143,8 @@ fn strange_addresses_and_names_are_refused_before_anything_is_connected() {
         ("", "the address is empty"),
         ("http://127.0.0.1:1", "is a URL"),
         ("127.0.0.1:99999", "`99999` is no port"),
+        ("[]:4000", "`[]:4000` has no host"),
+        ("example..org", "`example..org` is no name of a machine"),
         (long.as_str(), "the host name has 300 bytes"),
     ] {
         let (status, output) = output(Dialect::Line, address);
@@ -157,6 +161,67 @@ fn strange_addresses_and_names_are_refused_before_anything_is_connected() {
         let output = command.arg("chat").args(arguments).arg(&address).env_clear().output().expect("it runs");
         let errors = String::from_utf8(output.stderr).expect("UTF-8");
         assert!(output.status.code() == Some(2) && errors.contains(words), "{arguments:?}: {errors}");
+    }
+}
+
+fn gob(kind: Kind, sender: &str, content: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    let _ = encode(&Message { kind, sender, content }, &mut out);
+    out
+}
+
+/// gob has no words for a refusal: the server says why in a text, and closes the connection.
+#[test]
+fn the_reason_for_which_a_gob_server_refuses_a_client_is_told() {
+    let full = TestServer::with(|config| config.max_clients = MaxClients::Limit(1));
+    let crowded = TestServer::with(|config| {
+        config.exempt = Vec::new();
+        config.address_clients = 1;
+    });
+    let _inside = [full.client(Dialect::Line, "alice"), crowded.client(Dialect::Line, "alice")];
+    let greeting = gob(Kind::Text, "server", "not you");
+    for (address, reason) in [
+        (full.address(Dialect::Gob), "the server is full"),
+        (crowded.address(Dialect::Gob), "there are too many connections from your address"),
+        (answering(greeting.clone(), ""), "not you"),
+        (answering("", greeting), "not you"),
+    ] {
+        let (status, words) = output(Dialect::Gob, &address.to_string());
+        assert_eq!(
+            (status, words.as_str()),
+            (Some(1), &*format!("parlance: bobby is not let in: {reason}\n"))
+        );
+    }
+}
+
+/// A gob server that knows nothing of recipients: it greets a client after its first words, and says nothing
+/// else until the client says more.
+fn greeting_once(greeting: Vec<u8>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        let (mut heard, mut bytes) = (Vec::new(), [0; 4096]);
+        while !heard.windows(7).any(|word| word == b"#sync-1") {
+            let count = stream.read(&mut bytes).expect("it speaks");
+            heard.extend_from_slice(&bytes[..count]);
+        }
+        stream.write_all(&greeting).expect("it listens");
+        // It leaves.
+        assert!(stream.read(&mut bytes).expect("it speaks") > 0);
+    });
+    address
+}
+
+#[test]
+fn a_gob_server_that_greets_and_answers_no_question_is_one() {
+    for (greeting, shown) in [
+        (gob(Kind::Join, "carol", ""), "*** carol joined\n"),
+        (gob(Kind::Text, "carol", "hi"), "carol: hi\n"),
+        (gob(Kind::Text, "server", "welcome"), "*** welcome\n"),
+    ] {
+        let address = greeting_once(greeting);
+        assert_eq!(output(Dialect::Gob, &address.to_string()), (Some(0), shown.to_owned()));
     }
 }
 

@@ -45,7 +45,7 @@ use std::error::Error;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -84,17 +84,13 @@ fn main() -> ExitCode {
     };
     let report = Report::new(&outcome);
     // Files first: the reader of the output may be gone, and its disk may be full.
-    let written = write_files(&outcome, &report);
-    if let Err(error) = &written {
-        screen::complain(error);
-    }
+    let is_written = write_files(&outcome, &report);
     let ending = match report.problem() {
         Some(_) => String::new(),
         None if outcome.cut_short => format!("\n{}, until the run was cut short.\n", report.success()),
         None => format!("\n{}.\n", report.success()),
     };
-    let ended =
-        Ended { problem: report.problem(), is_written: written.is_ok(), is_cut_short: outcome.cut_short };
+    let ended = Ended { problem: report.problem(), is_written, is_cut_short: outcome.cut_short };
     ended.print(&format_args!("{report}{ending}"))
 }
 
@@ -129,7 +125,10 @@ impl Ended {
 /// reader has read enough is none.
 fn end(error: &clap::Error) -> ! {
     let code = match error.print() {
-        Err(cause) if !error.use_stderr() && cause.kind() != std::io::ErrorKind::BrokenPipe => 1,
+        Err(cause) if !error.use_stderr() && cause.kind() != io::ErrorKind::BrokenPipe => {
+            screen::complain(&format_args!("cannot write to standard output: {cause}"));
+            1
+        }
         Ok(()) | Err(_) => error.exit_code(),
     };
     std::process::exit(code)
@@ -161,7 +160,7 @@ fn failed(error: &RunError) -> ExitCode {
 }
 
 /// The flag is up after the first SIGINT or SIGTERM; the second ends the process.
-fn watch_for_interruption() -> std::io::Result<Arc<AtomicBool>> {
+fn watch_for_interruption() -> io::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         signal_hook::flag::register_conditional_shutdown(signal, EXIT_CUT_SHORT.into(), Arc::clone(&flag))?;
@@ -170,17 +169,18 @@ fn watch_for_interruption() -> std::io::Result<Arc<AtomicBool>> {
     Ok(flag)
 }
 
-fn write_files(outcome: &Outcome, report: &Report) -> Result<(), Box<dyn Error>> {
+/// Writes all files. Returns whether each was written; what went wrong with one stands on standard error.
+fn write_files(outcome: &Outcome, report: &Report) -> bool {
     let load = &outcome.load;
     let latencies = &load.intake.latencies;
+    let mut is_written = true;
     if let Some(path) = &load.plan.json {
-        let mut file = create(path)?;
-        serde_json::to_writer_pretty(&mut file, report)?;
-        file.flush()?;
+        is_written &= wrote(path, write_json(path, report));
     }
     if let Some(path) = &load.plan.hgrm {
-        write_hgrm(path, &latencies.delivery)?;
-        write_hgrm(&beside(path, "-last-recipient"), &latencies.last_recipient)?;
+        is_written &= wrote(path, write_hgrm(path, &latencies.delivery));
+        let path = beside(path, "-last-recipient");
+        is_written &= wrote(&path, write_hgrm(&path, &latencies.last_recipient));
     }
     if let Some(path) = &load.plan.plot {
         let plot = Plot {
@@ -190,9 +190,26 @@ fn write_files(outcome: &Outcome, report: &Report) -> Result<(), Box<dyn Error>>
             series: load.series.buckets(),
             warmup: load.plan.warmup,
         };
-        plot.draw(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        is_written &= wrote(path, plot.draw(path));
     }
-    Ok(())
+    is_written
+}
+
+/// Returns whether a file was written. A failure goes to standard error, with the file's name.
+pub(crate) fn wrote(path: &Path, result: Result<(), Box<dyn Error>>) -> bool {
+    match result {
+        Ok(()) => true,
+        Err(error) => {
+            screen::complain(&format_args!("{}: {error}", path.display()));
+            false
+        }
+    }
+}
+
+fn write_json(path: &Path, report: &Report) -> Result<(), Box<dyn Error>> {
+    let mut file = create(path)?;
+    serde_json::to_writer_pretty(&mut file, report)?;
+    Ok(file.flush()?)
 }
 
 fn write_hgrm(path: &Path, histogram: &Histogram<u64>) -> Result<(), Box<dyn Error>> {
@@ -201,8 +218,8 @@ fn write_hgrm(path: &Path, histogram: &Histogram<u64>) -> Result<(), Box<dyn Err
     Ok(file.flush()?)
 }
 
-fn create(path: &Path) -> Result<BufWriter<File>, String> {
-    File::create(path).map(BufWriter::new).map_err(|error| format!("{}: {error}", path.display()))
+fn create(path: &Path) -> io::Result<BufWriter<File>> {
+    File::create(path).map(BufWriter::new)
 }
 
 /// `a/b.hgrm` and `-x` are `a/b-x.hgrm`.

@@ -1,6 +1,7 @@
 //! A run from beginning to end: connect, settle, warm up, measure, drain, list what is kept, leave.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -86,6 +87,8 @@ pub(crate) enum RunError {
     Stalled { clients: usize, connected: usize, ready: usize },
     #[error("interrupted before anything was measured: {ready} of {clients} clients had logged in")]
     Interrupted { clients: usize, ready: usize },
+    #[error("{}: {error}", path.display())]
+    File { path: PathBuf, error: io::Error },
     #[error("the poll failed: {0}")]
     Poll(#[from] io::Error),
 }

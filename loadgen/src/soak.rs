@@ -15,6 +15,7 @@ mod watch;
 
 use std::error::Error;
 use std::fs;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -31,7 +32,7 @@ use self::watch::{Sample, Usage, Watch};
 use crate::clock::Moment;
 use crate::run::RunError;
 use crate::server_process::{ServerProcess, datagrams_dropped};
-use crate::{Ended, files, screen};
+use crate::{Ended, files, screen, wrote};
 
 /// Without any progress for so long, what is awaited will not come.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -47,26 +48,31 @@ const PRINTED_EVERY: usize = 60;
 /// Carries out a soak, prints what it found, and says how it ended.
 pub(crate) fn run(plan: &Plan, interrupted: &AtomicBool) -> Result<ExitCode, RunError> {
     if let Some(directory) = &plan.write {
-        fs::create_dir_all(directory)?;
+        let failed = |error| RunError::File { path: directory.clone(), error };
+        fs::create_dir_all(directory).map_err(failed)?;
     }
     let report = Soak::new(plan, interrupted)?.run()?;
     // Files first: the reader of the output may be gone, and its disk may be full.
-    let written = plan.write.as_ref().map_or(Ok(()), |directory| {
-        let json = serde_json::to_vec(&report)?;
-        fs::write(directory.join("soak.json"), json)?;
-        plot::draw(&report, &directory.join("soak.svg"))
-    });
-    if let Err::<(), Box<dyn Error>>(error) = &written {
-        screen::complain(error);
-    }
+    let is_written = plan.write.as_ref().is_none_or(|directory| write_files(directory, &report));
     let is_cut_short = interrupted.load(Ordering::Relaxed);
     let problem = report.problem();
     let ending = match problem {
         None if !is_cut_short => "\nAll that was owed was delivered, once and in order.\n",
         _ => "",
     };
-    let ended = Ended { problem, is_written: written.is_ok(), is_cut_short };
+    let ended = Ended { problem, is_written, is_cut_short };
     Ok(ended.print(&format_args!("{report}{ending}")))
+}
+
+/// Writes both files. Returns whether each was written.
+fn write_files(directory: &Path, report: &Report) -> bool {
+    let (json, svg) = (directory.join("soak.json"), directory.join("soak.svg"));
+    let is_json_written = wrote(&json, write_json(&json, report));
+    wrote(&svg, plot::draw(report, &svg)) && is_json_written
+}
+
+fn write_json(path: &Path, report: &Report) -> Result<(), Box<dyn Error>> {
+    Ok(fs::write(path, serde_json::to_vec(report)?)?)
 }
 
 struct Soak<'a> {

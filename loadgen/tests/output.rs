@@ -90,14 +90,73 @@ fn a_full_disk_is_an_error_and_no_panic() {
     let report: Value = serde_json::from_slice(&fs::read(&json).expect("it is written first")).expect("JSON");
     assert_eq!(report["published"], 20);
     let output = run(&address).args(["--json", "/dev/full"]).output().expect("it runs");
-    assert_eq!(output.status.code(), Some(1));
+    let words = errors(&output);
+    assert_eq!(output.status.code(), Some(1), "{words}");
+    assert!(words.starts_with("loadgen: /dev/full: "), "{words}");
     assert!(
         String::from_utf8_lossy(&output.stdout).contains("published"),
         "the report is printed all the same"
     );
     fs::remove_dir_all(directory).expect("it is there");
-    let help = Command::new(PROGRAM).arg("--help").stdout(full()).stderr(Stdio::null()).status();
-    assert_eq!(help.expect("it runs").code(), Some(1));
+    let help = Command::new(PROGRAM).arg("--help").stdout(full()).stderr(Stdio::piped()).output();
+    let help = help.expect("it runs");
+    let words = errors(&help);
+    assert_eq!(help.status.code(), Some(1), "{words}");
+    assert!(words.starts_with("loadgen: cannot write to standard output: "), "{words}");
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_named_and_the_others_are_written() {
+    let server = TestServer::start();
+    let address = server.address(Dialect::Line).to_string();
+    let directory = directory("named");
+    let flags = ["--json", "--hgrm", "--plot"];
+    let files = ["report.json", "latencies.hgrm", "plot.svg"].map(|file| directory.join(file));
+    for (failing, flag) in flags.iter().enumerate() {
+        let bad = directory.join("missing").join(flag);
+        let mut command = run(&address);
+        for (index, (flag, file)) in flags.iter().zip(&files).enumerate() {
+            let _ = fs::remove_file(file);
+            command.arg(flag).arg(if index == failing { &bad } else { file });
+        }
+        let output = command.output().expect("it runs");
+        let words = errors(&output);
+        assert_eq!(output.status.code(), Some(1), "{words}");
+        assert!(words.starts_with(&format!("loadgen: {}: ", bad.display())), "{flag}: {words}");
+        for (index, file) in files.iter().enumerate() {
+            let is_there = fs::metadata(file).is_ok_and(|file| file.len() > 0);
+            assert_eq!(is_there, index != failing, "{flag}, {}: {words}", file.display());
+        }
+    }
+    fs::remove_dir_all(directory).expect("it is there");
+}
+
+#[test]
+fn a_soak_names_the_file_that_cannot_be_written() {
+    let server = TestServer::start();
+    let soak = |write: &Path| {
+        let mut command = Command::new(PROGRAM);
+        command.args(["soak", "--clients", "60", "--churn", "40", "--rate", "400"]);
+        command.args(["--warmup", "0s", "--duration", "1s", "--compare", "500ms", "--write"]).arg(write);
+        for dialect in Dialect::ALL {
+            command.args(["--addr", &format!("{}={}", dialect.name(), server.address(dialect))]);
+        }
+        let output = command.output().expect("it runs");
+        (output.status.code(), errors(&output))
+    };
+    let directory = directory("soak");
+    let json = directory.join("soak.json");
+    fs::create_dir(&json).expect("a directory");
+    let (status, words) = soak(&directory);
+    assert_eq!(status, Some(1), "{words}");
+    assert!(words.contains(&format!("loadgen: {}: ", json.display())), "{words}");
+    assert!(fs::metadata(directory.join("soak.svg")).is_ok_and(|file| file.len() > 0), "{words}");
+    fs::remove_dir_all(directory).expect("it is there");
+
+    let nowhere = Path::new("/dev/null/soak");
+    let (status, words) = soak(nowhere);
+    assert_eq!(status, Some(1), "{words}");
+    assert!(words.starts_with(&format!("loadgen: {}: ", nowhere.display())), "{words}");
 }
 
 #[test]

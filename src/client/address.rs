@@ -60,6 +60,12 @@ pub enum AddressError {
     /// Several colons without brackets, and no IPv6 address.
     #[error("`{0}` is no IPv6 address; with a port it is written [ADDRESS]:PORT, such as [2001:db8::1]:4000")]
     Brackets(String),
+    /// A port, and no host in the brackets.
+    #[error("`{0}` has no host: leave it out for this machine, or give HOST:PORT")]
+    NoHost(String),
+    /// A dot without a label beside it.
+    #[error("`{0}` is no name of a machine: a part between two dots, or in front of the first, is empty")]
+    EmptyLabel(String),
     /// Longer than the name of a machine can be.
     #[error(
         "the host name has {0} bytes: no name of a machine has more than {HOST_NAME_BYTES_MAX}, \
@@ -102,7 +108,7 @@ impl Place {
         }
         check_shape(text)?;
         let (host, port) = split(text, default_port)?;
-        check_host(host)?;
+        check_host(host, text)?;
         Ok(Self { host: host.to_owned(), port })
     }
 
@@ -192,10 +198,19 @@ fn port(digits: &str) -> Result<u16, AddressError> {
     number.filter(|port| *port != 0).ok_or_else(|| AddressError::Port(digits.to_owned()))
 }
 
-fn check_host(host: &str) -> Result<(), AddressError> {
+/// Checks a host, which stands in this text.
+fn check_host(host: &str, text: &str) -> Result<(), AddressError> {
+    if host.is_empty() {
+        return Err(AddressError::NoHost(text.to_owned()));
+    }
     let name = host.strip_suffix('.').unwrap_or(host);
-    let is_too_long = name.len() > HOST_NAME_BYTES_MAX || name.split('.').any(|label| label.len() > 63);
-    if is_too_long { Err(AddressError::TooLong(host.len())) } else { Ok(()) }
+    if name.len() > HOST_NAME_BYTES_MAX || name.split('.').any(|label| label.len() > 63) {
+        return Err(AddressError::TooLong(host.len()));
+    }
+    if name.split('.').any(str::is_empty) {
+        return Err(AddressError::EmptyLabel(host.to_owned()));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -253,6 +268,12 @@ mod tests {
             ("[::1", "[ADDRESS]:PORT"),
             ("[::1]80", "[ADDRESS]:PORT"),
             ("exa mple.org", "white space or a control character"),
+            ("[]", "`[]` has no host"),
+            ("[]:4000", "`[]:4000` has no host"),
+            ("a..b", "`a..b` is no name of a machine: a part between two dots"),
+            (".example.org:80", "`.example.org` is no name of a machine"),
+            ("example.org..", "`example.org..` is no name of a machine"),
+            (".", "`.` is no name of a machine"),
             (&long, "the host name has 64 bytes"),
             (&longer, "the host name has 304 bytes"),
         ] {

@@ -60,8 +60,6 @@ impl Stranger {
         match *first {
             // RFC 8446 section 5.1: an alert or a handshake, and the version of the record.
             [0x15 | 0x16, 3, 0..=4, ..] => Some(Self::Tls),
-            // A server's prefix, and a notice or a number.
-            [b':', ..] if first.contains(&b' ') => Some(Self::Irc),
             // The operation repeated, whatever it was where no room is, state 1 or 2, and a length whose
             // first bytes are zero.
             [_, 0..=2, 1 | 2, 0, 0, 0, 0, 0, ..] | [0, _, 1 | 2, 0, 0, 0, 0, 0, ..] => {
@@ -70,9 +68,18 @@ impl Stranger {
             // A length, the definition of type 64, or of a later one below 128 (-65 is 0xff 0x81), and that
             // it is a struct.
             [_, 0x7f, 3, ..] | [_, 0xff, 0x81..=0xff, 3, ..] => Some(Self::Dialect(Dialect::Gob)),
+            // A server's prefix, and a notice or a number. Lengths of gob and operations of TCRP can be the same
+            // byte as the colon.
+            [b':', ref rest @ ..] => is_word_and_blank(rest).then_some(Self::Irc),
             _ => None,
         }
     }
+}
+
+/// Whether this begins with a word of printable ASCII and the blank behind it.
+fn is_word_and_blank(bytes: &[u8]) -> bool {
+    let word = bytes.iter().take_while(|byte| byte.is_ascii_graphic()).count();
+    word > 0 && bytes.get(word) == Some(&b' ')
 }
 
 impl fmt::Display for Stranger {
@@ -109,6 +116,12 @@ mod tests {
             (b"\x05\x02\x01\0\0\0\0\0\0\0", Some(Stranger::Dialect(Dialect::Tcrp))),
             (b"\x2c\xff\x81\x03\x01\x01", Some(Stranger::Dialect(Dialect::Gob))),
             (b"\x2c\x7f\x03\x01\x01", Some(Stranger::Dialect(Dialect::Gob))),
+            // Each begins with a colon, and has a blank further on.
+            (b"\x3a\x7f\x03\x01\x01 ", Some(Stranger::Dialect(Dialect::Gob))),
+            (b"\x3a\xff\x81\x03\x01\x01\x07Message ", Some(Stranger::Dialect(Dialect::Gob))),
+            (b"\x3a\x02\x01\0\0\0\0\0 ", Some(Stranger::Dialect(Dialect::Tcrp))),
+            (b":\x7f \0", None),
+            (b": hello", None),
             (b"\0\xff\x01\0\0\0\0\0\0\0", Some(Stranger::Dialect(Dialect::Tcrp))),
             (b"", None),
             (b"H", None),

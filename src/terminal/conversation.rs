@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use parlance::client::{ClientError, Pace};
 use parlance::limits::CLIENT_MESSAGES_PER_SECOND;
+use parlance::signals::stays_ignored;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -45,6 +46,10 @@ pub(super) trait Mouth {
     /// sent before. Numbers rise. Returns `None` where every message is acknowledged.
     fn sync(&mut self) -> Result<Option<u64>, ClientError> {
         Ok(None)
+    }
+    /// Counts the sync requests sent before the conversation whose answers are still to come.
+    fn owed(&self) -> u64 {
+        0
     }
     /// The last message is settled and will not be resent.
     fn done(&mut self) {}
@@ -200,12 +205,13 @@ impl Conversation {
         // Datagrams that come all at once are lost: there the pace counts from the first one on.
         let pace =
             if mouth.is_lossy() { Pace::new(CLIENT_MESSAGES_PER_SECOND / 2, 16) } else { Pace::default() };
+        let owed = mouth.owed();
         Self {
             mouth,
             style,
             pace,
             syncs: Syncs::Unknown,
-            owed: 0,
+            owed,
             sent_at: Instant::now(),
             ending: None,
             has_failed: false,
@@ -232,7 +238,8 @@ impl Conversation {
         start("ear", move || listen(ear, printer, style, is_careful, &heard))?;
         let typed = tell.clone();
         start("keyboard", move || keyboard.read(&prompts, &typed))?;
-        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(ChatError::System)?;
+        let handled = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|&signal| !stays_ignored(signal));
+        let mut signals = Signals::new(handled).map_err(ChatError::System)?;
         start("signals", move || {
             for _ in signals.forever() {
                 // Nobody is told who is gone.

@@ -42,6 +42,9 @@ pub(super) const SYNC: &str = "sync-";
 const EARLY_MAX: usize = 64;
 /// How long a gob server may take to show that it is one.
 const SHOW_WITHIN: Duration = Duration::from_secs(2);
+/// Time in which a gob server closes the connection after the text that says why. The dialect has no words for
+/// a refusal: only the close distinguishes one from a greeting.
+const CLOSE_WITHIN: Duration = Duration::from_millis(500);
 
 pub(super) fn enter(
     plan: &Plan,
@@ -63,12 +66,15 @@ pub(super) fn enter(
         join(&mut client, room, deadline)?;
     }
     let is_careful = plan.is_careful;
-    let mut mouth = RoomMouth { speaker: client.speaker()?, to: plan.to.clone(), is_careful, synced: 0 };
+    let speaker = client.speaker()?;
+    let mut mouth = RoomMouth { speaker, to: plan.to.clone(), is_careful, synced: 0, owed: 0 };
     let mut ear = RoomEar { client, is_careful, early: VecDeque::new() };
     if plan.dialect.yields_names() {
-        // A login has no answer there: this has one.
-        mouth.sync()?;
-        ear.wait_for_a_sign(Instant::now() + SHOW_WITHIN)?;
+        // A login has no answer there: this has one. A server that refuses the client can have closed the
+        // connection by now; its reason is still to be read.
+        let is_open = mouth.sync().is_ok();
+        let is_synced = ear.wait_for_a_sign(Instant::now() + SHOW_WITHIN, is_open)?;
+        mouth.owed = u64::from(!is_synced);
     }
     Ok(Entered::In((Box::new(mouth), Box::new(ear))))
 }
@@ -92,6 +98,7 @@ struct RoomMouth {
     is_careful: bool,
     /// The number of the last [`Mouth::sync`].
     synced: u64,
+    owed: u64,
 }
 
 impl Mouth for RoomMouth {
@@ -125,6 +132,10 @@ impl Mouth for RoomMouth {
             _ => self.speaker.send(&Command::Direct { to: &format!("#{name}"), text: "?" })?,
         }
         Ok(Some(self.synced))
+    }
+
+    fn owed(&self) -> u64 {
+        self.owed
     }
 
     fn stay(&mut self) -> Result<(), ClientError> {
@@ -164,29 +175,55 @@ struct RoomEar {
 }
 
 impl RoomEar {
-    /// Waits until the server has shown that it speaks the dialect. One that says nothing is left to the
-    /// user: another server may not answer.
-    fn wait_for_a_sign(&mut self, deadline: Instant) -> Result<(), ClientError> {
+    /// Waits until the server has shown that it speaks the dialect, and returns whether it has answered
+    /// [`Mouth::sync`]. Any event shows it, because another server may not answer. One that sends nothing is
+    /// left to the user. A text of the server can be the reason for a refusal: the end of the connection may
+    /// follow it. Once the connection is closed (`is_open` is false), all events are read up to its end.
+    fn wait_for_a_sign(&mut self, mut deadline: Instant, is_open: bool) -> Result<bool, ClientError> {
+        let mut last_text = None;
         loop {
             match self.client.next_event(deadline) {
                 Ok(event) => {
                     let heard = heard(&event, self.is_careful);
-                    let is_it = matches!(heard.sign, Some(Sign::Synced(_)));
-                    self.early.push_back(heard);
-                    if is_it || self.early.len() >= EARLY_MAX {
-                        return Ok(());
+                    // A refusal as too fast answers the sync, too: nothing else was said yet.
+                    if matches!(heard.sign, Some(Sign::Synced(_) | Sign::TooFast)) {
+                        return Ok(true);
                     }
+                    let text = server_text(&event);
+                    let is_text = text.is_some();
+                    last_text = text.or(last_text);
+                    self.early.push_back(heard);
+                    if (is_open && !is_text) || self.early.len() >= EARLY_MAX {
+                        return Ok(false);
+                    }
+                    deadline = deadline.min(Instant::now() + CLOSE_WITHIN);
                 }
                 Err(ClientError::Deadline) => {
                     if self.early.is_empty() {
                         let text = "nothing has answered as the gob dialect does; is that the right port?";
                         self.early.push_back(Shown::Warning(text.to_owned()).into());
                     }
-                    return Ok(());
+                    return Ok(false);
+                }
+                Err(error @ (ClientError::Closed | ClientError::Io(_))) => {
+                    return match last_text {
+                        Some(text) => Err(ClientError::Refused(text)),
+                        None if self.early.is_empty() => Err(error),
+                        // The conversation shows what came, and ends.
+                        None => Ok(false),
+                    };
                 }
                 Err(error) => return Err(error),
             }
         }
+    }
+}
+
+/// What the server itself says, in words.
+fn server_text(event: &Event<'_>) -> Option<String> {
+    match *event {
+        Event::Message { sender: SERVER_NAME, text, .. } => Some(text.to_owned()),
+        _ => None,
     }
 }
 
