@@ -176,8 +176,8 @@ impl JsonlStore {
             *compaction = Some(under_way);
             return Ok(false);
         }
-        // Another file that has the name now is not to be replaced.
-        self.log.ensure_named()?;
+        // Another file that has the name now is not to be replaced, nor is a changed one.
+        self.log.ensure_unchanged()?;
         let (file, length, contents) = under_way.finish()?;
         let path = self.log.path().to_owned();
         let before = self.log.length();
@@ -313,7 +313,7 @@ impl Store for JsonlStore {
     }
 
     fn tidy(&mut self, rules: &HistoryRules, now: UnixMillis) -> Result<bool, StoreError> {
-        self.log.ensure_named()?;
+        self.log.ensure_unchanged()?;
         if self.forget(rules, now)? {
             return Ok(true);
         }
@@ -331,7 +331,7 @@ impl Store for JsonlStore {
     }
 
     fn ensure_named(&mut self) -> Result<(), StoreError> {
-        self.log.ensure_named()
+        self.log.ensure_unchanged()
     }
 
     fn compact(&mut self) -> Result<(), StoreError> {
