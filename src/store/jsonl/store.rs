@@ -53,10 +53,11 @@ impl JsonlStore {
     ) -> Result<Self, StoreError> {
         let path = directory.join(FILE_NAME);
         let path = disk.resolve(&path).map_err(StoreError::io(&path))?;
-        let left_over = compact::new_path(&path);
-        disk.remove(&left_over).map_err(StoreError::io(&left_over))?;
         let is_there = disk.id_at(&path).is_ok();
         let mut log = Log::open(disk, &path)?;
+        // Only with the lock: another process may be writing it.
+        let left_over = compact::new_path(&path);
+        log.disk().remove(&left_over).map_err(StoreError::io(&left_over))?;
         let replay::Replayed { mut contents, length, torn } = replay::replay(&path, log.file())?;
         if let Some(Torn { line, bytes, has_hole }) = torn {
             if has_hole {

@@ -272,6 +272,23 @@ fn of_the_last_group_what_is_behind_a_hole_is_cut_off_and_a_hole_in_an_older_one
 }
 
 #[test]
+fn a_server_that_finds_the_log_locked_leaves_the_draft_of_the_other_as_it_is() {
+    let [directory, other] = [(); 2].map(|()| tempfile::tempdir().expect("a directory"));
+    let store = open(directory.path());
+    let draft = directory.path().join("log.jsonl.new");
+    fs::write(&draft, "half").expect("there is space");
+    // Another directory, whose lock is free.
+    std::os::unix::fs::symlink(directory.path().join(FILE_NAME), other.path().join(FILE_NAME))
+        .expect("a link");
+    let error = JsonlStore::open(other.path(), &fast()).expect_err("it is locked");
+    assert!(matches!(error, StoreError::Locked { .. }), "{error}");
+    assert_eq!(fs::read_to_string(&draft).expect("it is there"), "half");
+    drop(store);
+    open(other.path());
+    assert!(!draft.exists());
+}
+
+#[test]
 fn a_broken_line_in_the_middle_is_named_and_set_aside_when_asked() {
     for broken in [
         "{\"id\":",
