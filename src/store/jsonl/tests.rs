@@ -350,6 +350,37 @@ fn a_first_line_that_is_broken_is_written_anew() {
 }
 
 #[test]
+fn a_file_whose_only_line_is_no_torn_beginning_is_left_as_it_is_until_it_is_repaired() {
+    let log = "{\"operation\":\"format\",\"version\":1}\n{\"operation\":\"nothing\",\"id\":\"1\"}\n";
+    let cr = log.replace('\n', "\r");
+    let long = "[1, 2, 3]".repeat(1 << 19);
+    for foreign in [&cr, "{\"mine\": true}", "x", "notes\n", "{\"operation\":\"format\"}", &long] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join(FILE_NAME);
+        fs::write(&path, foreign).expect("there is space");
+        let start: String = foreign.chars().take(40).collect();
+        let error = JsonlStore::open(directory.path(), &fast()).expect_err("it is no log");
+        assert!(matches!(error, StoreError::Damaged { line: Some(1), .. }), "{start}: {error}");
+        assert!(fs::read_to_string(&path).expect("it is there") == foreign, "{start}");
+        let mut reader = JsonlReader::open(directory.path()).expect("it is there");
+        assert_eq!(reader.check().expect("it can be read").len(), 1, "{start}");
+        let repaired = repair(directory.path()).expect("it can be repaired");
+        let aside = fs::read_to_string(&repaired.aside).expect("it is there");
+        assert!(repaired.set_aside == 1 && aside.contains(foreign), "{start}");
+        open(directory.path());
+    }
+    // The power went while the first line was written.
+    for torn in
+        ["", "{\"operation\":\"for", "{\"operation\":\0\0\0\0", "\0\0\0\0", log.lines().next().expect("one")]
+    {
+        let directory = tempfile::tempdir().expect("a directory");
+        fs::write(directory.path().join(FILE_NAME), torn).expect("there is space");
+        open(directory.path());
+        assert_eq!(fs::read_to_string(directory.path().join(FILE_NAME)).expect("read").lines().count(), 1);
+    }
+}
+
+#[test]
 fn a_newer_log_is_left_alone() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join(FILE_NAME);
