@@ -353,8 +353,8 @@ fn a_first_line_that_is_broken_is_written_anew() {
 fn a_file_whose_only_line_is_no_torn_beginning_is_left_as_it_is_until_it_is_repaired() {
     let log = "{\"operation\":\"format\",\"version\":1}\n{\"operation\":\"nothing\",\"id\":\"1\"}\n";
     let cr = log.replace('\n', "\r");
-    let long = "[1, 2, 3]".repeat(1 << 19);
-    for foreign in [&cr, "{\"mine\": true}", "x", "notes\n", "{\"operation\":\"format\"}", &long] {
+    let huge = "[1, 2, 3]".repeat(1 << 19);
+    for foreign in [&cr, "{\"mine\": true}", "x", "notes\n", "{\"operation\":\"format\"}", &huge] {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join(FILE_NAME);
         fs::write(&path, foreign).expect("there is space");
