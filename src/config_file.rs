@@ -18,6 +18,8 @@ pub(crate) enum ConfigFileError {
         .0.display()
     )]
     NotRead(PathBuf),
+    #[error("cannot write `{}`: it is not a regular file; name a file", .0.display())]
+    NotRegular(PathBuf),
     #[error("cannot write `{}`: {cause}", path.display())]
     Unwritable { path: PathBuf, cause: io::Error },
 }
@@ -36,10 +38,21 @@ pub(crate) enum Written {
 /// Mode of a new file: there are no secrets in it.
 const MODE: u32 = 0o644;
 
+/// Refuses a device, a FIFO, a socket or a directory. The rename would put a file in its place, and a read of a
+/// FIFO waits for a writer.
+pub(crate) fn ensure_regular(to: &Path) -> Result<(), ConfigFileError> {
+    match fs::metadata(to) {
+        Ok(metadata) if !metadata.is_file() => Err(ConfigFileError::NotRegular(to.into())),
+        // The write reports an error better.
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
 /// Writes a configuration to a file, unless another one is there than `read`. A symbolic link stays one; mode
 /// and owner of the file stay.
 pub(crate) fn write(toml: &str, to: &Path, read: &Path) -> Result<Written, ConfigFileError> {
     let unwritable = |cause| ConfigFileError::Unwritable { path: to.into(), cause };
+    ensure_regular(to)?;
     match fs::canonicalize(to) {
         Ok(target) => {
             if fs::canonicalize(read).ok().as_ref() != Some(&target) {

@@ -54,7 +54,9 @@ enum Failure {
 impl Failure {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Config(_) | Self::Redirection(_) | Self::ConfigFile(ConfigFileError::NotRead(_)) => {
+            Self::Config(_)
+            | Self::Redirection(_)
+            | Self::ConfigFile(ConfigFileError::NotRead(_) | ConfigFileError::NotRegular(_)) => {
                 ExitCode::from(2)
             }
             Self::Chat(error) => error.exit_code(),
@@ -115,6 +117,10 @@ fn run(arguments: cli::Arguments) -> Result<(), Failure> {
         ReadyFile::clear(&path);
     }
     output::ensure_not_configuration(&configuration)?;
+    if let Command::Config { write: true, file } = &command {
+        // Before the load, which waits for the writer of a FIFO.
+        config_file::ensure_regular(file.as_deref().unwrap_or(&configuration))?;
+    }
     let config = Config::load(&sources)?;
     output::ensure_not_store(&config.store_spec())?;
     match command {

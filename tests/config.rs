@@ -1319,6 +1319,42 @@ fn the_configuration_is_written_to_its_file() {
     assert_eq!(names, ["other.toml", "parlance.toml", "parlance.toml.bak"]);
 }
 
+/// Runs `config --write` with `arguments`; it is refused, and `name` keeps its type.
+#[track_caller]
+fn not_written(given: &Given, name: &str, arguments: &[&str]) {
+    let path = given.directory.path().join(name);
+    let type_before = fs::metadata(&path).expect("it is there").file_type();
+    let output = parlance(given, &[&["config", "--write"], arguments].concat());
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let said = format!("parlance: cannot write `{name}`: it is not a regular file; name a file\n");
+    assert_eq!(text(&output.stderr), said);
+    assert_eq!(fs::metadata(&path).expect("it is still there").file_type(), type_before);
+}
+
+#[test]
+fn a_device_or_a_fifo_is_not_replaced_by_the_configuration() {
+    let given = given();
+    let make = |command: &str| {
+        let made = Command::new("sh").args(["-c", command]).current_dir(given.directory.path()).output();
+        made.expect("a shell").status.success()
+    };
+    assert!(make("mkfifo fifo && ln -s fifo link"));
+    for name in ["fifo", "link"] {
+        not_written(&given, name, &["--config", name]);
+        not_written(&given, name, &["--config", name, name]);
+        not_written(&given, name, &[name]);
+    }
+    // Only root makes a device, and not in each container. Its number is that of /dev/null.
+    if make("mknod device c 1 3") {
+        not_written(&given, "device", &["--config", "device"]);
+        not_written(&given, "device", &["device"]);
+    }
+    assert!(!fs::read_dir(given.directory.path()).expect("listed").any(|entry| {
+        let name = entry.expect("one").file_name();
+        !["fifo", "link", "device"].iter().any(|known| name == *known)
+    }));
+}
+
 #[test]
 fn a_ready_file_replaces_neither_the_configuration_nor_the_store() {
     let given = given().file("line = 0\n");

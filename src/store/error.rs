@@ -28,6 +28,20 @@ pub enum StoreError {
         /// Another file has the name.
         is_replaced: bool,
     },
+    /// Another program wrote to a file of it while it was open.
+    #[error(
+        "{}: the file was changed by another program: it has {found} bytes, and {committed} were committed; \
+         put the old contents back into it, or restart the server, which then has what is there",
+        path.display()
+    )]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that it has.
+        found: u64,
+        /// Bytes that were committed.
+        committed: u64,
+    },
     /// Something in it makes no sense, and it does not mend that by itself.
     #[error("{}: {what}; {remedy}", place(path, *line))]
     Damaged {

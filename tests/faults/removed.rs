@@ -102,6 +102,35 @@ fn a_store_that_took_the_place_of_another_is_left_as_it_is() {
 }
 
 #[test]
+fn a_log_that_was_changed_in_place_takes_nothing_until_it_has_its_length_again() {
+    for change in ["empty", "shorter", "longer"] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let server = start(directory.path(), "jsonl:log");
+        let mut alice = Alice::new(&server);
+        assert!(alice.send());
+        let path = directory.path().join("data/log/log.jsonl");
+        let before = fs::read(&path).expect("read");
+        let changed = match change {
+            "empty" => Vec::new(),
+            "shorter" => before[..before.len() - 1].to_vec(),
+            _ => [&before[..], b"{}\n"].concat(),
+        };
+        fs::write(&path, &changed).expect("written in place");
+        for _ in 0..3 {
+            assert!(!alice.send(), "{change}");
+        }
+        server.wait_for_log("the file was changed by another program");
+        assert!(fs::read(&path).expect("read") == changed, "it was written to");
+        fs::write(&path, &before).expect("written in place");
+        alice.send_until_kept();
+        assert!(alice.send());
+        server.wait_for_log("the store is well again");
+        assert_eq!(server.end(Signal::KILL).code(), None);
+        alice.holds(&start(directory.path(), "jsonl:log"));
+    }
+}
+
+#[test]
 fn a_store_that_has_its_name_again_goes_on() {
     for (store, _) in STORES {
         let directory = tempfile::tempdir().expect("a directory");

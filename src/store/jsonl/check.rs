@@ -95,7 +95,8 @@ pub(super) fn check(
 fn look(raw: &Raw<'_>, contents: &mut Contents<Both>, seen: &mut Seen) -> Option<String> {
     // A server is writing it just now, or was killed while it did: the next one cuts it off. Nobody was promised it.
     if !raw.is_ended {
-        return None;
+        let is_of_log = raw.number > 1 || replay::may_be_torn_format(raw);
+        return if is_of_log { None } else { Some(replay::no_format().what()) };
     }
     let mut looked = || {
         let line = entry::parse(raw.bytes.ok_or_else(replay::too_long)?)?;

@@ -91,6 +91,21 @@ impl Log {
         named::check(&self.path, id, self.disk.id_at(&self.path))
     }
 
+    /// Whether the file still has its name and the length that this log gave it. Another program that empties,
+    /// overwrites or extends the file in place leaves the name as it is.
+    pub(super) fn ensure_unchanged(&self) -> Result<(), StoreError> {
+        self.ensure_named()?;
+        // The length of a suspect log is open until `mend` has cut the file.
+        if self.is_suspect {
+            return Ok(());
+        }
+        let found = self.file.length().map_err(StoreError::io(&self.path))?;
+        if found == self.length {
+            return Ok(());
+        }
+        Err(StoreError::Changed { path: self.path.clone(), found, committed: self.length })
+    }
+
     /// It is not known what of this is on disk: it is looked at before the next append.
     pub(super) fn suspect(&mut self) {
         self.is_suspect = true;
@@ -98,7 +113,7 @@ impl Log {
 
     /// Appends, and says where that begins. `sync`: it is on disk then.
     pub(super) fn append(&mut self, bytes: &[u8], sync: bool) -> Result<u64, StoreError> {
-        self.ensure_named()?;
+        self.ensure_unchanged()?;
         if self.is_suspect {
             self.mend()?;
         }

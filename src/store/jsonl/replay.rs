@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::contents::{Contents, People, Place};
 use super::entry::{self, Entry, Wrong};
 use super::scan::{Lines, Raw};
-use super::write::VERSION;
+use super::write::{self, VERSION};
 use crate::limits::{JSONL_LINE_BYTES_MAX, STORE_GROUP_OPS_MAX};
 use crate::store::StoreError;
 use crate::store::disk::DiskFile;
@@ -55,6 +55,9 @@ pub(super) fn replay(path: &Path, file: &Arc<dyn DiskFile>) -> Result<Replayed, 
         }
         match take(&raw, &mut contents) {
             Ok(()) => {}
+            Err(Wrong::Torn(_)) if raw.number == 1 && !may_be_torn_format(&raw) => {
+                return Err(error(path, raw.number, no_format()));
+            }
             Err(Wrong::Torn(_)) if !raw.is_ended || raw.offset + raw.length == end => {
                 let torn = Some(Torn { line: raw.number, bytes: raw.length, has_hole: false });
                 return Ok(Replayed { contents, length, torn });
@@ -83,6 +86,21 @@ fn is_of_last_group(rest: &mut Lines, lines_max: u64) -> io::Result<bool> {
         }
     }
     Ok(lines_max > 0)
+}
+
+/// Whether a first line can be the rest of a format line that was not written whole: each byte is that of the
+/// format line or, where the disk never got it, zero. Another file, which a cut would destroy, is not.
+pub(super) fn may_be_torn_format(raw: &Raw<'_>) -> bool {
+    let mut format = Vec::new();
+    write::format(&mut format, None);
+    let bytes = raw.bytes.unwrap_or_default();
+    let is_of_format = |(found, wanted): (&u8, &u8)| *found == 0 || found == wanted;
+    raw.length <= format.len() as u64 && bytes.iter().zip(&format).all(is_of_format)
+}
+
+/// The first line is not the beginning of a log.
+pub(super) fn no_format() -> Wrong {
+    Wrong::Meaning("the line that names the format is missing".to_owned())
 }
 
 /// Takes in a line. A line without an end is torn, whatever it says.

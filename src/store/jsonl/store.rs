@@ -53,10 +53,11 @@ impl JsonlStore {
     ) -> Result<Self, StoreError> {
         let path = directory.join(FILE_NAME);
         let path = disk.resolve(&path).map_err(StoreError::io(&path))?;
-        let left_over = compact::new_path(&path);
-        disk.remove(&left_over).map_err(StoreError::io(&left_over))?;
         let is_there = disk.id_at(&path).is_ok();
         let mut log = Log::open(disk, &path)?;
+        // Only with the lock: another process may be writing it.
+        let left_over = compact::new_path(&path);
+        log.disk().remove(&left_over).map_err(StoreError::io(&left_over))?;
         let replay::Replayed { mut contents, length, torn } = replay::replay(&path, log.file())?;
         if let Some(Torn { line, bytes, has_hole }) = torn {
             if has_hole {
@@ -176,8 +177,8 @@ impl JsonlStore {
             *compaction = Some(under_way);
             return Ok(false);
         }
-        // Another file that has the name now is not to be replaced.
-        self.log.ensure_named()?;
+        // Another file that has the name now is not to be replaced, nor is a changed one.
+        self.log.ensure_unchanged()?;
         let (file, length, contents) = under_way.finish()?;
         let path = self.log.path().to_owned();
         let before = self.log.length();
@@ -313,7 +314,7 @@ impl Store for JsonlStore {
     }
 
     fn tidy(&mut self, rules: &HistoryRules, now: UnixMillis) -> Result<bool, StoreError> {
-        self.log.ensure_named()?;
+        self.log.ensure_unchanged()?;
         if self.forget(rules, now)? {
             return Ok(true);
         }
@@ -331,7 +332,7 @@ impl Store for JsonlStore {
     }
 
     fn ensure_named(&mut self) -> Result<(), StoreError> {
-        self.log.ensure_named()
+        self.log.ensure_unchanged()
     }
 
     fn compact(&mut self) -> Result<(), StoreError> {

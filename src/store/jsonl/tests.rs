@@ -272,6 +272,23 @@ fn of_the_last_group_what_is_behind_a_hole_is_cut_off_and_a_hole_in_an_older_one
 }
 
 #[test]
+fn a_server_that_finds_the_log_locked_leaves_the_draft_of_the_other_as_it_is() {
+    let [directory, other] = [(); 2].map(|()| tempfile::tempdir().expect("a directory"));
+    let store = open(directory.path());
+    let draft = directory.path().join("log.jsonl.new");
+    fs::write(&draft, "half").expect("there is space");
+    // Another directory, whose lock is free.
+    std::os::unix::fs::symlink(directory.path().join(FILE_NAME), other.path().join(FILE_NAME))
+        .expect("a link");
+    let error = JsonlStore::open(other.path(), &fast()).expect_err("it is locked");
+    assert!(matches!(error, StoreError::Locked { .. }), "{error}");
+    assert_eq!(fs::read_to_string(&draft).expect("it is there"), "half");
+    drop(store);
+    open(other.path());
+    assert!(!draft.exists());
+}
+
+#[test]
 fn a_broken_line_in_the_middle_is_named_and_set_aside_when_asked() {
     for broken in [
         "{\"id\":",
@@ -330,6 +347,37 @@ fn a_first_line_that_is_broken_is_written_anew() {
     fs::write(&path, without).expect("there is space");
     let error = JsonlStore::open(directory.path(), &fast()).expect_err("another program's log");
     assert!(error.to_string().contains("format"), "{error}");
+}
+
+#[test]
+fn a_file_whose_only_line_is_no_torn_beginning_is_left_as_it_is_until_it_is_repaired() {
+    let log = "{\"operation\":\"format\",\"version\":1}\n{\"operation\":\"nothing\",\"id\":\"1\"}\n";
+    let cr = log.replace('\n', "\r");
+    let huge = "[1, 2, 3]".repeat(1 << 19);
+    for foreign in [&cr, "{\"mine\": true}", "x", "notes\n", "{\"operation\":\"format\"}", &huge] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join(FILE_NAME);
+        fs::write(&path, foreign).expect("there is space");
+        let start: String = foreign.chars().take(40).collect();
+        let error = JsonlStore::open(directory.path(), &fast()).expect_err("it is no log");
+        assert!(matches!(error, StoreError::Damaged { line: Some(1), .. }), "{start}: {error}");
+        assert!(fs::read_to_string(&path).expect("it is there") == foreign, "{start}");
+        let mut reader = JsonlReader::open(directory.path()).expect("it is there");
+        assert_eq!(reader.check().expect("it can be read").len(), 1, "{start}");
+        let repaired = repair(directory.path()).expect("it can be repaired");
+        let aside = fs::read_to_string(&repaired.aside).expect("it is there");
+        assert!(repaired.set_aside == 1 && aside.contains(foreign), "{start}");
+        open(directory.path());
+    }
+    // The power went while the first line was written.
+    for torn in
+        ["", "{\"operation\":\"for", "{\"operation\":\0\0\0\0", "\0\0\0\0", log.lines().next().expect("one")]
+    {
+        let directory = tempfile::tempdir().expect("a directory");
+        fs::write(directory.path().join(FILE_NAME), torn).expect("there is space");
+        open(directory.path());
+        assert_eq!(fs::read_to_string(directory.path().join(FILE_NAME)).expect("read").lines().count(), 1);
+    }
 }
 
 #[test]
