@@ -113,7 +113,9 @@ fn run(arguments: cli::Arguments) -> Result<(), Failure> {
     let sources = arguments.sources();
     let configuration = sources.path();
     // Before anything that may fail: a program that waits for this start must not take an earlier one for it.
-    if let Some(path) = sources.ready_file().filter(|_| matches!(command, Command::Serve)) {
+    if matches!(command, Command::Serve)
+        && let Some(path) = sources.ready_file()
+    {
         ReadyFile::clear(&path);
     }
     output::ensure_not_configuration(&configuration)?;

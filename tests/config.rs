@@ -2,10 +2,11 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use parlance::chat::{HistoryRule, RoomPattern};
@@ -1371,4 +1372,23 @@ fn a_ready_file_replaces_neither_the_configuration_nor_the_store() {
         assert_eq!(text(&output.stderr), expected);
     }
     assert_eq!(given.config().line, Endpoint::Port(0).into());
+}
+
+#[test]
+fn a_configuration_from_a_pipe_is_read_once() {
+    let given = given();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_parlance"))
+        .args(["--config", "/dev/stdin"])
+        .env_clear()
+        .current_dir(given.directory.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    child.stdin.take().expect("it is piped").write_all(b"store = \"nothing\"\n").expect("written");
+    // A second look would find the pipe empty, and the server would start with its defaults.
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(text(&output.stderr).contains("`store` cannot be `nothing`"), "{output:?}");
 }

@@ -55,7 +55,12 @@ impl Sources {
         const KEY: &str = "ready-file";
         let flag = self.flags.iter().rfind(|(key, _)| *key == KEY).map(|(_, path)| PathBuf::from(path));
         let variable = || self.variable(&variable(KEY)).map(PathBuf::from);
-        let in_file = || self.file_layer().ok()??.settings.get(KEY)?.as_str().map(PathBuf::from);
+        // A pipe can be read once, and is read for the settings.
+        let is_regular = || std::fs::metadata(self.path()).is_ok_and(|found| found.is_file());
+        let in_file = || {
+            let layer = if is_regular() { self.file_layer().ok()?? } else { return None };
+            layer.settings.get(KEY)?.as_str().map(PathBuf::from)
+        };
         flag.or_else(variable).or_else(in_file)
     }
 
