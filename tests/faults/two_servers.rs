@@ -174,9 +174,12 @@ fn a_database_that_is_a_mount_of_its_own_is_refused_and_a_mounted_directory_is_n
     assert!(status.success(), "{said}");
 }
 
+/// Makes a file of another kind.
+type Kind = fn(&Path);
+
 #[test]
 fn another_kind_of_file_in_the_place_of_a_store_is_refused_at_once() {
-    let kinds: [(&str, fn(&Path)); 4] = [
+    let kinds: [(&str, Kind); 4] = [
         ("a FIFO", |path| {
             let mode = rustix::fs::Mode::from_raw_mode(0o600);
             rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, mode, 0).expect("made");
