@@ -43,8 +43,8 @@ pub(super) enum Fault {
 }
 
 impl Log {
-    /// Opens a file to be read and written, and makes it, for its owner alone, if it is not there. `name` is its
-    /// name in the store's directory, and `path` the same with all symbolic links resolved.
+    /// Opens a file to be read and written, and makes it, for its owner alone, if it is not there. `name` is
+    /// its name in the store's directory, and `path` the same with all symbolic links resolved.
     pub(super) fn open(disk: Arc<dyn Disk>, path: &Path, name: &Path) -> Result<Self, StoreError> {
         let file = disk.open(path, Opening::MadeIfMissing).map_err(StoreError::io(path))?;
         if !file.lock().map_err(StoreError::io(path))? {
@@ -120,8 +120,8 @@ impl Log {
             })
     }
 
-    /// Whether the file still has its name and the length and time that this log gave it. Another program that
-    /// empties, overwrites or extends the file in place leaves the name as it is.
+    /// Whether the file still has its name and the length and time that this log gave it. Another program
+    /// that empties, overwrites or extends the file in place leaves the name as it is.
     pub(super) fn ensure_unchanged(&self) -> Result<(), StoreError> {
         self.ensure_named()?;
         // The length of a suspect log is open until `mend` has cut the file.

@@ -24,7 +24,8 @@ use crate::limits::{STORE_BUSY_MILLIS_MAX, STORE_WAL_PAGES_MAX};
 use crate::store::StoreError;
 use crate::store::disk::Stamp;
 
-/// Bytes of the log's header, and of the header of a frame: <https://www.sqlite.org/fileformat2.html#walformat>.
+/// Bytes of the log's header, and of the header of a frame
+/// (<https://www.sqlite.org/fileformat2.html#walformat>).
 const LOG_HEADER_BYTES: u64 = 32;
 const FRAME_HEADER_BYTES: u64 = 24;
 /// The first bytes of a log; the last bit is the byte order of its checksums.
