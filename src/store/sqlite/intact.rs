@@ -36,6 +36,9 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 const RESTORE: &str = "stop the server, move the database and the -wal and -shm files beside it away, \
                        and put the old database or a backup there";
 
+const RESTORE_LOG: &str = "put the old contents back into it, restore a backup, or restart the server, \
+                           which then has what is in the database without them";
+
 /// The log, as its index and its header describe it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Log {
@@ -170,7 +173,7 @@ fn read_log(
             None => StoreError::Changed {
                 path: log_path.into(),
                 what: format!("{frames} pages were committed to it, and it does not have them"),
-                remedy: RESTORE,
+                remedy: RESTORE_LOG,
             },
         });
     }
