@@ -4,14 +4,32 @@
 //! has its name, until its directory is.
 
 use std::fmt;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::OFlags;
+
 use super::named;
 pub use super::named::FileId;
+
+/// Length and modification time of a file, which differ after a write of another program.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stamp {
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// Seconds and nanoseconds of the last write.
+    pub modified: (i64, i64),
+}
+
+impl Stamp {
+    /// The stamp in some metadata.
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        Self { bytes: metadata.len(), modified: (metadata.mtime(), metadata.mtime_nsec()) }
+    }
+}
 
 /// A file.
 pub trait DiskFile: Send + Sync + fmt::Debug {
@@ -32,6 +50,9 @@ pub trait DiskFile: Send + Sync + fmt::Debug {
 
     /// All that was done to it does.
     fn sync_all(&self) -> io::Result<()>;
+
+    /// The length, and the time of the last write.
+    fn stamp(&self) -> io::Result<Stamp>;
 
     /// Which file it is.
     fn id(&self) -> io::Result<FileId>;
@@ -101,6 +122,10 @@ impl DiskFile for File {
         Self::sync_all(self)
     }
 
+    fn stamp(&self) -> io::Result<Stamp> {
+        Ok(Stamp::of(&self.metadata()?))
+    }
+
     fn id(&self) -> io::Result<FileId> {
         Ok(FileId::of(&self.metadata()?))
     }
@@ -122,7 +147,7 @@ impl Disk for SystemDisk {
             Opening::MadeIfMissing => _ = options.create(true),
             Opening::Emptied => _ = options.create(true).truncate(true),
         }
-        Ok(Arc::new(options.open(path)?))
+        Ok(Arc::new(open_regular(&mut options, path)?))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -148,6 +173,32 @@ impl Disk for SystemDisk {
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
     }
+}
+
+/// Opens a file that is to be a regular one. The open of a FIFO waits for another program, as each read of it
+/// does, and a device keeps nothing.
+pub(super) fn open_regular(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    ensure_regular(path)?;
+    let file = options.custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)?;
+    // The name may have changed since.
+    if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular()) }
+}
+
+/// Refuses a name of a FIFO, a socket, a device or a directory. There may be no file.
+pub(super) fn ensure_regular(path: &Path) -> io::Result<()> {
+    match fs::metadata(path) {
+        Ok(metadata) if !metadata.is_file() => Err(not_regular()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+fn not_regular() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        "a store is a regular file, and this is a FIFO, a socket, a device or a directory; \
+         move it away, or name another store",
+    )
 }
 
 /// For files that are their owner's alone.

@@ -29,18 +29,24 @@ pub enum StoreError {
         is_replaced: bool,
     },
     /// Another program wrote to a file of it while it was open.
-    #[error(
-        "{}: the file was changed by another program: it has {found} bytes, and {committed} were committed; \
-         put the old contents back into it, or restart the server, which then has what is there",
-        path.display()
-    )]
+    #[error("{}: the file was changed by another program: {what}; {remedy}", path.display())]
     Changed {
         /// The file.
         path: PathBuf,
-        /// Bytes that it has.
-        found: u64,
-        /// Bytes that were committed.
-        committed: u64,
+        /// The change.
+        what: String,
+        /// The way to go on.
+        remedy: &'static str,
+    },
+    /// The database has another name or another mount, beside which there is no write-ahead log.
+    #[error("{}: {what}; {remedy}", path.display())]
+    Aliased {
+        /// The file.
+        path: PathBuf,
+        /// The danger.
+        what: String,
+        /// The way to go on.
+        remedy: &'static str,
     },
     /// Something in it makes no sense, and it does not mend that by itself.
     #[error("{}: {what}; {remedy}", place(path, *line))]

@@ -71,6 +71,16 @@ impl FileLock {
     }
 }
 
+/// Whether another process has the lock on a file. It opens and closes the file: see [`FileLock`].
+pub(super) fn is_held_elsewhere(path: &Path) -> Result<bool, StoreError> {
+    let held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+    if FileId::at(path).is_ok_and(|id| held.contains(&id)) {
+        return Ok(false);
+    }
+    let file = File::open(path).map_err(StoreError::io(path))?;
+    Ok(matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
 impl Drop for FileLock {
     fn drop(&mut self) {
         HELD.lock().unwrap_or_else(PoisonError::into_inner).retain(|&id| id != self.id);

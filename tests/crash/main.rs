@@ -81,7 +81,9 @@ fn rounds(store: &str) {
 fn looks_well(directory: &Path, data: &Path, store: &str) {
     let arguments = ["store", "check", "--data", "data", "--store", store];
     let (status, said) = program::run(directory, &arguments);
-    assert!(status.success(), "{said}");
+    // A kill may come in the middle of a write, which is not acknowledged then.
+    let is_torn = said.contains("it was not written to its end") && said.contains(" 1 problem found");
+    assert!(status.success() || is_torn, "{said}");
     let spec: StoreSpec = store.parse().expect("a store");
     let mut reader = open_reader(&spec.below(data)).expect("a store");
     in_order(reader.as_mut());

@@ -19,6 +19,9 @@ use crate::store::disk::DiskFile;
 /// Findings beyond which they are only counted: nobody reads more.
 const FINDINGS_MAX: usize = 1000;
 
+/// What a kill or the loss of power in the middle of a write leaves, without an acknowledgement of it.
+const TORN: &str = "it was not written to its end; the next start of a server sets it aside and cuts it off";
+
 /// All of it, and what a server knows of it.
 struct Both(Tally, State);
 
@@ -45,11 +48,13 @@ struct Seen {
 }
 
 /// What is wrong with the first so many bytes of a log, a line each. `known`: what the store thinks that it says.
+/// `is_being_written`: a server has it open, which may have written half of its last line.
 pub(super) fn check(
     path: &Path,
     file: &Arc<dyn DiskFile>,
     length: u64,
     known: Option<&Contents>,
+    is_being_written: &dyn Fn() -> bool,
 ) -> Result<Vec<String>, StoreError> {
     let mut lines = Lines::new(Arc::clone(file), 0, length);
     let mut contents = Contents::<Both>::new();
@@ -60,7 +65,7 @@ pub(super) fn check(
         findings.push(format!("{}: {EMPTY}", path.display()));
     }
     while let Some(raw) = lines.next().map_err(StoreError::io(path))? {
-        let Some(what) = look(&raw, &mut contents, &mut seen) else { continue };
+        let Some(what) = look(&raw, &mut contents, &mut seen, is_being_written) else { continue };
         if findings.len() < FINDINGS_MAX {
             findings.push(format!("{}:{}: {what}", path.display(), raw.number));
         } else {
@@ -92,11 +97,19 @@ pub(super) fn check(
 }
 
 /// What is wrong with a line.
-fn look(raw: &Raw<'_>, contents: &mut Contents<Both>, seen: &mut Seen) -> Option<String> {
-    // A server is writing it just now, or was killed while it did: the next one cuts it off. Nobody was promised it.
+fn look(
+    raw: &Raw<'_>,
+    contents: &mut Contents<Both>,
+    seen: &mut Seen,
+    is_being_written: &dyn Fn() -> bool,
+) -> Option<String> {
     if !raw.is_ended {
-        let is_of_log = raw.number > 1 || replay::may_be_torn_format(raw);
-        return if is_of_log { None } else { Some(replay::no_format().what()) };
+        return match raw.number {
+            1 if replay::may_be_torn_format(raw) => None,
+            1 => Some(replay::no_format().what()),
+            _ if is_being_written() => None,
+            _ => Some(TORN.to_owned()),
+        };
     }
     let mut looked = || {
         let line = entry::parse(raw.bytes.ok_or_else(replay::too_long)?)?;

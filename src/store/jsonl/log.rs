@@ -8,19 +8,23 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::store::disk::{Disk, DiskFile, Opening};
+use crate::store::disk::{Disk, DiskFile, Opening, Stamp};
 use crate::store::{StoreError, named};
 
 /// See the module's documentation.
 #[derive(Debug)]
 pub(super) struct Log {
     path: PathBuf,
+    /// The name in the store's directory, which may be a symbolic link to the path.
+    name: PathBuf,
     disk: Arc<dyn Disk>,
     file: Arc<dyn DiskFile>,
     /// The handle that has the lock on the file; the same one, unless that had to be opened anew.
     guard: Arc<dyn DiskFile>,
     /// Bytes that are committed: what may be behind them is nobody's.
     length: u64,
+    /// The stamp after the last write of this log. None: it is not known.
+    stamp: Option<Stamp>,
     is_suspect: bool,
     #[cfg(test)]
     pub(super) faults: std::collections::VecDeque<Fault>,
@@ -39,18 +43,21 @@ pub(super) enum Fault {
 }
 
 impl Log {
-    /// Opens a file to be read and written, and makes it, for its owner alone, if it is not there.
-    pub(super) fn open(disk: Arc<dyn Disk>, path: &Path) -> Result<Self, StoreError> {
+    /// Opens a file to be read and written, and makes it, for its owner alone, if it is not there. `name` is
+    /// its name in the store's directory, and `path` the same with all symbolic links resolved.
+    pub(super) fn open(disk: Arc<dyn Disk>, path: &Path, name: &Path) -> Result<Self, StoreError> {
         let file = disk.open(path, Opening::MadeIfMissing).map_err(StoreError::io(path))?;
         if !file.lock().map_err(StoreError::io(path))? {
             return Err(StoreError::Locked { path: path.into() });
         }
         Ok(Self {
             path: path.into(),
+            name: name.into(),
             disk,
             guard: Arc::clone(&file),
             file,
             length: 0,
+            stamp: None,
             is_suspect: false,
             #[cfg(test)]
             faults: std::collections::VecDeque::new(),
@@ -77,33 +84,63 @@ impl Log {
     pub(super) fn take_over(&mut self, file: Arc<dyn DiskFile>, length: u64) {
         self.guard = Arc::clone(&file);
         (self.file, self.length, self.is_suspect) = (file, length, false);
+        self.note();
     }
 
     /// Nothing but the first so many bytes is of use: cuts off the rest.
     pub(super) fn cut(&mut self, length: u64) -> Result<(), StoreError> {
         self.length = length;
-        self.file.cut(length).and_then(|()| self.file.sync_all()).map_err(StoreError::io(&self.path))
+        self.file.cut(length).and_then(|()| self.file.sync_all()).map_err(StoreError::io(&self.path))?;
+        self.note();
+        Ok(())
     }
 
     /// Whether the file has its name: see [`named`].
     pub(super) fn ensure_named(&self) -> Result<(), StoreError> {
         let id = self.guard.id().map_err(StoreError::io(&self.path))?;
-        named::check(&self.path, id, self.disk.id_at(&self.path))
+        named::check(&self.path, id, self.disk.id_at(&self.path))?;
+        if self.name == self.path {
+            Ok(())
+        } else {
+            named::check(&self.name, id, self.disk.id_at(&self.name))
+        }
     }
 
-    /// Whether the file still has its name and the length that this log gave it. Another program that empties,
-    /// overwrites or extends the file in place leaves the name as it is.
+    /// Takes the file as it is now.
+    pub(super) fn note(&mut self) {
+        // Without a stamp the length is compared.
+        self.stamp = self.file.stamp().ok();
+    }
+
+    /// Whether another program wrote to the file and left its length as it is.
+    pub(super) fn is_touched(&self) -> bool {
+        !self.is_suspect
+            && self.stamp.is_some_and(|stamp| {
+                self.file.stamp().is_ok_and(|found| found != stamp && found.bytes == self.length)
+            })
+    }
+
+    /// Whether the file still has its name and the length and time that this log gave it. Another program
+    /// that empties, overwrites or extends the file in place leaves the name as it is.
     pub(super) fn ensure_unchanged(&self) -> Result<(), StoreError> {
         self.ensure_named()?;
         // The length of a suspect log is open until `mend` has cut the file.
         if self.is_suspect {
             return Ok(());
         }
-        let found = self.file.length().map_err(StoreError::io(&self.path))?;
-        if found == self.length {
+        let found = self.file.stamp().map_err(StoreError::io(&self.path))?;
+        let what = if found.bytes != self.length {
+            format!("it has {} bytes, and {} were committed", found.bytes, self.length)
+        } else if self.stamp.is_some_and(|stamp| stamp != found) {
+            "it was written to in place".to_owned()
+        } else {
             return Ok(());
-        }
-        Err(StoreError::Changed { path: self.path.clone(), found, committed: self.length })
+        };
+        Err(StoreError::Changed {
+            path: self.path.clone(),
+            what,
+            remedy: "put the old contents back into it, or restart the server, which then has what is there",
+        })
     }
 
     /// It is not known what of this is on disk: it is looked at before the next append.
@@ -133,12 +170,14 @@ impl Log {
             return Err(error);
         }
         self.length += bytes.len() as u64;
+        self.note();
         Ok(offset)
     }
 
     fn undo(&mut self, sync: bool) {
         let undone = self.truncate().and_then(|()| if sync { self.sync() } else { Ok(()) });
         self.is_suspect |= undone.is_err();
+        self.note();
     }
 
     fn mend(&mut self) -> Result<(), StoreError> {
@@ -159,6 +198,7 @@ impl Log {
         mended.and_then(|()| self.disk.sync_directory_of(&self.path)).map_err(StoreError::io(&self.path))?;
         tracing::warn!(path = %self.path.display(), bytes = self.length, "The log can be written again.");
         self.is_suspect = false;
+        self.note();
         Ok(())
     }
 

@@ -28,10 +28,11 @@ mod tests;
 mod view;
 mod write;
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::disk::{Disk, DiskFile};
+use super::disk::{Disk, DiskFile, open_regular};
 use super::{Options, Reader, Sizes, Store, StoreError};
 use crate::chat::{Kept, OpId, RoomMessage, RoomSummary};
 use contents::Contents;
@@ -65,6 +66,8 @@ pub(super) fn open_reader(path: &Path) -> Result<Box<dyn Reader>, StoreError> {
 struct JsonlReader {
     path: PathBuf,
     file: Arc<dyn DiskFile>,
+    /// The same file, as one of the system.
+    system_file: Arc<File>,
     /// Bytes of whole lines, and what they say.
     replayed: Option<(u64, Contents)>,
 }
@@ -72,13 +75,27 @@ struct JsonlReader {
 impl JsonlReader {
     fn open(directory: &Path) -> Result<Self, StoreError> {
         let path = directory.join(FILE_NAME);
-        let file = std::fs::File::open(&path).map_err(StoreError::io(&path))?;
+        let file = open_regular(File::options().read(true), &path).map_err(StoreError::io(&path))?;
         let file = Arc::new(file);
-        Ok(Self { path, file, replayed: None })
+        Ok(Self { path, system_file: Arc::clone(&file), file, replayed: None })
+    }
+
+    /// Whether a server has the log open, and may be writing to it just now. The lock is held for a moment if
+    /// there is none.
+    fn is_being_written(&self) -> bool {
+        match self.system_file.try_lock_shared() {
+            Ok(()) => {
+                // It ends with the handle in any case.
+                let _ = self.system_file.unlock();
+                false
+            }
+            Err(TryLockError::WouldBlock) => true,
+            Err(TryLockError::Error(_)) => false,
+        }
     }
 
     fn view(&mut self) -> Result<View<'_>, StoreError> {
-        let Self { path, file, replayed } = self;
+        let Self { path, file, replayed, .. } = self;
         if replayed.is_none() {
             if file.length().map_err(StoreError::io(&*path))? == 0 {
                 let (path, line) = (path.clone(), None);
@@ -117,11 +134,11 @@ impl Reader for JsonlReader {
     }
 
     fn check(&mut self) -> Result<Vec<String>, StoreError> {
-        let Self { path, file, replayed } = self;
-        let end = file.length().map_err(StoreError::io(&*path))?;
+        let end = self.file.length().map_err(StoreError::io(&self.path))?;
+        let Self { path, file, replayed, .. } = &*self;
         match replayed {
-            Some((length, contents)) => check::check(path, file, *length, Some(contents)),
-            None => check::check(path, file, end, None),
+            Some((length, contents)) => check::check(path, file, *length, Some(contents), &|| true),
+            None => check::check(path, file, end, None, &|| self.is_being_written()),
         }
     }
 

@@ -15,9 +15,9 @@ use super::contents::{Contents, Place};
 use super::entry::{self, Entry, Wrong};
 use super::scan::{Lines, Raw, read_at};
 use super::tally::Tally;
-use super::{FILE_NAME, replay, write};
+use super::{BEGIN, EMPTY, FILE_NAME, replay, write};
 use crate::limits::JSONL_SCAN_BYTES;
-use crate::store::disk::{Disk, DiskFile, Opening, SystemDisk, owned_file};
+use crate::store::disk::{Disk, DiskFile, Opening, SystemDisk, open_regular, owned_file};
 use crate::store::{Lock, StoreError};
 
 /// What a repair did.
@@ -61,7 +61,13 @@ pub fn repair(directory: &Path) -> Result<Repaired, StoreError> {
 fn rewrite(path: &Path, new: &Path, aside_path: &Path) -> Result<Repaired, StoreError> {
     let file: Arc<dyn DiskFile> = Arc::new(File::open(path).map_err(StoreError::io(path))?);
     let end = file.length().map_err(StoreError::io(path))?;
-    let target = owned_file().create(true).truncate(true).open(new).map_err(StoreError::io(new))?;
+    if end == 0 {
+        let (path, line) = (path.into(), None);
+        return Err(StoreError::Damaged { path, line, what: EMPTY.to_owned(), remedy: BEGIN });
+    }
+    let mut options = owned_file();
+    options.create(true).truncate(true);
+    let target = open_regular(&mut options, new).map_err(StoreError::io(new))?;
     let mut target = BufWriter::with_capacity(JSONL_SCAN_BYTES, target);
     let mut aside = None;
     let mut contents = Contents::<Tally>::new();
@@ -153,9 +159,9 @@ pub(super) fn set_rest_aside(
 }
 
 fn open_aside(path: &Path) -> Result<BufWriter<File>, StoreError> {
-    let file =
-        File::options().append(true).create(true).mode(0o600).open(path).map_err(StoreError::io(path))?;
-    Ok(BufWriter::new(file))
+    let mut options = File::options();
+    options.append(true).create(true).mode(0o600);
+    Ok(BufWriter::new(open_regular(&mut options, path).map_err(StoreError::io(path))?))
 }
 
 /// Copies a line as it is, whatever its length.

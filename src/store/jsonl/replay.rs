@@ -28,8 +28,6 @@ pub(super) struct Torn {
     /// The number of the first line, from 1.
     pub(super) line: u64,
     pub(super) bytes: u64,
-    /// Bytes are missing within it, and lines may follow.
-    pub(super) has_hole: bool,
 }
 
 const REMEDY: &str = "run `parlance repair`, which sets the line aside";
@@ -59,7 +57,7 @@ pub(super) fn replay(path: &Path, file: &Arc<dyn DiskFile>) -> Result<Replayed, 
                 return Err(error(path, raw.number, no_format()));
             }
             Err(Wrong::Torn(_)) if !raw.is_ended || raw.offset + raw.length == end => {
-                let torn = Some(Torn { line: raw.number, bytes: raw.length, has_hole: false });
+                let torn = Some(Torn { line: raw.number, bytes: raw.length });
                 return Ok(Replayed { contents, length, torn });
             }
             Err(wrong) => {
@@ -67,7 +65,7 @@ pub(super) fn replay(path: &Path, file: &Arc<dyn DiskFile>) -> Result<Replayed, 
                 let has_hole = raw.bytes.is_some_and(|bytes| bytes.contains(&0));
                 let lines_max = marked.map_or(0, |marked| marked + STORE_GROUP_OPS_MAX as u64);
                 if has_hole && is_of_last_group(&mut lines, lines_max).map_err(StoreError::io(path))? {
-                    let torn = Some(Torn { line, bytes: end - length, has_hole });
+                    let torn = Some(Torn { line, bytes: end - length });
                     return Ok(Replayed { contents, length, torn });
                 }
                 return Err(error(path, line, wrong));

@@ -1,6 +1,7 @@
 //! The log, open to be written to.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use crate::chat::{
 use crate::limits::{
     JSONL_BUFFER_BYTES_MAX, JSONL_COMPACT_BYTES_MIN, JSONL_FORGOTTEN_PER_STEP_MAX, JSONL_LINE_BYTES_MAX,
 };
-use crate::store::disk::{Disk, SystemDisk};
+use crate::store::disk::{Disk, Stamp, SystemDisk};
 use crate::store::{Durability, Lock, Options, Reader, Sizes, Store, StoreError, named};
 
 /// See the [module's documentation](super).
@@ -30,6 +31,8 @@ pub(super) struct JsonlStore {
     pub(super) compaction: Option<Compaction>,
     /// Bytes of the log below which it is not compacted by itself.
     pub(super) compact_bytes_min: u64,
+    /// A log with other contents that another program wrote. It is not read again.
+    refused: Option<Stamp>,
     /// The lines of a group, and where each ends.
     buffer: Vec<u8>,
     ends: Vec<usize>,
@@ -51,23 +54,16 @@ impl JsonlStore {
         directory: &Path,
         options: &Options,
     ) -> Result<Self, StoreError> {
-        let path = directory.join(FILE_NAME);
-        let path = disk.resolve(&path).map_err(StoreError::io(&path))?;
+        let name = directory.join(FILE_NAME);
+        let path = disk.resolve(&name).map_err(StoreError::io(&name))?;
         let is_there = disk.id_at(&path).is_ok();
-        let mut log = Log::open(disk, &path)?;
+        let mut log = Log::open(disk, &path, &name)?;
         // Only with the lock: another process may be writing it.
         let left_over = compact::new_path(&path);
         log.disk().remove(&left_over).map_err(StoreError::io(&left_over))?;
         let replay::Replayed { mut contents, length, torn } = replay::replay(&path, log.file())?;
-        if let Some(Torn { line, bytes, has_hole }) = torn {
-            if has_hole {
-                // Most likely it is of a group that nobody was told about; but a disk may have lost it since.
-                let (aside, rest) = (aside_path(&path), length..length + bytes);
-                set_rest_aside(&**log.disk(), &**log.file(), line, rest, &aside)
-                    .map_err(StoreError::io(&aside))?;
-            }
-            let path = path.display();
-            tracing::warn!(%path, line, bytes, "The end of the log was not written whole. From this line on it is cut off.");
+        if let Some(Torn { line, bytes }) = torn {
+            set_torn_aside(&log, line, length..length + bytes)?;
         }
         log.cut(length)?;
         if length == 0 {
@@ -86,6 +82,7 @@ impl JsonlStore {
             sync: options.durability == Durability::Full,
             compaction: None,
             compact_bytes_min: JSONL_COMPACT_BYTES_MIN,
+            refused: None,
             buffer: Vec::new(),
             ends: Vec::new(),
             _lock: None,
@@ -162,6 +159,39 @@ impl JsonlStore {
         Ok(budget == 0)
     }
 
+    /// Whether the log has its name and its contents. One that was only touched, or has got its old contents
+    /// back, is as good as before: it is read again to find out.
+    fn ensure_unchanged(&mut self) -> Result<(), StoreError> {
+        self.log.ensure_named()?;
+        if self.log.is_touched() {
+            let stamp = self.log.file().stamp().ok();
+            if self.refused.is_none() || self.refused != stamp {
+                self.refused = stamp;
+                if self.has_same_contents() {
+                    self.log.note();
+                    self.refused = None;
+                    tracing::warn!(
+                        path = %self.log.path().display(),
+                        "Another program wrote to the log, which has the same contents as before."
+                    );
+                }
+            }
+        }
+        self.log.ensure_unchanged()
+    }
+
+    /// Whether the log in the file makes the rooms, mailboxes and seats that are known.
+    fn has_same_contents(&self) -> bool {
+        replay::replay(self.log.path(), self.log.file()).is_ok_and(|found| {
+            let replay::Replayed { contents, length, torn } = found;
+            length == self.log.length()
+                && torn.is_none()
+                && contents.last == self.contents.last
+                && contents.rooms == self.contents.rooms
+                && contents.people.counts() == self.contents.people.counts()
+        })
+    }
+
     fn is_mostly_dead(&self) -> bool {
         let length = self.log.length();
         length >= self.compact_bytes_min && self.contents.dead_bytes(length) > length / 2
@@ -194,6 +224,25 @@ impl JsonlStore {
         tracing::info!(path = %path.display(), before, bytes = length, "The log was compacted.");
         Ok(true)
     }
+}
+
+/// Keeps the end of a log that is about to be cut off, since it need not be of a group without an
+/// acknowledgement: a disk loses bytes later, and an editor the last line end. A torn first line is written
+/// again as it was.
+fn set_torn_aside(log: &Log, line: u64, rest: Range<u64>) -> Result<(), StoreError> {
+    let (path, bytes) = (log.path().display(), rest.end - rest.start);
+    if line == 1 {
+        tracing::warn!(%path, bytes, "The first line of the log was not written whole. It is written again.");
+        return Ok(());
+    }
+    let aside = aside_path(log.path());
+    set_rest_aside(&**log.disk(), &**log.file(), line, rest, &aside).map_err(StoreError::io(&aside))?;
+    let aside = aside.display();
+    tracing::warn!(
+        %path, line, bytes, %aside,
+        "The end of the log was not written whole. From this line on it is set aside and cut off."
+    );
+    Ok(())
 }
 
 /// A group of ops, and which of them make what: worked out when it is first asked for.
@@ -285,7 +334,7 @@ impl Reader for JsonlStore {
     }
 
     fn check(&mut self) -> Result<Vec<String>, StoreError> {
-        check::check(self.log.path(), self.log.file(), self.log.length(), Some(&self.contents))
+        check::check(self.log.path(), self.log.file(), self.log.length(), Some(&self.contents), &|| true)
     }
 
     fn sizes(&mut self) -> Result<Sizes, StoreError> {
@@ -302,6 +351,7 @@ impl Store for JsonlStore {
         if ops.is_empty() {
             return Ok(());
         }
+        self.ensure_unchanged()?;
         self.write_lines(ops)?;
         let mut start = self.log.append(&self.buffer, self.sync)?;
         let group = start;
@@ -314,7 +364,7 @@ impl Store for JsonlStore {
     }
 
     fn tidy(&mut self, rules: &HistoryRules, now: UnixMillis) -> Result<bool, StoreError> {
-        self.log.ensure_unchanged()?;
+        self.ensure_unchanged()?;
         if self.forget(rules, now)? {
             return Ok(true);
         }
@@ -332,7 +382,7 @@ impl Store for JsonlStore {
     }
 
     fn ensure_named(&mut self) -> Result<(), StoreError> {
-        self.log.ensure_unchanged()
+        self.ensure_unchanged()
     }
 
     fn compact(&mut self) -> Result<(), StoreError> {

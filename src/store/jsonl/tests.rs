@@ -198,10 +198,21 @@ fn a_line_that_was_not_written_to_its_end_is_cut_off() {
     let broken = [&whole[..length + 10], b"\n"].concat();
     for bytes in torn.chain([zeros, broken]) {
         fs::write(&path, &bytes).expect("there is space");
+        let rest = &bytes[length..];
         let mut reader = JsonlReader::open(directory.path()).expect("it is there");
+        let found = reader.check().expect("it can be read");
+        assert_eq!(found.len(), usize::from(!rest.is_empty()), "{found:?}");
+        assert!(found.iter().all(|line| line.contains("log.jsonl:4: ")), "{found:?}");
         reader.load(&mut |_| {}).expect("it passes it over");
         let mut store = open(directory.path());
+        // A server that has the log open may be writing the rest.
         assert_eq!(everything(&mut store), before);
+        let aside = fs::read(directory.path().join("log.jsonl.broken")).unwrap_or_default();
+        assert!(aside.ends_with(rest), "it was set aside");
+        assert!(
+            rest.is_empty()
+                || aside[..aside.len() - rest.len()].ends_with(b"# from line 4: not written whole\n")
+        );
         store.commit(std::slice::from_ref(&last)).expect("there is space");
         drop(store);
         assert_eq!(fs::read(&path).expect("it can be read"), whole);
@@ -378,6 +389,15 @@ fn a_file_whose_only_line_is_no_torn_beginning_is_left_as_it_is_until_it_is_repa
         open(directory.path());
         assert_eq!(fs::read_to_string(directory.path().join(FILE_NAME)).expect("read").lines().count(), 1);
     }
+}
+
+#[test]
+fn an_empty_log_is_not_said_to_be_well_by_a_repair() {
+    let directory = tempfile::tempdir().expect("a directory");
+    fs::write(directory.path().join(FILE_NAME), "").expect("there is space");
+    let error = repair(directory.path()).expect_err("there is nothing to repair").to_string();
+    assert!(error.contains("it is empty") && error.contains("restore a backup"), "{error}");
+    assert_eq!(fs::read_dir(directory.path()).expect("listed").count(), 1);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -13,8 +14,8 @@ use rusqlite::{Connection, OpenFlags, ToSql};
 use super::look::open_shared;
 use super::{failure, schema};
 use crate::limits::{STORE_BUSY_MILLIS_MAX, STORE_CACHE_KIB, STORE_WAL_PAGES_MAX};
-use crate::store::lock::FileLock;
-use crate::store::{Durability, Lock, Options, StoreError, named};
+use crate::store::lock::{self, FileLock};
+use crate::store::{Durability, Lock, Options, StoreError, disk, named};
 
 /// Statements that a connection keeps prepared: more than there are.
 const STATEMENTS_KEPT: usize = 64;
@@ -30,13 +31,14 @@ pub(super) struct Locks {
 /// Creates the file and its directory if they are missing, for their owner only: they hold hashes and tokens.
 /// The lock holder is the only writer. Drop the locks after the last connection.
 pub(super) fn make(path: &Path) -> Result<Locks, StoreError> {
+    ensure_regular(path)?;
     let directory = directory(path);
     named::make_directory(&directory)?;
     let lock = Lock::take(&directory)?;
     let is_new = !path.try_exists().map_err(StoreError::io(path))?;
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    let file = FileLock::take(path, || options.open(path))?;
+    let file = FileLock::take(path, || disk::open_regular(&mut options, path))?;
     if is_new {
         sync(&real_directory(path)?)?;
     }
@@ -45,11 +47,7 @@ pub(super) fn make(path: &Path) -> Result<Locks, StoreError> {
     if metadata.len() == 0 && !is_new {
         tracing::warn!(path = %path.display(), "The database is an empty file. A new store begins in it.");
     }
-    let links = metadata.nlink();
-    if links > 1 {
-        let path = path.display();
-        tracing::warn!(%path, links, "The database has other names (hard links). What is written here is not whole there.");
-    }
+    ensure_one_name(path, metadata.nlink())?;
     Ok(Locks { file, _directory: lock })
 }
 
@@ -66,6 +64,81 @@ pub(super) fn ensure_log_has_database(path: &Path) -> Result<(), StoreError> {
         line: None,
         what: "it is empty, and the write-ahead log beside it is not".to_owned(),
         remedy: "something emptied it: restore a backup, and keep the log, in which the last changes are",
+    })
+}
+
+/// Refuses other kinds of files under the names of the database and its companions, for which `SQLite` waits.
+pub(super) fn ensure_regular(path: &Path) -> Result<(), StoreError> {
+    let [log, index] = companions(path)?;
+    for path in [path, &log, &index] {
+        match disk::ensure_regular(path) {
+            Err(error) if error.kind() != io::ErrorKind::InvalidInput => {}
+            regular => regular.map_err(StoreError::io(path))?,
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a database that a program finds under another name, or in another mount, without its write-ahead
+/// log: `SQLite` has the log beside the name that it was given. There a start misses what is in the log, and
+/// writes over it.
+fn ensure_one_name(path: &Path, links: u64) -> Result<(), StoreError> {
+    if links > 1 {
+        return Err(StoreError::Aliased {
+            path: path.into(),
+            what: format!(
+                "it has {links} names (hard links), and the write-ahead log, a part of the database, stands \
+                 beside one of them only"
+            ),
+            remedy: "remove the other names (`find DIR -samefile FILE` lists them), or use a copy made by \
+                     `parlance backup`",
+        });
+    }
+    let real = named::resolve(path).map_err(StoreError::io(path))?;
+    if is_mount(&real) {
+        return Err(StoreError::Aliased {
+            path: path.into(),
+            what:
+                "it is a bind mount of a single file, and the write-ahead log, a part of the database, would \
+                   stand outside of the mount"
+                    .to_owned(),
+            remedy: "mount the directory that holds the database instead",
+        });
+    }
+    Ok(())
+}
+
+/// Whether a file belongs to another mount than its directory. An old kernel does not know.
+#[cfg(target_os = "linux")]
+fn is_mount(path: &Path) -> bool {
+    use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
+    let mount = |path: &Path| {
+        let found = statx(CWD, path, AtFlags::empty(), StatxFlags::MNT_ID).ok()?;
+        (found.stx_mask & StatxFlags::MNT_ID.bits() != 0).then_some(found.stx_mnt_id)
+    };
+    mount(path).zip(mount(&directory(path))).is_some_and(|(file, directory)| file != directory)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_mount(_: &Path) -> bool {
+    false
+}
+
+/// Refuses to look at a database that a server has open through another name or mount, since the write-ahead
+/// log is not here. Only a file with other names is opened for this: the end of a look at a file drops the
+/// locks that `SQLite` has on it in this process.
+pub(super) fn ensure_log_is_here(path: &Path) -> Result<(), StoreError> {
+    let metadata = fs::metadata(path).map_err(StoreError::io(path))?;
+    let real = named::resolve(path).map_err(StoreError::io(path))?;
+    let [log, _] = companions(path)?;
+    if (metadata.nlink() == 1 && !is_mount(&real)) || log.exists() || !lock::is_held_elsewhere(path)? {
+        return Ok(());
+    }
+    Err(StoreError::Aliased {
+        path: path.into(),
+        what: "a server has it open through another name or mount, beside which its write-ahead log stands"
+            .to_owned(),
+        remedy: "use the server's name for it",
     })
 }
 

@@ -8,6 +8,7 @@ mod check;
 mod counts;
 mod failure;
 mod file;
+mod intact;
 mod look;
 mod mirror;
 mod read;
@@ -22,10 +23,12 @@ mod write;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 
 use super::named::Named;
 use super::{Durability, Options, Reader, Sizes, Store, StoreError};
 use crate::chat::{HistoryRules, Kept, Op, OpId, RoomMessage, RoomSummary, UnixMillis};
+use intact::Intact;
 use look::Still;
 use mirror::Mirror;
 use tidy::Swept;
@@ -53,6 +56,8 @@ struct SqliteStore {
     /// The database, and the files beside it that the connection has open.
     database: Named,
     companions: [Named; 2],
+    /// None while there is no connection to the files.
+    intact: Option<Intact>,
     /// Last, as it is to be dropped after the connection.
     _locks: file::Locks,
 }
@@ -62,6 +67,8 @@ pub(super) fn open(path: &Path, options: &Options) -> Result<Box<dyn Store>, Sto
 }
 
 pub(super) fn open_reader(path: &Path) -> Result<Box<dyn Reader>, StoreError> {
+    file::ensure_regular(path)?;
+    file::ensure_log_is_here(path)?;
     let (connection, still) = look::look_at(path)?;
     Ok(Box::new(SqliteReader { path: path.into(), connection, may_write: false, still }))
 }
@@ -129,6 +136,7 @@ impl SqliteStore {
         let database = Named { path: path.into(), id: locks.file.id() };
         let connection = file::write_to(path, options)?;
         let companions = Self::companions_of(path)?;
+        let intact = Some(Intact::now(path, &connection)?);
         let mut store = Self {
             reader: SqliteReader { path: path.into(), connection, may_write: true, still: None },
             options: options.clone(),
@@ -137,6 +145,7 @@ impl SqliteStore {
             swept: Swept::default(),
             database,
             companions,
+            intact,
             _locks: locks,
         };
         store.mend()?;
@@ -153,12 +162,15 @@ impl SqliteStore {
     fn ensure_all_named(&mut self) -> Result<(), StoreError> {
         self.database.check()?;
         let Some(lost) = self.companions.iter().find_map(|named| named.check().err()) else { return Ok(()) };
+        self.ensure_intact()?;
         let SqliteReader { path, connection, .. } = &mut self.reader;
         if !self.is_broken {
-            let is_whole = file::checkpoint(connection).map_err(failure::of(path))?;
-            if !is_whole {
+            let moved = file::checkpoint(connection).map_err(failure::of(path));
+            let renewed = self.intact.as_mut().map_or(Ok(()), |intact| intact.renew(connection));
+            if !moved? {
                 return Err(lost);
             }
+            renewed?;
         }
         let path = path.display();
         tracing::warn!(%path, %lost, "What was committed is in the database now, and a new log is begun.");
@@ -166,23 +178,50 @@ impl SqliteStore {
         self.mend()
     }
 
+    /// Whether the files have the contents that were committed: see [`intact`].
+    fn ensure_intact(&mut self) -> Result<(), StoreError> {
+        self.look_at_files(Intact::check)
+    }
+
+    fn look_at_files(
+        &mut self,
+        look: fn(&mut Intact, &Connection) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let Some(intact) = &mut self.intact else { return Ok(()) };
+        let looked = look(intact, &self.reader.connection);
+        let is_changed = matches!(looked, Err(StoreError::Changed { .. }));
+        // The close of the last connection moves the log into the database, even into one that an operator
+        // has put there.
+        let config = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+        let set = self.reader.connection.set_db_config(config, is_changed);
+        looked.and(set.map(drop).map_err(failure::of(&self.reader.path)))
+    }
+
     /// Brings the connection and the mirror back to what the file says, if they are not there.
     fn mend(&mut self) -> Result<(), StoreError> {
-        let SqliteReader { path, connection, .. } = &mut self.reader;
         if self.mirror.is_some() {
             return Ok(());
         }
+        let connection = &self.reader.connection;
         if !connection.is_autocommit() && connection.execute_batch("ROLLBACK").is_err() {
             self.is_broken = true;
         }
         if self.is_broken {
             self.database.check()?;
+            // What a changed log has lost would be lost in silence.
+            if let Err(error @ StoreError::Changed { .. }) = self.ensure_intact() {
+                return Err(error);
+            }
+            self.intact = None;
+            let SqliteReader { path, connection, .. } = &mut self.reader;
             // The old one is closed first: they would share the index of the log.
             *connection = Connection::open_in_memory().map_err(failure::of(path))?;
             *connection = file::write_to(path, &self.options)?;
             self.companions = Self::companions_of(path)?;
+            self.intact = Some(Intact::now(path, connection)?);
             self.is_broken = false;
         }
+        let SqliteReader { path, connection, .. } = &self.reader;
         self.mirror = Some(Mirror::read(connection).map_err(failure::of(path))?);
         Ok(())
     }
@@ -197,6 +236,7 @@ impl SqliteStore {
         change: impl FnOnce(&Connection, &mut Mirror) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
         self.mend()?;
+        self.ensure_intact()?;
         let SqliteReader { path, connection, .. } = &self.reader;
         // Taken, so that whatever ends this early leaves none.
         let mut mirror = self.mirror.take();
@@ -211,6 +251,7 @@ impl SqliteStore {
         match run() {
             Ok(changed) => {
                 self.mirror = mirror;
+                self.look_at_files(Intact::check_committed)?;
                 Ok(changed)
             }
             Err(error) => {
@@ -238,7 +279,8 @@ impl Store for SqliteStore {
     }
 
     fn ensure_named(&mut self) -> Result<(), StoreError> {
-        self.ensure_all_named()
+        self.ensure_all_named()?;
+        self.ensure_intact()
     }
 
     fn tidy(&mut self, rules: &HistoryRules, now: UnixMillis) -> Result<bool, StoreError> {
@@ -268,7 +310,12 @@ impl Store for SqliteStore {
 
     fn compact(&mut self) -> Result<(), StoreError> {
         self.mend()?;
-        file::compact(&self.reader.connection).map_err(failure::of_a_compaction(&self.reader.path))
+        self.ensure_intact()?;
+        let SqliteReader { path, connection, .. } = &self.reader;
+        let compacted = file::compact(connection).map_err(failure::of_a_compaction(path));
+        // It has checkpoints of its own, even if it fails.
+        let renewed = self.intact.as_mut().map_or(Ok(()), |intact| intact.renew(connection));
+        compacted.and(renewed)
     }
 }
 

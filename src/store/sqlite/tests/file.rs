@@ -187,3 +187,30 @@ fn a_connection_that_broke_is_replaced() {
         store.reader.connection.pragma_query_value(None, "synchronous", |row| row.get(0)).expect("a value");
     assert_eq!(synchronous, 0, "as it was asked for");
 }
+
+#[test]
+fn checkpoints_are_no_changes_by_another_program() {
+    let mut case = Case::new();
+    case.options.search = false;
+    let mut store = case.open();
+    let other = Connection::open(case.path()).expect("it opens");
+    let text = "x".repeat(1 << 20);
+    // The log is full, and is moved, some 64 messages after it began.
+    for number in 0..180 {
+        match number {
+            // A reader that stays lets a checkpoint move a part.
+            10 => other.execute_batch("BEGIN; SELECT count(*) FROM rooms").expect("it reads"),
+            100 => other.execute_batch("COMMIT").expect("it ends"),
+            150 => other.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").expect("it is moved"),
+            _ => {}
+        }
+        let op = case.said("den", &text);
+        store.commit(&[op]).expect("no alarm");
+        store.ensure_named().expect("no alarm");
+    }
+    assert!(std::fs::metadata(case.path()).expect("it is there").len() > 150 << 20, "nothing was moved");
+    store.compact().expect("no alarm");
+    tidy(&mut store, &keep(1, 0), START);
+    store.ensure_named().expect("no alarm");
+    assert_well(&mut store);
+}
