@@ -21,6 +21,9 @@ use parlance::store::{self, Reader, Sizes, StoreError, StoreSpec};
 use crate::output::OutputError;
 pub(crate) use arguments::{StoreCommand, UpkeepCommand};
 
+/// The exit status of an import that took what it could use, and left something out.
+const STATUS_LEFT: u8 = 3;
+
 /// Why a command did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UpkeepError {
@@ -36,6 +39,8 @@ pub(crate) enum UpkeepError {
     NoId(String),
     #[error("{0} found")]
     Problems(Count),
+    #[error("not everything can be imported: {count} left out; the report above says what, and why")]
+    Left { count: u64 },
     #[error(transparent)]
     Read(#[from] ReadError),
     #[error("cannot read `{}`: {cause}", path.display())]
@@ -58,6 +63,7 @@ impl UpkeepError {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::NoId(_) | Self::NoStream | Self::Redirection(_) => ExitCode::from(2),
+            Self::Left { .. } => ExitCode::from(STATUS_LEFT),
             Self::Store(_)
             | Self::NotThere(_)
             | Self::InMemory
@@ -177,8 +183,13 @@ fn repair(spec: &StoreSpec) -> Result<(), UpkeepError> {
 
 /// Says what was done, once it is done.
 fn report(text: &str) -> Result<(), UpkeepError> {
+    print(text).map_err(UpkeepError::Unreported)
+}
+
+fn print(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(UpkeepError::Unreported)
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
 }
 
 fn now() -> UnixMillis {
