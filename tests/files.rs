@@ -639,3 +639,53 @@ fn a_ready_file_is_no_file_of_the_store_under_any_name() {
         place.assert_well(3);
     }
 }
+
+#[test]
+fn what_cannot_be_a_store_is_named_and_holds_no_command() {
+    let commands = LOOKS.iter().chain(&CHANGES).copied().chain([&["backup", "copy"][..], &["repair"]]);
+    let commands: Vec<_> = commands.collect();
+    for (store, other) in [(SQLITE, JSONL), (JSONL, SQLITE)] {
+        let place = Place::with_messages(store, 3, "hello");
+        place.answer(&["compact"]);
+        fs::write(place.path("accounts.json"), format!("{{\"bob\":\"{HASH}\"}}")).expect("written");
+        let own = fs::read(place.file()).expect("read");
+        let of_other = Place::with_messages(other, 3, "hello");
+        of_other.answer(&["compact"]);
+        let (file, another) = (place.file(), of_other.file());
+        let make_fifo = |path: &Path| {
+            let status = Command::new("mkfifo").arg(path).status().expect("it starts");
+            assert!(status.success());
+        };
+        let kinds: [(&str, &dyn Fn(&Path), &str); 5] = [
+            ("directory", &|path| fs::create_dir(path).expect("made"), "is a directory"),
+            ("FIFO", &make_fifo, "is a device, a pipe or a socket"),
+            (
+                "device",
+                &|path| symlink("/dev/zero", path).expect("a link"),
+                "is a device, a pipe or a socket",
+            ),
+            ("other kind", &|path| _ = fs::copy(&another, path).expect("copied"), "name it with --store "),
+            (
+                "link to the other kind",
+                &|path| symlink(&another, path).expect("a link"),
+                "name it with --store ",
+            ),
+        ];
+        let before = fs::read(&another).expect("read");
+        for (kind, make, said) in kinds {
+            fs::remove_file(&file).or_else(|_| fs::remove_dir(&file)).expect("removed");
+            make(&file);
+            for arguments in &commands {
+                let output = place.run(arguments);
+                assert_eq!(output.status.code(), Some(1), "{store}: {kind}: {arguments:?}: {output:?}");
+                let error = text(&output.stderr);
+                assert!(error.contains(said), "{store}: {kind}: {arguments:?}: {error}");
+                assert!(output.stdout.is_empty(), "{store}: {kind}: {arguments:?}: {output:?}");
+            }
+        }
+        assert_eq!(fs::read(&another).expect("read"), before, "{store}");
+        fs::remove_file(&file).expect("removed");
+        fs::write(&file, own).expect("written");
+        place.assert_well(3);
+    }
+}

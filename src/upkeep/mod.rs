@@ -6,6 +6,7 @@
 mod arguments;
 mod new_file;
 mod pages;
+mod place;
 mod transfer;
 
 use std::io::{self, Write};
@@ -18,6 +19,7 @@ use parlance::chat::{UnixMillis, visible};
 use parlance::config::Config;
 use parlance::store::{self, Reader, Sizes, StoreError, StoreSpec};
 
+use self::place::PlaceError;
 use crate::output::OutputError;
 pub(crate) use arguments::{StoreCommand, UpkeepCommand};
 
@@ -48,6 +50,8 @@ pub(crate) enum UpkeepError {
     #[error("cannot write `{}`: {cause}{}", path.display(), unwritable_remedy(cause))]
     Unwritable { path: PathBuf, cause: io::Error },
     #[error(transparent)]
+    Place(#[from] PlaceError),
+    #[error(transparent)]
     Export(#[from] ExportError),
     #[error(transparent)]
     Redirection(#[from] OutputError),
@@ -71,6 +75,7 @@ impl UpkeepError {
             | Self::Read(_)
             | Self::Unreadable { .. }
             | Self::Unwritable { .. }
+            | Self::Place(_)
             | Self::Export(_)
             | Self::Unreported(_)
             | Self::Output(_) => ExitCode::FAILURE,
@@ -111,6 +116,7 @@ pub(crate) fn run(command: &UpkeepCommand, config: &Config) -> Result<(), Upkeep
     if spec == StoreSpec::Memory {
         return Err(UpkeepError::InMemory);
     }
+    place::ensure_fits(&spec)?;
     match command {
         UpkeepCommand::History(arguments) => pages::history(&mut *open_reader(&spec)?, arguments),
         UpkeepCommand::Search(arguments) => pages::search(&mut *open_reader(&spec)?, arguments),

@@ -75,7 +75,7 @@ fn remove_on_signal() -> io::Result<Arc<Mutex<Option<PathBuf>>>> {
         let _ = signals.add_signal(signal);
     }
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        for signal in &mut signals {
+        if let Some(signal) = signals.forever().next() {
             // Held until the end, so that none is made any more.
             let directory = noted.lock().unwrap_or_else(PoisonError::into_inner);
             let remove = |directory: &PathBuf| (0..ATTEMPTS).any(|_| fs::remove_dir_all(directory).is_ok());

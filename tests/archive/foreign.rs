@@ -512,8 +512,8 @@ fn what_a_log_gave_up_since_stays_and_is_reported() {
         let (report, _) = import(&mut *store, &[("log", after.as_bytes())]);
         assert_eq!((report.taken, report.has_left()), (Counts::default(), false), "{kind}: {report}");
         let (report, _) = import(&mut *store, &[("log", before.as_bytes())]);
-        let taken = Counts { accounts: 1, seats: 1, ..Counts::default() };
-        assert_eq!((report.taken, report.has_left()), (taken, false), "{kind}: {report}");
+        let both = Counts { accounts: 1, seats: 1, ..Counts::default() };
+        assert_eq!((report.taken, report.has_left()), (both, false), "{kind}: {report}");
         let (report, ops) = import(&mut *store, &[("log", after.as_bytes())]);
         let expected = reasons(&[
             ("a deletion of an account, which stays here", 1, &["log:1 ann"]),
