@@ -640,6 +640,9 @@ fn a_ready_file_is_no_file_of_the_store_under_any_name() {
     }
 }
 
+/// Puts something in the place of a store's file.
+type Make<'a> = &'a dyn Fn(&Path);
+
 #[test]
 fn what_cannot_be_a_store_is_named_and_holds_no_command() {
     let commands = LOOKS.iter().chain(&CHANGES).copied().chain([&["backup", "copy"][..], &["repair"]]);
@@ -656,7 +659,7 @@ fn what_cannot_be_a_store_is_named_and_holds_no_command() {
             let status = Command::new("mkfifo").arg(path).status().expect("it starts");
             assert!(status.success());
         };
-        let kinds: [(&str, &dyn Fn(&Path), &str); 5] = [
+        let kinds: [(&str, Make<'_>, &str); 5] = [
             ("directory", &|path| fs::create_dir(path).expect("made"), "is a directory"),
             ("FIFO", &make_fifo, "is a device, a pipe or a socket"),
             (
