@@ -99,7 +99,7 @@ fn put_bytes(bytes: &[u8], path: &Path, like: Option<&Metadata>) -> io::Result<(
     let mut builder = Builder::new();
     let created = builder.permissions(fs::Permissions::from_mode(mode)).tempfile_in(directory);
     let mut file = created.map_err(|error| of_the_system(&error))?;
-    file.write_all(bytes)?;
+    file.write_all(bytes).map_err(|error| of_the_system(&error))?;
     if let Some(like) = like {
         // Only root may give a file away; for other users the new file is their own.
         let _ = fchown(file.as_file(), Some(like.uid()), Some(like.gid()));

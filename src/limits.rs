@@ -260,11 +260,12 @@ pub const IMPORT_JSON_BYTES_MAX: u64 = 256 << 20;
 /// Bytes of all files that are imported at once, as what they say is compared in memory and committed as a whole. More:
 /// refused; they can be imported one by one.
 pub const IMPORT_BYTES_MAX: u64 = 2 << 30;
-/// Seconds that a message may be from the future, as clocks differ. More: it is left, as all ids that are given out later
-/// have to be above its own.
-pub const IMPORT_AHEAD_SECONDS_MAX: u64 = 60 * 60;
-/// Maximum seconds by which an imported id's time may exceed the message's time: a clock may have been ahead.
-/// New ids rise from the highest one, and end in the year 10889. Beyond it, the message gets a new id.
+/// Maximum seconds by which an imported message's time may exceed this machine's clock: the clock of the server
+/// that kept it may have been ahead. New ids rise from the highest one, and end in the year 10889. Beyond it,
+/// the message is left out, and the import says so.
+pub const IMPORT_AHEAD_SECONDS_MAX: u64 = 100 * 366 * 24 * 60 * 60;
+/// Maximum seconds by which an imported id's time may exceed the message's time, for the same reason. Beyond
+/// it, the message gets a new id.
 pub const IMPORT_ID_AHEAD_SECONDS_MAX: u64 = 100 * 366 * 24 * 60 * 60;
 /// Reasons for leaving something that are told apart, as some have a name in them. More: counted as one.
 pub const IMPORT_REASONS_MAX: usize = 100;

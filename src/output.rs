@@ -11,7 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use parlance::config::Config;
-use parlance::store::StoreSpec;
+use parlance::store::{StoreSpec, resolve};
 
 /// Why a command refuses its output.
 #[derive(Debug, thiserror::Error)]
@@ -80,8 +80,11 @@ fn metadata(fd: BorrowedFd<'_>) -> io::Result<Metadata> {
     File::from(fd.try_clone_to_owned()?).metadata()
 }
 
-/// Whether two paths name the same file or the same directory entry.
+/// Whether two paths name the same file or the same directory entry, also through symbolic links to nothing.
 fn is_same_name(one: &Path, other: &Path) -> bool {
+    // A loop of links names no file at all.
+    let real = |path: &Path| resolve(path).unwrap_or_else(|_| path.to_owned());
+    let (one, other) = (&*real(one), &*real(other));
     let id = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
     if let (Some(one), Some(other)) = (id(one), id(other)) {
         return one == other;

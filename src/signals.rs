@@ -71,6 +71,16 @@ const NAMED: &[(i32, Meaning)] = &[
     (SIGSTKFLT, Meaning::Nothing),
 ];
 
+/// The signals that end a process which does not handle them, and that it can handle: of the file size limit
+/// the failed write tells. A handler may be refused for some of the real-time ones.
+pub fn ending_signals() -> impl Iterator<Item = i32> {
+    #[cfg(target_os = "linux")]
+    let real_time = REAL_TIME;
+    #[cfg(not(target_os = "linux"))]
+    let real_time = std::iter::empty();
+    NAMED.iter().map(|(signal, _)| *signal).filter(|&signal| signal != SIGXFSZ).chain(real_time)
+}
+
 /// Signals that stay ignored where the process was started with them ignored: `nohup` does that with SIGHUP,
 /// and a shell script with SIGINT and SIGQUIT for what it runs in the background.
 const LEFT_IGNORED: [i32; 3] = [SIGHUP, SIGINT, SIGQUIT];

@@ -339,6 +339,9 @@ fn a_limit_on_the_size_of_files_is_an_error_and_leaves_no_half_a_file() {
     }
 }
 
+/// The first one that the C library leaves to programs.
+const REAL_TIME_MIN: i32 = 35;
+
 /// Longer than anything takes; only a failing test waits so long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -347,14 +350,19 @@ fn a_signal_leaves_no_half_a_file_and_nothing_beside_it() {
     for store in [SQLITE, JSONL] {
         let place = Place::with_messages(store, 30_000, &"hello ".repeat(20));
         for (signal, arguments) in [
-            (Signal::INT, &["backup", "copy"][..]),
-            (Signal::TERM, &["export", "--format", "jsonl", "--out", "copy"]),
-            (Signal::HUP, &["export", "--format", "json", "--out", "copy"]),
-            (Signal::QUIT, &["backup", "copy"]),
-            (Signal::ALARM, &["backup", "copy"]),
-            (Signal::USR1, &["backup", "copy"]),
-            (Signal::USR2, &["backup", "copy"]),
-            (Signal::XCPU, &["backup", "copy"]),
+            (Signal::INT.as_raw(), &["backup", "copy"][..]),
+            (Signal::TERM.as_raw(), &["export", "--format", "jsonl", "--out", "copy"]),
+            (Signal::HUP.as_raw(), &["export", "--format", "json", "--out", "copy"]),
+            (Signal::QUIT.as_raw(), &["backup", "copy"]),
+            (Signal::ALARM.as_raw(), &["backup", "copy"]),
+            (Signal::USR1.as_raw(), &["backup", "copy"]),
+            (Signal::USR2.as_raw(), &["backup", "copy"]),
+            (Signal::XCPU.as_raw(), &["backup", "copy"]),
+            (Signal::POWER.as_raw(), &["backup", "copy"]),
+            (Signal::IO.as_raw(), &["export", "--format", "jsonl", "--out", "copy"]),
+            (Signal::STKFLT.as_raw(), &["backup", "copy"]),
+            (REAL_TIME_MIN, &["backup", "copy"]),
+            (64, &["export", "--format", "json", "--out", "copy"]),
         ] {
             let deadline = Instant::now() + PATIENCE;
             // It may be too fast to be caught in the middle.
@@ -378,7 +386,7 @@ fn a_signal_that_was_ignored_at_the_start_does_not_end_a_command() {
             command.args(["-c", "trap '' HUP INT QUIT; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_parlance")]);
             command.args(["--data", "data", "--store", SQLITE]).args(arguments);
             command.current_dir(place.directory.path()).env_clear().stdin(Stdio::null());
-            let signals = [Signal::HUP, Signal::INT, Signal::QUIT];
+            let signals = [Signal::HUP, Signal::INT, Signal::QUIT].map(Signal::as_raw);
             let (status, is_at_work) = interrupt(&place, command, &signals);
             assert!(status.success(), "{arguments:?}: {status}");
             assert_eq!(place.names(), ["copy"], "{arguments:?}");
@@ -393,18 +401,20 @@ fn a_signal_that_was_ignored_at_the_start_does_not_end_a_command() {
 }
 
 /// Stops a command in the middle of its work, and ends it with a signal; whether it was still at work.
-fn is_interrupted(place: &Place, arguments: &[&str], signal: Signal) -> bool {
+fn is_interrupted(place: &Place, arguments: &[&str], signal: i32) -> bool {
     let (status, is_at_work) = interrupt(place, place.command(arguments), &[signal]);
     if !is_at_work || status.success() {
         return false;
     }
-    assert_eq!(status.signal(), Some(signal.as_raw()), "{status}");
+    // As a shell reports it, where the program cannot have the default action again.
+    let is_of_signal = status.signal() == Some(signal) || status.code() == Some(128 + signal);
+    assert!(is_of_signal, "{signal}: {status}");
     true
 }
 
 /// Stops a command in the middle of its work, and sends signals to it. Its status, and whether it was still
 /// at work.
-fn interrupt(place: &Place, mut command: Command, signals: &[Signal]) -> (ExitStatus, bool) {
+fn interrupt(place: &Place, mut command: Command, signals: &[i32]) -> (ExitStatus, bool) {
     let mut child = command.stdout(Stdio::null()).spawn().expect("it starts");
     let pid = Pid::from_child(&child);
     while place.names().is_empty() && child.try_wait().expect("it can be waited for").is_none() {
@@ -420,7 +430,10 @@ fn interrupt(place: &Place, mut command: Command, signals: &[Signal]) -> (ExitSt
     assert!(!place.path("copy").exists() || place.names().len() == 1, "it has its name once it is whole");
     let is_at_work = !place.path("copy").exists();
     for signal in signals {
-        kill_process(pid, *signal).expect("it is stopped");
+        // The shell knows the real-time signals, too.
+        let mut kill = Command::new("sh");
+        let status = kill.args(["-c", &format!("kill -{signal} {pid}")]).status().expect("a shell");
+        assert!(status.success(), "{signal}");
     }
     kill_process(pid, Signal::CONT).expect("it is stopped");
     (child.wait().expect("it ends"), is_at_work)
@@ -570,4 +583,112 @@ fn a_path_of_the_wrong_kind_is_named() {
         assert!(text(&output.stderr).contains(missing), "{missing}: {output:?}");
     }
     assert!(!place.path("data").exists(), "and no store was made");
+}
+
+#[test]
+fn a_file_without_anything_in_it_is_imported_as_nothing() {
+    for store in [SQLITE, JSONL] {
+        let place = Place::with_messages(store, 3, "hello");
+        for content in ["", "\n", "\n\r\n \t\n", "\u{feff}", "\u{feff}\n\n"] {
+            fs::write(place.path("file"), content).expect("written");
+            let said = place.answer(&["import", "file"]);
+            assert_eq!(said, "file: empty\ntaken: nothing\n", "{store}: {content:?}");
+            let said = place.answer(&["import", "--format", "jsonl", "file"]);
+            assert_eq!(said, "file: jsonl\ntaken: nothing\n", "{store}: {content:?}");
+            for format in ["rooms", "accounts"] {
+                let output = place.run(&["import", "--format", format, "file"]);
+                assert_eq!(output.status.code(), Some(1), "{store}: {content:?}: {output:?}");
+                assert!(text(&output.stderr).contains("`file` cannot be understood"), "{output:?}");
+            }
+        }
+        place.assert_well(3);
+    }
+}
+
+#[test]
+fn a_ready_file_is_no_file_of_the_store_under_any_name() {
+    for (store, file) in [
+        (SQLITE, "data/chat.db"),
+        (SQLITE, "data/chat.db-wal"),
+        (SQLITE, "data/chat.db-shm"),
+        (SQLITE, "data/chat.db-journal"),
+        (JSONL, "data/log/log.jsonl"),
+        (JSONL, "data/log/log.jsonl.new"),
+        (JSONL, "data/log/log.jsonl.broken"),
+    ] {
+        let place = Place::with_messages(store, 3, "hello");
+        symlink(file, place.path("ready")).expect("a link");
+        symlink("ready", place.path("again")).expect("a link");
+        for name in ["ready", "again", file] {
+            let output = place.run(&["--ready-file", name, "--line", "0"]);
+            assert_eq!(output.status.code(), Some(2), "{name} to {file}: {output:?}");
+            let said = format!("parlance: `{name}` is a file of the store; name another file\n");
+            assert_eq!(text(&output.stderr), said);
+        }
+        // The other files stand beside the real one.
+        let (real, beside) = match store {
+            SQLITE => ("elsewhere/x.db", file.replace("data/chat.db", "elsewhere/x.db")),
+            _ => ("elsewhere/x.jsonl", file.replace("data/log/log.jsonl", "elsewhere/x.jsonl")),
+        };
+        fs::create_dir(place.path("elsewhere")).expect("made");
+        fs::rename(place.file(), place.path(real)).expect("renamed");
+        symlink(place.path(real), place.file()).expect("a link");
+        let output = place.run(&["--ready-file", &beside, "--line", "0"]);
+        assert_eq!(output.status.code(), Some(2), "{beside}: {output:?}");
+        assert!(!place.path(&beside).exists() || beside == real, "{beside}");
+        place.assert_well(3);
+    }
+}
+
+/// Puts something in the place of a store's file.
+type Make<'a> = &'a dyn Fn(&Path);
+
+#[test]
+fn what_cannot_be_a_store_is_named_and_holds_no_command() {
+    let commands = LOOKS.iter().chain(&CHANGES).copied().chain([&["backup", "copy"][..], &["repair"]]);
+    let commands: Vec<_> = commands.collect();
+    for (store, other) in [(SQLITE, JSONL), (JSONL, SQLITE)] {
+        let place = Place::with_messages(store, 3, "hello");
+        place.answer(&["compact"]);
+        fs::write(place.path("accounts.json"), format!("{{\"bob\":\"{HASH}\"}}")).expect("written");
+        let own = fs::read(place.file()).expect("read");
+        let of_other = Place::with_messages(other, 3, "hello");
+        of_other.answer(&["compact"]);
+        let (file, another) = (place.file(), of_other.file());
+        let make_fifo = |path: &Path| {
+            let status = Command::new("mkfifo").arg(path).status().expect("it starts");
+            assert!(status.success());
+        };
+        let kinds: [(&str, Make<'_>, &str); 5] = [
+            ("directory", &|path| fs::create_dir(path).expect("made"), "is a directory"),
+            ("FIFO", &make_fifo, "is a device, a pipe or a socket"),
+            (
+                "device",
+                &|path| symlink("/dev/zero", path).expect("a link"),
+                "is a device, a pipe or a socket",
+            ),
+            ("other kind", &|path| _ = fs::copy(&another, path).expect("copied"), "name it with --store "),
+            (
+                "link to the other kind",
+                &|path| symlink(&another, path).expect("a link"),
+                "name it with --store ",
+            ),
+        ];
+        let before = fs::read(&another).expect("read");
+        for (kind, make, said) in kinds {
+            fs::remove_file(&file).or_else(|_| fs::remove_dir(&file)).expect("removed");
+            make(&file);
+            for arguments in &commands {
+                let output = place.run(arguments);
+                assert_eq!(output.status.code(), Some(1), "{store}: {kind}: {arguments:?}: {output:?}");
+                let error = text(&output.stderr);
+                assert!(error.contains(said), "{store}: {kind}: {arguments:?}: {error}");
+                assert!(output.stdout.is_empty(), "{store}: {kind}: {arguments:?}: {output:?}");
+            }
+        }
+        assert_eq!(fs::read(&another).expect("read"), before, "{store}");
+        fs::remove_file(&file).expect("removed");
+        fs::write(&file, own).expect("written");
+        place.assert_well(3);
+    }
 }

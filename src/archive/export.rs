@@ -118,32 +118,61 @@ impl<'a> MessageLine<'a> {
 ///
 /// Those of the store and of the writer.
 pub fn export_jsonl(store: &mut dyn Reader, out: &mut dyn Write) -> Result<(), ExportError> {
-    let mut result = line(out, &OperationLine::Format { version: 1 });
+    let mut log = Log { out, has_begun: false };
+    let mut result = Ok(());
     store.load(&mut |kept| {
         if result.is_ok() {
-            result = match &kept {
-                Kept::Account { name, password } => {
-                    line(out, &OperationLine::AccountCreated { name, password })
-                }
-                Kept::Letter(letter) => line(out, &MessageLine::of_letter(letter)),
-                Kept::Seat { room, seat: Seat { name, token, ip }, is_host } => {
-                    let seat = SeatLine { room, name, token: *token, ip: *ip };
-                    let made = OperationLine::RoomMade;
-                    line(out, &if *is_host { made(seat) } else { OperationLine::SeatTaken(seat) })
-                }
-            };
+            result = log.kept(&kept);
         }
     })?;
     result?;
     each_room_message(store, &mut |room, message, is_next| {
-        line(out, &MessageLine::of_room(room, message, is_next))
+        log.line(&MessageLine::of_room(room, message, is_next))
     })?;
-    Ok(out.flush()?)
+    log.end()
 }
 
-fn line(out: &mut dyn Write, value: &impl Serialize) -> Result<(), ExportError> {
-    serde_json::to_writer(&mut *out, value)?;
-    Ok(out.write_all(b"\n")?)
+/// A log that is written. It begins with the first thing that the store has handed out: an export that fails
+/// before that is no output at all, rather than the export of an empty store.
+struct Log<'a> {
+    out: &'a mut dyn Write,
+    has_begun: bool,
+}
+
+impl Log<'_> {
+    fn kept(&mut self, kept: &Kept) -> Result<(), ExportError> {
+        match kept {
+            Kept::Account { name, password } => self.line(&OperationLine::AccountCreated { name, password }),
+            Kept::Letter(letter) => self.line(&MessageLine::of_letter(letter)),
+            Kept::Seat { room, seat: Seat { name, token, ip }, is_host } => {
+                let seat = SeatLine { room, name, token: *token, ip: *ip };
+                let made = OperationLine::RoomMade;
+                self.line(&if *is_host { made(seat) } else { OperationLine::SeatTaken(seat) })
+            }
+        }
+    }
+
+    fn line(&mut self, value: &impl Serialize) -> Result<(), ExportError> {
+        self.begin()?;
+        self.write(value)
+    }
+
+    fn begin(&mut self) -> Result<(), ExportError> {
+        if std::mem::replace(&mut self.has_begun, true) {
+            return Ok(());
+        }
+        self.write(&OperationLine::Format { version: 1 })
+    }
+
+    fn write(&mut self, value: &impl Serialize) -> Result<(), ExportError> {
+        serde_json::to_writer(&mut *self.out, value)?;
+        Ok(self.out.write_all(b"\n")?)
+    }
+
+    fn end(mut self) -> Result<(), ExportError> {
+        self.begin()?;
+        Ok(self.out.flush()?)
+    }
 }
 
 type Visit<'a> = dyn FnMut(&str, &RoomMessage, bool) -> Result<(), ExportError> + 'a;

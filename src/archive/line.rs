@@ -41,7 +41,7 @@ pub(super) struct Line<'a> {
 
     // `read` and `delete`: of which messages, and by whom they were deleted.
     #[serde(borrow)]
-    pub(super) ids: Vec<Text<'a>>,
+    pub(super) ids: Option<Vec<Text<'a>>>,
     #[serde(borrow)]
     pub(super) by: Option<Text<'a>>,
 
@@ -86,7 +86,7 @@ mod tests {
         assert_eq!(line.sender.as_ref().map(|text| &*text.0), Some("zoë"));
         assert!(line.is_of_a_log());
         let line = Line::parse(r#"{"operation":"read","ids":["1",2]}"#).expect("a line");
-        assert_eq!(line.ids, [Text("1".into()), Text("2".into())]);
+        assert_eq!(line.ids, Some(vec![Text("1".into()), Text("2".into())]));
         assert!(line.is_of_a_log());
         assert!(!Line::parse(r#"{"alice":"$2b$12$x"}"#).expect("an object").is_of_a_log());
         assert!(!Line::parse(r#"{"operation":"$2b$12$x"}"#).expect("an object").is_of_a_log());

@@ -29,6 +29,8 @@ pub enum Format {
     Jsonl,
     /// A JSON object of names and hashes of passwords.
     Accounts,
+    /// Nothing: no byte, or only white space.
+    Empty,
 }
 
 impl FromStr for Format {
@@ -102,7 +104,7 @@ const START_BYTES: u64 = 4;
 const LOG_VERSION_MAX: u64 = 1;
 
 /// To whom, or where.
-#[derive(Debug)]
+#[derive(PartialEq, Eq, Debug)]
 pub(super) enum To {
     Recipient(Box<str>),
     Room(Box<str>),
@@ -226,7 +228,7 @@ impl Material {
         if format == Format::Auto {
             // The first line of a log is an object of its own.
             file.by_ref().take(IMPORT_LINE_BYTES_MAX).read_until(b'\n', &mut start).map_err(failed)?;
-            if start.is_empty() || is_line_of_a_log(&start) {
+            if is_line_of_a_log(&start) {
                 self.read_log(place, &mut start.as_slice().chain(file))?;
                 return Ok(Format::Jsonl);
             }
@@ -234,6 +236,10 @@ impl Material {
         let max = IMPORT_JSON_BYTES_MAX;
         file.by_ref().take(max + 1 - start.len() as u64).read_to_end(&mut start).map_err(failed)?;
         let is_too_large = start.len() as u64 > max;
+        if format == Format::Auto && !is_too_large && start.trim_ascii().is_empty() {
+            self.count(place, start.len() as u64)?;
+            return Ok(Format::Empty);
+        }
         let text = String::from_utf8_lossy(&start);
         let is_object = !is_too_large && serde_json::from_str::<Entries<'_>>(&text).is_ok();
         // A file whose first line is malformed or empty.
@@ -260,7 +266,7 @@ impl Material {
         let format = match format {
             Format::Auto if is_of_accounts(&entries) => Format::Accounts,
             Format::Auto => Format::Rooms,
-            Format::Rooms | Format::Jsonl | Format::Accounts => format,
+            Format::Rooms | Format::Jsonl | Format::Accounts | Format::Empty => format,
         };
         if format == Format::Accounts {
             self.take_accounts(place, entries);
@@ -419,12 +425,13 @@ impl Material {
                     _ => self.leave("a seat without a room, a name, a token or an address", place, ""),
                 }
             }
-            Some("seat-left") => {
-                if let Some(at) = line.token.and_then(|token| index.tokens.remove(&*token.0)) {
-                    self.seats[at].is_gone = true;
-                }
+            Some("seat-left") => match line.token.and_then(|token| index.tokens.remove(&*token.0)) {
+                Some(at) => self.seats[at].is_gone = true,
+                None => self.leave("the end of a seat that the file does not have", place, ""),
+            },
+            Some("room-closed") => {
+                self.drop_room(place, line.room.as_ref().map_or("", |text| &text.0), index);
             }
-            Some("room-closed") => self.drop_room(line.room.as_ref().map_or("", |text| &text.0), index),
             Some("format") if line.version > Some(LOG_VERSION_MAX) => {
                 self.leave("a log of a newer version: what is new in it is not known", place, "");
             }
@@ -442,8 +449,9 @@ impl Material {
 
     /// An account is gone, with all messages from and to it. That is rare enough to look at all of them.
     fn drop_account(&mut self, place: Place, name: &str, index: &mut Index) {
-        if let Some(at) = index.accounts.remove(name) {
-            self.accounts[at].is_gone = true;
+        match index.accounts.remove(name) {
+            Some(at) => self.accounts[at].is_gone = true,
+            None => self.leave("the end of an account that the file does not have", place, name),
         }
         for message in self.messages.iter_mut().filter(|message| message.place.file == place.file) {
             if let To::Recipient(recipient) = &message.to {
@@ -453,8 +461,10 @@ impl Material {
     }
 
     /// A room is gone, with its seats and what was said in it.
-    fn drop_room(&mut self, room: &str, index: &mut Index) {
-        let InRoom { seats, messages } = index.rooms.remove(room).unwrap_or_default();
+    fn drop_room(&mut self, place: Place, room: &str, index: &mut Index) {
+        let Some(InRoom { seats, messages }) = index.rooms.remove(room) else {
+            return self.leave("the end of a room that the file does not have", place, room);
+        };
         for at in seats {
             self.seats[at].is_gone = true;
         }
@@ -504,7 +514,11 @@ impl Material {
                 self.messages.push(message);
             }
             // The same once more, as logs have it in which a change of the status is a line of its own.
-            Some(first) if first.sender == message.sender && first.content == message.content => {
+            Some(first)
+                if first.sender == message.sender
+                    && first.to == message.to
+                    && first.content == message.content =>
+            {
                 first.is_read |= message.is_read;
                 first.is_deleted |= message.is_deleted;
                 first.recipient_sees &= message.recipient_sees;
@@ -514,7 +528,10 @@ impl Material {
     }
 
     fn take_marks(&mut self, place: Place, line: &Line<'_>, kind: &MarkKind, index: &Index) {
-        for Text(id) in &line.ids {
+        let Some(ids) = &line.ids else {
+            return self.leave("a read mark or a deletion without ids", place, "");
+        };
+        for Text(id) in ids {
             let Some(message) = index.messages.get(&**id).map(|&at| &mut self.messages[at]) else {
                 self.marks.push(Mark { place, id: (&**id).into(), kind: kind.clone() });
                 continue;
@@ -613,6 +630,7 @@ impl fmt::Display for Format {
             Self::Rooms => "rooms",
             Self::Jsonl => "jsonl",
             Self::Accounts => "accounts",
+            Self::Empty => "empty",
         })
     }
 }

@@ -46,10 +46,16 @@ impl Material {
         random: &mut dyn FnMut() -> u64,
     ) -> Result<Plan, StoreError> {
         let mut planner = Planner::of(store, now, random)?;
-        for account in std::mem::take(&mut self.accounts).into_iter().filter(|account| !account.is_gone) {
+        let (gone, accounts): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.accounts).into_iter().partition(|account| account.is_gone);
+        planner.accounts_gone(&mut self, &gone, &accounts);
+        for account in accounts {
             planner.account(&mut self, account);
         }
-        for seat in std::mem::take(&mut self.seats).into_iter().filter(|seat| !seat.is_gone) {
+        let (gone, seats): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.seats).into_iter().partition(|seat| seat.is_gone);
+        planner.seats_gone(&mut self, &gone, &seats);
+        for seat in seats {
             planner.seat(&mut self, seat);
         }
         let mut messages: Vec<_> = std::mem::take(&mut self.messages)
@@ -196,6 +202,30 @@ impl<'a> Planner<'a> {
         self.ops.push(op);
     }
 
+    /// Reports accounts that the files delete, and that an earlier import has brought here: they stay.
+    fn accounts_gone(&self, material: &mut Material, gone: &[Account], kept: &[Account]) {
+        let kept: HashSet<_> = kept.iter().filter_map(|account| folded(&account.name)).collect();
+        for Account { place, name, .. } in gone {
+            let is_here = folded(name)
+                .is_some_and(|name| !kept.contains(&name) && self.state.ledger.find(&name).is_some());
+            if is_here {
+                material.leave("a deletion of an account, which stays here", *place, name);
+            }
+        }
+    }
+
+    /// The same of seats.
+    fn seats_gone(&self, material: &mut Material, gone: &[Seat], kept: &[Seat]) {
+        let kept: HashSet<_> = kept.iter().filter_map(|seat| Token::parse(&seat.token)).collect();
+        for Seat { place, name, token, .. } in gone {
+            let is_here = Token::parse(token)
+                .is_some_and(|token| !kept.contains(&token) && self.tokens.contains_key(&token));
+            if is_here {
+                material.leave("the end of a seat, which stays here", *place, name);
+            }
+        }
+    }
+
     fn account(&mut self, material: &mut Material, account: Account) {
         let Account { place, name, hash, is_gone: _ } = account;
         let leave = |material: &mut Material, reason: &str| material.leave(reason, place, &name);
@@ -302,7 +332,7 @@ impl<'a> Planner<'a> {
         } else if message.content.len() > TEXT_BYTES_MAX {
             "a text that is too long"
         } else if message.at > ahead && !self.is_there(store, id, &message.to)? {
-            "a time that has yet to come"
+            "a time more than 100 years ahead"
         } else {
             match message.to {
                 To::Recipient(_) => self.letter(material, id, message),

@@ -56,6 +56,11 @@ impl Report {
         }
     }
 
+    /// How many things were left, for all reasons.
+    pub fn left_count(&self) -> u64 {
+        self.left.values().map(|left| left.count).sum()
+    }
+
     /// Whether there was anything that cannot be used.
     pub fn has_left(&self) -> bool {
         !self.left.is_empty()

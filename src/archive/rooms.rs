@@ -2,7 +2,8 @@
 //!
 //! The keys of that program are known by their meaning only, so that each is looked for under several names.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use serde_json::{Map, Value};
 
@@ -29,15 +30,27 @@ pub(super) fn take(
     tokens: &[(String, Value)],
     is_proved: bool,
 ) {
-    let entries: HashMap<&str, &Value> =
-        tokens.iter().map(|(token, entry)| (token.as_str(), entry)).collect();
-    let mut seen: HashSet<String> = HashSet::new();
+    let mut entries: HashMap<&str, &Value> = HashMap::new();
+    for (token, entry) in tokens {
+        if entries.insert(token, entry).is_some() {
+            material.leave("a token that has a later entry", place, "");
+        }
+    }
+    // By token: the room that it is of.
+    let mut seen: HashMap<String, String> = HashMap::new();
     for (room, value) in rooms {
         let Value::Object(object) = value else {
             material.leave("a room that is no object", place, &room);
             continue;
         };
-        let members = first(&object, &MEMBERS).and_then(Value::as_array);
+        let listed = first(&object, &MEMBERS);
+        let members = listed.and_then(Value::as_array);
+        if listed.is_some() && members.is_none() {
+            material.leave("members of a room that are no array", place, &room);
+        }
+        for _ in members.into_iter().flatten().filter(|member| !member.is_string()) {
+            material.leave("a member of a room that is no text", place, &room);
+        }
         let members = || members.into_iter().flatten().filter_map(Value::as_str);
         // It may be the host's name: then the first member is the host, unless its entry says that it is not.
         let named =
@@ -45,23 +58,35 @@ pub(super) fn take(
         let is_not = |token: &&str| entries.get(token).and_then(|entry| flag(entry)) == Some(false);
         let host = named.or_else(|| members().next().filter(|token| !is_not(token)));
         for token in host.into_iter().chain(members()) {
-            if !seen.insert(token.to_owned()) {
-                continue;
-            }
+            let of = seen.entry(token.to_owned());
+            let is_of_another = match of {
+                Entry::Vacant(vacant) => {
+                    vacant.insert(room.clone());
+                    false
+                }
+                Entry::Occupied(of) if *of.get() == room => continue,
+                Entry::Occupied(_) => true,
+            };
             let is_host = host == Some(token);
-            let is_taken = entries
-                .get(token)
-                .is_some_and(|entry| take_seat(material, place, &room, token, entry, is_host, is_proved));
-            if !entries.contains_key(token) {
-                material.leave("a member of a room whose token has no entry", place, &room);
-            }
+            let is_taken = match entries.get(token) {
+                Some(_) if is_of_another => {
+                    material.leave("a token that is for another room", place, &room);
+                    false
+                }
+                Some(entry) => take_seat(material, place, &room, token, entry, is_host, is_proved),
+                None => {
+                    material.leave("a member of a room whose token has no entry", place, &room);
+                    false
+                }
+            };
             if is_host && !is_taken {
                 material.without_host.insert(room.as_str().into());
             }
         }
     }
     for (token, entry) in tokens {
-        if !seen.contains(token) {
+        let is_last = entries.get(token.as_str()).is_some_and(|last| std::ptr::eq(*last, entry));
+        if is_last && !seen.contains_key(token) {
             match entry.as_object().and_then(|object| first(object, &ROOM)).and_then(Value::as_str) {
                 Some(room) => {
                     take_seat(material, place, room, token, entry, flag(entry) == Some(true), is_proved);

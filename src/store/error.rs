@@ -101,7 +101,10 @@ fn moved(is_replaced: bool) -> &'static str {
 fn remedy(cause: &io::Error) -> &'static str {
     match cause.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; make space on that disk",
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "; mount it for writing, or give the user that runs parlance the rights there"
+        }
+        io::ErrorKind::PermissionDenied => {
             "; give the user that runs parlance the rights that it needs there"
         }
         _ => "",

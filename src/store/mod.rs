@@ -24,7 +24,7 @@ use std::path::Path;
 
 pub use error::StoreError;
 pub use lock::Lock;
-pub(crate) use named::resolve;
+pub use named::resolve;
 pub use spec::{Durability, StoreSpec};
 
 use crate::chat::{HistoryRules, Kept, Op, OpId, RoomMessage, RoomSummary, UnixMillis};

@@ -78,7 +78,11 @@ pub(super) fn make_directory(path: &Path) -> Result<(), StoreError> {
 }
 
 /// The name of the file itself, where a name is a symbolic link to it; also of one that is not there yet.
-pub(crate) fn resolve(path: &Path) -> io::Result<PathBuf> {
+///
+/// # Errors
+///
+/// When a link cannot be read, or links form a loop.
+pub fn resolve(path: &Path) -> io::Result<PathBuf> {
     /// As the kernel has it.
     const LINKS_MAX: usize = 40;
     let mut path = path.to_owned();

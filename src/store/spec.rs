@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::named::resolve;
+
 /// Which store: `sqlite:FILE`, `jsonl:DIR` or `memory`. Paths that do not start with `/` are below the data directory.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum StoreSpec {
@@ -50,10 +52,16 @@ impl StoreSpec {
             PathBuf::from(name)
         };
         match self {
-            Self::Sqlite(path) => ["", "-wal", "-shm", "-journal"].map(|suffix| beside(path, suffix)).into(),
+            Self::Sqlite(path) => {
+                // The other files stand beside the database itself, not beside a link to it.
+                let path = resolve(path).unwrap_or_else(|_| path.clone());
+                ["", "-wal", "-shm", "-journal"].map(|suffix| beside(&path, suffix)).into()
+            }
             Self::Jsonl(path) => {
                 let log = path.join("log.jsonl");
-                ["", ".new", ".broken"].map(|suffix| beside(&log, suffix)).into()
+                let log = resolve(&log).unwrap_or(log);
+                let beside = ["jsonl.new", "jsonl.broken"].map(|extension| log.with_extension(extension));
+                [log].into_iter().chain(beside).collect()
             }
             Self::Memory => Vec::new(),
         }

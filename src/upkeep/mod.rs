@@ -6,6 +6,7 @@
 mod arguments;
 mod new_file;
 mod pages;
+mod place;
 mod transfer;
 
 use std::io::{self, Write};
@@ -18,8 +19,12 @@ use parlance::chat::{UnixMillis, visible};
 use parlance::config::Config;
 use parlance::store::{self, Reader, Sizes, StoreError, StoreSpec};
 
+use self::place::PlaceError;
 use crate::output::OutputError;
 pub(crate) use arguments::{StoreCommand, UpkeepCommand};
+
+/// The exit status of an import that took what it could use, and left something out.
+const STATUS_LEFT: u8 = 3;
 
 /// Why a command did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -36,12 +41,16 @@ pub(crate) enum UpkeepError {
     NoId(String),
     #[error("{0} found")]
     Problems(Count),
+    #[error("not everything can be imported: {count} left out; the report above says what, and why")]
+    Left { count: u64 },
     #[error(transparent)]
     Read(#[from] ReadError),
     #[error("cannot read `{}`: {cause}", path.display())]
     Unreadable { path: PathBuf, cause: io::Error },
     #[error("cannot write `{}`: {cause}{}", path.display(), unwritable_remedy(cause))]
     Unwritable { path: PathBuf, cause: io::Error },
+    #[error(transparent)]
+    Place(#[from] PlaceError),
     #[error(transparent)]
     Export(#[from] ExportError),
     #[error(transparent)]
@@ -58,6 +67,7 @@ impl UpkeepError {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::NoId(_) | Self::NoStream | Self::Redirection(_) => ExitCode::from(2),
+            Self::Left { .. } => ExitCode::from(STATUS_LEFT),
             Self::Store(_)
             | Self::NotThere(_)
             | Self::InMemory
@@ -65,6 +75,7 @@ impl UpkeepError {
             | Self::Read(_)
             | Self::Unreadable { .. }
             | Self::Unwritable { .. }
+            | Self::Place(_)
             | Self::Export(_)
             | Self::Unreported(_)
             | Self::Output(_) => ExitCode::FAILURE,
@@ -105,6 +116,7 @@ pub(crate) fn run(command: &UpkeepCommand, config: &Config) -> Result<(), Upkeep
     if spec == StoreSpec::Memory {
         return Err(UpkeepError::InMemory);
     }
+    place::ensure_fits(&spec)?;
     match command {
         UpkeepCommand::History(arguments) => pages::history(&mut *open_reader(&spec)?, arguments),
         UpkeepCommand::Search(arguments) => pages::search(&mut *open_reader(&spec)?, arguments),
@@ -177,8 +189,13 @@ fn repair(spec: &StoreSpec) -> Result<(), UpkeepError> {
 
 /// Says what was done, once it is done.
 fn report(text: &str) -> Result<(), UpkeepError> {
+    print(text).map_err(UpkeepError::Unreported)
+}
+
+fn print(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(UpkeepError::Unreported)
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
 }
 
 fn now() -> UnixMillis {

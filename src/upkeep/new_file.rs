@@ -9,21 +9,18 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use parlance::signals::is_ignored;
+use parlance::signals::{ending_signals, is_ignored};
 use parlance::store::StoreError;
-use signal_hook::consts::{
-    SIGALRM, SIGHUP, SIGINT, SIGPROF, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU,
-};
 use signal_hook::iterator::Signals;
-use signal_hook::low_level::emulate_default_handler;
+use signal_hook::low_level;
 use tempfile::{Builder, TempPath};
 
 use super::UpkeepError;
 use crate::output::of_the_system;
 
-/// Signals that end the command.
-const ENDS: [i32; 10] =
-    [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGALRM, SIGVTALRM, SIGPROF, SIGUSR1, SIGUSR2, SIGXCPU];
+/// Added to the number of a signal, it is the exit status that a shell reports for a process that the signal
+/// ended.
+const STATUS_OF_SIGNAL: i32 = 128;
 
 /// Makes a file with `write`, which gets the name that it has until it is whole.
 pub(super) fn make(
@@ -72,15 +69,21 @@ fn remove_on_signal() -> io::Result<Arc<Mutex<Option<PathBuf>>>> {
     let to_remove = Arc::new(Mutex::new(None::<PathBuf>));
     let noted = Arc::clone(&to_remove);
     // A handler would undo what `nohup`, or a shell for what it runs in the background, has asked for.
-    let mut signals = Signals::new(ENDS.into_iter().filter(|&signal| !is_ignored(signal)))?;
+    let mut signals = Signals::new::<[i32; 0], _>([])?;
+    for signal in ending_signals().filter(|&signal| !is_ignored(signal)) {
+        // The C library refuses a handler for real-time signals that it uses itself.
+        let _ = signals.add_signal(signal);
+    }
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        for signal in &mut signals {
+        if let Some(signal) = signals.forever().next() {
             // Held until the end, so that none is made any more.
             let directory = noted.lock().unwrap_or_else(PoisonError::into_inner);
             let remove = |directory: &PathBuf| (0..ATTEMPTS).any(|_| fs::remove_dir_all(directory).is_ok());
             // What cannot be removed is all the same not what was asked for: it has another name.
             let _ = directory.as_ref().map(remove);
-            let _ = emulate_default_handler(signal);
+            let _ = low_level::emulate_default_handler(signal);
+            // It knows no default action of SIGPWR, SIGIO, SIGSTKFLT and the real-time signals.
+            low_level::exit(STATUS_OF_SIGNAL + signal);
         }
     })?;
     Ok(to_remove)

@@ -46,11 +46,19 @@ pub(super) fn import(
         store.commit(&ops)?;
         report
     };
-    if *dry_run {
-        return Ok(write!(io::stdout(), "{said}a dry run: nothing is written\n{report}")?);
+    let told = if *dry_run {
+        let text = format!("{said}a dry run: nothing is written\n{report}");
+        super::print(&text).map_err(UpkeepError::Output)
+    } else {
+        // Last, so that a closed output does not stop the import.
+        super::report(&format!("{said}{report}"))
+    };
+    match told {
+        Err(error) if !error.is_enough() => Err(error),
+        // A closed pipe hides the report, not the exit status.
+        _ if report.has_left() => Err(UpkeepError::Left { count: report.left_count() }),
+        told => told,
     }
-    // Last, so that a closed output does not stop the import.
-    super::report(&format!("{said}{report}"))
 }
 
 /// A file to be read, and what it is called.

@@ -1,8 +1,14 @@
 //! What is exported gives the same again.
 
+use std::path::Path;
+
 use parlance::archive::{Format, Material, export_json, export_jsonl};
-use parlance::chat::{Change, HistoryRule, HistoryRules, Op, OpId, PasswordHash, Seat, Token, UnixMillis};
-use parlance::store::{self, Options, Store, StoreSpec};
+use parlance::chat::{
+    Change, HistoryRule, HistoryRules, Kept, Op, OpId, PasswordHash, RoomMessage, RoomSummary, Seat, Token,
+    UnixMillis,
+};
+use parlance::store::memory::MemoryStore;
+use parlance::store::{self, Options, Reader, Sizes, Store, StoreError, StoreSpec};
 
 use super::stores::{Contents, NOW, contents, import, stores};
 
@@ -130,6 +136,113 @@ fn numbers_of_messages_begin_anew_where_the_oldest_are_gone() {
         assert_eq!(ids(&after), ids(&before), "{kind}");
         assert_eq!(after.rooms["lobby"][0].sequence, 1, "{kind}");
     }
+}
+
+#[test]
+fn what_was_said_while_the_clock_was_ahead_goes_across_as_it_was_said() {
+    const YEAR: u64 = 366 * 24 * 60 * 60 * 1000;
+    for (kind, mut store, _directory) in stores() {
+        let hash = PasswordHash::new("$2b$04$x").expect("a hash");
+        let said = |text: &str| Change::Said { room: "den".into(), sender: "ann".into(), text: text.into() };
+        let mail = |content: &str| Change::MailSent {
+            sender: "ann".into(),
+            sender_has_account: true,
+            recipient: "ann".into(),
+            content: content.into(),
+            key: None,
+        };
+        let changes = [
+            (0, Change::AccountCreated { name: "ann".into(), password: hash }),
+            (2 * YEAR, said("two years ahead")),
+            (2 * YEAR, mail("two years ahead")),
+            (0, said("set right")),
+            (0, mail("set right")),
+            (90 * YEAR, said("ninety years ahead")),
+            (90 * YEAR, mail("ninety years ahead")),
+            (0, said("set right again")),
+        ];
+        let mut last = 0;
+        let ops: Vec<_> = (0..)
+            .zip(changes)
+            .map(|(index, (ahead, change))| {
+                let at = NOW.0 + ahead + index;
+                last = at.max(last + 1);
+                Op { id: OpId::new(UnixMillis(last), 0, index), at: UnixMillis(at), change }
+            })
+            .collect();
+        store.commit(&ops).expect("committed");
+        let expected = contents(&mut *store);
+        assert_eq!((expected.rooms["den"].len(), expected.letters.len()), (4, 3), "{kind}");
+        for is_json in [false, true] {
+            let bytes = exported(&mut *store, is_json);
+            for (target, mut empty, _directory) in stores() {
+                let trip = format!("{kind} to {target}, json: {is_json}");
+                let (report, _) = import(&mut *empty, &[("x", &bytes)]);
+                assert!(!report.has_left(), "{trip}: {report}");
+                assert!(contents(&mut *empty) == expected, "{trip}");
+                let (again, ops) = import(&mut *empty, &[("x", &bytes)]);
+                assert_eq!((ops, again.left_count()), (0, 0), "{trip}: {again}");
+            }
+        }
+    }
+}
+
+/// A store of which nothing can be read, or no room.
+struct Unreadable(MemoryStore, bool);
+
+impl Reader for Unreadable {
+    fn load(&mut self, visit: &mut dyn FnMut(Kept)) -> Result<Option<OpId>, StoreError> {
+        if self.1 { self.0.load(visit) } else { Err(unreadable()) }
+    }
+
+    fn rooms(&mut self, _visit: &mut dyn FnMut(RoomSummary)) -> Result<(), StoreError> {
+        Err(unreadable())
+    }
+
+    fn history(
+        &mut self,
+        _room: &str,
+        _before: Option<OpId>,
+        _count: usize,
+    ) -> Result<Vec<RoomMessage>, StoreError> {
+        Err(unreadable())
+    }
+
+    fn search(&mut self, _text: &str, _count: usize) -> Result<Vec<(Box<str>, RoomMessage)>, StoreError> {
+        Err(unreadable())
+    }
+
+    fn check(&mut self) -> Result<Vec<String>, StoreError> {
+        Err(unreadable())
+    }
+
+    fn sizes(&mut self) -> Result<Sizes, StoreError> {
+        Err(unreadable())
+    }
+
+    fn backup(&mut self, _to: &Path) -> Result<(), StoreError> {
+        Err(unreadable())
+    }
+}
+
+fn unreadable() -> StoreError {
+    StoreError::Io { path: "x".into(), cause: std::io::Error::other("a bad sector") }
+}
+
+#[test]
+fn an_export_of_a_store_that_cannot_be_read_is_no_output() {
+    for has_seats in [false, true] {
+        let mut store = Unreadable(MemoryStore::new(), has_seats);
+        let mut out = Vec::new();
+        let error = export_jsonl(&mut store, &mut out).expect_err("it cannot be read");
+        assert!(error.to_string().contains("a bad sector"), "{error}");
+        assert_eq!(out, b"");
+    }
+    let mut out = Vec::new();
+    export_json(&mut Unreadable(MemoryStore::new(), false), NOW, &mut out).expect_err("it cannot be read");
+    assert_eq!(out, b"");
+    export_jsonl(&mut MemoryStore::new(), &mut out).expect("exported");
+    assert_eq!(out, b"{\"operation\":\"format\",\"version\":1}\n", "an empty store has an export");
 }
 
 #[test]

@@ -189,6 +189,12 @@ fn fills_up(store: &str) {
     mailbox(&server, "alice").expect("an account");
     bob.users(deadline()).expect("a list");
     server.wait_for_log("make space on that disk");
+    // While the server runs, and the disk is full, one can look at what it keeps.
+    for arguments in [&["store", "check"][..], &["history"], &["export", "--format", "jsonl"]] {
+        let look = parlance(directory.path(), &[arguments, &stored[..]].concat());
+        let output = disk.within(&look).output().expect("it runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
 
     disk.make_space();
     while !alice.send() {}

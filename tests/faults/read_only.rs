@@ -1,5 +1,5 @@
-//! Commands that only look, at stores that cannot be written to: on a mount of their directory that is
-//! read-only, in a namespace of the command's own.
+//! Commands that only look, at stores that cannot be written to: on a read-only mount, on a full disk, and on
+//! a disk without a free inode, in a mount namespace of the command's own.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,9 +13,21 @@ use crate::program::parlance;
 /// What the shell does: it makes a directory read-only for itself, and becomes the command.
 const READ_ONLY: &str = "mount --bind \"$0\" \"$0\" && mount -o remount,ro,bind \"$0\" && ! touch \"$0/x\" 2>/dev/null && exec \"$@\"";
 
-fn within(directory: &Path, command: &Command) -> Output {
+/// The same with a copy of the directory on a small disk that has no space left.
+const FULL: &str = "mkdir \"$0.in\" && cp -a \"$0/.\" \"$0.in\" && mount -t tmpfs -o size=1m tmpfs \"$0\" && \
+    cp -a \"$0.in/.\" \"$0\" && rm -r \"$0.in\" && { cat /dev/zero >\"$0/filler\" 2>/dev/null; \
+    ! echo x 2>/dev/null >\"$0/x\"; } && exec \"$@\"";
+
+/// The same with space, but without a free inode.
+const NO_INODES: &str = "mkdir \"$0.in\" && cp -a \"$0/.\" \"$0.in\" && \
+    mount -t tmpfs -o size=4m,nr_inodes=32 tmpfs \"$0\" && cp -a \"$0.in/.\" \"$0\" && rm -r \"$0.in\" && \
+    i=0 && { while touch \"$0/$i\" 2>/dev/null; do i=$((i + 1)); done; test $i -gt 0; } && exec \"$@\"";
+
+const DISKS: [(&str, &str); 3] = [("read-only", READ_ONLY), ("full", FULL), ("without inodes", NO_INODES)];
+
+fn within(disk: &str, directory: &Path, command: &Command) -> Output {
     let mut within = Command::new("unshare");
-    within.args(["-m", "sh", "-c", READ_ONLY]).arg(directory);
+    within.args(["-m", "sh", "-c", disk]).arg(directory);
     within.arg(command.get_program()).args(command.get_args());
     within.current_dir(command.get_current_dir().expect("it is set")).env_clear().output().expect("it runs")
 }
@@ -24,7 +36,7 @@ fn within(directory: &Path, command: &Command) -> Output {
 fn may_mount() -> Option<()> {
     let directory = tempfile::tempdir().expect("a directory");
     let mut command = Command::new("true");
-    let output = within(directory.path(), command.current_dir("/"));
+    let output = within(READ_ONLY, directory.path(), command.current_dir("/"));
     if !output.status.success() {
         println!("skipped: nobody here may mount a directory (`unshare -m`)");
     }
@@ -36,8 +48,14 @@ fn said(index: u64, text: &str) -> Op {
     Op::new(OpId::new(UnixMillis(1_700_000_000_000 + index), 0, index), change)
 }
 
-/// The commands, and what their output has in it where the store has these texts.
+/// The commands on each disk, and what their output has in it where the store has these texts.
 fn look(directory: &Path, data: &str, store: &str, texts: &[&str], how: &str) {
+    for (name, disk) in DISKS {
+        look_on(disk, directory, data, store, texts, &format!("{how}, {name}"));
+    }
+}
+
+fn look_on(disk: &str, directory: &Path, data: &str, store: &str, texts: &[&str], how: &str) {
     let there = |name: &str| directory.join(name);
     let data_path = there(data);
     let names = || {
@@ -51,7 +69,7 @@ fn look(directory: &Path, data: &str, store: &str, texts: &[&str], how: &str) {
     let copy = there("copy");
     let run = |arguments: &[&str]| {
         let command = parlance(directory, &[&["--data", data, "--store", store], arguments].concat());
-        let output = within(&data_path, &command);
+        let output = within(disk, &data_path, &command);
         let text = String::from_utf8([output.stdout, output.stderr].concat()).expect("UTF-8");
         assert!(output.status.success(), "{store}, {how}: {arguments:?}: {text}");
         text
@@ -134,9 +152,10 @@ fn they_see_what_a_server_writes_that_may() {
         let directory = tempfile::tempdir().expect("a directory");
         let (mut open, _) = open(directory.path(), store);
         open.commit(&[said(1, "hello 1")]).expect("committed");
-        look(directory.path(), NAME, store, &["hello 1"], "open");
+        // A copy on another disk would not be open.
+        look_on(READ_ONLY, directory.path(), NAME, store, &["hello 1"], "open");
         open.commit(&[said(2, "hello 2")]).expect("committed");
-        look(directory.path(), NAME, store, &["hello 1", "hello 2"], "open still");
+        look_on(READ_ONLY, directory.path(), NAME, store, &["hello 1", "hello 2"], "open still");
     }
 }
 
@@ -150,7 +169,24 @@ fn a_database_of_an_earlier_version_is_read_where_it_cannot_be_converted() {
         .expect("copied");
     let command =
         parlance(directory.path(), &["--data", "data", "--store", "sqlite:chat.db", "search", "message 120"]);
-    let output = within(&data, &command);
-    let shown = String::from_utf8([output.stdout, output.stderr].concat()).expect("UTF-8");
-    assert!(output.status.success() && shown.contains("message 120"), "{shown}");
+    for (name, disk) in DISKS {
+        let output = within(disk, &data, &command);
+        let shown = String::from_utf8([output.stdout, output.stderr].concat()).expect("UTF-8");
+        assert!(output.status.success() && shown.contains("message 120"), "{name}: {shown}");
+    }
+}
+
+#[test]
+fn a_command_that_changes_a_store_says_what_the_disk_lacks() {
+    let Some(()) = may_mount() else { return };
+    let directory = tempfile::tempdir().expect("a directory");
+    let (open, data) = open(directory.path(), "sqlite:chat.db");
+    drop(open);
+    let command = parlance(directory.path(), &["--data", NAME, "--store", "sqlite:chat.db", "compact"]);
+    for (disk, lacks) in [(FULL, "the space on that disk"), (NO_INODES, "the free inodes of that disk")] {
+        let output = within(disk, &data, &command);
+        let said = String::from_utf8(output.stderr).expect("UTF-8");
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(lacks), "{lacks}: {said}");
+    }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use rusqlite::{Error, ErrorCode};
+use rusqlite::{Error, ErrorCode, ffi};
 
 use crate::store::StoreError;
 
@@ -20,9 +20,14 @@ pub(super) fn of(path: &Path) -> impl Fn(Error) -> StoreError {
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => io(io::ErrorKind::StorageFull),
             Some(ErrorCode::ReadOnly) => io(io::ErrorKind::ReadOnlyFilesystem),
-            Some(ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => io(io::ErrorKind::PermissionDenied),
+            Some(ErrorCode::PermissionDenied) => io(io::ErrorKind::PermissionDenied),
+            // `SQLite` gives the same code for missing rights and for a disk without a free inode.
+            Some(ErrorCode::CannotOpen) => database(
+                "give the user that runs parlance the rights that it needs there; if it has them, \
+                 look at the free space and the free inodes of that disk, and at quotas",
+            ),
             // A file at the `ulimit -f` limit counts as a full disk.
-            Some(ErrorCode::SystemIoFailure) if is_of_a_write(&error) => database(
+            Some(ErrorCode::SystemIoFailure) if is_of_a_write(&error) || is_of_the_index(&error) => database(
                 "look at the space on that disk, at quotas and limits on the size of files, and at what the system's log says",
             ),
             Some(ErrorCode::SystemIoFailure) => {
@@ -73,6 +78,18 @@ pub(super) fn is_of_a_write(error: &Error) -> bool {
     const WRITES: [i32; 4] = [778, 1034, 1290, 1546];
     error.sqlite_error_code() == Some(ErrorCode::DiskFull)
         || error.sqlite_error().is_some_and(|error| WRITES.contains(&error.extended_code))
+}
+
+/// Whether the index of the write-ahead log, a file beside the database, cannot be opened, resized, mapped or
+/// locked: a full disk and an exhausted quota show there first.
+pub(super) fn is_of_the_index(error: &Error) -> bool {
+    const INDEX: [i32; 4] = [
+        ffi::SQLITE_IOERR_SHMOPEN,
+        ffi::SQLITE_IOERR_SHMSIZE,
+        ffi::SQLITE_IOERR_SHMMAP,
+        ffi::SQLITE_IOERR_SHMLOCK,
+    ];
+    error.sqlite_error().is_some_and(|error| INDEX.contains(&error.extended_code))
 }
 
 /// Whether a connection may be used again after a failed transaction was rolled back, rather than opened anew.

@@ -3,9 +3,10 @@
 //!
 //! `SQLite` reads a database with a write-ahead log through an index of the log in a file that it shares with
 //! other programs, and makes that file where it is missing (<https://www.sqlite.org/wal.html#readonly>).
-//! Where it can neither open nor make it, no program writes: a writer has that file. Then the database is
-//! opened as one that does not change; or, if its log has something in it, with an index in memory and
-//! without locks. A read is discarded if the files changed during it.
+//! Where it can neither open nor make that file (a read-only mount, a full disk, an exhausted quota), no
+//! program writes: a writer has it. Then the database is opened as one that does not change; or, if its log
+//! has something in it, with an index in memory and without locks. A read is discarded if the files changed
+//! during it.
 
 use std::fmt::Write;
 use std::fs::{self, Metadata};
@@ -58,11 +59,12 @@ impl Still {
 pub(super) fn look_at(path: &Path) -> Result<(Connection, Option<Still>), StoreError> {
     fs::metadata(path).map_err(StoreError::io(path))?;
     file::ensure_log_has_database(path)?;
-    let still = Still::now(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let (connection, still) = match file::connect(path, |absolute| open_shared(absolute, flags)) {
         Ok(connection) => (connection, None),
         Err(error) if needs_a_file(&error) => {
+            // Not before the attempt, which may have made an empty log.
+            let still = Still::now(path)?;
             let has_log = still.looks[1].is_some_and(|(_, bytes, ..)| bytes > 0);
             let open = if has_log { open_with_log } else { open_immutable };
             // If that does not help, the first error says more.
@@ -92,12 +94,13 @@ pub(super) fn look_at(path: &Path) -> Result<(Connection, Option<Still>), StoreE
     Ok((connection, still))
 }
 
-/// Whether a file beside the database is neither there nor can be made.
+/// Whether a file beside the database is neither there nor can be made. A missing inode or an inode quota
+/// shows as `CannotOpen`; missing space or a space quota shows when the file gets its size.
 fn needs_a_file(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
-        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied)
-    )
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::DiskFull)
+    ) || failure::is_of_the_index(error)
 }
 
 pub(super) fn open_shared(absolute: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
