@@ -598,9 +598,11 @@ fn assert_all_shown(shown: &str, lines: usize) {
 
 #[test]
 fn all_that_came_before_the_end_is_shown_on_a_terminal() {
-    // While a line is edited, while lines are entered all the time, and while the user leaves.
-    for keys in ["half a line", "one\rtwo\rthree\rfour\rfive\rsix\rseven\r", "\r\r\r\r\r\r\r\r\r\r\r\r"] {
-        const LINES: usize = 50;
+    const LINES: usize = 20;
+    // While a line is edited, and while lines are entered all the time. Often, because a line that is in the
+    // editor's queue at the end is seldom there for long.
+    let entering = "one\rtwo\rthree\rfour\rfive\rsix\rseven\r";
+    for keys in ["half a line", entering, "\r\r\r\r\r\r\r\r\r\r\r\r"].repeat(10) {
         let (address, go) = sends_and_closes(LINES);
         let mut chat = TerminalChat::spawn(line_chat(&address));
         chat.wait_for("> ");
@@ -622,9 +624,10 @@ fn all_that_came_before_the_end_is_shown_in_a_pipe() {
     chat.line_where(|line| line == "alice: number 0.");
     chat.type_in("hi\n");
     chat.type_in("hi\n");
-    let mut shown = String::from("alice: number 0.\n");
-    let _ = chat.output.read_to_string(&mut shown).expect("UTF-8");
-    assert_all_shown(&shown, LINES);
+    let mut rest = String::new();
+    let _ = chat.output.read_to_string(&mut rest).expect("UTF-8");
+    let wanted: String = (1..LINES).map(|index| format!("alice: number {index}.\n")).collect();
+    assert_eq!(rest, wanted + "*** carol left\n");
     let (status, _, errors) = chat.end();
     assert_eq!((status.code(), errors.as_str()), (Some(1), "parlance: the server closed the connection\n"));
 }

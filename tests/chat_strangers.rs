@@ -145,6 +145,31 @@ fn what_an_unknown_server_sends_is_shown_safely() {
     }
 }
 
+#[test]
+fn a_server_that_closes_the_connection_at_once_is_told_from_none() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    // Closed after the login came, and reset with the login unread.
+    thread::spawn(move || {
+        for (index, stream) in listener.incoming().enumerate() {
+            let mut stream = stream.expect("a connection");
+            if index % 2 == 0 {
+                let _ = stream.read(&mut [0; 4096]);
+            } else {
+                let _ = stream.peek(&mut [0; 1]);
+            }
+        }
+    });
+    // Slash waits for a greeting, and says nothing before it.
+    for dialect in
+        [Dialect::Line, Dialect::Line, Dialect::Tcrp, Dialect::Tcrp, Dialect::Typed, Dialect::Typed]
+    {
+        let (status, words) = output(dialect, &address.to_string());
+        let wanted = format!("parlance: {address} took the connection, and closed it without an answer");
+        assert!(status == Some(1) && words.starts_with(&wanted), "{dialect:?}: {words}");
+    }
+}
+
 /// gob has no answer to a login, so that a conversation can begin before the server has shown what it is.
 #[test]
 fn a_stranger_that_answers_late_is_named_with_its_address_and_a_remedy() {

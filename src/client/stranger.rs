@@ -52,6 +52,8 @@ impl Stranger {
         match *first {
             // RFC 8446 section 5.1: an alert or a handshake, and the version of the record.
             [0x15 | 0x16, 3, 0..=4, ..] => Some(Self::Tls),
+            // A number of eight bytes, from 100 to 111 in replies.
+            [0, 0, 0, 0, 0, 0, 0, 100..=111, ..] => Some(Self::Dialect(Dialect::Typed)),
             // RFC 854: WILL, WON'T, DO or DON'T, and a small option, which begins no definition of gob.
             [0xff, 0xfb..=0xfe, 0..=50, ..] => Some(Self::Telnet),
             // A length of three bytes, number 0, and version 10 of the protocol with that of the server, or an
@@ -109,8 +111,6 @@ const STARTS: &[(&[u8], Stranger)] = &[
     (b"Welcome to the chat server!", Stranger::Dialect(Dialect::Slash)),
     (b"Registration failed: ", Stranger::Dialect(Dialect::Slash)),
     (b"ERROR: ", Stranger::Dialect(Dialect::Slash)),
-    // A number of eight bytes, of which the replies' are 100 to 111.
-    (b"\0\0\0\0\0\0\0", Stranger::Dialect(Dialect::Typed)),
 ];
 
 /// Whether this begins with a word of printable ASCII and the blank behind it.
@@ -174,6 +174,7 @@ mod tests {
             (b"ERR must-login-first\n", Some(Stranger::Dialect(Dialect::Line))),
             (b"Welcome to the chat server!\n", Some(Stranger::Dialect(Dialect::Slash))),
             (b"\0\0\0\0\0\0\0\x64\0\0", Some(Stranger::Dialect(Dialect::Typed))),
+            (b"\0\0\0\0\0\0\0\0\0\0", None),
             (b"\x05\x02\x01\0\0\0\0\0\0\0", Some(Stranger::Dialect(Dialect::Tcrp))),
             (b"\x2c\xff\x81\x03\x01\x01", Some(Stranger::Dialect(Dialect::Gob))),
             (b"\x2c\x7f\x03\x01\x01", Some(Stranger::Dialect(Dialect::Gob))),

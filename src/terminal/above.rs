@@ -7,13 +7,18 @@
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
+use rustix::process::{Signal, getpid, kill_process};
 use rustyline::{ExternalPrinter, Prompt};
 
 use super::ChatError;
 
 /// A text that changes nothing: up a row, and down again. The text before it made the row above.
 const NOTHING: &str = "\x1b[A\n";
+/// Time in which the editor ends a line; then it is asked again.
+const END_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
 /// What the editor does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,6 +37,8 @@ struct State {
     line: u64,
     /// A text was handed over, and is not known to be printed.
     is_owed: bool,
+    /// No other line begins.
+    is_over: bool,
 }
 
 /// What the threads know of the editor. A clone shows the same one.
@@ -40,7 +47,7 @@ pub(super) struct EditorState(Arc<(Mutex<State>, Condvar)>);
 
 impl EditorState {
     pub(super) fn new() -> Self {
-        let state = State { stage: Stage::Away, line: 0, is_owed: false };
+        let state = State { stage: Stage::Away, line: 0, is_owed: false, is_over: false };
         Self(Arc::new((Mutex::new(state), Condvar::new())))
     }
 
@@ -57,18 +64,47 @@ impl EditorState {
         if state.stage == stage {
             return;
         }
+        if stage == Stage::Starting && state.is_over {
+            drop(state);
+            loop {
+                thread::park();
+            }
+        }
         state.stage = stage;
         state.line += u64::from(stage == Stage::Starting);
         drop(state);
         self.0.1.notify_all();
     }
 
-    /// Edits a line.
+    /// Edits a line. Once the editing is over, this does not return.
     pub(super) fn during<T>(&self, prompt: &str, edit: impl FnOnce(&LinePrompt<'_>) -> T) -> T {
         self.enter(Stage::Starting);
         let line = edit(&LinePrompt { text: prompt, editor: self });
         self.enter(Stage::Away);
         line
+    }
+
+    /// Ends the line that is being edited, so that it stays where it is and nothing is printed into the words
+    /// behind it. Returns whether it has ended: a terminal that was stopped prevents it.
+    pub(super) fn end(&self, within: Duration) -> bool {
+        let deadline = Instant::now() + within;
+        let mut state = self.lock();
+        state.is_over = true;
+        while state.stage != Stage::Away {
+            if Instant::now() >= deadline {
+                return false;
+            }
+            drop(state);
+            // The editor has a handler of its own, which ends the line. In front of the line and behind it the
+            // conversation's is there.
+            let _ = kill_process(getpid(), Signal::INT);
+            let (lock, changed) = &*self.0;
+            let locked = lock.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_on = |state: &mut State| state.stage != Stage::Away;
+            let waited = changed.wait_timeout_while(locked, END_AGAIN_AFTER, is_on);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
     }
 
     /// Whether a text waits for a line to be printed above.

@@ -279,8 +279,9 @@ impl Conversation {
             }
         })?;
         let result = self.talk(&told);
+        let has_ended = self.editor.as_ref().is_none_or(|editor| editor.end(FAREWELL_WITHIN));
         drop(terminal);
-        if is_edited && self.is_reading {
+        if !has_ended {
             // Below what was being edited.
             let _ = writeln!(io::stdout());
         }

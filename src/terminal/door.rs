@@ -1,6 +1,6 @@
 //! The way in: connects and logs in, with a password if the server wants one.
 
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -140,6 +140,12 @@ fn failed(plan: &Plan, contact: &Contact, error: ClientError) -> ChatError {
             ChatError::Refused { name: plan.name.clone(), reason, advice }
         }
         ClientError::Deadline => ChatError::Silent { address, dialect },
+        ClientError::Closed => ChatError::ClosedAtOnce { address, dialect },
+        ClientError::Io(cause)
+            if matches!(cause.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) =>
+        {
+            ChatError::ClosedAtOnce { address, dialect }
+        }
         cause => ChatError::Connect { address, dialect, cause },
     }
 }

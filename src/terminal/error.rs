@@ -22,6 +22,11 @@ pub(crate) enum ChatError {
     )]
     Silent { address: String, dialect: &'static str },
     #[error(
+        "{address} took the connection, and closed it without an answer: is {dialect} spoken on that port? \
+         (What the server printed at its start says so.)"
+    )]
+    ClosedAtOnce { address: String, dialect: &'static str },
+    #[error(
         "cannot connect to {address}: {cause}. Is a server running there, and is that where it speaks {dialect}? \
          (What it printed at its start says so.)"
     )]
