@@ -72,15 +72,13 @@ fn described(bytes: &[u8]) -> String {
         Err(_) => None,
     };
     let is_binary = |text: &&str| text.is_empty() || text.chars().any(is_of_binary);
-    match text.filter(|text| !is_binary(text)) {
-        Some(text) => format!("`{}`", visible(text)),
-        None => {
-            let shown = &bytes[..bytes.len().min(CLIENT_SHOWN_BINARY_BYTES_MAX)];
-            let digits: Vec<_> = shown.iter().map(|byte| format!("{byte:02x}")).collect();
-            let more = if shown.len() < bytes.len() { " …" } else { "" };
-            format!("binary data (hexadecimal {}{more})", digits.join(" "))
-        }
+    if let Some(text) = text.filter(|text| !is_binary(text)) {
+        return format!("`{}`", visible(text));
     }
+    let shown = &bytes[..bytes.len().min(CLIENT_SHOWN_BINARY_BYTES_MAX)];
+    let digits: Vec<_> = shown.iter().map(|byte| format!("{byte:02x}")).collect();
+    let more = if shown.len() < bytes.len() { " …" } else { "" };
+    format!("binary data (hexadecimal {}{more})", digits.join(" "))
 }
 
 /// Texts have line ends, tabs and, for colours, ESC.

@@ -25,9 +25,9 @@ pub enum Stranger {
     Xmpp,
     /// Redis, or a server that speaks like it.
     Redis,
-    /// MySQL or MariaDB.
+    /// `MySQL` or `MariaDB`.
     Mysql,
-    /// PostgreSQL.
+    /// `PostgreSQL`.
     Postgres,
     /// A NATS server.
     Nats,

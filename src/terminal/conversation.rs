@@ -40,6 +40,10 @@ const DATAGRAM_AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// How long a user who leaves waits for the server to say goodbye.
 const FAREWELL_WITHIN: Duration = Duration::from_secs(2);
 
+/// How long the editor may take to end its line. It prints nothing while it takes longer: it waits for a key,
+/// which hides the signal from it, or for a terminal that was stopped.
+const LINE_ENDS_WITHIN: Duration = Duration::from_millis(500);
+
 /// The half of a client that speaks.
 pub(super) trait Mouth {
     /// Says a text.
@@ -279,7 +283,7 @@ impl Conversation {
             }
         })?;
         let result = self.talk(&told);
-        let has_ended = self.editor.as_ref().is_none_or(|editor| editor.end(FAREWELL_WITHIN));
+        let has_ended = self.editor.as_ref().is_none_or(|editor| editor.end(LINE_ENDS_WITHIN));
         drop(terminal);
         if !has_ended {
             // Below what was being edited.
