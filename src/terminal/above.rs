@@ -60,19 +60,19 @@ impl EditorState {
     }
 
     fn enter(&self, stage: Stage) {
-        let mut state = self.lock();
-        if state.stage == stage {
+        let mut locked = self.lock();
+        if locked.stage == stage {
             return;
         }
-        if stage == Stage::Starting && state.is_over {
-            drop(state);
+        if stage == Stage::Starting && locked.is_over {
+            drop(locked);
             loop {
                 thread::park();
             }
         }
-        state.stage = stage;
-        state.line += u64::from(stage == Stage::Starting);
-        drop(state);
+        locked.stage = stage;
+        locked.line += u64::from(stage == Stage::Starting);
+        drop(locked);
         self.0.1.notify_all();
     }
 

@@ -572,15 +572,13 @@ impl Conversation {
                 Ok(Happened::Heard(sign)) => self.note(sign),
                 Ok(Happened::Typed(_) | Happened::Unsayable(_) | Happened::Left) => self.line_ended(),
                 Ok(Happened::Ended(error @ ClientError::Stranger(_))) => return Err(self.ended(&error)),
-                Ok(Happened::Ended(_) | Happened::Failed(_) | Happened::Signalled)
-                | Err(RecvTimeoutError::Disconnected) => break,
                 // What arrived before is being shown.
                 Err(RecvTimeoutError::Timeout)
                     if self.progress.is_showing() || self.progress.shown() != shown =>
                 {
                     shown = self.progress.shown();
                 }
-                Err(RecvTimeoutError::Timeout) => break,
+                Ok(Happened::Ended(_) | Happened::Failed(_) | Happened::Signalled) | Err(_) => break,
             }
         }
         Err(self.ended(&error))

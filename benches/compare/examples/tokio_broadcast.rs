@@ -42,8 +42,8 @@ type Rooms = Arc<Mutex<HashMap<String, Sender<Said>>>>;
 #[tokio::main]
 async fn main() -> io::Result<()> {
     let args = Args::parse();
-    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+    let (_, limit) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, limit, limit)?;
     let listener = TcpListener::bind(args.addr).await?;
     let rooms = Rooms::default();
     for client in 0.. {
