@@ -663,6 +663,8 @@ pub const HOST_NAME_BYTES_MAX: usize = 253;
 /// First bytes from a server that a client looks at to tell what answered: enough for the longest greeting
 /// that it knows. What comes later is not looked at.
 pub const CLIENT_FIRST_BYTES_MAX: usize = 64;
+/// Bytes of an unknown binary answer that a client shows. More: `…` stands there.
+pub const CLIENT_SHOWN_BINARY_BYTES_MAX: usize = 16;
 /// Messages a second of a client that paces itself. A server refuses 100 by default; half of that leaves room
 /// for other requests of the session.
 pub const CLIENT_MESSAGES_PER_SECOND: u32 = 50;

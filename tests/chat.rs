@@ -4,8 +4,11 @@ mod support;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread;
 
 use parlance::chat::Event;
 use parlance::client::{Client, Entry, Mailbox, Seat};
@@ -447,6 +450,10 @@ struct TerminalChat {
 
 impl TerminalChat {
     fn start(server: &TestServer, dialect: Dialect, arguments: &[&str]) -> Self {
+        Self::spawn(command(server, dialect, arguments))
+    }
+
+    fn spawn(mut command: Command) -> Self {
         let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
         grantpt(&terminal).expect("it is ours");
         unlockpt(&terminal).expect("it is ours");
@@ -456,7 +463,6 @@ impl TerminalChat {
             File::options().read(true).write(true).open(name).expect("the other side").into()
         };
         let modes_before = tcgetattr(&terminal).expect("a terminal").local_modes;
-        let mut command = command(server, dialect, arguments);
         let child = command.stdin(open()).stdout(open()).stderr(open()).spawn().expect("it starts");
         Self { child, terminal: terminal.into(), modes_before, seen: String::new() }
     }
@@ -549,6 +555,125 @@ fn on_a_terminal_a_password_is_asked_for_and_not_shown() {
     chat.wait_for("Password for bobby: ");
     chat.type_in("\u{3}");
     assert_eq!(chat.child.wait().expect("it ends").code(), Some(0));
+}
+
+/// A line server that lets one client in, and then sends many lines at once and closes the connection. Returns
+/// its address, and what has it do so.
+fn sends_and_closes(lines: usize) -> (String, mpsc::Sender<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound").to_string();
+    let (go, is_to_go) = mpsc::channel();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        let _ = stream.read(&mut [0; 64]).expect("a login");
+        stream.write_all(b"OK\n").expect("it reads");
+        let _ = is_to_go.recv();
+        let lines: String = (0..lines).map(|index| format!("MSG alice number {index}.\n")).collect();
+        stream.write_all((lines + "INFO carol disconnected\n").as_bytes()).expect("it reads");
+        stream.shutdown(Shutdown::Write).expect("it is open");
+        // What the client says is read, so that nothing is reset.
+        while stream.read(&mut [0; 4096]).is_ok_and(|count| count > 0) {}
+    });
+    (address, go)
+}
+
+fn line_chat(address: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_parlance"));
+    command.args(["chat", "--as", "bobby", address]).env_clear().env("TERM", "xterm");
+    command
+}
+
+/// Whether all lines were shown, whole and in order. The editor's own prompt stands between them.
+#[track_caller]
+fn assert_all_shown(shown: &str, lines: usize) {
+    let mut rest = shown;
+    for index in 0..lines {
+        let wanted = format!("number {index}.");
+        let at = rest.find(&wanted).unwrap_or_else(|| panic!("{wanted} is missing in {shown:?}"));
+        rest = &rest[at + wanted.len()..];
+        assert!(!rest.contains(&wanted), "{wanted} stands there twice: {shown:?}");
+    }
+    assert!(rest.contains("*** carol left"), "{rest:?}");
+}
+
+#[test]
+fn all_that_came_before_the_end_is_shown_on_a_terminal() {
+    const LINES: usize = 20;
+    // While a line is edited, and while lines are entered all the time. Often, because a line that is in the
+    // editor's queue at the end is seldom there for long.
+    let entering = "one\rtwo\rthree\rfour\rfive\rsix\rseven\r";
+    for keys in ["half a line", entering, "\r\r\r\r\r\r\r\r\r\r\r\r"].repeat(10) {
+        let (address, go) = sends_and_closes(LINES);
+        let mut chat = TerminalChat::spawn(line_chat(&address));
+        chat.wait_for("> ");
+        go.send(()).expect("the server waits");
+        chat.type_in(keys);
+        let shown = chat.wait_for("parlance: the server closed the connection");
+        assert_all_shown(&shown, LINES);
+        assert_eq!(chat.child.wait().expect("it ends").code(), Some(1), "{keys:?}");
+    }
+}
+
+#[test]
+fn all_that_came_before_the_end_is_shown_in_a_pipe() {
+    const LINES: usize = 5000;
+    let (address, go) = sends_and_closes(LINES);
+    let mut chat = Chat::spawn(line_chat(&address));
+    go.send(()).expect("the server waits");
+    // The end is seen when the next line is said, and by then the output is full.
+    chat.line_where(|line| line == "alice: number 0.");
+    chat.type_in("hi\n");
+    chat.type_in("hi\n");
+    let mut rest = String::new();
+    let _ = chat.output.read_to_string(&mut rest).expect("UTF-8");
+    let wanted: String = (1..LINES).map(|index| format!("alice: number {index}.\n")).collect();
+    assert_eq!(rest, wanted + "*** carol left\n");
+    let (status, _, errors) = chat.end();
+    assert_eq!((status.code(), errors.as_str()), (Some(1), "parlance: the server closed the connection\n"));
+}
+
+/// What a firewall does that drops datagrams.
+#[test]
+fn a_seat_to_which_no_datagram_comes_says_so() {
+    let server = TestServer::start();
+    let silent = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let datagrams = silent.local_addr().expect("bound").to_string();
+    let start = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_parlance"));
+        command.args(["chat", "--dialect", "tcrp", "--ucrp", &datagrams]).env_clear().env("TERM", "xterm");
+        command
+    };
+    let address = server.address(Dialect::Tcrp).to_string();
+    let wanted = format!("no datagram has come from {datagrams} yet");
+    let mut command = start();
+    command.args(["--as", "bobby", &address]);
+    let mut chat = TerminalChat::spawn(command);
+    chat.wait_for(&wanted);
+    chat.wait_for("--ucrp ADDR says where the server takes datagrams");
+
+    let mut command = start();
+    command.args(["--as", "carol", &address]);
+    let mut chat = Chat::spawn(command);
+    chat.type_in("hi\nthere\n");
+    let (status, _, errors) = chat.end();
+    assert_eq!(status.code(), Some(1), "{errors}");
+    assert!(errors.contains(&wanted) && errors.contains("not everything was said"), "{errors}");
+}
+
+#[test]
+fn a_text_that_looks_like_an_answer_to_the_client_is_a_text() {
+    let server = TestServer::start();
+    let mut alice = server.client(Dialect::Slash, "alice");
+    for dialect in ROOM_DIALECTS {
+        let mut chat = Chat::start(&server, dialect, &["--as", "bobby"]);
+        chat.type_in("hi\n");
+        while said(&mut alice) != "bobby: hi" {}
+        alice.say("there is no #sync-2 here").expect("sent");
+        chat.line_where(|line| line.ends_with("alice: there is no #sync-2 here"));
+        let (status, _, errors) = chat.end();
+        assert_eq!((status.code(), errors.as_str()), (Some(0), ""), "{dialect:?}");
+        bobby_leaves(&mut alice);
+    }
 }
 
 #[test]

@@ -83,6 +83,12 @@ fn what_answers_at_a_wrong_port_is_named() {
         (b":irc.example.org NOTICE * :*** Looking up your hostname\r\n", b"", "an IRC server"),
         (b"220 mail.example.org ESMTP\r\n", b"", "a server for mail or files"),
         (b"", b"-ERR unknown command\r\n", "a server that speaks as Redis does"),
+        (b"* OK [CAPABILITY IMAP4rev1] ready\r\n", b"", "a mail server (IMAP)"),
+        (b"+OK POP3 ready\r\n", b"", "a mail server (POP3)"),
+        (b"\x4a\0\0\0\x0a8.0.36\0\x08\0\0\0", b"", "a database server (MySQL or MariaDB)"),
+        (b"hello\r\nthere \x1b[2J\r\n", b"", "an unknown server"),
+        (b"", b"what?\r\n", "an unknown server"),
+        (b"\x30\x0c\x02\x01\0", b"\xff\xfe\xfd", "an unknown server"),
     ] {
         let address = answering(greeting, answer);
         for dialect in DIALECTS {
@@ -111,6 +117,84 @@ fn another_dialect_of_the_server_is_named_where_it_answers() {
         assert_eq!(status, Some(1), "{spoken:?} at {there}: {words}");
         assert!(words.contains(&format!("a server that speaks the {there} dialect answered")), "{words}");
         assert!(words.contains(&format!("--dialect {there} speaks it")), "{words}");
+    }
+}
+
+/// A server that has sent something unknown, and keeps the connection, is shown while the client waits.
+#[test]
+fn what_an_unknown_server_sends_is_shown_safely() {
+    for (sent, shown) in [
+        (&b"hello \x1b[2J\xe2\x80\xaethere\r\n"[..], "`hello \u{fffd}[2J\u{fffd}there`"),
+        (b"\x30\x0c\x02\x01\x01\xff", "binary data (hexadecimal 30 0c 02 01 01 ff)"),
+    ] {
+        for dialect in DIALECTS {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+            let address = listener.local_addr().expect("bound");
+            let mut child =
+                chat(dialect, &address.to_string()).stdin(Stdio::piped()).spawn().expect("it starts");
+            let (mut stream, _) = listener.accept().expect("a connection");
+            stream.write_all(sent).expect("it reads");
+            let mut line = String::new();
+            BufReader::new(child.stderr.take().expect("it is piped")).read_line(&mut line).expect("UTF-8");
+            // It waits still, or it has seen that this is none of its dialect.
+            assert!(line.contains(&format!("sent {shown}")), "{dialect:?}: {line}");
+            assert!(line.contains(&address.to_string()) && line.contains(dialect.name()), "{line}");
+            let _ = child.kill();
+            child.wait().expect("it ends");
+        }
+    }
+}
+
+#[test]
+fn a_server_that_closes_the_connection_at_once_is_told_from_none() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    // Closed after the login came, and reset with the login unread.
+    thread::spawn(move || {
+        for (index, stream) in listener.incoming().enumerate() {
+            let mut stream = stream.expect("a connection");
+            if index % 2 == 0 {
+                let _ = stream.read(&mut [0; 4096]);
+            } else {
+                let _ = stream.peek(&mut [0; 1]);
+            }
+        }
+    });
+    // Slash waits for a greeting, and says nothing before it.
+    for dialect in
+        [Dialect::Line, Dialect::Line, Dialect::Tcrp, Dialect::Tcrp, Dialect::Typed, Dialect::Typed]
+    {
+        let (status, words) = output(dialect, &address.to_string());
+        let wanted = format!("parlance: {address} took the connection, and closed it without an answer");
+        assert!(status == Some(1) && words.starts_with(&wanted), "{dialect:?}: {words}");
+    }
+}
+
+/// gob has no answer to a login, so that a conversation can begin before the server has shown what it is.
+#[test]
+fn a_stranger_that_answers_late_is_named_with_its_address_and_a_remedy() {
+    for (answer, name) in [
+        (&b"HTTP/1.1 408 Request Timeout\r\n\r\n"[..], "a web server (HTTP) answered"),
+        (b"OK\nOK\n", "a server that speaks the line dialect answered"),
+        (b"\x07\x07\x07\x07\x07\x07\x07\x07\x07", "an unknown server answered"),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let mut child =
+            chat(Dialect::Gob, &address.to_string()).stdin(Stdio::piped()).spawn().expect("it starts");
+        let (mut stream, _) = listener.accept().expect("a connection");
+        let mut errors = BufReader::new(child.stderr.take().expect("it is piped"));
+        let mut line = String::new();
+        while !line.contains("nothing has answered as the gob dialect does") {
+            line.clear();
+            assert_ne!(errors.read_line(&mut line).expect("UTF-8"), 0);
+        }
+        stream.write_all(answer).expect("it reads");
+        let mut rest = String::new();
+        errors.read_to_string(&mut rest).expect("UTF-8");
+        assert_eq!(child.wait().expect("it ends").code(), Some(1), "{rest}");
+        assert!(rest.contains(&format!("{name} at {address}, not the gob dialect")), "{rest}");
+        assert!(rest.contains("where it listens") || rest.contains("--dialect line"), "{rest}");
     }
 }
 
@@ -202,7 +286,7 @@ fn greeting_once(greeting: Vec<u8>) -> SocketAddr {
     thread::spawn(move || {
         let (mut stream, _) = listener.accept().expect("a connection");
         let (mut heard, mut bytes) = (Vec::new(), [0; 4096]);
-        while !heard.windows(7).any(|word| word == b"#sync-1") {
+        while !heard.windows(6).any(|word| word == b"#sync-") {
             let count = stream.read(&mut bytes).expect("it speaks");
             heard.extend_from_slice(&bytes[..count]);
         }

@@ -54,7 +54,8 @@ use std::sync::atomic::AtomicBool;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use hdrhistogram::Histogram;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use parlance::signals::stays_ignored;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::args::{Args, Mode, PlanError};
 use crate::plot::Plot;
@@ -159,11 +160,15 @@ fn failed(error: &RunError) -> ExitCode {
     if interrupted { EXIT_CUT_SHORT.into() } else { ExitCode::FAILURE }
 }
 
-/// The flag is up after the first SIGINT or SIGTERM; the second ends the process.
+/// The flag is up after the first SIGINT, SIGTERM or SIGHUP. A second SIGINT or SIGTERM ends the process; a
+/// terminal that closes can send SIGHUP twice. A signal that was ignored at the start stays ignored.
 fn watch_for_interruption() -> io::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        signal_hook::flag::register_conditional_shutdown(signal, EXIT_CUT_SHORT.into(), Arc::clone(&flag))?;
+    for signal in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|&signal| !stays_ignored(signal)) {
+        if signal != SIGHUP {
+            let shut_down = signal_hook::flag::register_conditional_shutdown;
+            shut_down(signal, EXIT_CUT_SHORT.into(), Arc::clone(&flag))?;
+        }
         signal_hook::flag::register(signal, Arc::clone(&flag))?;
     }
     Ok(flag)

@@ -8,17 +8,23 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 
+use parlance::chat::Event;
 use parlance::wire::Dialect;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use support::TestServer;
+use support::{TestServer, deadline};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_loadgen");
 
 /// A short run against a line server.
 fn run(address: &str) -> Command {
+    run_for(address, "200ms")
+}
+
+fn run_for(address: &str, duration: &str) -> Command {
     let mut command = Command::new(PROGRAM);
     command.args([
         "--addr",
@@ -30,7 +36,7 @@ fn run(address: &str) -> Command {
         "--warmup",
         "0s",
         "--duration",
-        "200ms",
+        duration,
     ]);
     command
 }
@@ -215,4 +221,44 @@ fn no_text_of_a_server_steers_the_terminal() {
     let words = errors(&output);
     assert_eq!(output.status.code(), Some(1));
     assert!(words.contains("\u{fffd}[2J\u{fffd}31m\u{fffd}no\u{fffd}"), "{words:?}");
+}
+
+/// Starts a run that lasts longer than any test, and returns when it has begun to speak.
+fn long_run(server: &TestServer, json: &Path, ignored: &str) -> Child {
+    let mut witness = server.client(Dialect::Line, "witness");
+    let run = run_for(&server.address(Dialect::Line).to_string(), "1h");
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", &format!(r#"trap "" {ignored}; exec "$@""#), "sh"]).arg(run.get_program());
+    shell.args(run.get_args()).arg("--json").arg(json);
+    let child = shell.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    while !matches!(witness.next_event(deadline()).expect("an event"), Event::Message { .. }) {}
+    child
+}
+
+#[test]
+fn a_terminal_that_closes_ends_the_run_with_its_report() {
+    let server = TestServer::start();
+    let directory = directory("hangup");
+    let json = directory.join("report.json");
+    for (ignored, signals) in [
+        ("USR1", &[Signal::HUP, Signal::HUP][..]),
+        ("USR1", &[Signal::INT]),
+        ("USR1", &[Signal::TERM]),
+        // As `nohup` starts it.
+        ("HUP", &[Signal::HUP, Signal::TERM]),
+    ] {
+        let run = long_run(&server, &json, ignored);
+        for signal in signals {
+            kill_process(Pid::from_child(&run), *signal).expect("it runs");
+        }
+        let output = run.wait_with_output().expect("it ends");
+        let words = errors(&output);
+        assert_eq!(output.status.code(), Some(130), "{signals:?}: {words}");
+        let report = String::from_utf8(output.stdout).expect("UTF-8");
+        assert!(report.contains("until the run was cut short"), "{signals:?}: {report}");
+        let written: Value = serde_json::from_slice(&fs::read(&json).expect("a file")).expect("JSON");
+        assert_eq!(written["cut_short"], Value::Bool(true), "{signals:?}");
+        fs::remove_file(&json).expect("it is there");
+    }
+    fs::remove_dir_all(directory).expect("it is there");
 }

@@ -5,8 +5,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::ClientError;
-use super::stranger::Stranger;
-use crate::limits::{CLIENT_FIRST_BYTES_MAX, CLIENT_READ_BYTES, CLIENT_SEND_SECONDS_MAX};
+use super::first_bytes::{FirstBytes, Opened};
+use crate::limits::{CLIENT_READ_BYTES, CLIENT_SEND_SECONDS_MAX};
 use crate::wire::Dialect;
 
 /// A stream, and what was received on it. How much may be received before it is done with is for its owner to bound.
@@ -18,16 +18,19 @@ pub(super) struct Connection {
     done: usize,
     /// What the server is to speak, until enough has come to tell.
     expected: Option<Dialect>,
-    /// The first bytes that came, at most [`CLIENT_FIRST_BYTES_MAX`], as long as `expected` is there.
-    first: Vec<u8>,
+    /// The first bytes that came, until the server has proved to be the expected one.
+    first: FirstBytes,
+    is_trusted: bool,
 }
 
 impl Connection {
     /// Takes over a stream on which nothing was sent yet.
-    pub(super) fn new(stream: TcpStream, dialect: Dialect) -> Result<Self, ClientError> {
+    pub(super) fn new(opened: impl Into<Opened>, dialect: Dialect) -> Result<Self, ClientError> {
+        let Opened { stream, first_bytes: first } = opened.into();
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(Duration::from_secs(CLIENT_SEND_SECONDS_MAX)))?;
-        Ok(Self { stream, buffer: Vec::new(), done: 0, expected: Some(dialect), first: Vec::new() })
+        let expected = Some(dialect);
+        Ok(Self { stream, buffer: Vec::new(), done: 0, expected, first, is_trusted: false })
     }
 
     pub(super) fn stream(&self) -> &TcpStream {
@@ -80,18 +83,19 @@ impl Connection {
     /// server, is an error.
     fn recognize(&mut self, new: usize) -> Result<(), ClientError> {
         let Some(dialect) = self.expected else { return Ok(()) };
-        let wanted = CLIENT_FIRST_BYTES_MAX - self.first.len();
-        self.first.extend(self.buffer[new..].iter().take(wanted));
-        let stranger = Stranger::of(&self.first, dialect);
-        if self.first.len() == CLIENT_FIRST_BYTES_MAX {
-            (self.expected, self.first) = (None, Vec::new());
+        let (stranger, is_open) = self.first.add(&self.buffer[new..], dialect);
+        if !is_open {
+            self.expected = None;
         }
         stranger.map_or(Ok(()), |stranger| Err(ClientError::Stranger(stranger)))
     }
 
     /// The server is the one that was expected: what comes from now on is not looked at.
     pub(super) fn trust(&mut self) {
-        (self.expected, self.first) = (None, Vec::new());
+        self.expected = None;
+        if !std::mem::replace(&mut self.is_trusted, true) {
+            self.first.expected();
+        }
     }
 }
 

@@ -17,49 +17,50 @@ pub enum Stranger {
     Irc,
     /// A server for mail or for files (SMTP, FTP: `220`).
     Mail,
+    /// A mailbox server (IMAP).
+    Imap,
+    /// A mailbox server (POP3).
+    Pop3,
+    /// A chat server of another kind (XMPP).
+    Xmpp,
     /// Redis, or a server that speaks like it.
     Redis,
+    /// `MySQL` or `MariaDB`.
+    Mysql,
+    /// `PostgreSQL`.
+    Postgres,
+    /// A NATS server.
+    Nats,
+    /// A broker of AMQP.
+    Amqp,
+    /// memcached.
+    Memcached,
+    /// A remote desktop (VNC).
+    Vnc,
+    /// A telnet server.
+    Telnet,
     /// A Parlance server, in another dialect.
     Dialect(Dialect),
 }
 
 impl Stranger {
-    /// Identifies a server by its first bytes, if they suffice. Returns none for a server of the dialect
-    /// `spoken`.
-    pub(super) fn of(first: &[u8], spoken: Dialect) -> Option<Self> {
-        let found = Self::recognize(first)?;
-        (found != Self::Dialect(spoken)).then_some(found)
-    }
-
-    fn recognize(first: &[u8]) -> Option<Self> {
-        let starts: [(&[u8], Self); 19] = [
-            (b"HTTP/", Self::Http),
-            (b"<html", Self::Http),
-            (b"<!DOCTYPE", Self::Http),
-            (b"SSH-", Self::Ssh),
-            (b"ERROR :", Self::Irc),
-            (b"NOTICE ", Self::Irc),
-            (b"PING :", Self::Irc),
-            (b"220 ", Self::Mail),
-            (b"220-", Self::Mail),
-            (b"-ERR ", Self::Redis),
-            (b"-NOAUTH ", Self::Redis),
-            (b"-DENIED ", Self::Redis),
-            (b"OK\n", Self::Dialect(Dialect::Line)),
-            (b"PONG\n", Self::Dialect(Dialect::Line)),
-            (b"ERR ", Self::Dialect(Dialect::Line)),
-            (b"Welcome to the chat server!", Self::Dialect(Dialect::Slash)),
-            (b"Registration failed: ", Self::Dialect(Dialect::Slash)),
-            (b"ERROR: ", Self::Dialect(Dialect::Slash)),
-            // A number of eight bytes, of which the replies' are 100 to 111.
-            (b"\0\0\0\0\0\0\0", Self::Dialect(Dialect::Typed)),
-        ];
-        if let Some((_, found)) = starts.iter().find(|(start, _)| first.starts_with(start)) {
+    /// Identifies a server by its first bytes, if they suffice.
+    pub(super) fn recognize(first: &[u8]) -> Option<Self> {
+        if let Some((_, found)) = STARTS.iter().find(|(start, _)| first.starts_with(start)) {
             return Some(*found);
         }
         match *first {
             // RFC 8446 section 5.1: an alert or a handshake, and the version of the record.
             [0x15 | 0x16, 3, 0..=4, ..] => Some(Self::Tls),
+            // A number of eight bytes, from 100 to 111 in replies.
+            [0, 0, 0, 0, 0, 0, 0, 100..=111, ..] => Some(Self::Dialect(Dialect::Typed)),
+            // RFC 854: WILL, WON'T, DO or DON'T, and a small option, which begins no definition of gob.
+            [0xff, 0xfb..=0xfe, 0..=50, ..] => Some(Self::Telnet),
+            // A length of three bytes, number 0, and version 10 of the protocol with that of the server, or an
+            // error from 1024 on (MySQL's `HandshakeV10` and `ERR_Packet`).
+            [_, _, 0, 0, 0x0a, b'0'..=b'9', ..] | [_, _, 0, 0, 0xff, _, 4..=15, ..] => Some(Self::Mysql),
+            // PostgreSQL's `ErrorResponse`: the length, and the severity first.
+            [b'E', 0, 0, _, _, b'S', ..] => Some(Self::Postgres),
             // The operation repeated, whatever it was where no room is, state 1 or 2, and a length whose
             // first bytes are zero.
             [_, 0..=2, 1 | 2, 0, 0, 0, 0, 0, ..] | [0, _, 1 | 2, 0, 0, 0, 0, 0, ..] => {
@@ -76,6 +77,42 @@ impl Stranger {
     }
 }
 
+/// The beginnings of texts.
+const STARTS: &[(&[u8], Stranger)] = &[
+    (b"HTTP/", Stranger::Http),
+    (b"<html", Stranger::Http),
+    (b"<!DOCTYPE", Stranger::Http),
+    (b"SSH-", Stranger::Ssh),
+    (b"ERROR :", Stranger::Irc),
+    (b"NOTICE ", Stranger::Irc),
+    (b"PING :", Stranger::Irc),
+    (b"220 ", Stranger::Mail),
+    (b"220-", Stranger::Mail),
+    (b"421 ", Stranger::Mail),
+    (b"554 ", Stranger::Mail),
+    (b"* OK", Stranger::Imap),
+    (b"* PREAUTH", Stranger::Imap),
+    (b"* BYE", Stranger::Imap),
+    (b"+OK\r\n", Stranger::Redis),
+    (b"+PONG", Stranger::Redis),
+    (b"+OK ", Stranger::Pop3),
+    (b"-ERR ", Stranger::Redis),
+    (b"-NOAUTH ", Stranger::Redis),
+    (b"-DENIED ", Stranger::Redis),
+    (b"<?xml", Stranger::Xmpp),
+    (b"<stream:", Stranger::Xmpp),
+    (b"INFO {", Stranger::Nats),
+    (b"AMQP", Stranger::Amqp),
+    (b"ERROR\r\n", Stranger::Memcached),
+    (b"RFB 0", Stranger::Vnc),
+    (b"OK\n", Stranger::Dialect(Dialect::Line)),
+    (b"PONG\n", Stranger::Dialect(Dialect::Line)),
+    (b"ERR ", Stranger::Dialect(Dialect::Line)),
+    (b"Welcome to the chat server!", Stranger::Dialect(Dialect::Slash)),
+    (b"Registration failed: ", Stranger::Dialect(Dialect::Slash)),
+    (b"ERROR: ", Stranger::Dialect(Dialect::Slash)),
+];
+
 /// Whether this begins with a word of printable ASCII and the blank behind it.
 fn is_word_and_blank(bytes: &[u8]) -> bool {
     let word = bytes.iter().take_while(|byte| byte.is_ascii_graphic()).count();
@@ -90,7 +127,17 @@ impl fmt::Display for Stranger {
             Self::Ssh => f.write_str("an SSH server"),
             Self::Irc => f.write_str("an IRC server"),
             Self::Mail => f.write_str("a server for mail or files (SMTP or FTP)"),
+            Self::Imap => f.write_str("a mail server (IMAP)"),
+            Self::Pop3 => f.write_str("a mail server (POP3)"),
+            Self::Xmpp => f.write_str("an XMPP server"),
             Self::Redis => f.write_str("a server that speaks as Redis does"),
+            Self::Mysql => f.write_str("a database server (MySQL or MariaDB)"),
+            Self::Postgres => f.write_str("a database server (PostgreSQL)"),
+            Self::Nats => f.write_str("a NATS server"),
+            Self::Amqp => f.write_str("a message broker (AMQP)"),
+            Self::Memcached => f.write_str("a server that speaks as memcached does"),
+            Self::Vnc => f.write_str("a remote desktop (VNC)"),
+            Self::Telnet => f.write_str("a telnet server"),
             Self::Dialect(dialect) => write!(f, "a server that speaks the {} dialect", dialect.name()),
         }
     }
@@ -110,9 +157,24 @@ mod tests {
             (b"ERROR :Closing Link", Some(Stranger::Irc)),
             (b"220 mail.example.org ESMTP", Some(Stranger::Mail)),
             (b"-ERR unknown command 'LOGIN'", Some(Stranger::Redis)),
+            (b"+OK\r\n", Some(Stranger::Redis)),
+            (b"+OK Dovecot ready.\r\n", Some(Stranger::Pop3)),
+            (b"* OK [CAPABILITY IMAP4rev1] Dovecot ready.\r\n", Some(Stranger::Imap)),
+            (b"<?xml version='1.0'?><stream:stream", Some(Stranger::Xmpp)),
+            (b"\x4a\0\0\0\x0a8.0.36\0", Some(Stranger::Mysql)),
+            (b"\x45\0\0\0\xff\x6a\x04Host is blocked", Some(Stranger::Mysql)),
+            (b"E\0\0\0\x92SFATAL\0", Some(Stranger::Postgres)),
+            (b"INFO {\"server_id\":", Some(Stranger::Nats)),
+            (b"INFO bob joined\n", None),
+            (b"AMQP\0\0\x09\x01", Some(Stranger::Amqp)),
+            (b"ERROR\r\n", Some(Stranger::Memcached)),
+            (b"RFB 003.008\n", Some(Stranger::Vnc)),
+            (b"\xff\xfd\x18\xff\xfd\x20", Some(Stranger::Telnet)),
+            (b"*** bob joined the room\n", None),
             (b"ERR must-login-first\n", Some(Stranger::Dialect(Dialect::Line))),
             (b"Welcome to the chat server!\n", Some(Stranger::Dialect(Dialect::Slash))),
             (b"\0\0\0\0\0\0\0\x64\0\0", Some(Stranger::Dialect(Dialect::Typed))),
+            (b"\0\0\0\0\0\0\0\0\0\0", None),
             (b"\x05\x02\x01\0\0\0\0\0\0\0", Some(Stranger::Dialect(Dialect::Tcrp))),
             (b"\x2c\xff\x81\x03\x01\x01", Some(Stranger::Dialect(Dialect::Gob))),
             (b"\x2c\x7f\x03\x01\x01", Some(Stranger::Dialect(Dialect::Gob))),
@@ -130,6 +192,5 @@ mod tests {
         ] {
             assert_eq!(Stranger::recognize(first), found, "{}", first.escape_ascii());
         }
-        assert_eq!(Stranger::of(b"ERR busy\n", Dialect::Line), None, "it is what the client speaks");
     }
 }

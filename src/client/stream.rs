@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::ClientError;
 use super::connect::connect;
 use super::connection::{Connection, send};
+use super::first_bytes::Opened;
 use crate::chat::{Command, Event, Secret};
 use crate::wire::{Codec, DecodeError, Dialect, Frame, words};
 
@@ -29,8 +30,8 @@ impl Client {
     }
 
     /// The same on a connection that is there, on which nothing was sent yet.
-    pub fn over(stream: TcpStream, dialect: Dialect) -> Result<Self, ClientError> {
-        Ok(Self { connection: Connection::new(stream, dialect)?, dialect, codec: Codec::default() })
+    pub fn over(opened: impl Into<Opened>, dialect: Dialect) -> Result<Self, ClientError> {
+        Ok(Self { connection: Connection::new(opened, dialect)?, dialect, codec: Codec::default() })
     }
 
     /// Takes a name, and waits until the server says that it is this client's. Events before that are dropped.
@@ -60,10 +61,7 @@ impl Client {
         }
         loop {
             match self.next_event(deadline)? {
-                Event::LoggedIn { .. } => {
-                    self.connection.trust();
-                    return Ok(());
-                }
+                Event::LoggedIn { .. } => return Ok(()),
                 Event::LoginRefused(problem) | Event::Error(problem) => {
                     return Err(ClientError::Refused(words(problem).into_owned()));
                 }
@@ -117,6 +115,8 @@ impl Client {
                 Some(error) => return Err(error.into()),
             }
         };
+        // An event is proof of the dialect.
+        connection.trust();
         match dialect.decode_event(codec, connection.take(whole)).frame {
             Frame::Whole(event) => Ok(event),
             Frame::Refused(error) => Err(error.into()),

@@ -1,12 +1,13 @@
 //! A client of TCRP and UCRP: a handshake over TCP for a token, then datagrams.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::time::{Duration, Instant};
 
 use super::ClientError;
 use super::connect::connect;
 use super::connection::{Connection, until};
+use super::first_bytes::Opened;
 use crate::chat::{Command, Event, Secret, Token};
 use crate::limits::{CLIENT_DATAGRAM_BYTES, CLIENT_REGISTER_SECONDS_MAX, CLIENT_REGISTER_SECONDS_MIN};
 use crate::wire::tcrp::{Content, Decoded, Operation, Refusal, Reply, encode_request};
@@ -59,12 +60,12 @@ impl Seat {
 
     /// The same on a connection that is there, on which nothing was sent yet.
     pub fn take_over(
-        stream: TcpStream,
+        opened: impl Into<Opened>,
         datagrams: impl IntoIterator<Item = SocketAddr>,
         entry: &Entry<'_>,
         deadline: Instant,
     ) -> Result<Self, ClientError> {
-        let mut connection = Connection::new(stream, Dialect::Tcrp)?;
+        let mut connection = Connection::new(opened, Dialect::Tcrp)?;
         let server = connection.stream().peer_addr()?;
         let token = shake_hands(&mut connection, entry, deadline)?;
         let to = if let Some(address) = nearest_address(datagrams, server.ip()) {

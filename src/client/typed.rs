@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::ClientError;
 use super::connect::connect;
 use super::connection::{Connection, send};
+use super::first_bytes::Opened;
 use crate::chat::{Secret, UnixMillis};
 use crate::limits::CLIENT_ARRIVED_BYTES_MAX;
 use crate::wire::typed::{Frame, Message, Reply, Request, TagSet};
@@ -88,8 +89,8 @@ impl Mailbox {
     }
 
     /// The same on a connection that is there, on which nothing was sent yet.
-    pub fn over(stream: TcpStream, tags: TagSet) -> Result<Self, ClientError> {
-        let connection = Connection::new(stream, Dialect::Typed)?;
+    pub fn over(opened: impl Into<Opened>, tags: TagSet) -> Result<Self, ClientError> {
+        let connection = Connection::new(opened, Dialect::Typed)?;
         Ok(Self { connection, tags, arrived: VecDeque::new(), arrived_bytes: 0 })
     }
 

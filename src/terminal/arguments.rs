@@ -118,7 +118,7 @@ impl ChatArguments {
         };
         let port = default_port(dialect);
         let _looking_up =
-            super::door::tell_if_slow("no address of the server yet; still looking it up".to_owned());
+            super::door::tell_if_slow(|| "no address of the server yet; still looking it up".to_owned());
         let place = Place::parse(self.address.as_deref().unwrap_or(THIS_MACHINE), port)?;
         Ok(Plan {
             dialect,

@@ -1,6 +1,8 @@
 //! Holds a conversation: what is typed is said, what is heard is shown, until one side leaves.
 
 use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,7 +14,9 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::ChatError;
-use super::keyboard::{Keyboard, Printer, TerminalState};
+use super::above::{Above, EditorState};
+use super::door::Contact;
+use super::keyboard::{Keyboard, TerminalState};
 use super::screen::{Shown, Style};
 
 /// Silence after which a sign of life is sent: servers close the silent after a minute, by default.
@@ -35,6 +39,10 @@ const REFUSED_FOR: Duration = Duration::from_secs(120);
 const DATAGRAM_AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// How long a user who leaves waits for the server to say goodbye.
 const FAREWELL_WITHIN: Duration = Duration::from_secs(2);
+
+/// How long the editor may take to end its line. It prints nothing while it takes longer: it waits for a key,
+/// which hides the signal from it, or for a terminal that was stopped.
+const LINE_ENDS_WITHIN: Duration = Duration::from_millis(500);
 
 /// The half of a client that speaks.
 pub(super) trait Mouth {
@@ -126,6 +134,10 @@ pub(super) enum Sign {
     Synced(u64),
     /// The network does not reach the server with datagrams.
     Unreachable,
+    /// No datagram of the server has come.
+    Silent,
+    /// One has come after all.
+    Reached,
     /// The server, or the room, is about to end, for this reason.
     Ending(String),
 }
@@ -182,6 +194,14 @@ enum Syncs {
 pub(super) struct Conversation {
     mouth: Box<dyn Mouth>,
     style: Style,
+    contact: Contact,
+    /// Asks for lines, each with its prompt.
+    prompt: Sender<String>,
+    /// The keyboard's side of it, until there is one.
+    prompts: Option<Receiver<String>>,
+    /// The editor, where there is one.
+    editor: Option<EditorState>,
+    progress: Progress,
     pace: Pace,
     syncs: Syncs,
     /// Questions of [`Mouth::sync`] whose answer, or refusal, was not needed any more and is still to come.
@@ -194,6 +214,8 @@ pub(super) struct Conversation {
     has_failed: bool,
     /// The network said that datagrams do not arrive, and nothing has shown otherwise since.
     is_unreachable: bool,
+    /// No datagram of the server has come, as far as the ear has told.
+    is_silent: bool,
     /// The user wants to go: by when at the latest.
     leave_by: Option<Instant>,
     /// The keyboard reads a line.
@@ -201,14 +223,20 @@ pub(super) struct Conversation {
 }
 
 impl Conversation {
-    pub(super) fn new(mouth: Box<dyn Mouth>, style: Style) -> Self {
+    pub(super) fn new(mouth: Box<dyn Mouth>, style: Style, contact: Contact) -> Self {
         // Datagrams that come all at once are lost: there the pace counts from the first one on.
         let pace =
             if mouth.is_lossy() { Pace::new(CLIENT_MESSAGES_PER_SECOND / 2, 16) } else { Pace::default() };
         let owed = mouth.owed();
+        let (prompt, prompts) = channel();
         Self {
             mouth,
             style,
+            contact,
+            prompt,
+            prompts: Some(prompts),
+            editor: None,
+            progress: Progress::default(),
             pace,
             syncs: Syncs::Unknown,
             owed,
@@ -216,6 +244,7 @@ impl Conversation {
             ending: None,
             has_failed: false,
             is_unreachable: false,
+            is_silent: false,
             leave_by: None,
             is_reading: false,
         }
@@ -226,18 +255,25 @@ impl Conversation {
         mut self,
         ear: Box<dyn Ear>,
         keyboard: Keyboard,
-        printer: Option<Printer>,
+        above: Option<Above>,
     ) -> Result<(), ChatError> {
-        let is_edited = printer.is_some();
+        self.editor = above.as_ref().map(Above::editor);
+        let is_edited = above.is_some();
         let terminal = if is_edited { TerminalState::now() } else { None };
         let (tell, told) = channel();
-        let (prompt, prompts) = channel();
-        let style = self.style;
+        let screen = Screen {
+            above,
+            style: self.style,
+            is_careful: self.mouth.is_careful(),
+            is_shown: true,
+            progress: self.progress.clone(),
+        };
         let heard = tell.clone();
-        let is_careful = self.mouth.is_careful();
-        start("ear", move || listen(ear, printer, style, is_careful, &heard))?;
+        start("ear", move || listen(ear, screen, &heard))?;
         let typed = tell.clone();
-        start("keyboard", move || keyboard.read(&prompts, &typed))?;
+        if let Some(prompts) = self.prompts.take() {
+            start("keyboard", move || keyboard.read(&prompts, &typed))?;
+        }
         let handled = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|&signal| !stays_ignored(signal));
         let mut signals = Signals::new(handled).map_err(ChatError::System)?;
         start("signals", move || {
@@ -246,17 +282,18 @@ impl Conversation {
                 let _ = tell.send(Happened::Signalled);
             }
         })?;
-        let result = self.talk(&told, &prompt);
+        let result = self.talk(&told);
+        let has_ended = self.editor.as_ref().is_none_or(|editor| editor.end(LINE_ENDS_WITHIN));
         drop(terminal);
-        if is_edited && self.is_reading {
+        if !has_ended {
             // Below what was being edited.
             let _ = writeln!(io::stdout());
         }
         result
     }
 
-    fn talk(&mut self, told: &Receiver<Happened>, prompt: &Sender<String>) -> Result<(), ChatError> {
-        self.next_line(prompt);
+    fn talk(&mut self, told: &Receiver<Happened>) -> Result<(), ChatError> {
+        self.next_line();
         loop {
             let left = STAY_AFTER.saturating_sub(self.sent_at.elapsed());
             let happened = told.recv_timeout(left);
@@ -273,11 +310,11 @@ impl Conversation {
                     if is_over? || self.leave_by.is_some() {
                         return self.leave(told);
                     }
-                    self.next_line(prompt);
+                    self.next_line();
                 }
                 Ok(Happened::Unsayable(problem)) => {
                     self.complain(problem.to_owned())?;
-                    self.next_line(prompt);
+                    self.next_line();
                 }
                 Ok(Happened::Left | Happened::Signalled) => return self.leave(told),
                 Ok(Happened::Heard(sign)) => self.note(sign),
@@ -292,9 +329,22 @@ impl Conversation {
         }
     }
 
-    fn next_line(&mut self, prompt: &Sender<String>) {
+    fn next_line(&mut self) {
         // The keyboard is gone once it has told so.
-        self.is_reading = prompt.send(self.mouth.prompt()).is_ok();
+        self.is_reading = self.prompt.send(self.mouth.prompt()).is_ok();
+    }
+
+    /// Has a line begin if something waits to be printed above one, though none is asked for any more.
+    fn show_the_rest(&mut self) {
+        if !self.is_reading && self.editor.as_ref().is_some_and(EditorState::is_owed) {
+            self.is_reading = self.prompt.send(String::new()).is_ok();
+        }
+    }
+
+    /// A line ended that nobody asks for any more.
+    fn line_ended(&mut self) {
+        self.is_reading = false;
+        self.show_the_rest();
     }
 
     /// Does what a line wants; whether that is to leave.
@@ -387,7 +437,7 @@ impl Conversation {
                     return Ok(true);
                 }
                 Err(RecvTimeoutError::Disconnected) => return Err(ChatError::Unconfirmed),
-                Ok(Happened::Typed(_) | Happened::Unsayable(_) | Happened::Left) => {}
+                Ok(Happened::Typed(_) | Happened::Unsayable(_) | Happened::Left) => self.line_ended(),
                 Err(RecvTimeoutError::Timeout) => return Ok(false),
             }
         }
@@ -428,7 +478,7 @@ impl Conversation {
             let until = again_at.map_or(deadline, |at| at.min(deadline));
             match self.next_sign(told, until)? {
                 Some(Sign::Synced(number)) if number >= first => {
-                    (self.syncs, self.is_unreachable) = (Syncs::Answered, false);
+                    (self.syncs, self.is_unreachable, self.is_silent) = (Syncs::Answered, false, false);
                     if is_lossy {
                         return self.judge_datagram(number == first && refused == 0);
                     }
@@ -456,6 +506,8 @@ impl Conversation {
                     self.syncs = Syncs::Unanswered;
                     if is_lossy {
                         let text = "the server does not answer; whether datagrams arrive is not known";
+                        // A server that has sent something may be one that answers no such question.
+                        self.has_failed |= self.is_silent;
                         self.show(&Shown::Warning(text.to_owned()))?;
                     }
                     return Ok(Outcome::Over);
@@ -494,7 +546,7 @@ impl Conversation {
                 Ok(Happened::Ended(error)) => return Err(self.ended(&error)),
                 Ok(Happened::Failed(error)) => return Err(error),
                 // Nobody is asked for a line meanwhile.
-                Ok(Happened::Typed(_) | Happened::Unsayable(_) | Happened::Left) => {}
+                Ok(Happened::Typed(_) | Happened::Unsayable(_) | Happened::Left) => self.line_ended(),
                 Ok(Happened::Signalled) if self.leave_by.is_none() => {
                     self.leave_by = Some(Instant::now() + FAREWELL_WITHIN);
                 }
@@ -513,18 +565,27 @@ impl Conversation {
     fn sent(&mut self, result: Result<(), ClientError>, told: &Receiver<Happened>) -> Result<(), ChatError> {
         self.sent_at = Instant::now();
         let Err(error) = result else { return Ok(()) };
-        let deadline = Instant::now() + FAREWELL_WITHIN;
-        while let Ok(happened) = told.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            match happened {
-                Happened::Heard(sign) => self.note(sign),
-                Happened::Ended(_) => break,
-                _ => {}
+        self.show_the_rest();
+        let mut shown = self.progress.shown();
+        loop {
+            match told.recv_timeout(FAREWELL_WITHIN) {
+                Ok(Happened::Heard(sign)) => self.note(sign),
+                Ok(Happened::Typed(_) | Happened::Unsayable(_) | Happened::Left) => self.line_ended(),
+                Ok(Happened::Ended(error @ ClientError::Stranger(_))) => return Err(self.ended(&error)),
+                // What arrived before is being shown.
+                Err(RecvTimeoutError::Timeout)
+                    if self.progress.is_showing() || self.progress.shown() != shown =>
+                {
+                    shown = self.progress.shown();
+                }
+                Ok(Happened::Ended(_) | Happened::Failed(_) | Happened::Signalled) | Err(_) => break,
             }
         }
         Err(self.ended(&error))
     }
 
     fn leave(&mut self, told: &Receiver<Happened>) -> Result<(), ChatError> {
+        self.show_the_rest();
         let is_careful = self.mouth.is_careful();
         let within = if is_careful { ANSWER_WITHIN } else { FAREWELL_WITHIN };
         let left = match self.mouth.leave() {
@@ -566,11 +627,13 @@ impl Conversation {
                             .or_else(|error| self.sent(Err(error), told).map(|()| Farewell::Done))?;
                     }
                 }
-                Ok(Happened::Ended(ClientError::Closed)) if awaited == Awaited::End => return Ok(()),
+                Ok(Happened::Ended(error @ ClientError::Closed)) if awaited == Awaited::End => {
+                    return self.contact.stranger(&error).map_or(Ok(()), Err);
+                }
                 Ok(Happened::Ended(error)) => return Err(self.ended(&error)),
                 Ok(Happened::Failed(error)) => return Err(error),
                 // Nobody is asked for a line meanwhile, and who wants to go twice wants to go now.
-                Ok(Happened::Typed(_) | Happened::Unsayable(_) | Happened::Left) => {}
+                Ok(Happened::Typed(_) | Happened::Unsayable(_) | Happened::Left) => self.line_ended(),
                 Ok(Happened::Signalled) | Err(_) => return Err(ChatError::Unconfirmed),
             }
         }
@@ -581,13 +644,18 @@ impl Conversation {
             Sign::Done => {}
             Sign::TooFast | Sign::Synced(_) => self.owed = self.owed.saturating_sub(1),
             Sign::Unreachable => self.is_unreachable = true,
+            Sign::Silent => self.is_silent = true,
+            Sign::Reached => self.is_silent = false,
             Sign::Failed => self.has_failed = true,
             Sign::Ending(reason) => self.ending = Some(reason),
         }
     }
 
     fn ended(&mut self, error: &ClientError) -> ChatError {
-        ChatError::Ended(self.ending.take().unwrap_or_else(|| error.to_string()))
+        if let Some(reason) = self.ending.take() {
+            return ChatError::Ended(reason);
+        }
+        self.contact.stranger(error).unwrap_or_else(|| ChatError::Ended(error.to_string()))
     }
 
     fn complain(&mut self, reason: String) -> Result<(), ChatError> {
@@ -614,17 +682,62 @@ fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), ChatErr
     thread.map(drop).map_err(ChatError::System)
 }
 
-/// Shows what is heard, and tells what has to be known of it, until there is nothing more to hear. Where
-/// nobody watches, output that is closed, because its reader has read enough, ends the showing only: what is
-/// said is said to the end.
-fn listen(
-    mut ear: Box<dyn Ear>,
-    mut printer: Option<Printer>,
+/// How far the ear is: what it has begun to show, and what it has shown.
+#[derive(Clone, Default)]
+struct Progress(Arc<(AtomicU64, AtomicU64)>);
+
+impl Progress {
+    fn shown(&self) -> u64 {
+        self.0.1.load(Ordering::SeqCst)
+    }
+
+    fn is_showing(&self) -> bool {
+        self.0.0.load(Ordering::SeqCst) != self.shown()
+    }
+
+    fn during<T>(&self, show: impl FnOnce() -> T) -> T {
+        self.0.0.fetch_add(1, Ordering::SeqCst);
+        let result = show();
+        self.0.1.fetch_add(1, Ordering::SeqCst);
+        result
+    }
+}
+
+/// Where the ear shows what it hears.
+struct Screen {
+    above: Option<Above>,
     style: Style,
     is_careful: bool,
-    tell: &Sender<Happened>,
-) {
-    let mut is_shown = true;
+    /// Whether there is a reader.
+    is_shown: bool,
+    progress: Progress,
+}
+
+impl Screen {
+    /// Shows something. Where nobody watches, output that is closed, because its reader has read enough, ends
+    /// the showing only: what is said is said to the end.
+    fn show(&mut self, shown: &Shown) -> Result<(), ChatError> {
+        if !self.is_shown && !matches!(shown, Shown::Problem(_) | Shown::Warning(_)) {
+            return Ok(());
+        }
+        let Self { above, style, .. } = self;
+        let result = self.progress.during(|| match above {
+            Some(above) => above.print(style.render(shown)),
+            None => style.print(shown, false).map_err(ChatError::Output),
+        });
+        match result {
+            Err(error) if self.is_careful && error.is_wanted() => {
+                self.is_shown = false;
+                Ok(())
+            }
+            result => result,
+        }
+    }
+}
+
+/// Shows what is heard, and tells what has to be known of it, until there is nothing more to hear. All that was
+/// heard is shown by then.
+fn listen(mut ear: Box<dyn Ear>, mut screen: Screen, tell: &Sender<Happened>) {
     loop {
         let Heard { shown, sign } = match ear.hear(Instant::now() + LISTEN_FOR) {
             Ok(heard) => heard,
@@ -634,22 +747,9 @@ fn listen(
                 return;
             }
         };
-        for shown in &shown {
-            if !is_shown && !matches!(shown, Shown::Problem(_) | Shown::Warning(_)) {
-                continue;
-            }
-            let result = match &mut printer {
-                Some(printer) => printer.print(style.render(shown)).map_err(ChatError::Terminal),
-                None => style.print(shown, false).map_err(ChatError::Output),
-            };
-            if let Err(error) = result {
-                if is_careful && error.is_wanted() {
-                    is_shown = false;
-                    continue;
-                }
-                let _ = tell.send(Happened::Failed(error));
-                return;
-            }
+        if let Err(error) = shown.iter().try_for_each(|shown| screen.show(shown)) {
+            let _ = tell.send(Happened::Failed(error));
+            return;
         }
         if let Some(sign) = sign
             && tell.send(Happened::Heard(sign)).is_err()

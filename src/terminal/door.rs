@@ -1,11 +1,11 @@
 //! The way in: connects and logs in, with a password if the server wants one.
 
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use parlance::client::{self, ClientError, Stranger};
+use parlance::client::{self, ClientError, FirstBytes, Opened, Stranger};
 use parlance::wire::Dialect;
 
 use super::arguments::Plan;
@@ -35,71 +35,127 @@ pub(super) enum Entered {
 
 /// Enters. The connection on which a password turned out to be wanted is not kept while the user thinks of it: the server
 /// may have closed it by then.
-pub(super) fn enter(plan: &Plan) -> Result<Halves, ChatError> {
+pub(super) fn enter(plan: &Plan) -> Result<(Halves, Contact), ChatError> {
     let at_hand = match (&plan.password, plan.dialect) {
         // There it is always wanted, and it is known by then whether it makes the account.
         (PasswordSource::First, Dialect::Typed) => None,
         (password, _) => password.at_hand(&plan.name)?,
     };
-    let is_new = match attempt(plan, at_hand.as_deref())? {
-        Entered::In(halves) => return Ok(halves),
+    let contact = Contact::new(plan);
+    let is_new = match attempt(plan, &contact, at_hand.as_deref())? {
+        Entered::In(halves) => return Ok((halves, contact)),
         Entered::PasswordWanted { is_new } => is_new,
     };
     let password = password::ask(&plan.name, is_new)?;
-    match attempt(plan, Some(&password))? {
-        Entered::In(halves) => Ok(halves),
+    let contact = Contact::new(plan);
+    match attempt(plan, &contact, Some(&password))? {
+        Entered::In(halves) => Ok((halves, contact)),
         Entered::PasswordWanted { .. } => Err(ChatError::PasswordWanted { name: plan.name.clone() }),
     }
 }
 
-fn attempt(plan: &Plan, password: Option<&str>) -> Result<Entered, ChatError> {
+/// Where a client connects to, and what it saw there: for the words of its errors.
+pub(super) struct Contact {
+    address: String,
+    dialect: Dialect,
+    first_bytes: FirstBytes,
+}
+
+impl Contact {
+    fn new(plan: &Plan) -> Self {
+        let first_bytes = FirstBytes::default();
+        Self { address: plan.place.to_string(), dialect: plan.dialect, first_bytes }
+    }
+
+    /// The error that names a server of another kind, or shows what an unknown one sent.
+    pub(super) fn stranger(&self, error: &ClientError) -> Option<ChatError> {
+        let (address, dialect) = (self.address.clone(), self.dialect.name());
+        let (server, advice) = match error {
+            ClientError::Stranger(server) => (server.to_string(), advice_at_stranger(*server, dialect)),
+            ClientError::Io(_) | ClientError::Closed | ClientError::Deadline | ClientError::Decode(_) => {
+                let sent = self.first_bytes.describe()?;
+                let advice = format!("it sent {sent}. W{}", &WHERE_IT_LISTENS[1..]);
+                ("an unknown server".to_owned(), advice)
+            }
+            ClientError::Unreachable(_)
+            | ClientError::Undelivered(_)
+            | ClientError::Unsayable(_)
+            | ClientError::TooLong(_)
+            | ClientError::Refused(_)
+            | ClientError::PasswordWanted
+            | ClientError::Failed(_) => return None,
+        };
+        Some(ChatError::Stranger { address, dialect, server, advice })
+    }
+}
+
+const WHERE_IT_LISTENS: &str = "what a Parlance server printed at its start says where it listens";
+
+fn advice_at_stranger(server: Stranger, dialect: &str) -> String {
+    match server {
+        Stranger::Dialect(spoken) if spoken != Dialect::Ucrp => {
+            let spoken = spoken.name();
+            format!("--dialect {spoken} speaks it, or another port has {dialect}")
+        }
+        _ => WHERE_IT_LISTENS.to_owned(),
+    }
+}
+
+fn attempt(plan: &Plan, contact: &Contact, password: Option<&str>) -> Result<Entered, ChatError> {
     let deadline = Instant::now() + ENTER_WITHIN;
-    let (place, dialect) = (&plan.place, plan.dialect.name());
-    let connecting = tell_if_slow(format!("no connection to {place} yet; still trying"));
+    let (place, dialect) = (plan.place.to_string(), plan.dialect.name());
+    let not_yet = format!("no connection to {place} yet; still trying");
+    let connecting = tell_if_slow(|| not_yet);
     let stream = client::connect(&plan.addresses[..], deadline);
     drop(connecting);
     let entered = stream.and_then(|stream| {
-        let _entering = tell_if_slow(format!(
-            "connected to {place}, and no answer to the login in the {dialect} dialect yet; still waiting. \
-             Is that the right port?"
-        ));
+        let first_bytes = contact.first_bytes.clone();
+        let _entering = tell_if_slow(move || {
+            let so_far = match first_bytes.describe() {
+                Some(sent) => format!("{place} sent {sent}, and no answer"),
+                None => format!("connected to {place}, and no answer"),
+            };
+            format!(
+                "{so_far} to the login in the {dialect} dialect yet; still waiting. Is that the right port?"
+            )
+        });
+        let opened = Opened { stream, first_bytes: contact.first_bytes.clone() };
         match plan.dialect {
-            Dialect::Typed => mailbox::enter(plan, stream, password, deadline),
-            Dialect::Tcrp | Dialect::Ucrp => seat::enter(plan, stream, password, deadline),
-            Dialect::Line | Dialect::Slash | Dialect::Gob => rooms::enter(plan, stream, password, deadline),
+            Dialect::Typed => mailbox::enter(plan, opened, password, deadline),
+            Dialect::Tcrp | Dialect::Ucrp => seat::enter(plan, opened, password, deadline),
+            Dialect::Line | Dialect::Slash | Dialect::Gob => rooms::enter(plan, opened, password, deadline),
         }
     });
-    entered.map_err(|error| failed(plan, error))
+    entered.map_err(|error| failed(plan, contact, error))
 }
 
-fn failed(plan: &Plan, error: ClientError) -> ChatError {
+fn failed(plan: &Plan, contact: &Contact, error: ClientError) -> ChatError {
+    if let Some(stranger) = contact.stranger(&error) {
+        return stranger;
+    }
     let (address, dialect) = (plan.place.to_string(), plan.dialect.name());
     match error {
         ClientError::Refused(reason) => {
             let advice = advice(&reason);
             ChatError::Refused { name: plan.name.clone(), reason, advice }
         }
-        ClientError::Stranger(server) => {
-            let advice = match server {
-                Stranger::Dialect(spoken) if spoken != Dialect::Ucrp => {
-                    let spoken = spoken.name();
-                    format!("--dialect {spoken} speaks it, or another port has {dialect}")
-                }
-                _ => "what a Parlance server printed at its start says where it listens".to_owned(),
-            };
-            ChatError::Stranger { address, dialect, server, advice }
-        }
         ClientError::Deadline => ChatError::Silent { address, dialect },
+        ClientError::Closed => ChatError::ClosedAtOnce { address, dialect },
+        ClientError::Io(cause)
+            if matches!(cause.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) =>
+        {
+            ChatError::ClosedAtOnce { address, dialect }
+        }
         cause => ChatError::Connect { address, dialect, cause },
     }
 }
 
 /// Tells the user something on standard error, unless what is returned is dropped before long.
-pub(super) fn tell_if_slow(text: String) -> Option<Sender<()>> {
+pub(super) fn tell_if_slow(text: impl FnOnce() -> String + Send + 'static) -> Option<Sender<()>> {
     let (done, is_done) = channel();
     let told = thread::Builder::new().name("patience".to_owned()).spawn(move || {
         if is_done.recv_timeout(QUIET_FOR) == Err(RecvTimeoutError::Timeout) {
-            let _ = writeln!(io::stderr(), "parlance: {text}");
+            let _ = writeln!(io::stderr(), "parlance: {}", text());
         }
     });
     // Without a thread nothing is told.

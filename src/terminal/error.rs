@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use parlance::client::{AddressError, ClientError, Stranger};
+use parlance::client::{AddressError, ClientError};
 use thiserror::Error;
 
 /// Why a chat ended otherwise than by leaving.
@@ -15,12 +15,17 @@ pub(crate) enum ChatError {
     #[error(transparent)]
     Address(#[from] AddressError),
     #[error("{server} answered at {address}, not the {dialect} dialect: {advice}")]
-    Stranger { address: String, dialect: &'static str, server: Stranger, advice: String },
+    Stranger { address: String, dialect: &'static str, server: String, advice: String },
     #[error(
         "{address} took the connection, and nothing answered as the {dialect} dialect does: is {dialect} \
          spoken on that port? (What the server printed at its start says so.)"
     )]
     Silent { address: String, dialect: &'static str },
+    #[error(
+        "{address} took the connection, and closed it without an answer: is {dialect} spoken on that port? \
+         (What the server printed at its start says so.)"
+    )]
+    ClosedAtOnce { address: String, dialect: &'static str },
     #[error(
         "cannot connect to {address}: {cause}. Is a server running there, and is that where it speaks {dialect}? \
          (What it printed at its start says so.)"

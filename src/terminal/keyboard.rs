@@ -8,34 +8,36 @@ use parlance::limits::TYPED_REQUEST_BYTES_MAX;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
-use rustyline::{Config, Editor, ExternalPrinter};
+use rustyline::{Config, Editor};
 
 use super::ChatError;
+use super::above::{Above, EditorState};
 use super::conversation::Happened;
 
 /// Bytes of a line that somebody could say in some dialect; of a longer one no more is kept.
 const LINE_BYTES_MAX: usize = TYPED_REQUEST_BYTES_MAX;
 
-/// Prints above the line that is being edited.
-pub(super) type Printer = Box<dyn ExternalPrinter + Send>;
-
 /// Where lines come from.
 pub(super) enum Keyboard {
     /// A terminal.
-    Editor(Box<Editor<(), MemHistory>>),
+    Editor(Box<Editor<(), MemHistory>>, EditorState),
     /// Anything else; whether its first line was read, in front of which a byte order mark may stand.
     Lines(BufReader<Stdin>, bool),
 }
 
 impl Keyboard {
     /// The editor of the terminal, and what prints above it; or lines as they come, where the terminal has no cursor.
-    pub(super) fn editor() -> Result<(Self, Option<Printer>), ChatError> {
+    pub(super) fn editor() -> Result<(Self, Option<Above>), ChatError> {
         // What is pasted is said line by line, as if it had been typed.
         let config = Config::builder().auto_add_history(true).bracketed_paste(false).build();
         let history = MemHistory::with_config(&config);
         let mut editor = Editor::with_history(config, history)?;
         match editor.create_external_printer() {
-            Ok(printer) => Ok((Self::Editor(Box::new(editor)), Some(Box::new(printer)))),
+            Ok(printer) => {
+                let state = EditorState::new();
+                let above = Above::new(Box::new(printer), state.clone());
+                Ok((Self::Editor(Box::new(editor), state), Some(above)))
+            }
             Err(_) => Ok((Self::lines(), None)),
         }
     }
@@ -44,11 +46,15 @@ impl Keyboard {
         Self::Lines(BufReader::new(io::stdin()), false)
     }
 
-    /// Reads a line for each prompt, and tells each, until there are no more.
+    /// Reads a line for each prompt, and tells each, until there are no more. An editor goes on after the end:
+    /// something can still wait to be printed above a line.
     pub(super) fn read(mut self, prompts: &Receiver<String>, tell: &Sender<Happened>) {
         while let Ok(prompt) = prompts.recv() {
             let happened = self.next(&prompt);
-            let is_last = matches!(happened, Happened::Left | Happened::Failed(_));
+            let is_last = match happened {
+                Happened::Left => matches!(self, Self::Lines(..)),
+                ref happened => matches!(happened, Happened::Failed(_)),
+            };
             if tell.send(happened).is_err() || is_last {
                 return;
             }
@@ -57,7 +63,7 @@ impl Keyboard {
 
     fn next(&mut self, prompt: &str) -> Happened {
         match self {
-            Self::Editor(editor) => match editor.readline(prompt) {
+            Self::Editor(editor, state) => match state.during(prompt, |prompt| editor.readline(prompt)) {
                 Ok(line) => Happened::Typed(line),
                 Err(ReadlineError::Eof | ReadlineError::Interrupted) => Happened::Left,
                 Err(error) => Happened::Failed(error.into()),

@@ -1,19 +1,20 @@
 //! Typed.
 
-use std::net::{Shutdown, TcpStream};
+use std::net::Shutdown;
 use std::process;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use parlance::chat::{Problem, UnixSeconds};
-use parlance::client::{ClientError, Letter, Mailbox, MailboxSpeaker};
+use parlance::client::{ClientError, Letter, Mailbox, MailboxSpeaker, Opened};
 use parlance::wire::typed::{Reply, Request, TagSet};
 use parlance::wire::words;
 
 use super::arguments::Plan;
 use super::conversation::{Ear, Farewell, Heard, Mouth, Sign, Uttered};
 use super::door::Entered;
-use super::rooms::{NO_SUCH_COMMAND, SYNC, sync_in};
+use super::rooms::{NO_SUCH_COMMAND, Reading};
 use super::screen::Shown;
+use super::sync_name::SyncNames;
 
 const HELP: &str = "  /to NAME           write to somebody, from now on
   /users             who has an account, and whose messages you have not read
@@ -25,25 +26,26 @@ const HELP: &str = "  /to NAME           write to somebody, from now on
 
 pub(super) fn enter(
     plan: &Plan,
-    stream: TcpStream,
+    opened: Opened,
     password: Option<&str>,
     deadline: Instant,
 ) -> Result<Entered, ClientError> {
-    let mut mailbox = Mailbox::over(stream, TagSet::default())?;
+    let mut mailbox = Mailbox::over(opened, TagSet::default())?;
     let is_known = mailbox.identify(&plan.name, deadline)?;
     let Some(password) = password else { return Ok(Entered::PasswordWanted { is_new: !is_known }) };
     mailbox.prove(password, deadline)?;
     mailbox.subscribe(true)?;
     let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let reading = Reading { sync_names: SyncNames::random(), is_careful: plan.is_careful };
     let mouth = MailboxMouth {
         speaker: mailbox.speaker()?,
         to: plan.to.clone(),
         key: format!("parlance-chat-{started}-{}", process::id()),
         done: 0,
         synced: 0,
-        is_careful: plan.is_careful,
+        reading: reading.clone(),
     };
-    let ear = MailboxEar { mailbox, is_careful: plan.is_careful };
+    let ear = MailboxEar { mailbox, reading };
     Ok(Entered::In((Box::new(mouth), Box::new(ear))))
 }
 
@@ -55,7 +57,7 @@ struct MailboxMouth {
     done: u64,
     /// The number of the last [`Mouth::sync`].
     synced: u64,
-    is_careful: bool,
+    reading: Reading,
 }
 
 impl Mouth for MailboxMouth {
@@ -63,7 +65,7 @@ impl Mouth for MailboxMouth {
         let Some(to) = &self.to else {
             return Ok(Uttered::Impossible("to whom? /to NAME, or --to NAME at the start"));
         };
-        if !self.is_careful {
+        if !self.reading.is_careful {
             // Without a key it reaches those as well who are here and have no account.
             self.speaker.request(&Request::Send { recipient: to, content: text })?;
             return Ok(Uttered::Sent);
@@ -94,7 +96,7 @@ impl Mouth for MailboxMouth {
 
     fn sync(&mut self) -> Result<Option<u64>, ClientError> {
         self.synced += 1;
-        let nobody = format!("#{SYNC}{}", self.synced);
+        let nobody = format!("#{}", self.reading.sync_names.name(self.synced));
         self.speaker.request(&Request::Send { recipient: &nobody, content: "?" })?;
         Ok(Some(self.synced))
     }
@@ -122,13 +124,13 @@ impl Mouth for MailboxMouth {
     }
 
     fn is_careful(&self) -> bool {
-        self.is_careful
+        self.reading.is_careful
     }
 }
 
 struct MailboxEar {
     mailbox: Mailbox,
-    is_careful: bool,
+    reading: Reading,
 }
 
 impl Ear for MailboxEar {
@@ -155,11 +157,11 @@ impl Ear for MailboxEar {
                     sign: Some(Sign::Done),
                 }
             }
-            Reply::Error(reason) if self.is_careful && reason == words(Problem::TooFast) => {
+            Reply::Error(reason) if self.reading.is_careful && reason == words(Problem::TooFast) => {
                 Sign::TooFast.into()
             }
             Reply::Error(reason) => {
-                if let Some(number) = sync_in(reason) {
+                if let Some(number) = self.reading.sync_names.number_in_words(reason) {
                     return Ok(Sign::Synced(number).into());
                 }
                 Heard { shown: vec![Shown::Problem(reason.to_owned())], sign: Some(Sign::Failed) }

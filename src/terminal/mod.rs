@@ -3,6 +3,7 @@
 //! Three threads: one hears what comes ([`conversation::Ear`]) and prints it, one reads what is typed ([`keyboard`]), and
 //! the first one says it ([`conversation::Mouth`]), and decides when it is over.
 
+mod above;
 mod arguments;
 mod conversation;
 mod door;
@@ -13,6 +14,7 @@ mod password;
 mod rooms;
 mod screen;
 mod seat;
+mod sync_name;
 
 use std::io::{self, IsTerminal};
 
@@ -31,6 +33,6 @@ pub(crate) fn run(arguments: &ChatArguments) -> Result<(), ChatError> {
     let (keyboard, printer) = if is_interactive { Keyboard::editor()? } else { (Keyboard::lines(), None) };
     // A terminal that cannot be edited on is read like a pipe.
     plan.is_careful = printer.is_none();
-    let (mouth, ear) = door::enter(&plan)?;
-    Conversation::new(mouth, Style::of_process()).hold(ear, keyboard, printer)
+    let ((mouth, ear), contact) = door::enter(&plan)?;
+    Conversation::new(mouth, Style::of_process(), contact).hold(ear, keyboard, printer)
 }

@@ -1,17 +1,17 @@
 //! Line, slash and gob.
 
 use std::collections::VecDeque;
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use parlance::chat::{Command, Event, Problem, SERVER_NAME, UnixSeconds};
-use parlance::client::{Client, ClientError, Speaker};
+use parlance::client::{Client, ClientError, FirstBytes, Opened, Speaker};
 use parlance::wire::{Dialect, words};
 
 use super::arguments::Plan;
 use super::conversation::{Ear, Farewell, Heard, Mouth, Sign, Uttered};
 use super::door::Entered;
 use super::screen::Shown;
+use super::sync_name::SyncNames;
 
 const LINE_HELP: &str = "  /who               who is here
   /msg NAME TEXT     say something to one person
@@ -35,9 +35,6 @@ pub(super) const NO_SUCH_COMMAND: &str =
     "there is no such command; /help lists them, and //TEXT says a text that starts with /";
 pub(super) const MSG_USAGE: &str = "it is /msg NAME TEXT";
 
-/// The name that nobody can have, with a number behind it: a message to it is answered with an error that
-/// repeats the name. In slash it is a command that there is not, with the same effect.
-pub(super) const SYNC: &str = "sync-";
 /// Events that are kept until the conversation begins.
 const EARLY_MAX: usize = 64;
 /// How long a gob server may take to show that it is one.
@@ -48,11 +45,12 @@ const CLOSE_WITHIN: Duration = Duration::from_millis(500);
 
 pub(super) fn enter(
     plan: &Plan,
-    stream: TcpStream,
+    opened: Opened,
     password: Option<&str>,
     deadline: Instant,
 ) -> Result<Entered, ClientError> {
-    let mut client = Client::over(stream, plan.dialect)?;
+    let first_bytes = opened.first_bytes.clone();
+    let mut client = Client::over(opened, plan.dialect)?;
     let login = match password {
         Some(password) => client.login_with(&plan.name, password, deadline),
         None => client.login(&plan.name, deadline),
@@ -65,15 +63,15 @@ pub(super) fn enter(
     if let Some(room) = &plan.room {
         join(&mut client, room, deadline)?;
     }
-    let is_careful = plan.is_careful;
+    let reading = Reading { sync_names: SyncNames::random(), is_careful: plan.is_careful };
     let speaker = client.speaker()?;
-    let mut mouth = RoomMouth { speaker, to: plan.to.clone(), is_careful, synced: 0, owed: 0 };
-    let mut ear = RoomEar { client, is_careful, early: VecDeque::new() };
+    let mut mouth = RoomMouth { speaker, to: plan.to.clone(), reading: reading.clone(), synced: 0, owed: 0 };
+    let mut ear = RoomEar { client, reading, early: VecDeque::new() };
     if plan.dialect.yields_names() {
         // A login has no answer there: this has one. A server that refuses the client can have closed the
         // connection by now; its reason is still to be read.
         let is_open = mouth.sync().is_ok();
-        let is_synced = ear.wait_for_a_sign(Instant::now() + SHOW_WITHIN, is_open)?;
+        let is_synced = ear.wait_for_a_sign(Instant::now() + SHOW_WITHIN, is_open, &first_bytes)?;
         mouth.owed = u64::from(!is_synced);
     }
     Ok(Entered::In((Box::new(mouth), Box::new(ear))))
@@ -95,7 +93,7 @@ struct RoomMouth {
     speaker: Speaker,
     /// To whom alone everything is said.
     to: Option<String>,
-    is_careful: bool,
+    reading: Reading,
     /// The number of the last [`Mouth::sync`].
     synced: u64,
     owed: u64,
@@ -126,7 +124,7 @@ impl Mouth for RoomMouth {
 
     fn sync(&mut self) -> Result<Option<u64>, ClientError> {
         self.synced += 1;
-        let name = format!("{SYNC}{}", self.synced);
+        let name = self.reading.sync_names.name(self.synced);
         match self.speaker.dialect() {
             Dialect::Slash => self.speaker.send_bytes(format!("/{name}\n").as_bytes())?,
             _ => self.speaker.send(&Command::Direct { to: &format!("#{name}"), text: "?" })?,
@@ -163,13 +161,13 @@ impl Mouth for RoomMouth {
     }
 
     fn is_careful(&self) -> bool {
-        self.is_careful
+        self.reading.is_careful
     }
 }
 
 struct RoomEar {
     client: Client,
-    is_careful: bool,
+    reading: Reading,
     /// What was heard before the conversation began.
     early: VecDeque<Heard>,
 }
@@ -179,12 +177,17 @@ impl RoomEar {
     /// [`Mouth::sync`]. Any event shows it, because another server may not answer. One that sends nothing is
     /// left to the user. A text of the server can be the reason for a refusal: the end of the connection may
     /// follow it. Once the connection is closed (`is_open` is false), all events are read up to its end.
-    fn wait_for_a_sign(&mut self, mut deadline: Instant, is_open: bool) -> Result<bool, ClientError> {
+    fn wait_for_a_sign(
+        &mut self,
+        mut deadline: Instant,
+        is_open: bool,
+        first_bytes: &FirstBytes,
+    ) -> Result<bool, ClientError> {
         let mut last_text = None;
         loop {
             match self.client.next_event(deadline) {
                 Ok(event) => {
-                    let heard = heard(&event, self.is_careful);
+                    let heard = heard(&event, &self.reading);
                     // A refusal as too fast answers the sync, too: nothing else was said yet.
                     if matches!(heard.sign, Some(Sign::Synced(_) | Sign::TooFast)) {
                         return Ok(true);
@@ -200,8 +203,12 @@ impl RoomEar {
                 }
                 Err(ClientError::Deadline) => {
                     if self.early.is_empty() {
-                        let text = "nothing has answered as the gob dialect does; is that the right port?";
-                        self.early.push_back(Shown::Warning(text.to_owned()).into());
+                        let sent = first_bytes.describe().map(|sent| format!(" (it sent {sent})"));
+                        let sent = sent.unwrap_or_default();
+                        let text = format!(
+                            "nothing has answered as the gob dialect does{sent}; is that the right port?"
+                        );
+                        self.early.push_back(Shown::Warning(text).into());
                     }
                     return Ok(false);
                 }
@@ -232,40 +239,42 @@ impl Ear for RoomEar {
         if let Some(early) = self.early.pop_front() {
             return Ok(early);
         }
-        let is_careful = self.is_careful;
-        self.client.next_event(deadline).map(|event| heard(&event, is_careful))
+        let Self { client, reading, .. } = self;
+        client.next_event(deadline).map(|event| heard(&event, reading))
     }
 }
 
-/// The number of a [`Mouth::sync`], in the words for a recipient that there is not.
-pub(super) fn sync_in(words_of_server: &str) -> Option<u64> {
-    let name = words_of_server.split(' ').find(|word| word.starts_with('#'))?;
-    let number = name.strip_prefix('#')?.strip_prefix(SYNC)?.parse().ok()?;
-    (words_of_server == words(Problem::UserNotFound(name))).then_some(number)
+/// How an ear reads events.
+#[derive(Clone)]
+pub(super) struct Reading {
+    pub(super) sync_names: SyncNames,
+    pub(super) is_careful: bool,
 }
 
 /// What the answer to a [`Mouth::sync`] says, or that something came too fast. In the dialects that have no
 /// errors it is a text of the server. A user who sees what happens is shown what came too fast; otherwise it
 /// is said again.
-fn sign_of(event: &Event<'_>, is_careful: bool) -> Option<Sign> {
-    let number = |name: &str| name.strip_prefix(SYNC)?.parse().ok();
+fn sign_of(event: &Event<'_>, reading: &Reading) -> Option<Sign> {
+    let Reading { sync_names, is_careful } = reading;
     match *event {
-        Event::Error(Problem::TooFast) if is_careful => Some(Sign::TooFast),
-        Event::Error(Problem::UserNotFound(name)) => number(name.strip_prefix('#')?).map(Sign::Synced),
-        Event::Error(Problem::UnknownCommand(word)) => number(word).map(Sign::Synced),
+        Event::Error(Problem::TooFast) if *is_careful => Some(Sign::TooFast),
+        Event::Error(Problem::UserNotFound(name)) => {
+            sync_names.number_in(name.strip_prefix('#')?).map(Sign::Synced)
+        }
+        Event::Error(Problem::UnknownCommand(word)) => sync_names.number_in(word).map(Sign::Synced),
         Event::Message { sender: SERVER_NAME, text, .. } => {
-            if is_careful && text == words(Problem::TooFast) {
+            if *is_careful && text == words(Problem::TooFast) {
                 return Some(Sign::TooFast);
             }
-            sync_in(text).map(Sign::Synced)
+            sync_names.number_in_words(text).map(Sign::Synced)
         }
         _ => None,
     }
 }
 
 /// What an event means to people.
-pub(super) fn heard(event: &Event<'_>, is_careful: bool) -> Heard {
-    if let Some(sign) = sign_of(event, is_careful) {
+pub(super) fn heard(event: &Event<'_>, reading: &Reading) -> Heard {
+    if let Some(sign) = sign_of(event, reading) {
         return sign.into();
     }
     let shown = match *event {

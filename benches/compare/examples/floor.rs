@@ -15,7 +15,7 @@ use clap::Parser;
 use memchr::memchr_iter;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use slab::Slab;
 
@@ -79,8 +79,8 @@ fn main() -> io::Result<()> {
         cores.set(core);
         sched_setaffinity(None, &cores)?;
     }
-    let limit = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })?;
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
 
     let poll = Poll::new()?;
     let listener =

@@ -33,7 +33,7 @@ use std::time::Duration;
 use clap::Parser;
 use clap::ValueEnum;
 use clap::builder::PossibleValuesParser;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::figures::Outcome;
@@ -196,12 +196,14 @@ fn places(args: &Args) -> Result<Places, Box<dyn Error>> {
 
 /// Sees to it that everything is there.
 fn prepare(args: &Args, places: &Places, servers: &[Server]) -> Result<(), Box<dyn Error>> {
-    let limit = getrlimit(Resource::Nofile);
-    if limit.maximum.is_some_and(|files| files < FILES_MIN) {
+    // Not rustix's `getrlimit`, which panics where a sandbox refuses the call.
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)
+        .map_err(|error| format!("the system does not tell the limit of open files: {error}"))?;
+    if hard < FILES_MIN {
         return Err(format!("10,000 clients need a hard limit of {FILES_MIN} open files (ulimit -Hn)").into());
     }
     // Not all servers raise it themselves.
-    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
     if args.programs.is_none() {
         programs::build(places)?;
     }
