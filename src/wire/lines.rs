@@ -143,6 +143,15 @@ impl Codec {
         memchr(IAC, bytes).is_some() || (self.0.is_some() && !self.lines().telnet.is_in_text())
     }
 
+    /// The text of a piece of a stream in front of its first Telnet command.
+    pub fn before_telnet<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        match memchr(IAC, bytes) {
+            _ if !self.lines().telnet.is_in_text() => &[],
+            Some(end) => &bytes[..end],
+            None => bytes,
+        }
+    }
+
     /// Takes the Telnet commands out of a piece of a stream of lines. Its text is appended to the text that
     /// waits to be decoded, and the answers to the commands to `answers`. `is_start`: nothing came before the
     /// piece.
