@@ -24,7 +24,7 @@ pub(super) fn needed(name: &'static str, purpose: &'static str, attempt: io::Res
 
 /// Whether an error is about a needed option.
 pub(super) fn is_refused(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<Refused>())
+    error.get_ref().and_then(|inner| inner.downcast_ref::<Refused>()).is_some()
 }
 
 /// The refused options that the server does without, by the consequence of their absence. One entry each.
