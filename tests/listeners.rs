@@ -302,8 +302,13 @@ fn without<R: Send>(options: &[(i32, Option<i32>)], run: impl FnOnce() -> R + Se
         SeccompRule,
     };
     let is = |argument, value: i32| {
-        SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value as u64)
-            .expect("one of six arguments")
+        SeccompCondition::new(
+            argument,
+            SeccompCmpArgLen::Dword,
+            SeccompCmpOp::Eq,
+            value.unsigned_abs().into(),
+        )
+        .expect("one of six arguments")
     };
     let rule = |&(level, name): &(i32, Option<i32>)| {
         let conditions = std::iter::once(is(1, level)).chain(name.map(|name| is(2, name)));
