@@ -66,7 +66,7 @@ pub(crate) enum Command {
     /// Print the configuration in effect, as a parlance.toml; or write it to the file
     Config {
         /// Write it to the file that is read as configuration, or to FILE. The file is replaced as a whole,
-        /// and what was in it is kept beside it, as FILE.bak
+        /// and its old contents stay beside it, as FILE.bak, or as FILE.bak.2 and so on where there is one
         #[arg(long)]
         write: bool,
 

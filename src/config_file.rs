@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
+use parlance::limits::CONFIG_COPIES_MAX;
 use tempfile::Builder;
 
 use crate::output::of_the_system;
@@ -61,7 +62,7 @@ pub(crate) fn write(toml: &str, to: &Path, read: &Path) -> Result<Written, Confi
             replace(toml, &target).map_err(unwritable)
         }
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
-            put(toml, to, None).map_err(unwritable)?;
+            put(toml.as_bytes(), to, Name::Free, None).map_err(unwritable)?;
             Ok(Written::New)
         }
         Err(cause) => Err(unwritable(cause)),
@@ -75,40 +76,72 @@ fn replace(toml: &str, path: &Path) -> io::Result<Written> {
     }
     let metadata = fs::metadata(path)?;
     if before.trim_ascii().is_empty() {
-        // An earlier file that was kept is worth more.
-        put(toml, path, Some(&metadata))?;
+        // Nothing is worth a copy.
+        put(toml.as_bytes(), path, Name::Taken, Some(&metadata))?;
         return Ok(Written::New);
     }
-    let mut kept_as = path.as_os_str().to_owned();
-    kept_as.push(".bak");
-    let kept_as = PathBuf::from(kept_as);
-    put_bytes(&before, &kept_as, Some(&metadata))?;
-    put(toml, path, Some(&metadata))?;
+    let kept_as = keep(&before, path, &metadata)?;
+    if let Err(cause) = put(toml.as_bytes(), path, Name::Taken, Some(&metadata)) {
+        // The file has its contents still, so the copy is of no use.
+        let _ = fs::remove_file(&kept_as);
+        return Err(cause);
+    }
     Ok(Written::Replaced { path: path.into(), kept_as })
 }
 
-fn put(toml: &str, path: &Path, like: Option<&Metadata>) -> io::Result<()> {
-    put_bytes(toml.as_bytes(), path, like)
+/// Copies the contents of the file at `path` to the first free name beside it, and returns that name. No
+/// earlier copy is lost.
+fn keep(contents: &[u8], path: &Path, like: &Metadata) -> io::Result<PathBuf> {
+    for number in 1..=CONFIG_COPIES_MAX {
+        let mut name = path.as_os_str().to_owned();
+        name.push(".bak");
+        if number > 1 {
+            name.push(format!(".{number}"));
+        }
+        let name = PathBuf::from(name);
+        if fs::symlink_metadata(&name).is_ok() {
+            continue;
+        }
+        match put(contents, &name, Name::Free, Some(like)) {
+            Ok(()) => return Ok(name),
+            // Another program has just taken the name.
+            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(cause) => return Err(cause),
+        }
+    }
+    let what = format!(
+        "{CONFIG_COPIES_MAX} old copies are beside it, up to `.bak.{CONFIG_COPIES_MAX}`; remove some"
+    );
+    Err(io::Error::new(io::ErrorKind::AlreadyExists, what))
 }
 
-/// Writes a file beside a path, and gives it that name once it is on disk. Without `like`, nothing may have
-/// the name.
-fn put_bytes(bytes: &[u8], path: &Path, like: Option<&Metadata>) -> io::Result<()> {
+/// Whether a file may already have the name of a new one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Name {
+    /// That is an error.
+    Free,
+    /// The new file replaces it.
+    Taken,
+}
+
+/// Writes a file beside a path, and gives it that name once it is on disk, with the mode and owner of `like`.
+fn put(bytes: &[u8], path: &Path, name: Name, like: Option<&Metadata>) -> io::Result<()> {
     let directory = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
     let mode = like.map_or(MODE, |like| like.mode() & 0o7777);
     let mut builder = Builder::new();
     let created = builder.permissions(fs::Permissions::from_mode(mode)).tempfile_in(directory);
     let mut file = created.map_err(|error| of_the_system(&error))?;
-    file.write_all(bytes).map_err(|error| of_the_system(&error))?;
+    // Not through `file`, whose errors name the temporary file.
+    file.as_file_mut().write_all(bytes)?;
     if let Some(like) = like {
         // Only root may give a file away; for other users the new file is their own.
         let _ = fchown(file.as_file(), Some(like.uid()), Some(like.gid()));
         file.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
     }
     file.as_file().sync_all()?;
-    match like {
-        Some(_) => file.persist(path)?,
-        None => file.persist_noclobber(path)?,
+    match name {
+        Name::Taken => file.persist(path)?,
+        Name::Free => file.persist_noclobber(path)?,
     };
     fs::File::open(directory)?.sync_all()
 }
@@ -138,6 +171,36 @@ mod tests {
         }
         assert_eq!(write("line = 4001\n", &link, &link).expect("the same"), Written::Same);
         assert_eq!(fs::read_dir(directory.path()).expect("listed").count(), 3);
+    }
+
+    #[test]
+    fn no_earlier_copy_is_lost() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let directory = directory.path().canonicalize().expect("there");
+        let path = directory.join("parlance.toml");
+        let old = |number: u16| format!("# {number}\n");
+        for number in 1..=CONFIG_COPIES_MAX {
+            fs::write(&path, old(number)).expect("written");
+            write("x = 1\n", &path, &path).expect("a free name");
+        }
+        let copy = |number: u16| match number {
+            1 => directory.join("parlance.toml.bak"),
+            _ => directory.join(format!("parlance.toml.bak.{number}")),
+        };
+        for number in 1..=CONFIG_COPIES_MAX {
+            assert_eq!(fs::read_to_string(copy(number)).expect("read"), old(number));
+        }
+        fs::write(&path, "# one more\n").expect("written");
+        let error = write("x = 1\n", &path, &path).expect_err("no name is free").to_string();
+        assert!(error.contains("/parlance.toml`: ") && error.ends_with("; remove some"), "{error}");
+        assert_eq!(fs::read_to_string(&path).expect("read"), "# one more\n");
+        // A name that nothing has is used, a link that leads nowhere is not.
+        fs::remove_file(copy(1)).expect("removed");
+        fs::remove_file(copy(2)).expect("removed");
+        std::os::unix::fs::symlink("nowhere", copy(1)).expect("a link");
+        let written = write("x = 1\n", &path, &path).expect("a free name");
+        assert_eq!(written, Written::Replaced { path, kept_as: copy(2) });
+        assert!(copy(1).is_symlink());
     }
 
     #[test]

@@ -673,3 +673,6 @@ pub const CLIENT_MESSAGES_AT_ONCE: u32 = 500;
 /// Bytes of another's text that are shown on a terminal: twice the longest message. More is cut, and `…`
 /// stands there.
 pub const SHOWN_TEXT_BYTES_MAX: usize = 16 << 10;
+/// Copies of old configuration files that `config --write` leaves beside the file. Each write looks for a free
+/// name among them. Beyond it, the write is refused, and the error asks for some to be removed.
+pub const CONFIG_COPIES_MAX: u16 = 100;

@@ -49,6 +49,9 @@ enum Failure {
     ConfigFile(#[from] ConfigFileError),
     #[error("cannot write to standard output: {0}")]
     Output(#[from] io::Error),
+    /// The work is done.
+    #[error("{said}; this could not be written to standard output: {cause}")]
+    Unsaid { said: String, cause: io::Error },
 }
 
 impl Failure {
@@ -65,7 +68,8 @@ impl Failure {
             | Self::Telemetry(_)
             | Self::Serve(_)
             | Self::ConfigFile(ConfigFileError::Unwritable { .. })
-            | Self::Output(_) => ExitCode::FAILURE,
+            | Self::Output(_)
+            | Self::Unsaid { .. } => ExitCode::FAILURE,
         }
     }
 }
@@ -150,13 +154,16 @@ fn write_config(config: &Config, to: Option<&Path>, read: &Path) -> Result<(), F
     let to = to.unwrap_or(read);
     let shown = to.display();
     let said = match config_file::write(&config.to_toml()?, to, read)? {
-        Written::Same => format!("`{shown}` is up to date\n"),
-        Written::New => format!("wrote `{shown}`\n"),
+        Written::Same => format!("`{shown}` is up to date"),
+        Written::New => format!("wrote `{shown}`"),
         Written::Replaced { path, kept_as } => {
-            format!("wrote `{}`; the old contents are in `{}`\n", path.display(), kept_as.display())
+            format!("wrote `{}`; the old contents are in `{}`", path.display(), kept_as.display())
         }
     };
-    Ok(print(said.as_bytes())?)
+    match print(format!("{said}\n").as_bytes()) {
+        Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed.map_err(|cause| Failure::Unsaid { said, cause }),
+    }
 }
 
 fn print(bytes: &[u8]) -> io::Result<()> {

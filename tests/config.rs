@@ -1308,7 +1308,17 @@ fn the_configuration_is_written_to_its_file() {
         let (status, said) = run(&["config", "--write", unwritable]);
         assert!(matches!(status, Some(1 | 2)) && said.contains(unwritable), "{said}");
     }
-    // A file that a shell has emptied is no reason to lose the one that was kept.
+    // The message of a write that was done reaches its reader in one way or the other.
+    fs::write(path("parlance.toml"), "line = 4447 # mine\n").expect("written");
+    let output = redirected(&given, "config --write --gob off > /dev/full");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = text(&output.stderr);
+    assert!(
+        said.starts_with("parlance: wrote `/") && said.contains(".toml.bak.2`; this could not"),
+        "{said}"
+    );
+    assert_eq!(fs::read_to_string(path("parlance.toml.bak.2")).expect("kept"), "line = 4447 # mine\n");
+    // An empty file leaves no copy.
     fs::write(path("parlance.toml"), "").expect("written");
     assert_eq!(run(&["config", "--write"]).1, "wrote `parlance.toml`\n");
     assert_eq!(fs::read_to_string(path("parlance.toml.bak")).expect("kept"), "# mine\nline = 4445\n");
@@ -1317,7 +1327,7 @@ fn the_configuration_is_written_to_its_file() {
         .map(|entry| entry.expect("one").file_name())
         .collect();
     names.sort();
-    assert_eq!(names, ["other.toml", "parlance.toml", "parlance.toml.bak"]);
+    assert_eq!(names, ["other.toml", "parlance.toml", "parlance.toml.bak", "parlance.toml.bak.2"]);
 }
 
 /// Runs `config --write` with `arguments`; it is refused, and `name` keeps its type.

@@ -8,12 +8,12 @@ use std::net::UdpSocket;
 
 use parlance::client::{Entry, Seat as ClientSeat};
 use parlance::config::{Shards, UcrpSender};
-use parlance::limits::UCRP_UNHEARD_BYTES_MAX;
+use parlance::limits::{UCRP_UNHEARD_BYTES_MAX, UDP_BATCH_MAX};
 use parlance::wire::Dialect;
 use parlance::wire::Fit;
 use parlance::wire::tcrp::Operation;
 use parlance::wire::ucrp::Delivery;
-use program::Program;
+use program::{Program, parlance};
 use rustix::process::Signal;
 use support::seat::{ELSEWHERE, Seat};
 use support::{Peer, TestServer, deadline};
@@ -117,6 +117,55 @@ fn an_address_that_is_not_that_of_the_handshake_gets_no_more_than_is_allowed_unh
     assert!(allowed < 100);
     drop(author);
     assert_eq!(server.stop().metrics.datagrams_sent, 1 + allowed);
+}
+
+/// Each socket that has datagrams gives one batch a turn. So a flood on one, with a word behind it, is read
+/// later than a word on another that came last of all.
+#[test]
+fn a_flood_on_one_socket_does_not_delay_the_datagrams_of_another() {
+    // Several batches, and far from what the kernel's buffer holds.
+    const FLOOD: usize = 4 * UDP_BATCH_MAX;
+    for flooded in [0, 1] {
+        let directory = tempfile::tempdir().expect("a directory");
+        // Several shards have a socket each on an address, and a thread each.
+        let arguments = "--store memory --shards 1 --bind 127.0.0.1,127.0.0.2 \
+                         --line 0 --tcrp 0 --ucrp 0 --slash off --typed off --gob off";
+        let arguments: Vec<_> = arguments.split_whitespace().collect();
+        let program = Program::try_spawn(directory.path(), parlance(directory.path(), &arguments));
+        let program = program.expect("it serves");
+        let mut listener = Peer::connect(program.address(Dialect::Line));
+        listener.send(
+            "LOGIN listener
+",
+        );
+        listener.expect(
+            "OK
+",
+        );
+        let seat = |index: u8, name| {
+            let at = |dialect| {
+                let mut address = program.address(dialect);
+                address.set_ip([127, 0, 0, 1 + index].into());
+                address
+            };
+            let entry = Entry { room: "lobby", operation: Operation::Join, name, password: None };
+            let seat = ClientSeat::take(at(Dialect::Tcrp), Some(at(Dialect::Ucrp)), &entry, deadline());
+            (seat.expect("a seat"), at(Dialect::Ucrp))
+        };
+        let ((mut behind, flooded_at), (mut last, _)) = (seat(flooded, "behind"), seat(1 - flooded, "last"));
+        let stranger = UdpSocket::bind("127.0.0.1:0").expect("a port");
+
+        program.signal(Signal::STOP);
+        for _ in 0..FLOOD {
+            stranger.send_to(b"no token", flooded_at).expect("whether it is read or not");
+        }
+        behind.say("behind the flood").expect("sent");
+        last.say("beside the flood").expect("sent");
+        program.signal(Signal::CONT);
+        listener.expect("MSG last beside the flood\nMSG behind behind the flood\n");
+        drop((listener, behind, last));
+        assert_eq!(program.end(Signal::TERM).code(), Some(0));
+    }
 }
 
 /// A server that stands still reads nothing: what does not fit into the kernel's buffer is lost, and counted when it goes on.

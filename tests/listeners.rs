@@ -291,3 +291,89 @@ fn at_the_start_it_is_said_who_is_exempt_and_which_variables_are_passed_over() {
     );
     assert_eq!(lines("passed over 2 environment variables of a service"), 1, "{log}");
 }
+
+/// Runs a closure on a thread, to which the kernel refuses to set some options of sockets: each a level and, if
+/// given, a name. The programs that it starts inherit that.
+#[cfg(target_os = "linux")]
+fn without<R: Send>(options: &[(i32, Option<i32>)], run: impl FnOnce() -> R + Send) -> R {
+    use nix::libc;
+    use seccompiler::{
+        BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+        SeccompRule,
+    };
+    let is = |argument, value: i32| {
+        SeccompCondition::new(
+            argument,
+            SeccompCmpArgLen::Dword,
+            SeccompCmpOp::Eq,
+            value.unsigned_abs().into(),
+        )
+        .expect("one of six arguments")
+    };
+    let rule = |&(level, name): &(i32, Option<i32>)| {
+        let conditions = std::iter::once(is(1, level)).chain(name.map(|name| is(2, name)));
+        SeccompRule::new(conditions.collect()).expect("there are conditions")
+    };
+    let rules = [(libc::SYS_setsockopt, options.iter().map(rule).collect())].into();
+    let refusal = SeccompAction::Errno(libc::EPERM as u32);
+    let architecture = std::env::consts::ARCH.try_into().expect("one with a filter");
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, refusal, architecture).expect("a filter");
+    let filter: BpfProgram = filter.try_into().expect("a small filter");
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(move || {
+            seccompiler::apply_filter(&filter).expect("the kernel has filters");
+            run()
+        });
+        thread.join().expect("it ends")
+    })
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_server_goes_on_without_options_that_a_sandbox_refuses_and_warns_once() {
+    use nix::libc;
+    let directory = tempfile::tempdir().expect("a directory");
+    let refused = [
+        (libc::IPPROTO_TCP, None),
+        (libc::SOL_SOCKET, Some(libc::SO_KEEPALIVE)),
+        (libc::SOL_SOCKET, Some(libc::SO_REUSEADDR)),
+        (libc::SOL_SOCKET, Some(libc::SO_REUSEPORT)),
+        (libc::SOL_IP, Some(libc::IP_PKTINFO)),
+    ];
+    let arguments = ["--store", "memory", "--shards", "1", "--bind", "0.0.0.0"];
+    let server = without(&refused, || Program::start(directory.path(), &arguments));
+    let mut address = server.address(Dialect::Line);
+    address.set_ip(V4);
+    let mut peer = Peer::connect(address);
+    peer.send("LOGIN alice\nPING\n");
+    peer.expect("OK\nPONG\n");
+    drop(peer);
+    server.wait_for_log("the system refuses socket options");
+    assert_eq!(server.log().matches("the system refuses socket options").count(), 1);
+    for option in
+        ["SO_KEEPALIVE", "SO_REUSEADDR", "SO_REUSEPORT", "TCP_NODELAY", "TCP_USER_TIMEOUT", "IP_PKTINFO"]
+    {
+        assert_eq!(server.log().matches(option).count(), 1, "{option}");
+    }
+    assert_eq!(server.end(Signal::TERM).code(), Some(0));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_option_that_the_server_needs_is_named_in_the_error() {
+    use nix::libc;
+    let mut needed = vec![("SO_REUSEPORT", (libc::SOL_SOCKET, libc::SO_REUSEPORT), "127.0.0.1")];
+    if has_v6() {
+        needed.push(("IPV6_V6ONLY", (libc::SOL_IPV6, libc::IPV6_V6ONLY), "::1"));
+    }
+    for (name, (level, option), bind) in needed {
+        let directory = tempfile::tempdir().expect("a directory");
+        let arguments = ["--store", "memory", "--shards", "2", "--bind", bind];
+        let started =
+            without(&[(level, Some(option))], || Program::try_start(directory.path(), &arguments).map(drop));
+        let ended = started.expect_err("it does not start");
+        assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+        assert!(ended.log.contains(&format!("refuses the socket option {name}")), "{ended:?}");
+        assert!(ended.log.contains("allow it in the sandbox"), "{ended:?}");
+    }
+}

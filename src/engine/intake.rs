@@ -14,6 +14,8 @@
 
 use core::net::IpAddr;
 
+use arrayvec::ArrayVec;
+
 use super::close::Closing;
 use super::inbox::Inbox;
 use super::network::Network;
@@ -23,9 +25,14 @@ use super::strangers::Opened;
 use super::{Awaited, Connection, Engine};
 use crate::chat::{CloseReason, ConnId, Event, ListenerId, Name, Now, Phase, Problem, Refused};
 use crate::limits::{
-    HELD_TOTAL_BYTES_MAX, LOG_BACKLOG_DIVISOR, OUTBOX_BYTES_HIGH, OUTBOX_TURN_BYTES_MAX, REFUSED_MAX,
+    HELD_TOTAL_BYTES_MAX, LOG_BACKLOG_DIVISOR, OPENING_BYTES_MAX, OUTBOX_BYTES_HIGH, OUTBOX_TURN_BYTES_MAX,
+    REFUSED_MAX,
 };
 use crate::wire::{Codec, DecodeError, Dialect, Frame, Transport};
+
+/// The bytes of a connection of lines that say whether it is another protocol's: the opening, behind a byte
+/// order mark of three.
+const LINES_OPENING_BYTES_MAX: usize = 3 + OPENING_BYTES_MAX;
 
 /// What a connection begins with.
 #[derive(Clone, Copy)]
@@ -152,6 +159,9 @@ impl Engine {
     /// lines have to wait, which is until the next read at most.
     #[cold]
     fn received_telnet(&mut self, id: ConnId, bytes: &[u8]) {
+        if self.is_foreign_before_telnet(id, bytes) {
+            return;
+        }
         let mut answers = std::mem::take(&mut self.scratch);
         answers.clear();
         let conn = self.conn_mut(id);
@@ -178,6 +188,19 @@ impl Engine {
         if self.conn(id).closing.is_none() && !self.conn(id).throttled {
             self.must_wait(id);
         }
+    }
+
+    /// Whether another protocol's first bytes stand in front of the first Telnet command, which may be no
+    /// command but a byte of that protocol. If so, the connection is being closed.
+    fn is_foreign_before_telnet(&mut self, id: ConnId, bytes: &[u8]) -> bool {
+        let conn = self.conn(id);
+        if conn.has_opened {
+            return false;
+        }
+        let text = conn.inbox.bytes().iter().chain(conn.codec.before_telnet(bytes));
+        let head: ArrayVec<u8, LINES_OPENING_BYTES_MAX> =
+            text.copied().take(LINES_OPENING_BYTES_MAX).collect();
+        !head.is_empty() && matches!(self.open(id, &head), Opened::Closed)
     }
 
     /// The peer sends nothing more. What it is owed is still sent to it.

@@ -28,7 +28,8 @@ use self::overflow::Overflow;
 #[cfg(not(target_os = "linux"))]
 use self::plain as kernel;
 pub(super) use self::sockets::{DatagramSockets, Found};
-use super::listener::Sharing;
+use super::listener::{Sharing, separate_families};
+use super::socket_options::Missing;
 use crate::fanout::DatagramPath;
 use crate::limits::{UDP_BATCH_MAX, UDP_RECEIVE_BYTES};
 
@@ -67,20 +68,21 @@ pub(super) struct DatagramSocket {
 impl DatagramSocket {
     /// Binds a non-blocking socket. An address in use is an error, even if its user would share it, unless
     /// this is a further socket of the same server.
-    pub(super) fn bind(address: SocketAddr, sharing: Sharing) -> io::Result<Self> {
-        let sharing = match sharing {
-            // It shares the port with the sockets that answer from one of its addresses.
-            Sharing::None if address.ip().is_unspecified() && kernel::TELLS_LOCAL => Sharing::First,
-            sharing => sharing,
-        };
+    pub(super) fn bind(address: SocketAddr, sharing: Sharing, missing: &mut Missing) -> io::Result<Self> {
         let socket = new_socket(address)?;
         kernel_buffers::ask(&socket, address);
         sharing.bind(&socket, address)?;
+        let source = "answers in datagrams may leave from another address than the one that was spoken to";
+        if sharing == Sharing::None && address.ip().is_unspecified() && kernel::TELLS_LOCAL {
+            // It shares the port with the sockets that answer from one of its addresses.
+            missing.note("SO_REUSEPORT", source, socket.set_reuse_port(true));
+        }
         let socket = UdpSocket::from_std(socket.into());
         // Not told, it counts nothing.
         let _ = kernel::watch_overflow(&socket);
         if address.ip().is_unspecified() {
-            kernel::watch_local(&socket, address)?;
+            let name = if address.is_ipv4() { "IP_PKTINFO" } else { "IPV6_RECVPKTINFO" };
+            missing.note(name, source, kernel::watch_local(&socket, address));
         }
         Self::new(socket)
     }
@@ -181,7 +183,7 @@ impl DatagramSocket {
 fn new_socket(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     if address.is_ipv6() {
-        socket.set_only_v6(true)?;
+        separate_families(&socket)?;
     }
     socket.set_nonblocking(true)?;
     Ok(socket)

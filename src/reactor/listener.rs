@@ -8,6 +8,7 @@ use std::time::Duration;
 use mio::net::{TcpListener, TcpStream};
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
+use super::socket_options::{Missing, needed};
 use crate::chat::ListenerId;
 use crate::limits::{
     ACCEPT_BACKLOG_MAX, KEEPALIVE_IDLE_SECONDS, KEEPALIVE_INTERVAL_SECONDS, KEEPALIVE_PROBES_MAX,
@@ -33,28 +34,44 @@ impl Listener {
         dialect: Dialect,
         address: SocketAddr,
         sharing: Sharing,
+        missing: &mut Missing,
     ) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        socket.set_reuse_address(true)?;
         if address.is_ipv6() {
-            // Each family has a socket of its own, so that peers have addresses of their own family, and no
-            // setting of the system decides.
-            socket.set_only_v6(true)?;
+            separate_families(&socket)?;
         }
-        socket.set_tcp_nodelay(true)?;
-        let keepalive = TcpKeepalive::new()
-            .with_time(Duration::from_secs(KEEPALIVE_IDLE_SECONDS))
-            .with_interval(Duration::from_secs(KEEPALIVE_INTERVAL_SECONDS))
-            .with_retries(KEEPALIVE_PROBES_MAX);
-        socket.set_tcp_keepalive(&keepalive)?;
-        #[cfg(target_os = "linux")]
-        socket.set_tcp_user_timeout(Some(Duration::from_secs(UNACKNOWLEDGED_SECONDS_MAX)))?;
+        set_optional(&socket, missing);
         socket.set_nonblocking(true)?;
         sharing.bind(&socket, address)?;
         socket.listen(ACCEPT_BACKLOG_MAX)?;
         let socket = TcpListener::from_std(socket.into());
         Ok(Self { id, dialect, address: socket.local_addr()?, socket, ready: false })
     }
+}
+
+/// Sets the options that the server is correct without.
+fn set_optional(socket: &Socket, missing: &mut Missing) {
+    let attempt = socket.set_reuse_address(true);
+    missing.note("SO_REUSEADDR", "a port may stay in use for a minute after a server has ended", attempt);
+    let attempt = socket.set_tcp_nodelay(true);
+    missing.note("TCP_NODELAY", "small messages may come late", attempt);
+    let keepalive = TcpKeepalive::new()
+        .with_time(Duration::from_secs(KEEPALIVE_IDLE_SECONDS))
+        .with_interval(Duration::from_secs(KEEPALIVE_INTERVAL_SECONDS))
+        .with_retries(KEEPALIVE_PROBES_MAX);
+    let stays = "the connection of a client that vanished may stay until its idle timeout";
+    missing.note("SO_KEEPALIVE", stays, socket.set_tcp_keepalive(&keepalive));
+    #[cfg(target_os = "linux")]
+    {
+        let timeout = Some(Duration::from_secs(UNACKNOWLEDGED_SECONDS_MAX));
+        missing.note("TCP_USER_TIMEOUT", stays, socket.set_tcp_user_timeout(timeout));
+    }
+}
+
+/// Each family has a socket of its own, so that peers have addresses of their own family, and no setting of
+/// the system decides.
+pub(super) fn separate_families(socket: &Socket) -> io::Result<()> {
+    needed("IPV6_V6ONLY", "keeps the port free for IPv4", socket.set_only_v6(true))
 }
 
 /// Whether other sockets have the same address. The kernel gives each of them some of the connections, or the
@@ -87,7 +104,7 @@ impl Sharing {
 /// Has a socket share its address with those of other shards.
 #[cfg(target_os = "linux")]
 fn share(socket: &Socket) -> io::Result<()> {
-    socket.set_reuse_port(true)
+    needed("SO_REUSEPORT", "has several shards listen on one port", socket.set_reuse_port(true))
 }
 
 /// Elsewhere the kernel does not share out what comes.

@@ -17,6 +17,7 @@ mod os;
 mod passwords;
 mod role;
 mod shard;
+mod socket_options;
 mod sockets;
 mod timer;
 mod watchdog;

@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use super::StartupError;
 use super::datagrams::DatagramSocket;
 use super::listener::{Listener, Sharing};
+use super::socket_options::{Missing, is_refused};
 use crate::chat::ListenerId;
 use crate::config::Config;
 use crate::limits::SHARED_PORT_ATTEMPTS_MAX;
@@ -67,16 +68,16 @@ pub(super) fn listen(openings: &[Opening], is_shared: bool, is_first: bool) -> R
         (true, true) => Sharing::First,
         (true, false) => Sharing::Further,
     };
-    let mut sockets = Sockets::default();
+    let (mut sockets, mut missing) = (Sockets::default(), Missing::default());
     for Opening { id, dialect, addresses } in openings {
         let (id, dialect) = (*id, *dialect);
         let bind = |address| match dialect.transport() {
             Transport::Stream | Transport::Paced => {
-                let listener = Listener::bind(id, dialect, address, sharing)?;
+                let listener = Listener::bind(id, dialect, address, sharing, &mut missing)?;
                 Ok((listener.address, Bound::Stream(listener)))
             }
             Transport::Datagram => {
-                let socket = DatagramSocket::bind(address, sharing)?;
+                let socket = DatagramSocket::bind(address, sharing, &mut missing)?;
                 Ok((socket.address, Bound::Datagram(socket)))
             }
         };
@@ -90,6 +91,10 @@ pub(super) fn listen(openings: &[Opening], is_shared: bool, is_first: bool) -> R
                 Bound::Datagram(socket) => sockets.datagrams.push(socket),
             }
         }
+    }
+    // The system refuses the same to all shards.
+    if is_first {
+        missing.warn();
     }
     Ok(sockets)
 }
@@ -137,6 +142,10 @@ fn bind_all<S>(
 
 /// What to do when an address cannot be listened on.
 pub(super) fn remedy(cause: &io::Error, address: SocketAddr) -> &'static str {
+    if is_refused(cause) {
+        return "allow it in the sandbox, such as a seccomp profile, or do without: `--shards 1` and IPv4 addresses in \
+                `--bind` need no such option";
+    }
     let is_link_local = matches!(address.ip(), IpAddr::V6(ip) if ip.is_unicast_link_local());
     match (cause.kind(), Errno::from_io_error(cause)) {
         (io::ErrorKind::AddrInUse, _) => "another program listens there: stop it, or give another port",

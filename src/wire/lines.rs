@@ -6,6 +6,11 @@
 //! LF. One rule covers them all: *to a CR belong a NUL behind it, and then an LF or CR LF.* A CR ends its
 //! line at once; what belongs to it is dropped when it comes.
 //!
+//! A CR directly behind a CR or CR NUL is the one byte that waits: it ends an empty line, unless an LF follows
+//! and makes it part of the end before it. Without the wait, CR CR LF would be a line and an empty line, and
+//! the empty one would answer the question for a password. The price is small: an empty line is no message and
+//! no command, so only an empty password, which no account has, waits for the byte behind it.
+//!
 //! In front of a client's line U+FEFF, the byte order mark, is dropped: programs in .NET put one in front of
 //! all that a writer sends, and some make a writer for each line.
 
@@ -62,8 +67,8 @@ impl Codec {
         Decoded { consumed, frame: frame(&bytes[..end], parse) }
     }
 
-    /// Decodes one line of a client, of at most [`LINE_BYTES_MAX`] bytes with its end; what belongs to a CR
-    /// counts as a byte.
+    /// Decodes one line of a client, of at most [`LINE_BYTES_MAX`] bytes with its end. A CR and all that belongs
+    /// to it count as two bytes.
     #[inline]
     pub(super) fn command_line<'a, T: 'a>(
         &mut self,
@@ -138,6 +143,15 @@ impl Codec {
         memchr(IAC, bytes).is_some() || (self.0.is_some() && !self.lines().telnet.is_in_text())
     }
 
+    /// The text of a piece of a stream in front of its first Telnet command.
+    pub fn before_telnet<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        match memchr(IAC, bytes) {
+            _ if !self.lines().telnet.is_in_text() => &[],
+            Some(end) => &bytes[..end],
+            None => bytes,
+        }
+    }
+
     /// Takes the Telnet commands out of a piece of a stream of lines. Its text is appended to the text that
     /// waits to be decoded, and the answers to the commands to `answers`. `is_start`: nothing came before the
     /// piece.
@@ -150,8 +164,8 @@ impl Codec {
         text: &mut Vec<u8>,
         answers: &mut Vec<u8>,
     ) -> Result<bool, DecodeError> {
-        let mut piece = Piece::new(is_start, text, answers);
-        let mut telnet = self.lines().telnet;
+        let Lines { mut telnet, end, .. } = self.lines();
+        let mut piece = Piece::new(is_start, end == LineEnd::Return, text, answers);
         let taken = telnet.take(bytes, &mut piece);
         let Piece { has_commands, is_line_dropped, .. } = piece;
         self.change_lines(|lines| {

@@ -118,7 +118,9 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl Dialect {
     /// What the first bytes of a connection are. To be asked again with more where it is unclear, which it is
-    /// only where the dialect cannot answer them either: a line that has ended is the dialect's own.
+    /// only where the dialect has no answer to them either. An empty line may be the start of a PROXY header
+    /// of version 2: line, which has no answer to an empty line, waits for more; slash refuses the empty
+    /// nickname at once, as a person at a terminal expects.
     #[inline]
     pub fn opening(self, bytes: &[u8]) -> Opening {
         debug_assert!(self.transport() != Transport::Datagram, "a datagram has no first bytes");
@@ -137,8 +139,8 @@ impl Dialect {
             }
             is_unclear |= signature.starts_with(head);
         }
-        let is_ended = self.is_of_lines() && head.iter().any(|byte| matches!(byte, b'\n' | b'\r'));
-        if is_unclear && !is_ended { Opening::Unclear } else { Opening::Own }
+        let is_answered = self == Self::Slash && head.iter().any(|byte| matches!(byte, b'\n' | b'\r'));
+        if is_unclear && !is_answered { Opening::Unclear } else { Opening::Own }
     }
 }
 

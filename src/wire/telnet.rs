@@ -15,7 +15,7 @@
 use memchr::{memchr, memrchr2};
 
 use super::DecodeError;
-use crate::limits::TELNET_SUBNEGOTIATION_BYTES_MAX;
+use crate::limits::{LINE_BYTES_MAX, TELNET_SUBNEGOTIATION_BYTES_MAX};
 
 /// "Interpret as command".
 pub(super) const IAC: u8 = 255;
@@ -80,27 +80,51 @@ pub(super) struct Piece<'a> {
     pub(super) has_commands: bool,
     /// A command dropped the last line, which is all of `text` or began before it.
     pub(super) is_line_dropped: bool,
+    /// A NUL in front of the text belongs to the end of the line before it.
+    is_behind_return: bool,
     is_asked: bool,
 }
 
 impl<'a> Piece<'a> {
-    pub(super) fn new(is_start: bool, text: &'a mut Vec<u8>, answers: &'a mut Vec<u8>) -> Self {
-        Self { is_start, text, answers, has_commands: false, is_line_dropped: false, is_asked: false }
+    pub(super) fn new(
+        is_start: bool,
+        is_behind_return: bool,
+        text: &'a mut Vec<u8>,
+        answers: &'a mut Vec<u8>,
+    ) -> Self {
+        let (has_commands, is_line_dropped, is_asked) = (false, false, false);
+        Self { is_start, text, answers, has_commands, is_line_dropped, is_behind_return, is_asked }
     }
 
-    /// Where the last line begins.
-    fn line_start(&self) -> usize {
-        memrchr2(b'\n', b'\r', self.text).map_or(0, |end| end + 1)
+    /// Where the last line begins; nothing if it is too long already. Where the stream is cut there, it is
+    /// refused before the next command comes; no command may undo that in a stream that is cut elsewhere.
+    /// Reads no more than the longest line, since a flood of commands may follow a long line.
+    fn last_line(&self) -> Option<usize> {
+        // With a NUL of the line before, and the end of that line.
+        let window = self.text.len().saturating_sub(LINE_BYTES_MAX + 2);
+        let start = match memrchr2(b'\n', b'\r', &self.text[window..]) {
+            Some(end) => window + end + 1,
+            None if window == 0 => 0,
+            None => return None,
+        };
+        let is_behind_return = if start == 0 { self.is_behind_return } else { self.text[start - 1] == b'\r' };
+        let end_bytes = usize::from(is_behind_return && self.text.get(start) == Some(&0));
+        (self.text.len() - start - end_bytes < LINE_BYTES_MAX).then_some(start)
     }
 
     fn drop_line(&mut self) {
-        let start = self.line_start();
-        self.text.truncate(start);
-        self.is_line_dropped |= start == 0;
+        match self.last_line() {
+            Some(start) => {
+                self.text.truncate(start);
+                self.is_line_dropped |= start == 0;
+            }
+            // The line ends here, and is refused.
+            None => self.text.push(b'\n'),
+        }
     }
 
     fn drop_character(&mut self) {
-        let start = self.line_start();
+        let Some(start) = self.last_line() else { return };
         let is_inside = |byte: u8| byte & 0xc0 == 0x80;
         while self.text.len() > start && self.text.pop().is_some_and(is_inside) {}
     }

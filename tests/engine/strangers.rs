@@ -66,6 +66,36 @@ fn a_stranger_is_recognised_wherever_its_bytes_are_cut() {
     }
 }
 
+/// A web page may send any bytes in the body of a POST, and a TLS handshake has random ones.
+#[test]
+fn a_stranger_is_recognised_where_its_bytes_look_like_telnet_commands() {
+    let proxy = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c".as_slice();
+    for dialect in [Dialect::Line, Dialect::Slash] {
+        for telnet in
+            [&[IAC, 241][..], &[IAC, 244], &[IAC, DO, 6], &[IAC, 250, 24, IAC, 240], &[IAC, 236], &[IAC]]
+        {
+            for opening in [&b"POST / HTTP/1.1\r\n\r\n"[..], b"\xef\xbb\xbfPOST /", b"\x16\x03\x01", proxy] {
+                let stream = [opening, telnet, b"\nLOGIN eve\nMSG buy things\n"].concat();
+                // In one read, and with the commands in the second, third and last of several.
+                for cut in [0, 1, 2, opening.len()] {
+                    if dialect == Dialect::Slash && opening == proxy && (1..8).contains(&cut) {
+                        // Its empty line is a nickname, and refused.
+                        continue;
+                    }
+                    let mut world = World::new();
+                    let eve = world.connects(dialect);
+                    world.sends(eve, &stream[..cut]);
+                    world.sends(eve, &stream[cut..]);
+                    let what = format!("{dialect:?} {cut} {}", stream.escape_ascii());
+                    assert_eq!(world.hears(eve), greeting(dialect), "{what}");
+                    assert_eq!(world.ended(eve), Some(STRANGER), "{what}");
+                    assert_eq!(world.metrics().commands, 0, "{what}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn strangers_are_counted_for_the_log_by_protocol() {
     let mut world = World::new();

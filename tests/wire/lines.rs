@@ -107,6 +107,26 @@ fn a_carriage_return_ends_its_line_before_anything_follows() {
 }
 
 #[test]
+fn a_second_carriage_return_is_taken_once_it_is_clear_that_no_line_feed_follows() {
+    for (next, frames) in [("\r", 2), ("two\r", 3), ("\n", 1)] {
+        let pieces = |next: &'static str| [&b"one\r"[..], b"\r", next.as_bytes()];
+        assert_eq!(commands(Dialect::Slash, Phase::Chat, pieces("")).len(), 1);
+        assert_eq!(commands(Dialect::Slash, Phase::Chat, pieces(next)).len(), frames, "{next:?}");
+    }
+}
+
+#[test]
+fn a_carriage_return_counts_as_two_bytes_of_its_line() {
+    for dialect in LINES {
+        for (bytes, is_fine) in [(LINE_BYTES_MAX - 1, true), (LINE_BYTES_MAX, false)] {
+            let (stream, _, message) = between_probes(dialect, bytes, "\r");
+            let frames = commands(dialect, Phase::Chat, [&stream[..]]);
+            assert_eq!(frames[1], if is_fine { message } else { TOO_LONG.into() }, "{bytes}");
+        }
+    }
+}
+
+#[test]
 fn an_empty_line_is_a_line_whatever_ends_it() {
     for end in ["\n", "\r\n", "\r", "\r\0"] {
         let stream = format!("one{end}{end}two{end}");

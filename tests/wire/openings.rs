@@ -52,14 +52,27 @@ fn each_protocol_is_recognised_in_each_dialect_in_any_pieces() {
 }
 
 #[test]
-fn a_proxy_header_of_version_2_is_recognised_where_it_comes_in_one_piece() {
+fn a_proxy_header_of_version_2_is_recognised_unless_its_first_byte_is_answered() {
     let header = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c\x7f\x00\x00\x01\x7f\x00\x00\x01\xd4\x31\x0f\xa0";
     for dialect in STREAMS {
         assert_eq!(dialect.opening(header), Opening::Foreign(Foreign::Proxy), "{dialect:?}");
     }
-    // Where its first byte is an empty line, that is answered at once.
-    for dialect in LINES {
-        assert_eq!(byte_by_byte(dialect, header), (Opening::Own, 1), "{dialect:?}");
+    for dialect in STREAMS {
+        let seen = byte_by_byte(dialect, header);
+        // Its first byte is an empty line, which slash answers at once.
+        let expected = match dialect {
+            Dialect::Slash => (Opening::Own, 1),
+            _ => (Opening::Foreign(Foreign::Proxy), OPENING_BYTES_MAX),
+        };
+        assert_eq!(seen, expected, "{dialect:?}");
+    }
+}
+
+#[test]
+fn empty_lines_in_front_of_a_line_client_are_its_own_once_a_line_follows() {
+    for empty in ["\n", "\r\n", "\r", "\r\n\r\n"] {
+        let stream = format!("{empty}PING\n");
+        assert_eq!(byte_by_byte(Dialect::Line, stream.as_bytes()).0, Opening::Own, "{empty:?}");
     }
 }
 

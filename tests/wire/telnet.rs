@@ -135,6 +135,29 @@ fn an_interrupt_ends_a_line_that_is_too_long() {
     assert_eq!(seen.frames, ["refused: the line is too long".to_owned(), said("still here").remove(0)]);
 }
 
+/// Lines of about the limit, each with the commands that edit it, and the outcome wherever reads cut them.
+#[test]
+fn a_line_that_is_too_long_is_refused_whatever_edits_it() {
+    let too_long = || vec!["refused: the line is too long".to_owned()];
+    let fits = "x".repeat(LINE_BYTES_MAX - 1);
+    let over = "x".repeat(LINE_BYTES_MAX);
+    for end in ["", "one\n", "one\r\0"] {
+        let before = if end.is_empty() { Vec::new() } else { said("one") };
+        let of = |line: &str, command: u8, rest: &str| {
+            let stream = [end.as_bytes(), line.as_bytes(), &[IAC, command], rest.as_bytes()].concat();
+            taken(Dialect::Slash, &stream).frames
+        };
+        for drops in [IP, EL] {
+            assert_eq!(of(&fits, drops, "two\n"), [before.clone(), said("two")].concat(), "{end:?}");
+            let refused = [before.clone(), too_long(), said("two")].concat();
+            assert_eq!(of(&over, drops, "two\n"), refused, "{end:?}");
+        }
+        let erased = [before.clone(), said(&fits[1..])].concat();
+        assert_eq!(of(&fits, EC, "\n"), erased, "{end:?}");
+        assert_eq!(of(&over, EC, "\n"), [before, too_long()].concat(), "{end:?}");
+    }
+}
+
 #[test]
 fn the_synch_that_follows_an_interrupt_is_taken_out_without_its_urgent_byte() {
     // The urgent byte is the second one from the client of netkit, and the first one from that of GNU

@@ -279,13 +279,15 @@ mod tests {
 
     use super::*;
     use crate::reactor::listener::Sharing;
+    use crate::reactor::socket_options::Missing;
 
     const FIRST: Token = Token(1000);
     const PEER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9);
 
     fn sockets(poll: &Poll, addresses: &[IpAddr]) -> DatagramSockets {
         let bind = |&ip: &IpAddr| {
-            DatagramSocket::bind(SocketAddr::new(ip, 0), Sharing::None).expect("a loopback address")
+            DatagramSocket::bind(SocketAddr::new(ip, 0), Sharing::None, &mut Missing::default())
+                .expect("a loopback address")
         };
         DatagramSockets::new(addresses.iter().map(bind).collect(), FIRST, poll.registry())
             .expect("registered")

@@ -15,7 +15,8 @@ use crate::wire::ucrp::{Datagram, DatagramError};
 type Came = (SocketAddr, Vec<u8>);
 
 fn bound(ip: impl Into<IpAddr>) -> DatagramSocket {
-    DatagramSocket::bind(SocketAddr::new(ip.into(), 0), Sharing::None).expect("a loopback address")
+    DatagramSocket::bind(SocketAddr::new(ip.into(), 0), Sharing::None, &mut Missing::default())
+        .expect("a loopback address")
 }
 
 fn bound_v4() -> DatagramSocket {
@@ -24,7 +25,12 @@ fn bound_v4() -> DatagramSocket {
 
 /// None on a machine without IPv6.
 fn bound_v6() -> Option<DatagramSocket> {
-    DatagramSocket::bind(SocketAddr::new(Ipv6Addr::LOCALHOST.into(), 0), Sharing::None).ok()
+    DatagramSocket::bind(
+        SocketAddr::new(Ipv6Addr::LOCALHOST.into(), 0),
+        Sharing::None,
+        &mut Missing::default(),
+    )
+    .ok()
 }
 
 fn nowhere() -> SocketAddr {
@@ -286,7 +292,8 @@ fn a_batch_allocates_nothing_either_way() {
 #[test]
 fn an_address_in_use_is_an_error() {
     let socket = bound_v4();
-    let error = DatagramSocket::bind(socket.address, Sharing::None).expect_err("it is taken");
+    let error = DatagramSocket::bind(socket.address, Sharing::None, &mut Missing::default())
+        .expect_err("it is taken");
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
 }
 
@@ -416,7 +423,8 @@ fn what_the_kernel_drops_is_counted() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_socket_on_all_addresses_tells_which_was_spoken_to_also_after_a_loss() {
-    let bind = |ip: IpAddr| DatagramSocket::bind(SocketAddr::new(ip, 0), Sharing::None);
+    let bind =
+        |ip: IpAddr| DatagramSocket::bind(SocketAddr::new(ip, 0), Sharing::None, &mut Missing::default());
     let mut families = vec![(Ipv4Addr::UNSPECIFIED.into(), IpAddr::from([127, 0, 0, 2]))];
     if bound_v6().is_some() {
         families.push((Ipv6Addr::UNSPECIFIED.into(), Ipv6Addr::LOCALHOST.into()));
@@ -463,7 +471,8 @@ fn a_socket_on_all_addresses_tells_which_was_spoken_to_also_after_a_loss() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_socket_that_only_sends_receives_nothing() {
-    let bind = |ip: IpAddr| DatagramSocket::bind(SocketAddr::new(ip, 0), Sharing::None);
+    let bind =
+        |ip: IpAddr| DatagramSocket::bind(SocketAddr::new(ip, 0), Sharing::None, &mut Missing::default());
     let mut receiver = bind(Ipv4Addr::UNSPECIFIED.into()).expect("all addresses");
     let local = SocketAddr::from(([127, 0, 0, 2], receiver.address.port()));
     let mut source = DatagramSocket::bind_to_send(local).expect("it shares the port");
@@ -480,6 +489,6 @@ fn a_socket_that_only_sends_receives_nothing() {
     assert_eq!(source.receive(&mut buffers, |_, _| {}).expect("nothing is no error"), 0);
     // Another server gets neither.
     assert!(bind(local.ip()).is_ok(), "another port");
-    assert!(DatagramSocket::bind(local, Sharing::None).is_err());
-    assert!(DatagramSocket::bind(receiver.address, Sharing::None).is_err());
+    assert!(DatagramSocket::bind(local, Sharing::None, &mut Missing::default()).is_err());
+    assert!(DatagramSocket::bind(receiver.address, Sharing::None, &mut Missing::default()).is_err());
 }
