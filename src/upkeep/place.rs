@@ -10,7 +10,7 @@ use parlance::store::{StoreError, StoreSpec};
 /// Why what is there cannot be a store.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PlaceError {
-    #[error("`{}` is {what}, and no file of a store; name another store with --store", path.display())]
+    #[error("`{}` is {what}, and a store is a regular file; name another store with --store", path.display())]
     NotRegular { path: PathBuf, what: &'static str },
     #[error("`{}` is {what}; name it with --store {kind}", path.display())]
     OtherKind { path: PathBuf, what: &'static str, kind: &'static str },
