@@ -194,6 +194,15 @@ impl Engine {
         }
     }
 
+    /// The peer reset a connection that is not being read from. One whose password is waited for ends at once, and frees the
+    /// place of its check; any other ends when what it sent before has been read.
+    pub fn peer_reset(&mut self, id: ConnId, now: Now) {
+        self.now = now;
+        if self.connection(id).is_some_and(|conn| conn.closing.is_none()) && self.awaits_proof(id) {
+            self.drop_now(id, CloseReason::PeerReset);
+        }
+    }
+
     /// Whether the connection's socket is to be read from. If not, [`Engine::next_resumed`] tells when it is again.
     pub fn wants_input(&self, id: ConnId) -> bool {
         self.connections.get(id).is_some_and(|conn| conn.generation == id.generation && !conn.throttled)
