@@ -345,7 +345,7 @@ mod tests {
         for index in 0..ATTEMPTS_OF_NAME_MAX {
             attempts.count(&alice, network(index), Duration::ZERO);
         }
-        for index in 0..50_000 {
+        for index in 0..ATTEMPTS_KEPT_MAX.max(ATTEMPTS_NAMES_MAX) as u32 + 100 {
             attempts.count(&name(&index.to_string()), network(index), Duration::ZERO);
         }
         attempts.check_invariants();

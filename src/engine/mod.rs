@@ -80,9 +80,7 @@ use slab::Slab;
 pub use metrics::Metrics;
 pub use random::Random;
 
-use crate::chat::{
-    ConnId, HistoryRules, ListenerId, Name, Now, OpId, Phase, RoomId, RoomName, Token,
-};
+use crate::chat::{ConnId, HistoryRules, ListenerId, Name, Now, OpId, Phase, RoomId, RoomName, Token};
 use crate::fanout::{self, Fanout, LagPolicies, Reports};
 use crate::limits::{
     ADDRESS_CLIENTS_DEFAULT, ADDRESS_CONNECTS_DEFAULT, ADDRESS_ROOMS_DEFAULT, ATTEMPTS_DEFAULT,

@@ -98,21 +98,22 @@ impl PasswordQueue {
         }
     }
 
-    /// The next check for the threads, unless they have enough. The caller says when it is [`done`](Self::done).
-    pub(super) fn next(&mut self, now: Duration) -> Option<PasswordTask> {
+    /// The next check for the threads, unless they have enough. The caller [charges](Self::charge) it for its hash, and says
+    /// when it is [`done`](Self::done).
+    pub(super) fn next(&mut self, now: Duration) -> Option<(Source, PasswordTask)> {
         self.wake(now);
         if self.at_work >= PASSWORD_AT_WORK_MAX {
             return None;
         }
         while let Some(source) = self.turns.next_source() {
-            if let Some(until) = self.charge(source, 1, now) {
+            if let Some(until) = self.owes_until(source, now) {
                 self.turns.rest();
                 self.resting.push(Reverse((until, source)));
                 continue;
             }
-            let task = self.turns.pop();
-            self.at_work += usize::from(task.is_some());
-            return task;
+            let task = self.turns.pop()?;
+            self.at_work += 1;
+            return Some((source, task));
         }
         None
     }
@@ -122,32 +123,24 @@ impl PasswordQueue {
         self.at_work = self.at_work.saturating_sub(1);
     }
 
-    /// A password was wrong: it costs more than a right one.
-    pub(super) fn charge_wrong(&mut self, source: Source, now: Duration) {
-        if !source.is_exempt
-            && let Some(bucket) = self.buckets.get_mut(&source.network)
-        {
-            self.rate.owe(bucket, PASSWORD_WRONG_HASHES - 1, now);
-        }
+    /// Until when the bucket of a source is empty, if it is.
+    fn owes_until(&self, source: Source, now: Duration) -> Option<Duration> {
+        let bucket = self.buckets.get(&source.network).filter(|_| !source.is_exempt)?;
+        self.rate.owes_until(*bucket, now)
     }
 
-    /// Takes hashes from the bucket of a source; if it has none, says when it has.
-    fn charge(&mut self, source: Source, hashes: usize, now: Duration) -> Option<Duration> {
+    /// Takes hashes from the bucket of a source: one for a check, and the others of [`PASSWORD_WRONG_HASHES`] for a wrong
+    /// password.
+    pub(super) fn charge(&mut self, source: Source, hashes: usize, now: Duration) {
         if source.is_exempt {
-            return None;
+            return;
         }
         if self.buckets.len() >= PASSWORD_BUCKETS_MAX {
             self.buckets.retain(|_, bucket| !bucket.is_full(now));
         }
-        if self.buckets.len() >= PASSWORD_BUCKETS_MAX && !self.buckets.contains_key(&source.network) {
-            return None;
+        if self.buckets.len() < PASSWORD_BUCKETS_MAX || self.buckets.contains_key(&source.network) {
+            self.rate.owe(self.buckets.entry(source.network).or_default(), hashes, now);
         }
-        let bucket = self.buckets.entry(source.network).or_default();
-        let until = self.rate.owes_until(*bucket, now);
-        if until.is_none() {
-            self.rate.owe(bucket, hashes, now);
-        }
-        until
     }
 
     /// Lets checks have turns whose time has come.
@@ -209,13 +202,16 @@ mod tests {
 
     /// Checks that are handed out when each is done at once.
     fn handed_out(queue: &mut PasswordQueue, now: Duration) -> Vec<u32> {
-        std::iter::from_fn(|| {
-            let task = queue.next(now)?;
-            queue.check_invariants();
-            queue.done();
-            Some(task.serial)
-        })
-        .collect()
+        std::iter::from_fn(|| checked(queue, now, 1)).collect()
+    }
+
+    /// The next check, done at once, for so many hashes.
+    fn checked(queue: &mut PasswordQueue, now: Duration, hashes: usize) -> Option<u32> {
+        let (source, task) = queue.next(now)?;
+        queue.check_invariants();
+        queue.charge(source, hashes, now);
+        queue.done();
+        Some(task.serial)
     }
 
     #[test]
@@ -229,7 +225,7 @@ mod tests {
         queue.push(source(2), task(100), None);
         queue.done();
         queue.done();
-        let next: Vec<_> = std::iter::from_fn(|| queue.next(SECOND)).map(|task| task.serial).collect();
+        let next: Vec<_> = std::iter::from_fn(|| queue.next(SECOND)).map(|(_, task)| task.serial).collect();
         assert_eq!(next, [4, 100], "the other network is next but one");
     }
 
@@ -266,19 +262,15 @@ mod tests {
         for serial in 0..1000 {
             queue.push(source(1), task(serial), None);
         }
-        while queue.next(SECOND).is_some() {
-            queue.done();
-            queue.charge_wrong(source(1), SECOND);
+        while checked(&mut queue, SECOND, PASSWORD_WRONG_HASHES).is_some() {
             wrong += 1;
         }
         assert_eq!(wrong, PASSWORD_HASHES_HELD / PASSWORD_WRONG_HASHES + 1);
-        // A day of guessing.
+        // An hour of guessing.
         let mut now = SECOND;
         while let Some(at) = queue.next_at().filter(|at| *at < 3600 * SECOND) {
             now = at;
-            while queue.next(now).is_some() {
-                queue.done();
-                queue.charge_wrong(source(1), now);
+            while checked(&mut queue, now, PASSWORD_WRONG_HASHES).is_some() {
                 wrong += 1;
             }
         }

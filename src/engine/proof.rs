@@ -9,7 +9,7 @@ use crate::chat::{
     Change, CloseReason, ConnId, Event, Folded, Name, Now, PasswordHash, PasswordOutcome, PasswordTask,
     Phase, Problem, RoomName, SERVER_NAME,
 };
-use crate::limits::PASSWORD_BYTES_MAX;
+use crate::limits::{PASSWORD_BYTES_MAX, PASSWORD_WRONG_HASHES};
 use crate::state::AccountId;
 
 /// A name, and what makes it the same as others.
@@ -79,9 +79,9 @@ impl Engine {
         if let Some(problem) = problem {
             return self.refuse_login(id, problem);
         }
-        let wait = against.as_ref().and_then(|_| {
-            self.attempts.wait(&wanted.folded, source.network, self.now.monotonic)
-        });
+        let wait = against
+            .as_ref()
+            .and_then(|_| self.attempts.wait(&wanted.folded, source.network, self.now.monotonic));
         if !self.passwords.has_place(source, wait.is_some()) {
             return self.refuse_login(id, Problem::Busy);
         }
@@ -106,9 +106,10 @@ impl Engine {
     /// The next password to be looked at, off the loop, as long as few are; answer with [`Engine::password_compared`], or
     /// with [`Engine::password_refused`] if it cannot be.
     pub fn next_password_task(&mut self) -> Option<PasswordTask> {
-        while let Some(task) = self.passwords.next(self.now.monotonic) {
+        while let Some((source, task)) = self.passwords.next(self.now.monotonic) {
             let PasswordTask { conn, serial, .. } = task;
             if !self.has_had_its_tries(conn) {
+                self.passwords.charge(source, 1, self.now.monotonic);
                 return Some(task);
             }
             // Those before it were wrong: a hash would tell nothing.
@@ -154,14 +155,12 @@ impl Engine {
         let source = self.source_of(id);
         match outcome {
             // Many may be compared at once; of no more than those that are allowed is it said what came of them.
-            PasswordOutcome::Wrong | PasswordOutcome::Right { .. }
-                if !self.may_try(&wanted, source) =>
-            {
+            PasswordOutcome::Wrong | PasswordOutcome::Right { .. } if !self.may_try(&wanted, source) => {
                 self.refuse_login(id, Problem::TooManyAttempts);
             }
             PasswordOutcome::Wrong => {
                 self.attempts.count(&wanted.folded, source.network, self.now.monotonic);
-                self.passwords.charge_wrong(source, self.now.monotonic);
+                self.passwords.charge(source, PASSWORD_WRONG_HASHES - 1, self.now.monotonic);
                 self.metrics.wrong_passwords += 1;
                 self.refuse_login(id, Problem::WrongPassword);
             }

@@ -281,13 +281,11 @@ mod tests {
         let mut pool = Pool::with_work(work, move |_, serial, outcome| {
             let _ = outcomes.send((serial, outcome));
         });
-        for serial in 0..10 {
+        for serial in 0..10_u32 {
             assert_eq!(pool.submit(task(serial)), Ok(()));
-        }
-        for _ in 0..10 {
-            let (serial, outcome) = done.recv().expect("an answer for each");
             let failed = !serial.is_multiple_of(2);
-            assert_eq!(outcome, if failed { PasswordOutcome::Failed } else { PasswordOutcome::Wrong });
+            let expected = if failed { PasswordOutcome::Failed } else { PasswordOutcome::Wrong };
+            assert_eq!(done.recv(), Ok((serial, expected)));
         }
     }
 

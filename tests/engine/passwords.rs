@@ -15,7 +15,7 @@ use parlance::wire::typed::Request;
 use crate::kept;
 use crate::world::{Client, ELSEWHERE, World, settings};
 
-const BUSY: [&str; 2] = ["known", "error: server is busy; try again later"];
+const BUSY: [&str; 2] = ["known", "error: busy; try again later"];
 
 /// One whose clients have all the time to log in.
 fn patient() -> World {
