@@ -108,11 +108,10 @@ impl Engine {
     pub fn next_password_task(&mut self) -> Option<PasswordTask> {
         while let Some((source, task)) = self.passwords.next(self.now.monotonic) {
             let PasswordTask { conn, serial, .. } = task;
-            if !self.has_had_its_tries(conn) {
+            if self.is_worth_a_hash(conn, source) {
                 self.passwords.charge(source, 1, self.now.monotonic);
                 return Some(task);
             }
-            // Those before it were wrong: a hash would tell nothing.
             self.passwords.done();
             if self.take_awaited(conn, serial).is_some() {
                 self.refuse_login(conn, Problem::TooManyAttempts);
@@ -121,11 +120,12 @@ impl Engine {
         None
     }
 
-    /// Whether a password that waits would not be looked at if it came now.
-    fn has_had_its_tries(&self, id: ConnId) -> bool {
-        let awaited = self.conn(id).more.as_ref().and_then(|more| more.awaited.as_ref());
+    /// Whether a connection still waits for its password, and those before it were not wrong too often.
+    fn is_worth_a_hash(&self, id: ConnId, source: Source) -> bool {
+        let conn = self.connections.get(id).filter(|conn| conn.generation == id.generation);
+        let awaited = conn.and_then(|conn| conn.more.as_ref()).and_then(|more| more.awaited.as_ref());
         let Some((_, Awaited::Proof(proof))) = awaited else { return false };
-        proof.account.is_some() && !self.may_try(&proof.wanted, self.source_of(id))
+        proof.account.is_none() || self.may_try(&proof.wanted, source)
     }
 
     /// A connection ends, and what it waits for need not be done, unless that has begun.
