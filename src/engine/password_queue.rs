@@ -20,7 +20,7 @@ use super::turns::{Turns, has_place};
 use crate::chat::PasswordTask;
 use crate::limits::{
     PASSWORD_AT_WORK_MAX, PASSWORD_BUCKETS_MAX, PASSWORD_DELAYED_MAX, PASSWORD_DELAYED_OF_NETWORK_MAX,
-    PASSWORD_HASHES_HELD, PASSWORD_HASHES_PER_SECOND, PASSWORD_QUEUE_MAX, PASSWORD_WRONG_HASHES,
+    PASSWORD_HASHES_HELD, PASSWORD_HASHES_PER_SECOND, PASSWORD_QUEUE_MAX,
 };
 
 /// Where a check comes from.
@@ -129,8 +129,8 @@ impl PasswordQueue {
         self.rate.owes_until(*bucket, now)
     }
 
-    /// Takes hashes from the bucket of a source: one for a check, and the others of [`PASSWORD_WRONG_HASHES`] for a wrong
-    /// password.
+    /// Takes hashes from the bucket of a source: one for a check, and the others of
+    /// [`PASSWORD_WRONG_HASHES`](crate::limits::PASSWORD_WRONG_HASHES) for a wrong password.
     pub(super) fn charge(&mut self, source: Source, hashes: usize, now: Duration) {
         if source.is_exempt {
             return;
@@ -184,6 +184,7 @@ mod tests {
 
     use super::*;
     use crate::chat::ConnId;
+    use crate::limits::PASSWORD_WRONG_HASHES;
 
     const SECOND: Duration = Duration::from_secs(1);
 
