@@ -68,7 +68,7 @@ pub(crate) fn contents(store: &mut dyn Reader) -> Contents {
             contents.accounts.push((name.into(), password.as_str().to_owned()));
         }
         Kept::Letter(letter) => contents.letters.push(letter),
-        Kept::Seat { room, seat, is_host } => {
+        Kept::Seat { room, seat, is_host, made: _ } => {
             let (token, ip) = (seat.token.reveal().to_string(), seat.ip.to_string());
             contents.seats.push((room.into(), seat.name.into(), token, ip, is_host));
         }

@@ -146,7 +146,7 @@ fn ops_about_nothing_are_no_errors(shelf: &Shelf) {
         Change::MailDeleted { by: "nobody".into(), message: nobody },
         Change::MailDeleted { by: "alice".into(), message: nobody },
         Change::SeatLeft { token: token(5) },
-        Change::RoomClosed { room: "nowhere".into() },
+        Change::RoomClosed { room: "nowhere".into(), made: None },
     ];
     pair.commit_each(nothings.clone());
     pair.compare();
@@ -261,7 +261,7 @@ fn a_message_goes_with_its_recipient_who_sees_it_no_more(shelf: &Shelf) {
 fn a_room_that_is_made_again_begins_anew(shelf: &Shelf) {
     let mut pair = Pair::new(shelf);
     let made = |number| Change::RoomMade { room: "den".into(), host: seat("alice", number) };
-    let closed = || Change::RoomClosed { room: "den".into() };
+    let closed = || Change::RoomClosed { room: "den".into(), made: None };
     let before = pair.commit_each([made(1), said("den", "hello world"), said("den", "hello again")]);
     pair.commit_each([closed(), made(2), said("den", "hello new")]);
     pair.compare();
