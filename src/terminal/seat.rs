@@ -116,7 +116,7 @@ impl Mouth for SeatMouth {
 struct SeatEar {
     seat: Seat,
     is_careful: bool,
-    /// The room is no more.
+    /// The room is no more, or the seat.
     is_closed: bool,
     /// The user knows that the network does not reach the server; nothing was heard since.
     is_unreachable: bool,
@@ -155,7 +155,12 @@ impl Ear for SeatEar {
                 self.is_closed = true;
                 Sign::Ending("the room was closed by its host".to_owned()).into()
             }
-            event => rooms::heard(&event, self.is_careful),
+            event => {
+                let heard = rooms::heard(&event, self.is_careful);
+                // A seat has no connection whose end would follow.
+                self.is_closed = matches!(heard.sign, Some(Sign::Ending(_)));
+                heard
+            }
         })
     }
 }

@@ -122,7 +122,7 @@ pub fn words(problem: Problem<'_>) -> Cow<'_, str> {
 }
 
 /// The reason for which a session ends because of its name, if these are the words for it.
-pub(super) fn name_end(words: &str) -> Option<Problem<'static>> {
+pub fn name_end(words: &str) -> Option<Problem<'static>> {
     match words {
         REPLACED => Some(Problem::Replaced),
         NAME_REGISTERED => Some(Problem::NameRegistered),

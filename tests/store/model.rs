@@ -235,6 +235,17 @@ impl Model {
         self.seats.iter().map(|kept| seat_of(kept).1).collect()
     }
 
+    /// Whether a name has an account.
+    pub(crate) fn has_account(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
+    /// Whether a name has a seat in any room.
+    pub(crate) fn has_seat_of(&self, name: &str) -> bool {
+        let is_its = |kept: &Kept| matches!(kept, Kept::Seat { seat, .. } if is_same(&seat.name, name));
+        self.seats.iter().any(is_its)
+    }
+
     /// The op that made a room that has a host.
     pub(crate) fn made(&self, room: &str) -> Option<Option<OpId>> {
         self.seats.iter().find_map(|kept| match kept {
