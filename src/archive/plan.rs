@@ -13,8 +13,8 @@ use crate::chat::{
     self, Change, Folded, Kept, Name, Op, OpId, PasswordHash, RoomName, SERVER_NAME, Token, UnixMillis,
 };
 use crate::limits::{
-    ARCHIVE_PAGE_MESSAGES, IMPORT_AHEAD_SECONDS_MAX, MAIL_KEY_BYTES_MAX, MAIL_READ_MAX, ROOMS_MAX, SEATS_MAX,
-    SEATS_OF_NAME_MAX, TEXT_BYTES_MAX,
+    ARCHIVE_PAGE_MESSAGES, IMPORT_AHEAD_SECONDS_MAX, IMPORT_ID_AHEAD_SECONDS_MAX, MAIL_KEY_BYTES_MAX,
+    MAIL_READ_MAX, ROOMS_MAX, SEATS_MAX, SEATS_OF_NAME_MAX, TEXT_BYTES_MAX,
 };
 use crate::state::State;
 use crate::store::{Reader, StoreError};
@@ -296,10 +296,12 @@ impl<'a> Planner<'a> {
         room: &str,
         made: Option<OpId>,
     ) -> Result<(OpId, UnixMillis), StoreError> {
-        if let Some(made) = made.filter(|made| made.at() <= self.now)
+        // As far ahead of the clock as an id of a message may be.
+        let latest = UnixMillis(self.now.0 + IMPORT_ID_AHEAD_SECONDS_MAX * 1000);
+        if let Some(made) = made.filter(|made| made.at() <= latest)
             && self.said_in(store, room)?.iter().all(|&said| said < made)
         {
-            return Ok((made, made.at()));
+            return Ok((made, made.at().min(self.now)));
         }
         Ok((self.ids.next(), self.now))
     }

@@ -209,7 +209,7 @@ impl Book {
         let [_, _, high, low] = ip.octets();
         let client = usize::from(high) << 8 | usize::from(low);
         let is_proved = self.owners.shakes.contains(&(client, seat.name.to_string()));
-        let has_account = self.model.has_account(&seat.name);
+        let has_account = self.model.account_name(&seat.name).is_some();
         assert!(is_proved || !has_account, "client {client} gets a seat as {}", seat.name);
     }
 
@@ -274,7 +274,7 @@ impl Book {
             }
             Change::AccountCreated { name, .. } => {
                 // What was taken without the password is not the account's.
-                let is_new = !self.model.has_account(name);
+                let is_new = !self.model.account_name(name).is_some();
                 assert!(!is_new || !self.model.has_seat_of(name), "{name} has an account, and seats before");
                 self.is_fact(Fact::Account(name.to_lowercase()), index);
             }
@@ -322,7 +322,7 @@ impl Book {
             Aim::Direct(to) => panic!("text {number} was for {to} alone, and is said in {room}"),
         }
         if sender.starts_with("acc") {
-            let has_account = self.model.has_account(sender);
+            let has_account = self.model.account_name(sender).is_some();
             match *conn {
                 Some(conn) => self.owners.speaks(conn, sender, has_account),
                 None => assert!(self.model.has_seat_of(sender), "{sender} speaks without a seat"),

@@ -235,11 +235,6 @@ impl Model {
         self.seats.iter().map(|kept| seat_of(kept).1).collect()
     }
 
-    /// Whether a name has an account.
-    pub(crate) fn has_account(&self, name: &str) -> bool {
-        self.find(name).is_some()
-    }
-
     /// Whether a name has a seat in any room.
     pub(crate) fn has_seat_of(&self, name: &str) -> bool {
         let is_its = |kept: &Kept| matches!(kept, Kept::Seat { seat, .. } if is_same(&seat.name, name));
