@@ -885,7 +885,7 @@ fn replaced(dialect: Dialect) -> Heard {
     match dialect {
         Dialect::Line => notice("ERR replaced"),
         Dialect::Slash => notice("*** replaced by a new login"),
-        _ => room("server", "replaced by a new login"),
+        _ => notice("replaced by a new login"),
     }
 }
 

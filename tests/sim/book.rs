@@ -274,7 +274,7 @@ impl Book {
             }
             Change::AccountCreated { name, .. } => {
                 // What was taken without the password is not the account's.
-                let is_new = !self.model.account_name(name).is_some();
+                let is_new = self.model.account_name(name).is_none();
                 assert!(!is_new || !self.model.has_seat_of(name), "{name} has an account, and seats before");
                 self.is_fact(Fact::Account(name.to_lowercase()), index);
             }
