@@ -241,8 +241,15 @@ impl Model {
 
     /// Whether a name has a seat in any room.
     pub(crate) fn has_seat_of(&self, name: &str) -> bool {
-        let is_its = |kept: &Kept| matches!(kept, Kept::Seat { seat, .. } if is_same(&seat.name, name));
-        self.seats.iter().any(is_its)
+        self.ips_of(name).next().is_some()
+    }
+
+    /// The addresses of the seats of a name.
+    pub(crate) fn ips_of(&self, name: &str) -> impl Iterator<Item = std::net::IpAddr> {
+        self.seats.iter().filter_map(move |kept| match kept {
+            Kept::Seat { seat, .. } if is_same(&seat.name, name) => Some(seat.ip),
+            Kept::Seat { .. } | Kept::Account { .. } | Kept::Letter(_) => None,
+        })
     }
 
     /// The seat of a room's host.
