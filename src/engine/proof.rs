@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::holders::Stays;
 use super::password_queue::Source;
 use super::{Awaited, Engine};
 use crate::chat::{
@@ -200,16 +201,16 @@ impl Engine {
         if !self.can_keep() {
             return self.refuse_login(id, self.unkept_problem());
         }
-        self.commit(Change::AccountCreated { name: wanted.name.as_str().into(), password });
+        self.add_account(&wanted, password, Stays::Nothing);
         self.proved(id, wanted, then, true);
     }
 
     fn proved(&mut self, id: ConnId, wanted: Wanted, then: Then, is_made: bool) {
         self.attempts.prove(&wanted.folded, self.conn(id).network, self.now.monotonic);
         match then {
-            Then::LogIn => self.log_in(id, wanted, None),
+            Then::LogIn => self.log_in_again(id, wanted),
             Then::OpenMailbox => self.open_mailbox(id, wanted, is_made),
-            Then::Enter { room, making } => self.take_seat(id, room, making, wanted),
+            Then::Enter { room, making } => self.take_seat(id, room, making, wanted, true),
         }
     }
 
