@@ -284,9 +284,14 @@ const _: () = assert!(MAIL_READ_MAX * 40 < JSONL_LINE_BYTES_MAX / 2);
 pub const SEATS_MAX: usize = 200_000;
 /// Seats of one person, in as many rooms, whatever the operator says: they are looked through. More: whoever wants one is told.
 pub const SEATS_OF_NAME_MAX: usize = 64;
-/// Bytes sent to an address other than that of the handshake without a datagram from there. More: nothing is sent until
-/// one comes. It bounds what somebody who forges an address can have sent to it.
-pub const UCRP_UNHEARD_BYTES_MAX: u64 = 256 << 10;
+/// Bytes sent to an unproved IP address for each byte that came from there, for all its seats of a shard together: what
+/// RFC 9000 section 8.1 allows. More: nothing is sent until a datagram comes. It bounds what a sender with a forged address
+/// can have sent to that address.
+pub const UCRP_UNPROVED_FACTOR: u64 = 3;
+/// Bytes of the number that an unproved address is asked for, so that nobody guesses it while a seat lasts.
+pub const UCRP_CHALLENGE_BYTES: usize = 8;
+/// Seconds between two such questions to a seat, each in answer to a datagram.
+pub const UCRP_CHALLENGE_SECONDS: u64 = 1;
 /// The highest number behind the name of somebody whose own is taken, in the dialects that cannot refuse one. None free: the
 /// login is refused.
 pub const NAME_NUMBER_MAX: u32 = 1 << 16;

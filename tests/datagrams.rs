@@ -6,9 +6,10 @@ mod support;
 
 use std::net::UdpSocket;
 
+use parlance::chat::Event;
 use parlance::client::{Entry, Seat as ClientSeat};
 use parlance::config::{Shards, UcrpSender};
-use parlance::limits::{UCRP_UNHEARD_BYTES_MAX, UDP_BATCH_MAX};
+use parlance::limits::{UCRP_UNPROVED_FACTOR, UDP_BATCH_MAX};
 use parlance::wire::Dialect;
 use parlance::wire::Fit;
 use parlance::wire::tcrp::Operation;
@@ -94,29 +95,50 @@ fn a_seat_that_is_owed_hundreds_gets_them_in_order() {
     server.stop();
 }
 
-/// However many are sent in one visit: what somebody who forged an address can have sent to it is bounded to the datagram.
+/// However many are sent in one visit: what somebody who forged an address can have sent to it is bounded to the byte.
 #[test]
-fn an_address_that_is_not_that_of_the_handshake_gets_no_more_than_is_allowed_unheard() {
+fn an_address_that_is_not_that_of_the_handshake_gets_no_more_than_is_allowed_unproved() {
     let server = TestServer::with(|config| config.ucrp_sender = UcrpSender::Any);
     let mut author = server.line("author");
     let seat = Seat::join(&server, "lobby", "ursula").moved(&server, ELSEWHERE);
-    seat.register();
-    let text = "x".repeat(4000);
-    for _ in 0..100 {
-        author.send(format!("MSG {text}\n"));
-    }
+    let text = "x".repeat(20);
+    let came = seat.register_elsewhere();
+    author.send(format!("MSG {text}\n").repeat(100));
     author.send("PING\n");
     author.expect("PONG\n");
     let length = |sender, text| {
         let mut datagram = Vec::new();
         assert_eq!(Delivery::Relay { sender, text }.encode(&mut datagram), Fit::Whole);
-        datagram.len() as u64
+        datagram.len()
     };
-    let answered = length("server", "usage: /msg <name> <text>");
-    let allowed = (UCRP_UNHEARD_BYTES_MAX - answered).div_ceil(length("author", &text));
-    assert!(allowed < 100);
+    let asked = length("server", "__CONFIRM__ 0123456789abcdef");
+    let allowed = (UCRP_UNPROVED_FACTOR as usize * came - asked) / length("author", &text);
+    assert!((1..100).contains(&allowed));
     drop(author);
-    assert_eq!(server.stop().metrics.datagrams_sent, 1 + allowed);
+    assert_eq!(server.stop().metrics.datagrams_sent, 1 + allowed as u64);
+}
+
+/// A client whose address changed goes on, if the operator allows that.
+#[test]
+fn a_client_that_moved_answers_for_its_new_address_and_is_told_everything() {
+    let server = TestServer::with(|config| config.ucrp_sender = UcrpSender::Any);
+    let mut author = server.line("author");
+    let token = Seat::join(&server, "lobby", "ursula").token();
+    let socket = UdpSocket::bind((ELSEWHERE, 0)).expect("a port");
+    socket.connect(server.address(Dialect::Ucrp)).expect("an address");
+    let mut seat = ClientSeat::open(socket, "lobby", token).expect("a seat");
+    // The question for a proof stands in front of the answer, and the proof in front of what comes next.
+    for _ in 0..2 {
+        seat.direct("nobody", "are you there?").expect("sent");
+        let event = seat.next_event(deadline()).expect("an answer");
+        assert!(matches!(event, Event::Message { sender: "server", .. }), "{event:?}");
+    }
+    let texts: Vec<_> = (0..50).map(|index| format!("{index}{}", "x".repeat(1000))).collect();
+    author.send(texts.iter().map(|text| format!("MSG {text}\n")).collect::<String>());
+    for text in &texts {
+        let event = seat.next_event(deadline()).expect("a message");
+        assert!(matches!(event, Event::Message { text: told, .. } if told == text), "{event:?}");
+    }
 }
 
 /// Each socket that has datagrams gives one batch a turn. So a flood on one, with a word behind it, is read
@@ -134,14 +156,8 @@ fn a_flood_on_one_socket_does_not_delay_the_datagrams_of_another() {
         let program = Program::try_spawn(directory.path(), parlance(directory.path(), &arguments));
         let program = program.expect("it serves");
         let mut listener = Peer::connect(program.address(Dialect::Line));
-        listener.send(
-            "LOGIN listener
-",
-        );
-        listener.expect(
-            "OK
-",
-        );
+        listener.send("LOGIN listener\n");
+        listener.expect("OK\n");
         let seat = |index: u8, name| {
             let at = |dialect| {
                 let mut address = program.address(dialect);

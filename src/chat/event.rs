@@ -141,6 +141,8 @@ pub enum Event<'a> {
     Missed(u64),
     /// The room's host closed it; its members are back in the lobby.
     RoomClosed(&'a str),
+    /// The address of a seat is asked to answer with this number, which shows that its holder receives there.
+    AddressChallenge(&'a str),
     /// The server stops.
     ShuttingDown,
 }

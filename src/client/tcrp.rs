@@ -165,8 +165,13 @@ impl Seat {
             }
             self.socket.set_read_timeout(Some(left.min(quiet)))?;
             match self.socket.recv(&mut self.buffer) {
-                Ok(length) if Delivery::decode(&self.buffer[..length]).is_ok() => break length,
-                Ok(_) => {}
+                Ok(length) => match Delivery::decode(&self.buffer[..length]) {
+                    Ok(delivery) => match delivery.challenge() {
+                        Some(number) => self.send(Message::Confirm(number))?,
+                        None => break length,
+                    },
+                    Err(_) => {}
+                },
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted => {}
                     _ => return Err(ClientError::Undelivered(error)),

@@ -115,32 +115,59 @@ impl Engine {
         self.reply(id, &Event::PasswordWanted);
     }
 
-    /// The first name like this one that somebody who can prove nothing may have.
-    fn nearest_free_name(&self, id: ConnId, text: &str) -> Option<Wanted> {
-        let is_free = |wanted: &Wanted| self.ledger.find(&wanted.folded).is_none();
-        let free = |text: &str| self.free_name(id, text).ok().filter(is_free);
+    /// A free name like this one, for a login that can prove nothing: the name itself, or with a number behind it. Numbers
+    /// in use are mostly the lowest, so the search doubles, then halves. The numbers that it tries are drawn at random from
+    /// each doubling: nobody can hold just those.
+    fn nearest_free_name(&mut self, id: ConnId, text: &str) -> Option<Wanted> {
         let base = Name::near(text);
-        free(text).or_else(|| free(&base)).or_else(|| {
-            // Doubling, then halving: the numbers below are mostly taken, and a thousand of one name cost no thousand tries.
-            let numbered = |number: u32| free(&format!("{base}~{number}"));
-            let (mut taken, mut number) = (1, 2);
-            let mut found = numbered(number);
-            while found.is_none() {
-                (taken, number) = (number, number * 2);
-                if number > NAME_NUMBER_MAX {
-                    return None;
-                }
-                found = numbered(number);
+        if let Some(wanted) = self.unowned_name(id, text).or_else(|| self.unowned_name(id, &base)) {
+            return Some(wanted);
+        }
+        let mut taken = 1;
+        for doubling in 1..NAME_NUMBER_MAX.ilog2() {
+            let number = (1 << doubling) + self.random_below(1 << doubling);
+            if let Some(wanted) = self.numbered_name(id, &base, number) {
+                return Some(self.lowest_free_name(id, &base, taken, (number, wanted)));
             }
-            while number - taken > 1 {
-                let middle = taken + (number - taken) / 2;
-                match numbered(middle) {
-                    None => taken = middle,
-                    nearer => (number, found) = (middle, nearer),
-                }
-            }
-            found
+            taken = number;
+        }
+        // Most of the numbers are in use, or held to keep others out: one after another, from anywhere.
+        let first = self.random_below(NAME_NUMBER_MAX);
+        (0..NAME_NUMBER_MAX).find_map(|step| {
+            let number = 1 + (first + step) % NAME_NUMBER_MAX;
+            self.numbered_name(id, &base, number)
         })
+    }
+
+    /// Halves the way from a number in use to a free one.
+    fn lowest_free_name(&self, id: ConnId, base: &str, mut taken: u32, free: (u32, Wanted)) -> Wanted {
+        let (mut number, mut found) = free;
+        while number - taken > 1 {
+            let middle = taken + (number - taken) / 2;
+            match self.numbered_name(id, base, middle) {
+                None => taken = middle,
+                Some(wanted) => (number, found) = (middle, wanted),
+            }
+        }
+        found
+    }
+
+    fn numbered_name(&self, id: ConnId, base: &str, number: u32) -> Option<Wanted> {
+        (2..=NAME_NUMBER_MAX)
+            .contains(&number)
+            .then(|| format!("{base}~{number}"))
+            .and_then(|text| self.unowned_name(id, &text))
+    }
+
+    /// The name, if nobody holds it and it has no account.
+    fn unowned_name(&self, id: ConnId, text: &str) -> Option<Wanted> {
+        self.free_name(id, text).ok().filter(|wanted| self.ledger.find(&wanted.folded).is_none())
+    }
+
+    /// Any number below a bound.
+    fn random_below(&mut self, bound: u32) -> u32 {
+        let random = u64::from(u32::from_le_bytes(self.random.bytes()));
+        (random * u64::from(bound) >> 32) as u32
     }
 
     /// The owner of an account is here, whose older sessions and seats end.

@@ -138,10 +138,12 @@ impl Fanouts {
         }
     }
 
-    pub(super) fn heard_from(&mut self, seat: ConnId, path: DatagramPath, is_proved: bool) {
+    pub(super) fn heard_from(&mut self, seat: ConnId, path: DatagramPath, is_proved: bool, bytes: usize) {
         match self.orders(seat.shard()) {
-            None => self.own.heard_from(seat, path, is_proved),
-            Some(orders) => orders.push(Order::HeardFrom { seat, path, is_proved }),
+            None => self.own.heard_from(seat, path, is_proved, bytes),
+            Some(orders) => {
+                orders.push(Order::HeardFrom { seat, path, is_proved, bytes: bytes as u32 });
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 //! busy room allocates nothing for its history, and a quiet one holds what was said in it.
 
 use crate::chat::{OpId, RoomMessage, UnixMillis};
-use crate::limits::{HISTORY_BYTES_MAX, LINE_BYTES_MAX};
+use crate::limits::{HISTORY_BYTES_MAX, LINE_BYTES_MAX, NAME_BYTES_MAX};
 
 const HALF_BYTES_MAX: usize = HISTORY_BYTES_MAX / 2;
 const _: () = assert!(HALF_BYTES_MAX > 2 * LINE_BYTES_MAX, "a half holds any message");
@@ -19,22 +19,17 @@ pub(super) struct Entry<'a> {
     pub(super) text: &'a str,
 }
 
+/// Messages one behind the other, in one allocation of at most [`HALF_BYTES_MAX`]: in front of each its id, its time, and
+/// how long its sender and its text are.
 #[derive(Debug, Default)]
 struct Half {
-    /// Senders and texts, one behind the other.
-    texts: String,
-    entries: Vec<Span>,
+    bytes: Vec<u8>,
+    count: usize,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Span {
-    id: OpId,
-    at: UnixMillis,
-    /// Where the sender starts, the text starts, and the text ends, in bytes of `texts`.
-    sender: u32,
-    text: u32,
-    end: u32,
-}
+/// Bytes in front of a message.
+const HEADER_BYTES: usize = 16 + 8 + 2 + 2;
+const _: () = assert!(NAME_BYTES_MAX <= u16::MAX as usize && LINE_BYTES_MAX <= u16::MAX as usize);
 
 #[derive(Debug, Default)]
 pub(super) struct History {
@@ -45,39 +40,73 @@ pub(super) struct History {
 }
 
 impl Half {
-    fn len(&self) -> usize {
-        self.texts.len() + self.entries.len() * size_of::<Span>()
+    /// The bytes of a message here.
+    fn bytes_of(entry: &Entry<'_>) -> usize {
+        HEADER_BYTES + entry.sender.len() + entry.text.len()
+    }
+
+    fn has_space(&self, entry: &Entry<'_>) -> bool {
+        self.bytes.len() + Self::bytes_of(entry) <= HALF_BYTES_MAX
+    }
+
+    fn push(&mut self, entry: &Entry<'_>) {
+        let needed = self.bytes.len() + Self::bytes_of(entry);
+        if needed > self.bytes.capacity() {
+            // Doubled as a vector doubles, but not beyond the bound.
+            let capacity = needed.next_power_of_two().min(HALF_BYTES_MAX.max(needed));
+            self.bytes.reserve_exact(capacity - self.bytes.len());
+        }
+        self.bytes.extend_from_slice(&entry.id.to_bytes());
+        self.bytes.extend_from_slice(&entry.at.0.to_le_bytes());
+        for text in [entry.sender, entry.text] {
+            self.bytes.extend_from_slice(&(text.len() as u16).to_le_bytes());
+        }
+        self.bytes.extend_from_slice(entry.sender.as_bytes());
+        self.bytes.extend_from_slice(entry.text.as_bytes());
+        self.count += 1;
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.count = 0;
     }
 
     fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
-        self.entries.iter().map(|span| Entry {
-            id: span.id,
-            at: span.at,
-            sender: &self.texts[span.sender as usize..span.text as usize],
-            text: &self.texts[span.text as usize..span.end as usize],
+        let mut rest = &self.bytes[..];
+        std::iter::from_fn(move || {
+            let id = OpId::from_bytes(*take(&mut rest)?);
+            let at = UnixMillis(u64::from_le_bytes(*take(&mut rest)?));
+            let lengths =
+                [*take(&mut rest)?, *take(&mut rest)?].map(|bytes| usize::from(u16::from_le_bytes(bytes)));
+            let [sender, text] = lengths.map(|length| {
+                let (text, behind) = rest.split_at(length);
+                rest = behind;
+                std::str::from_utf8(text).expect("it was a text")
+            });
+            Some(Entry { id, at, sender, text })
         })
     }
 }
 
+/// Takes the first bytes off a slice, if it has them.
+fn take<'a, const N: usize>(rest: &mut &'a [u8]) -> Option<&'a [u8; N]> {
+    let (first, behind) = rest.split_first_chunk()?;
+    *rest = behind;
+    Some(first)
+}
+
 impl History {
     pub(super) fn push(&mut self, entry: Entry<'_>) {
-        let bytes = entry.sender.len() + entry.text.len() + size_of::<Span>();
-        if self.newer.len() + bytes > HALF_BYTES_MAX {
+        if !self.newer.has_space(&entry) {
             std::mem::swap(&mut self.older, &mut self.newer);
-            self.newer.texts.clear();
-            self.newer.entries.clear();
+            self.newer.clear();
         }
-        let half = &mut self.newer;
-        let sender = half.texts.len() as u32;
-        half.texts.push_str(entry.sender);
-        let text = half.texts.len() as u32;
-        half.texts.push_str(entry.text);
-        half.entries.push(Span { id: entry.id, at: entry.at, sender, text, end: half.texts.len() as u32 });
+        self.newer.push(&entry);
     }
 
     /// How many messages there are.
     pub(super) fn len(&self) -> usize {
-        self.older.entries.len() + self.newer.entries.len()
+        self.older.count + self.newer.count
     }
 
     /// The last `count` messages that are kept, oldest first.
@@ -112,7 +141,7 @@ mod tests {
         for text in &texts {
             let at = UnixMillis(1);
             history.push(Entry { id: OpId::new(at, 0, 0), at, sender: "alice", text });
-            assert!(history.older.len() + history.newer.len() <= HISTORY_BYTES_MAX);
+            assert!(history.older.bytes.capacity() + history.newer.bytes.capacity() <= HISTORY_BYTES_MAX);
         }
         let last: Vec<_> = history.last(20).map(|entry| entry.text.to_owned()).collect();
         assert_eq!(last, &texts[4980..]);

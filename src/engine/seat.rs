@@ -2,7 +2,7 @@
 //! from the address that it was given to, speaks with it. A seat is a connection without a socket of its own: a name, a
 //! cursor in its room, a deadline.
 
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::holders::{NameEnd, Stays};
@@ -17,8 +17,11 @@ use crate::chat::{
     Change, Command, ConnId, Entrance, Event, Folded, Now, OpId, Phase, Problem, RoomId, RoomName, Token,
 };
 use crate::fanout::DatagramPath;
-use crate::limits::{LOG_BACKLOG_DIVISOR, OUTBOX_TURN_BYTES_MAX_FOR_DATAGRAMS, SEATS_MAX, SEATS_OF_NAME_MAX};
-use crate::wire::ucrp::Datagram;
+use crate::limits::{
+    LOG_BACKLOG_DIVISOR, OUTBOX_TURN_BYTES_MAX_FOR_DATAGRAMS, SEATS_MAX, SEATS_OF_NAME_MAX,
+    UCRP_CHALLENGE_BYTES, UCRP_CHALLENGE_SECONDS,
+};
+use crate::wire::ucrp::{Datagram, Message};
 use crate::wire::{DecodeError, Dialect};
 
 /// What a seat has beyond any other connection.
@@ -35,6 +38,19 @@ pub(super) struct Seat {
     hears: bool,
     /// When it was last told that its datagrams come too fast.
     told_at: Option<Duration>,
+    /// Of one whose datagrams come from another address.
+    elsewhere: Option<Box<Elsewhere>>,
+}
+
+/// Another address than that of the handshake, from which a seat's datagrams come.
+#[derive(Clone, Copy, Debug)]
+struct Elsewhere {
+    peer: SocketAddr,
+    /// What is asked of it.
+    number: [u8; UCRP_CHALLENGE_BYTES],
+    asked_at: Duration,
+    /// It answered with the number: its holder receives there.
+    is_proved: bool,
 }
 
 impl Seat {
@@ -46,6 +62,12 @@ impl Seat {
         }
         is_due
     }
+}
+
+const CHALLENGE_INTERVAL: Duration = Duration::from_secs(UCRP_CHALLENGE_SECONDS);
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Why a datagram that could be read is dropped. The causes as metrics and logs name them.
@@ -220,8 +242,15 @@ impl Engine {
             self.addresses.seated(new.network);
         }
         self.insert(id, new);
-        self.more_mut(id).seat =
-            Some(Seat { token, ip, made_by: None, room_made: None, hears: false, told_at: None });
+        self.more_mut(id).seat = Some(Seat {
+            token,
+            ip,
+            made_by: None,
+            room_made: None,
+            hears: false,
+            told_at: None,
+            elsewhere: None,
+        });
         self.seats.insert(token, id);
         self.roster.hold(&self.connections, folded, id);
         let there = self.rooms_by_name.get(&room).copied();
@@ -346,15 +375,51 @@ impl Engine {
         if is_to_be_dropped {
             return Err(PEOPLE_BUSY);
         }
-        let is_proved = self.seat(id).is_some_and(|seat| seat.ip == ip);
-        self.fanouts.heard_from(id, path, is_proved);
+        let is_proved = self.is_address_proved(id, path.peer, &datagram.message);
+        self.fanouts.heard_from(id, path, is_proved, bytes.len());
         if let Some(seat) = self.seat_mut(id) {
             seat.hears = true;
         }
         self.heard(id);
         self.metrics.commands += 1;
+        if !is_proved {
+            self.ask_for_proof(id, path.peer);
+        }
         self.execute(id, command);
         Ok(())
+    }
+
+    /// Whether the holder of a seat receives where a datagram of it came from: the handshake came from that IP address, or
+    /// the address answered what it was asked.
+    fn is_address_proved(&mut self, id: ConnId, peer: SocketAddr, message: &Message<'_>) -> bool {
+        let Some(seat) = self.seat_mut(id) else { return false };
+        if seat.ip == peer.ip().to_canonical() {
+            seat.elsewhere = None;
+            return true;
+        }
+        let Some(elsewhere) = seat.elsewhere.as_mut().filter(|elsewhere| elsewhere.peer == peer) else {
+            return false;
+        };
+        if let Message::Confirm(number) = *message {
+            elsewhere.is_proved |= number == hex(&elsewhere.number).as_str();
+        }
+        elsewhere.is_proved
+    }
+
+    /// Asks the address of a seat to show that its holder receives there.
+    fn ask_for_proof(&mut self, id: ConnId, peer: SocketAddr) {
+        let (now, number) = (self.now.monotonic, self.random.bytes());
+        let Some(seat) = self.seat_mut(id) else { return };
+        let mut elsewhere = Elsewhere { peer, number, asked_at: now, is_proved: false };
+        if let Some(known) = seat.elsewhere.as_deref().filter(|known| known.peer == peer) {
+            if now.saturating_sub(known.asked_at) < CHALLENGE_INTERVAL {
+                return;
+            }
+            // An answer to an earlier question may be on its way.
+            elsewhere.number = known.number;
+        }
+        seat.elsewhere = Some(Box::new(elsewhere));
+        self.reply(id, &Event::AddressChallenge(&hex(&elsewhere.number)));
     }
 
     /// A seat, if it is one, is given up: its token is nobody's. Returns whether its room closed with it.

@@ -345,6 +345,7 @@ impl Fanout {
     /// Forgets a connection, which is in no room any more, and all that waits for it.
     pub(crate) fn remove(&mut self, id: ConnId) {
         self.forget_outbox(id);
+        self.forget_address(id);
         self.lines.remove(id);
     }
 

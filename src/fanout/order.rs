@@ -33,8 +33,10 @@ pub enum Order {
         seat: ConnId,
         /// The way that it took.
         path: DatagramPath,
-        /// The handshake came from there.
+        /// Its holder receives there.
         is_proved: bool,
+        /// How many bytes it had.
+        bytes: u32,
     },
     /// A seat is gone.
     Remove(ConnId),
@@ -140,7 +142,9 @@ impl Fanout {
             | Order::Refuse(id, _)
                 if !self.has(id) => {}
             Order::Push { to, .. } => self.push(to, bytes),
-            Order::HeardFrom { seat, path, is_proved } => self.heard_from(seat, path, is_proved),
+            Order::HeardFrom { seat, path, is_proved, bytes } => {
+                self.heard_from(seat, path, is_proved, bytes as usize);
+            }
             Order::Remove(id) => self.remove(id),
             Order::Enter(id, room) => self.enter(id, room),
             Order::Leave(id, owed) => self.leave(id, owed),

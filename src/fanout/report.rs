@@ -26,8 +26,7 @@ pub enum Report {
         /// How many.
         bytes: usize,
     },
-    /// So much went to where a seat was heard last, which its handshake did not come from, that nothing more does; or it
-    /// was heard again.
+    /// The unproved address of a seat has used up what it may be sent; or the seat was heard again.
     Hears {
         /// Whose.
         seat: ConnId,

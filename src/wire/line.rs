@@ -77,7 +77,8 @@ pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
         | Event::Room { .. }
         | Event::RoomsOmitted(_)
         | Event::Help
-        | Event::Goodbye => {}
+        | Event::Goodbye
+        | Event::AddressChallenge(_) => {}
     }
 }
 

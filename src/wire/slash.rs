@@ -150,7 +150,8 @@ pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
         | Event::MailBegin
         | Event::Mail(_)
         | Event::MailArrived(_)
-        | Event::Kept { .. } => {}
+        | Event::Kept { .. }
+        | Event::AddressChallenge(_) => {}
     }
 }
 

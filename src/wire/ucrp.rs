@@ -19,13 +19,16 @@ use std::str::from_utf8;
 
 use thiserror::Error;
 
+use super::text::SERVER;
 use super::{Fit, Unsayable};
-use crate::limits::UCRP_DATAGRAM_BYTES_MAX;
+use crate::limits::{UCRP_CHALLENGE_BYTES, UCRP_DATAGRAM_BYTES_MAX};
 
 pub(super) use dialect::encode_event;
 
 const REGISTER: &str = "__REGISTER__";
 const LEAVE: &str = "__LEAVE__";
+/// In front of the number that proves an address, in both directions.
+const CONFIRM: &str = "__CONFIRM__ ";
 const ROOM_CLOSED: &[u8] = b"__ROOM_CLOSED__";
 /// Stands where a text was cut.
 const ELLIPSIS: &str = "…";
@@ -75,8 +78,28 @@ pub enum Message<'a> {
     Register,
     /// Leave the room.
     Leave,
-    /// Say something. Any text but the two words of the others.
+    /// Answer to [`Delivery::challenge`]: this number came to this address.
+    Confirm(&'a str),
+    /// Say something. Any text but the words of the others.
     Chat(&'a str),
+}
+
+impl<'a> Message<'a> {
+    fn parse(text: &'a str) -> Self {
+        match text {
+            REGISTER => Self::Register,
+            LEAVE => Self::Leave,
+            text => challenge(text).map_or(Self::Chat(text), Self::Confirm),
+        }
+    }
+}
+
+/// The number in a text that asks for it, or answers with it.
+fn challenge(text: &str) -> Option<&str> {
+    let number = text.strip_prefix(CONFIRM)?;
+    let is_number = number.len() == 2 * UCRP_CHALLENGE_BYTES
+        && number.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    is_number.then_some(number)
 }
 
 impl<'a> Datagram<'a> {
@@ -99,12 +122,7 @@ impl<'a> Datagram<'a> {
         else {
             return Err(DatagramError::InvalidUtf8);
         };
-        let message = match text {
-            REGISTER => Message::Register,
-            LEAVE => Message::Leave,
-            text => Message::Chat(text),
-        };
-        Ok(Self { room, token, message })
+        Ok(Self { room, token, message: Message::parse(text) })
     }
 
     /// Appends the datagram, on the client; or nothing, if it would be too long, a field does not fit its length, or a
@@ -112,13 +130,14 @@ impl<'a> Datagram<'a> {
     #[inline]
     pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), Unsayable> {
         let Self { room, token, message } = *self;
-        let text = match message {
-            Message::Register => REGISTER,
-            Message::Leave => LEAVE,
-            Message::Chat(REGISTER | LEAVE) => return Err(Unsayable),
-            Message::Chat(text) => text,
+        let (word, text) = match message {
+            Message::Register => (REGISTER, ""),
+            Message::Leave => (LEAVE, ""),
+            Message::Confirm(number) => (CONFIRM, number),
+            Message::Chat(text) if Message::parse(text) != message => return Err(Unsayable),
+            Message::Chat(text) => ("", text),
         };
-        let bytes = 2 + room.len() + token.len() + text.len();
+        let bytes = 2 + room.len() + token.len() + word.len() + text.len();
         if room.len() > FIELD_BYTES_MAX || token.len() > FIELD_BYTES_MAX || bytes > UCRP_DATAGRAM_BYTES_MAX {
             return Err(Unsayable);
         }
@@ -126,6 +145,7 @@ impl<'a> Datagram<'a> {
         out.extend_from_slice(&[room.len() as u8, token.len() as u8]);
         out.extend_from_slice(room.as_bytes());
         out.extend_from_slice(token.as_bytes());
+        out.extend_from_slice(word.as_bytes());
         out.extend_from_slice(text.as_bytes());
         Ok(())
     }
@@ -173,6 +193,14 @@ impl<'a> Delivery<'a> {
             out.extend_from_slice(piece.as_bytes());
         }
         if sender_end.is_empty() && text_end.is_empty() { Fit::Whole } else { Fit::Cut }
+    }
+
+    /// The number that the server asks this address to answer with, as [`Message::Confirm`].
+    pub fn challenge(&self) -> Option<&'a str> {
+        match *self {
+            Self::Relay { sender: SERVER, text } => challenge(text),
+            _ => None,
+        }
     }
 
     /// Decodes a datagram, on the client. Older servers relay longer ones than this one does; they are fine.

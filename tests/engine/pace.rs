@@ -156,6 +156,24 @@ fn a_hundred_of_one_name_have_a_hundred_names() {
 }
 
 #[test]
+fn names_that_are_held_on_purpose_keep_nobody_out() {
+    let mut world = World::new();
+    let held = (1..=16).map(|power| format!("guest~{}", 1_u32 << power)).chain(["guest".to_owned()]);
+    for name in held {
+        world.line(&name);
+    }
+    for asked in ["", "guest", "Guest"] {
+        let client = world.gob(asked);
+        let heard = shown(&world.took_bytes(client));
+        let [told] = &heard[..] else { panic!("{heard:?}") };
+        let number =
+            told.to_lowercase().strip_prefix("server: your name here is guest~").map(str::parse::<u32>);
+        let number = number.expect(told).expect(told);
+        assert!(!number.is_power_of_two(), "{told}");
+    }
+}
+
+#[test]
 fn who_takes_a_frame_at_a_time_is_not_closed_for_what_others_send() {
     const BURST: usize = 30_000;
     let mut world = World::new();

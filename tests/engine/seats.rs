@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use parlance::chat::{Change, CloseReason, Token};
 use parlance::engine::Settings;
 use parlance::fanout::DatagramPath;
-use parlance::limits::UCRP_UNHEARD_BYTES_MAX;
+use parlance::limits::UCRP_CHALLENGE_SECONDS;
 use parlance::wire::Dialect;
 use parlance::wire::tcrp::{Content, Decoded, Operation, Refusal, Reply, encode_request};
 use parlance::wire::ucrp::{Datagram, Delivery, Message};
@@ -80,11 +80,13 @@ impl World {
         self.seat_sends_from(seat, seat.address, message);
     }
 
-    pub(crate) fn seat_sends_from(&mut self, seat: &Seat, from: SocketAddr, message: Message<'_>) {
+    /// Returns how many bytes that were.
+    pub(crate) fn seat_sends_from(&mut self, seat: &Seat, from: SocketAddr, message: Message<'_>) -> usize {
         let mut bytes = Vec::new();
         let token = seat.token.reveal();
         Datagram { room: &seat.room, token: &token, message }.encode(&mut bytes).expect("short");
         self.datagram(from, &bytes);
+        bytes.len()
     }
 
     /// What came to a port.
@@ -280,28 +282,82 @@ fn nothing_is_sent_to_who_was_not_heard() {
     assert_eq!(world.seat_hears(2), ["alice: hi"]);
 }
 
+/// What went to an address, and the number that it was asked for last.
+fn sent_to(world: &mut World, victim: SocketAddr) -> (Vec<Vec<u8>>, Option<String>) {
+    world.settles();
+    let (its, others): (Vec<_>, Vec<_>) =
+        std::mem::take(&mut world.datagrams).into_iter().partition(|(to, _)| *to == victim);
+    world.datagrams = others;
+    let asked =
+        its.iter().rev().find_map(|(_, bytes)| Some(Delivery::decode(bytes).ok()?.challenge()?.to_owned()));
+    (its.into_iter().map(|(_, bytes)| bytes).collect(), asked)
+}
+
+/// RFC 9000, section 8.1: three times what came from there, however many seats are said to be there.
 #[test]
-fn an_address_other_than_the_handshakes_is_sent_little_until_it_is_heard_again() {
+fn an_unproved_address_is_sent_at_most_three_times_what_came_from_it() {
+    let mut world = World::with(Settings { seats_keep_address: false, ..settings() });
+    let alice = world.host("den", "alice", 1);
+    let seats = ["bob", "carl", "dora"].map(|name| world.guest("den", name, 2));
+    world.settles();
+    let victim = SocketAddr::new(ELSEWHERE, 9);
+    let mut received = 0;
+    for seat in &seats {
+        received += world.seat_sends_from(seat, victim, Message::Register);
+    }
+    for text in ["short", &"x".repeat(4000), "short again"] {
+        for _ in 0..100 {
+            world.seat_sends(&alice, Message::Chat(text));
+            world.settles();
+        }
+    }
+    let (datagrams, asked) = sent_to(&mut world, victim);
+    let sent: usize = datagrams.iter().map(Vec::len).sum();
+    assert!((2 * received..=3 * received).contains(&sent), "{sent} of {received}");
+    assert!(asked.is_some(), "each datagram of a seat that is elsewhere is asked for a proof");
+    assert_eq!(world.held_bytes(), 0, "nothing is kept for it");
+    world.seat_sends(&alice, Message::Chat("/msg bob psst"));
+    assert_eq!(world.seat_hears(1), ["server: there is no bob here"], "nor is it sent anything for itself");
+}
+
+#[test]
+fn an_address_that_answers_is_sent_everything() {
     let mut world = World::with(Settings { seats_keep_address: false, ..settings() });
     let alice = world.host("den", "alice", 1);
     let bob = world.guest("den", "bob", 2);
-    let victim = SocketAddr::new(ELSEWHERE, 9);
-    world.seat_sends_from(&bob, victim, Message::Register);
+    world.settles();
+    let moved = SocketAddr::new(ELSEWHERE, 9);
+    world.seat_sends_from(&bob, moved, Message::Register);
+    let (_, asked) = sent_to(&mut world, moved);
+    let number = asked.expect("a question");
     let text = "x".repeat(4000);
-    for _ in 0..2 * UCRP_UNHEARD_BYTES_MAX / 4000 {
-        world.seat_sends(&alice, Message::Chat(&text));
-        world.settles();
-    }
-    let sent: usize = world.datagrams.drain(..).map(|(_, bytes)| bytes.len()).sum();
-    assert!(sent as u64 <= UCRP_UNHEARD_BYTES_MAX + 4096, "{sent}");
-    world.seat_sends(&alice, Message::Chat("/msg bob psst"));
-    assert_eq!(world.seat_hears(1), ["server: there is no bob here"], "nor is it sent anything for itself");
-    world.seat_sends_from(&bob, victim, Message::Register);
-    world.seat_sends(&alice, Message::Chat("hi"));
-    world.settles();
-    world.seat_sends(&alice, Message::Chat("/msg bob psst"));
-    world.settles();
-    assert_eq!(world.datagrams.iter().filter(|(to, _)| *to == victim).count(), 2);
+    let hears_all = |world: &mut World| {
+        let sent = (0..10).map(|_| {
+            world.seat_sends(&alice, Message::Chat(&text));
+            sent_to(world, moved).0.len()
+        });
+        sent.sum::<usize>() == 10
+    };
+    let wrong = "0123456789abcdef";
+    assert_ne!(number, wrong);
+    world.seat_sends_from(&bob, moved, Message::Confirm(wrong));
+    assert!(!hears_all(&mut world), "another number proves nothing");
+    world.seat_sends_from(&bob, SocketAddr::new(ELSEWHERE, 10), Message::Confirm(&number));
+    world.seat_sends_from(&bob, moved, Message::Register);
+    let (_, asked) = sent_to(&mut world, moved);
+    assert!(!hears_all(&mut world), "nor does the number from another address");
+    let number = asked.expect("it is asked anew");
+    // A question may be lost: it comes again, and not with each datagram.
+    world.seat_sends_from(&bob, moved, Message::Register);
+    assert_eq!(sent_to(&mut world, moved).1, None);
+    world.seconds_pass(UCRP_CHALLENGE_SECONDS);
+    world.seat_sends_from(&bob, moved, Message::Register);
+    assert_eq!(sent_to(&mut world, moved).1.as_ref(), Some(&number));
+    world.seat_sends_from(&bob, moved, Message::Confirm(&number));
+    assert!(hears_all(&mut world));
+    world.seat_sends_from(&bob, moved, Message::Chat("hi"));
+    assert_eq!(world.seat_hears(1), ["bob: hi"], "the answers were no messages");
+    assert!(hears_all(&mut world), "the address stays proved");
 }
 
 #[test]

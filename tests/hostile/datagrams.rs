@@ -1,15 +1,16 @@
-//! Who floods the port for datagrams.
+//! Floods of datagrams, and datagrams with a forged sender.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::thread;
 
-use parlance::limits::LINK_BYTES_MAX_FOR_DATAGRAMS;
+use parlance::limits::{LINK_BYTES_MAX_FOR_DATAGRAMS, UCRP_UNPROVED_FACTOR};
 use parlance::wire::Dialect;
 use parlance::wire::ucrp::{Datagram, Message};
 
 use crate::bystanders::Bystanders;
 use crate::child::Child;
 use crate::dice::Dice;
+use crate::support::seat::{ELSEWHERE, Seat};
 use crate::support::shards;
 
 const FLOODERS: u8 = 4;
@@ -67,4 +68,43 @@ fn a_flood_of_datagrams_with_random_tokens_is_counted_to_the_last_and_does_nothi
     assert_eq!(refused + lost, u64::from(FLOODERS) * (EACH + AFTERWARDS), "{refused} read, {lost} lost");
     assert_eq!(counts.refused().len(), 1, "{:?}", counts.refused());
     counts.expect_closed(&[]);
+}
+
+/// RFC 9000, section 8.1. The sender of a datagram is forged by having the victim's socket send it.
+#[test]
+fn a_forged_sender_has_little_sent_to_its_victim_and_nothing_kept_from_others() {
+    const SEATS: usize = 8;
+    const SAID: usize = 200;
+    let server = Child::start(&["--ucrp-sender", "any"]);
+    let mut bystanders = Bystanders::new(&server);
+    let host = Seat::create(&server, "raid", "raider");
+    host.register();
+    let victim = UdpSocket::bind((ELSEWHERE, 0)).expect("a port");
+    victim.connect(server.address(Dialect::Ucrp)).expect("an address");
+    let mut forged = 0;
+    for index in 0..SEATS {
+        let token = Seat::join(&server, "raid", &format!("raider{index}")).token().reveal();
+        let mut datagram = Vec::new();
+        Datagram { room: "raid", token: &token, message: Message::Register }
+            .encode(&mut datagram)
+            .expect("it fits");
+        forged += victim.send(&datagram).expect("sent");
+    }
+    let _said = bystanders.talk_while(|| {
+        for index in 0..SAID {
+            // One that fits into what is left of the allowance, now and then.
+            let text = if index % 8 == 0 { "short".to_owned() } else { "x".repeat(4000) };
+            host.say(&text);
+            host.heard();
+        }
+    });
+    bystanders.go_round();
+    bystanders.leave();
+    server.stop().expect_closed(&[]);
+    // All that came is there: the server has ended.
+    victim.set_nonblocking(true).expect("set");
+    let mut buffer = [0; 4097];
+    let sent: usize = std::iter::from_fn(|| victim.recv(&mut buffer).ok()).sum();
+    assert!(sent > 0, "it is asked for a proof");
+    assert!(sent <= UCRP_UNPROVED_FACTOR as usize * forged, "{sent} for {forged}");
 }

@@ -148,6 +148,20 @@ impl Seat {
         assert_eq!(self.heard(), []);
     }
 
+    /// Has the room's messages sent to an address that the server does not know, and waits until it asks for a proof of
+    /// it. Returns how many bytes were sent.
+    #[track_caller]
+    pub fn register_elsewhere(&self) -> usize {
+        let mut out = Vec::new();
+        Datagram { room: &self.room, token: &self.token, message: Message::Register }
+            .encode(&mut out)
+            .expect("it fits");
+        self.send_raw(&out);
+        let Datum::Said(sender, text) = self.next() else { panic!("the room is open") };
+        assert!(Delivery::Relay { sender: &sender, text: &text }.challenge().is_some(), "{text}");
+        out.len()
+    }
+
     pub fn leave(&self) {
         self.send(Message::Leave);
     }

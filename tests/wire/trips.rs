@@ -123,6 +123,7 @@ fn of_other_dialects() -> impl Iterator<Item = Event<'static>> {
         Event::Mail(mail),
         Event::MailArrived(mail),
         Event::Kept { key: "k", id: "1" },
+        Event::AddressChallenge("0123456789abcdef"),
     ]
     .into_iter()
 }
@@ -236,9 +237,10 @@ fn kind(event: &Event<'_>) -> usize {
         Event::Mail(_) => 31,
         Event::MailArrived(_) => 32,
         Event::Kept { .. } => 33,
+        Event::AddressChallenge(_) => 34,
     }
 }
-const KINDS: usize = 34;
+const KINDS: usize = 35;
 
 #[test]
 fn every_kind_of_event_is_in_the_table() {

@@ -1,6 +1,6 @@
 //! Datagrams as commands and events.
 
-use super::{Delivery, Message};
+use super::{CONFIRM, Delivery, Message};
 use crate::chat::{Command, Event, UnixSeconds};
 use crate::wire::Fit;
 use crate::wire::text::{self, Private, SERVER};
@@ -10,7 +10,7 @@ impl<'a> Message<'a> {
     #[inline]
     pub fn command(self) -> Command<'a> {
         match self {
-            Self::Register => Command::Register,
+            Self::Register | Self::Confirm(_) => Command::Register,
             Self::Leave => Command::Quit,
             Self::Chat(text) => text::said(text),
         }
@@ -41,6 +41,9 @@ pub(in crate::wire) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) -> Fit
             Delivery::Relay { sender: &Private::of(sender), text }.encode(out)
         }
         Event::RoomClosed(_) => Delivery::RoomClosed.encode(out),
+        Event::AddressChallenge(number) => {
+            Delivery::Relay { sender: SERVER, text: &format!("{CONFIRM}{number}") }.encode(out)
+        }
         _ => match text::told(event) {
             Some(text) => Delivery::Relay { sender: SERVER, text: &text }.encode(out),
             None => Fit::Whole,
