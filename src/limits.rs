@@ -117,6 +117,17 @@ pub const HISTORY_BYTES_MAX: usize = 32 << 10;
 
 /// Accounts at once. More: whoever would make one is told so. In memory each takes some 600 bytes.
 pub const ACCOUNTS_MAX: usize = 100_000;
+/// New accounts of one network (an IPv4 address, a /64 of IPv6) a day, unless the operator says otherwise: enough for a
+/// household. Half of them can be made at once. More: refused, with the time of the next one.
+pub const ADDRESS_ACCOUNTS_DEFAULT: u32 = 10;
+/// A /24 of IPv4, or a /48 of IPv6, makes this many times what one network makes: one person often has all of it, and
+/// sometimes it is an office. More: refused, with the time of the next one.
+pub const ACCOUNTS_WIDE_FACTOR: u32 = 3;
+/// Networks whose new accounts are counted at once, and as many of the wide ones: 3 MB together. Each is known until its
+/// bucket is full again. More: those without a place of their own share one bucket of the size of a wide network's.
+pub const ACCOUNT_NETWORKS_MAX: usize = 1 << 16;
+/// Seconds between two searches of that full memory for networks that need no place any more: each looks at all of it.
+pub const ACCOUNT_NETWORKS_SWEEP_SECONDS: u64 = 60;
 /// Wrong passwords for one name, or from one address, in [`ATTEMPTS_SECONDS`], unless the operator says otherwise: people
 /// mistype. After as many no password is looked at for that name or address until that time has passed.
 pub const ATTEMPTS_DEFAULT: u8 = 5;

@@ -84,6 +84,7 @@ fn all_changed() -> Config {
         exempt: vec!["192.0.2.0/24".parse().expect("a network"), "2001:db8::/32".parse().expect("a network")],
         address_clients: 1,
         address_connects: 2,
+        address_accounts: 6,
         address_rooms: 4,
         session_rooms: 5,
         session_messages: 3,
@@ -369,6 +370,7 @@ fn bounds_are_allowed_and_what_lies_beyond_them_is_refused() {
         ("max-clients", "1", "1000000", ["0", "1000001"]),
         ("address-clients", "0", "1000000", ["-1", "1000001"]),
         ("address-connects", "0", "1000000", ["-1", "1000001"]),
+        ("address-accounts", "0", "1000000", ["-1", "1000001"]),
         ("address-rooms", "0", "16384", ["-1", "16385"]),
         ("session-rooms", "0", "64", ["-1", "65"]),
         ("session-messages", "0", "1000000", ["-1", "1000001"]),
@@ -1108,6 +1110,11 @@ fn the_command_check_config_tells_the_dialects_apart() {
         (
             &["--password-attempts", "1"],
             "After 1 wrong password for a name or from any address within 60 seconds, none is looked at for as long.",
+        ),
+        (&["--address-accounts", "0"], "An address may make any number of accounts."),
+        (
+            &["--address-accounts", "7"],
+            "An address may make 7 accounts a day, 4 at once; a /24 (of IPv6, a /48) may make 21.",
         ),
         (
             &["--address-rooms", "1", "--session-rooms", "0"],

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Config, LogFormat, MaxClients, PingIdentity, Shards, UcrpSender};
 use crate::chat::HistoryRule;
 use crate::fanout::{LagPolicies, LagPolicy};
-use crate::limits::{ATTEMPTS_SECONDS, RATE_SECONDS_HELD, RESUME_SECONDS_MAX};
+use crate::limits::{ACCOUNTS_WIDE_FACTOR, ATTEMPTS_SECONDS, RATE_SECONDS_HELD, RESUME_SECONDS_MAX};
 use crate::store::{Durability, StoreSpec};
 use crate::wire::{Dialect, Transport};
 
@@ -153,7 +153,8 @@ impl Config {
         let rooms = |count: u32| AtMost(count.into(), "room", "rooms");
         write!(
             out,
-            ".\nOf one address {} may be there that it made, and a person may be in, or have made, {}.\nA session may send ",
+            ".\n{}\nOf one address {} may be there that it made, and a person may be in, or have made, {}.\nA session may send ",
+            NewAccounts(self.address_accounts),
             rooms(self.address_rooms),
             rooms(self.session_rooms)
         )?;
@@ -350,5 +351,24 @@ impl fmt::Display for Counted {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(count, unit) = self;
         write!(out, "{count} {unit}{}", if *count == 1 { "" } else { "s" })
+    }
+}
+
+/// How many accounts a network may make a day.
+struct NewAccounts(u32);
+
+impl fmt::Display for NewAccounts {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(a_day) = *self;
+        if a_day == 0 {
+            return write!(out, "An address may make any number of accounts.");
+        }
+        write!(
+            out,
+            "An address may make {} a day, {} at once; a /24 (of IPv6, a /48) may make {}.",
+            AtMost(a_day.into(), "account", "accounts"),
+            a_day.div_ceil(2),
+            a_day.saturating_mul(ACCOUNTS_WIDE_FACTOR)
+        )
     }
 }

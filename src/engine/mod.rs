@@ -52,6 +52,7 @@ mod mailbox;
 mod membership;
 mod metrics;
 mod network;
+mod new_accounts;
 mod past;
 mod promise;
 mod proof;
@@ -83,9 +84,9 @@ use crate::chat::{
 };
 use crate::fanout::{self, Fanout, LagPolicies, Reports};
 use crate::limits::{
-    ADDRESS_CLIENTS_DEFAULT, ADDRESS_CONNECTS_DEFAULT, ADDRESS_ROOMS_DEFAULT, ATTEMPTS_DEFAULT,
-    GOB_GAP_MICROS_DEFAULT, LOG_TOTAL_BYTES_DEFAULT, OUTBOX_TOTAL_BYTES_MAX, SESSION_BYTES_DEFAULT,
-    SESSION_MESSAGES_DEFAULT, SESSION_ROOMS_DEFAULT, SHARD_BYTES_MIN,
+    ADDRESS_ACCOUNTS_DEFAULT, ADDRESS_CLIENTS_DEFAULT, ADDRESS_CONNECTS_DEFAULT, ADDRESS_ROOMS_DEFAULT,
+    ATTEMPTS_DEFAULT, GOB_GAP_MICROS_DEFAULT, LOG_TOTAL_BYTES_DEFAULT, OUTBOX_TOTAL_BYTES_MAX,
+    SESSION_BYTES_DEFAULT, SESSION_MESSAGES_DEFAULT, SESSION_ROOMS_DEFAULT, SHARD_BYTES_MIN,
 };
 use crate::state::{AccountId, Ledger};
 use crate::wire::{Codec, Dialect, Transport};
@@ -96,6 +97,7 @@ use fanouts::Fanouts;
 use inbox::Inbox;
 use journal::Journal;
 use network::Network;
+use new_accounts::NewAccounts;
 use past::Past;
 pub use past::PastTask;
 use promise::Held;
@@ -127,6 +129,8 @@ pub struct Settings {
     pub address_rooms_limit: usize,
     /// Rooms at once that one session has made, and seats of one name; 0 means any. Who would have one more is told so.
     pub session_rooms_limit: usize,
+    /// New accounts of one network a day, half of them at once; 0 means any.
+    pub address_accounts_limit: u32,
     /// New connections of one address a second; 0 means any. Those that come faster are told so.
     pub address_connects_limit: u32,
     /// Messages of one session a second; 0 means any. Those that come faster are refused.
@@ -184,6 +188,7 @@ impl Default for Settings {
             address_clients_limit: ADDRESS_CLIENTS_DEFAULT,
             address_rooms_limit: ADDRESS_ROOMS_DEFAULT,
             session_rooms_limit: SESSION_ROOMS_DEFAULT,
+            address_accounts_limit: ADDRESS_ACCOUNTS_DEFAULT,
             address_connects_limit: ADDRESS_CONNECTS_DEFAULT,
             session_messages_limit: SESSION_MESSAGES_DEFAULT,
             session_bytes_limit: SESSION_BYTES_DEFAULT,
@@ -373,6 +378,7 @@ pub struct Engine {
     addresses: Addresses,
     rests: Rests,
     attempts: Attempts,
+    new_accounts: NewAccounts,
     /// Passwords to be looked at, off the loop.
     password_tasks: VecDeque<PasswordTask>,
     /// Rooms whose past is to be looked up, off the loop.
@@ -441,6 +447,7 @@ impl Engine {
             journal: Journal::default(),
             random,
             attempts: Attempts::new(settings.password_attempts_limit, hasher(4)),
+            new_accounts: NewAccounts::new(settings.address_accounts_limit, &hasher(10)),
             password_tasks: VecDeque::new(),
             past_tasks: VecDeque::new(),
             rooms_closed: 0,
