@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use serde::ser::{Error as _, SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 
+use super::material::LOG_VERSION;
 use crate::chat::{Kept, Letter, OpId, PasswordHash, RoomMessage, Seat, Token, UnixMillis};
 use crate::limits::ARCHIVE_PAGE_MESSAGES;
 use crate::store::{Reader, StoreError};
@@ -35,6 +36,11 @@ struct MessageLine<'a> {
     id: OpId,
     timestamp: f64,
     sender: &'a str,
+    /// The ids of the two accounts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sender_account: Option<OpId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recipient_account: Option<OpId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     recipient: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,8 +62,18 @@ struct MessageLine<'a> {
 #[derive(Serialize)]
 #[serde(tag = "operation", rename_all = "kebab-case")]
 enum OperationLine<'a> {
-    Format { version: u64 },
-    AccountCreated { name: &'a str, password: &'a PasswordHash },
+    Format {
+        version: u64,
+    },
+    AccountCreated {
+        name: &'a str,
+        /// Its id.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        account: Option<OpId>,
+        password: &'a PasswordHash,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        unused: bool,
+    },
     RoomMade(SeatLine<'a>),
     SeatTaken(SeatLine<'a>),
 }
@@ -81,6 +97,8 @@ impl<'a> MessageLine<'a> {
             id: letter.id,
             timestamp: seconds(letter.at),
             sender: &letter.sender,
+            sender_account: letter.sender_account,
+            recipient_account: letter.recipient_account,
             recipient: Some(&letter.recipient),
             room: None,
             content: &letter.content,
@@ -100,6 +118,8 @@ impl<'a> MessageLine<'a> {
             id: message.id,
             timestamp: seconds(message.at),
             sender: &message.sender,
+            sender_account: None,
+            recipient_account: None,
             recipient: None,
             room: Some(room),
             content: &message.text,
@@ -118,12 +138,13 @@ impl<'a> MessageLine<'a> {
 ///
 /// Those of the store and of the writer.
 pub fn export_jsonl(store: &mut dyn Reader, out: &mut dyn Write) -> Result<(), ExportError> {
-    let mut result = line(out, &OperationLine::Format { version: 1 });
+    let mut result = line(out, &OperationLine::Format { version: LOG_VERSION });
     store.load(&mut |kept| {
         if result.is_ok() {
             result = match &kept {
-                Kept::Account { name, password } => {
-                    line(out, &OperationLine::AccountCreated { name, password })
+                Kept::Account { name, password, id, is_unused } => {
+                    let (account, unused) = (*id, *is_unused);
+                    line(out, &OperationLine::AccountCreated { name, account, password, unused })
                 }
                 Kept::Letter(letter) => line(out, &MessageLine::of_letter(letter)),
                 Kept::Seat { room, seat: Seat { name, token, ip }, is_host } => {
@@ -191,7 +212,7 @@ pub fn export_json(
     let mut accounts = Vec::new();
     let mut seats = Vec::new();
     store.load(&mut |kept| match kept {
-        Kept::Account { name, password } => accounts.push((name, password)),
+        Kept::Account { name, password, .. } => accounts.push((name, password)),
         Kept::Letter(_) => {}
         Kept::Seat { room, seat, is_host } => seats.push((room, seat, is_host)),
     })?;

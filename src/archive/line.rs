@@ -54,6 +54,8 @@ pub(super) struct Line<'a> {
     pub(super) token: Option<Text<'a>>,
     #[serde(borrow)]
     pub(super) ip: Option<Text<'a>>,
+    /// Whether the account was not used since it was made. None: it was.
+    pub(super) unused: Option<bool>,
     /// Of the format.
     pub(super) version: Option<u64>,
 }

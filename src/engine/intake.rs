@@ -400,6 +400,7 @@ impl Engine {
         self.fanouts.own.end_rests(now);
         self.end_rests();
         self.lose_patience();
+        self.end_unused();
         let mut expired = std::mem::take(&mut self.expired);
         self.deadlines.sweep(now.monotonic, &mut expired);
         for slot in expired.drain(..) {
@@ -425,7 +426,8 @@ impl Engine {
 
     /// When [`Engine::timeout`] has something to do, on the monotonic clock, if ever.
     pub fn next_deadline(&self) -> Option<std::time::Duration> {
-        let others = [self.journal.patience_until(), self.rests.next()].into_iter().flatten();
+        let others = [self.journal.patience_until(), self.rests.next(), self.unused_deadline()];
+        let others = others.into_iter().flatten();
         self.deadlines.next().into_iter().chain(others).min()
     }
 }

@@ -35,6 +35,8 @@ pub struct Metrics {
     pub attempts_refused: u64,
     /// Accounts that were not made because their network had made as many as it may.
     pub accounts_refused: u64,
+    /// Accounts that were deleted because nobody used them after they were made.
+    pub accounts_expired: u64,
     /// Times that a connection was not read from for a while, because it had sent more than it may.
     pub rested: u64,
     /// Rooms, and seats of a name in further rooms, that were refused because there were as many as may be.

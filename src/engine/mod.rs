@@ -66,6 +66,7 @@ mod seat;
 mod shards;
 mod strangers;
 mod timers;
+mod unused;
 
 use core::net::{IpAddr, Ipv6Addr};
 use std::collections::{HashMap, VecDeque};
@@ -111,6 +112,7 @@ use seat::Seat;
 pub use strangers::Stranger;
 use strangers::Strangers;
 use timers::Deadlines;
+use unused::Unused;
 
 /// What an operator decides, as far as the engine needs it.
 #[derive(Clone, Debug)]
@@ -379,6 +381,7 @@ pub struct Engine {
     rests: Rests,
     attempts: Attempts,
     new_accounts: NewAccounts,
+    unused: Unused,
     /// Passwords to be looked at, off the loop.
     password_tasks: VecDeque<PasswordTask>,
     /// Rooms whose past is to be looked up, off the loop.
@@ -448,6 +451,7 @@ impl Engine {
             random,
             attempts: Attempts::new(settings.password_attempts_limit, hasher(4)),
             new_accounts: NewAccounts::new(settings.address_accounts_limit, &hasher(10)),
+            unused: Unused::default(),
             password_tasks: VecDeque::new(),
             past_tasks: VecDeque::new(),
             rooms_closed: 0,
@@ -475,6 +479,11 @@ impl Engine {
             metrics: Metrics::default(),
             settings,
         }
+    }
+
+    /// [`Metrics::accounts_expired`].
+    pub fn accounts_expired(&self) -> u64 {
+        self.metrics.accounts_expired
     }
 
     /// Counts since the start, those of the own fan-out included.

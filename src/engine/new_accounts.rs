@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(make(&mut accounts, network, HOUR), 5);
         let until = accounts.refused_until(network, HOUR).expect("it is refused");
         assert_eq!(until, HOUR + HOUR * 24 / 10, "and told when");
-        assert_eq!(make(&mut accounts, network, until - Duration::from_secs(1)), 0);
+        assert_eq!(make(&mut accounts, network, HOUR + HOUR * 2), 0);
         assert_eq!(make(&mut accounts, network, until), 1);
         let made: usize = (1..=240).map(|hour| make(&mut accounts, network, until + HOUR * hour)).sum();
         assert_eq!(made, 100, "in ten days");

@@ -111,7 +111,12 @@ impl Engine {
             }
             PasswordOutcome::Right { upgraded } => {
                 if let Some(password) = upgraded.filter(|_| self.can_keep()) {
-                    self.commit(Change::PasswordChanged { name: wanted.name.as_str().into(), password });
+                    let account = account.and_then(|id| Some(self.ledger.account(id)?.id));
+                    self.commit(Change::PasswordChanged {
+                        name: wanted.name.as_str().into(),
+                        account,
+                        password,
+                    });
                 }
                 self.proved(id, wanted, then, false);
             }
@@ -147,7 +152,9 @@ impl Engine {
         if !conn.is_exempt {
             self.new_accounts.count(conn.network, self.now.monotonic);
         }
-        self.commit(Change::AccountCreated { name: wanted.name.as_str().into(), password });
+        let name = wanted.name.as_str().into();
+        self.unused.begin(self.now);
+        self.commit(Change::AccountCreated { name, password, is_unused: true });
         self.proved(id, wanted, then, true);
     }
 
@@ -165,6 +172,9 @@ impl Engine {
     }
 
     fn proved(&mut self, id: ConnId, wanted: Wanted, then: Then, is_made: bool) {
+        if let Some(account) = self.ledger.find(&wanted.folded).filter(|_| !is_made) {
+            self.note_use(account);
+        }
         match then {
             Then::LogIn => self.log_in(id, wanted, None),
             Then::OpenMailbox => self.open_mailbox(id, wanted, is_made),

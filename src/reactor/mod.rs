@@ -564,6 +564,7 @@ pub fn serve(config: &Config, log: &Log) -> Result<(), StartupError> {
         wrong_passwords = report.metrics.wrong_passwords,
         attempts_refused = report.metrics.attempts_refused,
         accounts_refused = report.metrics.accounts_refused,
+        accounts_expired = report.metrics.accounts_expired,
         refused = ?report.metrics.refused,
         datagrams_lost = report.metrics.datagrams_lost,
         datagrams_dropped = report.metrics.datagrams_dropped,

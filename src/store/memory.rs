@@ -136,6 +136,7 @@ impl Store for MemoryStore {
                 Change::Said { room, sender, text } => self.say(op.id, op.at, room, sender, text),
                 Change::RoomClosed { room } => self.forget(room),
                 Change::AccountCreated { .. }
+                | Change::AccountUsed { .. }
                 | Change::PasswordChanged { .. }
                 | Change::AccountDeleted { .. }
                 | Change::MailSent { .. }

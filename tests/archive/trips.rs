@@ -9,11 +9,23 @@ use super::stores::{Contents, NOW, contents, import, stores};
 /// A store with everything in it that can be.
 fn fill(store: &mut dyn Store) {
     let hash = |text: &str| PasswordHash::new(text).expect("a hash");
-    let account = |name: &str| Change::AccountCreated { name: name.into(), password: hash("$2b$04$x") };
+    let account = |name: &str| Change::AccountCreated {
+        name: name.into(),
+        password: hash("$2b$04$x"),
+        is_unused: false,
+    };
     let mail = |sender: &str, sender_has_account, recipient: &str, content: &str, key: Option<&str>| {
         let (sender, recipient) = (sender.into(), recipient.into());
         let (content, key) = (content.into(), key.map(Into::into));
-        Change::MailSent { sender, sender_has_account, recipient, content, key }
+        Change::MailSent {
+            sender,
+            sender_has_account,
+            sender_account: None,
+            recipient,
+            recipient_account: None,
+            content,
+            key,
+        }
     };
     let seat = |name: &str, number| Seat {
         name: name.into(),

@@ -225,7 +225,8 @@ impl Book {
             Change::RoomMade { host: seat, .. } | Change::SeatTaken { seat, .. } => {
                 self.is_fact(Fact::Seat(seat.token), index);
             }
-            Change::PasswordChanged { .. }
+            Change::AccountUsed { .. }
+            | Change::PasswordChanged { .. }
             | Change::MailRead { .. }
             | Change::SeatLeft { .. }
             | Change::RoomClosed { .. } => {}

@@ -410,7 +410,7 @@ impl World {
                 let change = if index.is_multiple_of(10) {
                     let name = account_name(index / 10);
                     let password = hash(&crate::client::password_of(&name));
-                    Change::AccountCreated { name: name.into(), password }
+                    Change::AccountCreated { name: name.into(), password, is_unused: false }
                 } else {
                     let (room, sender) = (ROOMS[index % 3].into(), "imported".into());
                     Change::Said { room, sender, text: format!("imported {index}").into() }
@@ -615,7 +615,7 @@ impl World {
                 // The server is full.
                 continue;
             }
-            let names: Vec<_> = (0..ACCOUNTS).map(account_name).collect();
+            let names: Vec<_> = Client::audited().collect();
             self.book.counts.letters_compared += crate::audit::check(&account, &audit, &kept, &names);
             self.with_client(auditor, |client, around| client.acts(&Act::Reset, 0, around));
             self.advance(Duration::from_secs(1));
