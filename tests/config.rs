@@ -1043,6 +1043,7 @@ fn the_command_check_config_says_it_in_words() {
          A gob client is sent one message at a time, and the next after 200 microseconds.\n\
          As many clients are served at once as the limit on open files allows.\n\
          An address (of IPv6, a /64) may hold 256 connections and seats, and connect 20 times a second, 200 of them at once.\n\
+         An address may make 10 accounts a day, 5 at once; a /24 (of IPv6, a /48) may make 30.\n\
          Of one address 64 rooms may be there that it made, and a person may be in, or have made, 32 rooms.\n\
          A session may send 100 messages a second, 1000 of them at once, and 65536 bytes a second, 655360 of them at once.\n\
          Clients from 127.0.0.0/8 and ::1/128 are exempt from that.\n\
@@ -1111,11 +1112,6 @@ fn the_command_check_config_tells_the_dialects_apart() {
             &["--password-attempts", "1"],
             "After 1 wrong password for a name or from any address within 60 seconds, none is looked at for as long.",
         ),
-        (&["--address-accounts", "0"], "An address may make any number of accounts."),
-        (
-            &["--address-accounts", "7"],
-            "An address may make 7 accounts a day, 4 at once; a /24 (of IPv6, a /48) may make 21.",
-        ),
         (
             &["--address-rooms", "1", "--session-rooms", "0"],
             "Of one address 1 room may be there that it made, and a person may be in, or have made, any number of rooms.",
@@ -1174,6 +1170,18 @@ fn the_command_check_config_tells_the_dialects_apart() {
     for name in ["tcrp", "ucrp", "typed", "gob"] {
         let lines: Vec<_> = words.lines().filter(|line| line.contains(&format!(" {name} "))).collect();
         assert_eq!(lines, [format!("The {name} dialect is off.")]);
+    }
+}
+
+#[test]
+fn the_command_check_config_says_how_many_accounts_an_address_makes() {
+    for (count, expected) in [
+        ("0", "An address may make any number of accounts."),
+        ("7", "An address may make 7 accounts a day, 4 at once; a /24 (of IPv6, a /48) may make 21."),
+    ] {
+        let output = parlance(&given(), &["check-config", "--address-accounts", count]);
+        let words = text(&output.stdout);
+        assert!(words.lines().any(|line| line == expected), "{words}");
     }
 }
 

@@ -14,7 +14,7 @@ use crate::client::{Around, Client, account_name};
 use crate::dice::Dice;
 use crate::disk::SimDisk;
 use crate::net::{End, Net, Weather, take_arrived};
-use crate::script::{ACCOUNTS, Act, Fault, Kind, ROOMS, Script, Step, What, held_bytes_max};
+use crate::script::{Act, Fault, Kind, ROOMS, Script, Step, What, held_bytes_max};
 use crate::server::{Found, Server, SetUp, Tap, hash};
 use crate::trace;
 

@@ -107,38 +107,7 @@ impl Model {
                 self.accounts.retain(|account| account.which != which);
                 self.letters.retain(|sent| sent.from != Some(which) && sent.to != which);
             }
-            Change::MailSent {
-                sender,
-                sender_has_account,
-                sender_account,
-                recipient,
-                recipient_account,
-                content,
-                key,
-            } => {
-                let from = if *sender_has_account { self.find_as(sender, *sender_account) } else { None };
-                if *sender_has_account && sender_account.is_some() && from.is_none() {
-                    return;
-                }
-                let Some(to) = self.find_as(recipient, *recipient_account) else { return };
-                for account in from.into_iter().chain([to]) {
-                    self.note_use(account);
-                }
-                let letter = Letter {
-                    id: op.id,
-                    at: op.at,
-                    sender: sender.clone(),
-                    sender_account: from.map(|from| self.id_of(from)),
-                    recipient: recipient.clone(),
-                    recipient_account: Some(self.id_of(to)),
-                    content: content.clone(),
-                    key: if from.is_some() { key.clone() } else { None },
-                    sender_sees: from.is_some_and(|from| from != to),
-                    recipient_sees: true,
-                    unread: true,
-                };
-                self.letters.push(Sent { from, to, letter });
-            }
+            Change::MailSent { .. } => self.send(op),
             Change::MailRead { reader, messages } => {
                 let Some(reader) = self.find(reader) else { return };
                 for Sent { to, letter, .. } in &mut self.letters {
@@ -184,6 +153,43 @@ impl Model {
                 self.said.retain(|(said_in, _)| said_in != room);
             }
         }
+    }
+
+    fn send(&mut self, op: &Op) {
+        let Change::MailSent {
+            sender,
+            sender_has_account,
+            sender_account,
+            recipient,
+            recipient_account,
+            content,
+            key,
+        } = &op.change
+        else {
+            return;
+        };
+        let from = if *sender_has_account { self.find_as(sender, *sender_account) } else { None };
+        if *sender_has_account && sender_account.is_some() && from.is_none() {
+            return;
+        }
+        let Some(to) = self.find_as(recipient, *recipient_account) else { return };
+        for account in from.into_iter().chain([to]) {
+            self.note_use(account);
+        }
+        let letter = Letter {
+            id: op.id,
+            at: op.at,
+            sender: sender.clone(),
+            sender_account: from.map(|from| self.id_of(from)),
+            recipient: recipient.clone(),
+            recipient_account: Some(self.id_of(to)),
+            content: content.clone(),
+            key: if from.is_some() { key.clone() } else { None },
+            sender_sees: from.is_some_and(|from| from != to),
+            recipient_sees: true,
+            unread: true,
+        };
+        self.letters.push(Sent { from, to, letter });
     }
 
     /// What the rules say is forgotten.
