@@ -124,7 +124,7 @@ pub struct Config {
     #[serde(deserialize_with = "field::a_second")]
     pub address_connects: u32,
 
-    /// How many accounts an address may make a day; 0 for any.
+    /// Accounts that an address may make a day; 0 for any number.
     #[serde(deserialize_with = "field::a_day")]
     pub address_accounts: u32,
 

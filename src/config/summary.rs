@@ -354,7 +354,7 @@ impl fmt::Display for Counted {
     }
 }
 
-/// How many accounts a network may make a day.
+/// The accounts that a network may make a day.
 struct NewAccounts(u32);
 
 impl fmt::Display for NewAccounts {

@@ -35,7 +35,7 @@ pub struct Metrics {
     pub attempts_refused: u64,
     /// Accounts that were not made because their network had made as many as it may.
     pub accounts_refused: u64,
-    /// Accounts that were deleted because nobody used them after they were made.
+    /// Accounts that were deleted because they were not used after they were made.
     pub accounts_expired: u64,
     /// Times that a connection was not read from for a while, because it had sent more than it may.
     pub rested: u64,

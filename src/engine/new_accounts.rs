@@ -5,7 +5,7 @@
 //! server.
 //!
 //! The memory is bounded by [`ACCOUNT_NETWORKS_MAX`]. A network that finds no place there shares one bucket with all
-//! others without a place, so that a full memory lets nobody make more.
+//! others without a place, so that a full memory raises no limit.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_memory_lets_nobody_make_more_and_is_freed_by_time() {
+    fn a_full_memory_raises_no_limit_and_is_freed_by_time() {
         let mut accounts = accounts();
         let network = |index: u64| v6((0x2000_0000 + index) << 32);
         for index in 0..ACCOUNT_NETWORKS_MAX as u64 {

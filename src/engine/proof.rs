@@ -158,7 +158,7 @@ impl Engine {
         self.proved(id, wanted, then, true);
     }
 
-    /// Why a connection may not make an account, as far as its network is concerned.
+    /// The limit of its network that keeps a connection from making an account.
     fn new_account_problem(&mut self, id: ConnId) -> Option<Problem<'static>> {
         let conn = self.conn(id);
         if conn.is_exempt {

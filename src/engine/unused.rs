@@ -99,7 +99,7 @@ impl Engine {
         let is_here =
             self.mailboxes.contains_key(&account) || self.roster.holder(&self.connections, &folded).is_some();
         if is_here {
-            // A session of so many days shows as much as a second login.
+            // A session that lasts for all of that time shows as much as a second login.
             return self.commit_use(account);
         }
         self.end_account(account, name);

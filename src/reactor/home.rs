@@ -131,7 +131,7 @@ impl Home {
         self.engine.timeout(now);
         let accounts = self.engine.accounts_expired() - before;
         if accounts > 0 {
-            tracing::info!(accounts, "accounts were deleted that nobody used in {UNUSED_ACCOUNT_DAYS} days");
+            tracing::info!(accounts, "deleted accounts that were not used for {UNUSED_ACCOUNT_DAYS} days");
         }
     }
 

@@ -1,4 +1,4 @@
-//! Who makes accounts, as many and as fast as it can.
+//! A network that makes accounts as fast as it can.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::thread;
@@ -21,7 +21,7 @@ fn is_refused(told: &Told) -> bool {
     matches!(told, Told::Error(reason) if reason.starts_with("too many new accounts from your address; try again in "))
 }
 
-/// Makes as many as it can. How many were made, and how many refused.
+/// Makes as many as it can. Returns the number of accounts made, and that of refusals.
 fn attack(server: &Child, from: IpAddr, name: &str) -> (u64, u64) {
     let mut peer = TypedPeer::connect_from(server, from, TagSet::InUse);
     let (mut made, mut refused) = (0, 0);
