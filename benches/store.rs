@@ -94,7 +94,9 @@ impl Source {
         let change = Change::MailSent {
             sender: self.person(),
             sender_has_account: true,
+            sender_account: None,
             recipient: self.person(),
+            recipient_account: None,
             content: self.text(),
             key: Some(format!("{:032x}", self.ids).into()),
         };
@@ -139,7 +141,11 @@ impl Shelf {
         };
         let password =
             PasswordHash::new("$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaA").expect("a hash");
-        let create = |account| Change::AccountCreated { name: name(account), password: password.clone() };
+        let create = |account| Change::AccountCreated {
+            name: name(account),
+            password: password.clone(),
+            is_unused: false,
+        };
         let accounts: Vec<Op> = (0..ACCOUNTS).map(|account| shelf.source.op(create(account))).collect();
         shelf.commit(&accounts);
         shelf

@@ -286,6 +286,16 @@ struct Flags {
     )]
     address_connects: Option<String>,
 
+    /// Most new accounts of one address a day; half of them at once; 0 for any [default: 10]
+    #[arg(
+        long,
+        global = true,
+        value_name = "COUNT",
+        allow_negative_numbers = true,
+        help_heading = "What clients may do"
+    )]
+    address_accounts: Option<String>,
+
     /// Most rooms at once that one address made; 0 for any [default: 64]
     #[arg(
         long,
@@ -512,6 +522,7 @@ impl Flags {
             ("exempt", &exempt),
             ("address-clients", &self.address_clients),
             ("address-connects", &self.address_connects),
+            ("address-accounts", &self.address_accounts),
             ("address-rooms", &self.address_rooms),
             ("session-rooms", &self.session_rooms),
             ("session-messages", &self.session_messages),

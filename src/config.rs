@@ -31,9 +31,9 @@ use crate::chat::{HistoryRule, HistoryRules};
 use crate::engine::exempt_default;
 use crate::fanout::LagPolicies;
 use crate::limits::{
-    ADDRESS_CLIENTS_DEFAULT, ADDRESS_CONNECTS_DEFAULT, ADDRESS_ROOMS_DEFAULT, ATTEMPTS_DEFAULT,
-    GOB_GAP_MICROS_DEFAULT, HISTORY_KEEP_MESSAGES_DEFAULT, LOG_TOTAL_BYTES_DEFAULT, SESSION_BYTES_DEFAULT,
-    SESSION_MESSAGES_DEFAULT, SESSION_ROOMS_DEFAULT,
+    ADDRESS_ACCOUNTS_DEFAULT, ADDRESS_CLIENTS_DEFAULT, ADDRESS_CONNECTS_DEFAULT, ADDRESS_ROOMS_DEFAULT,
+    ATTEMPTS_DEFAULT, GOB_GAP_MICROS_DEFAULT, HISTORY_KEEP_MESSAGES_DEFAULT, LOG_TOTAL_BYTES_DEFAULT,
+    SESSION_BYTES_DEFAULT, SESSION_MESSAGES_DEFAULT, SESSION_ROOMS_DEFAULT,
 };
 use crate::store::{Durability, Options, StoreSpec};
 use crate::wire::{Dialect, Transport};
@@ -123,6 +123,10 @@ pub struct Config {
     /// How often an address may connect a second; 0 for any.
     #[serde(deserialize_with = "field::a_second")]
     pub address_connects: u32,
+
+    /// Accounts that an address may make a day; 0 for any number.
+    #[serde(deserialize_with = "field::a_day")]
+    pub address_accounts: u32,
 
     /// How many rooms may be there at once that an address made; 0 for any.
     #[serde(deserialize_with = "field::address_rooms")]
@@ -222,7 +226,7 @@ pub struct Config {
 
 impl Config {
     /// The name of every setting that can come from anywhere, as the file has it, in the order of the fields.
-    pub const KEYS: [&str; 42] = [
+    pub const KEYS: [&str; 43] = [
         "bind",
         "line",
         "slash",
@@ -243,6 +247,7 @@ impl Config {
         "exempt",
         "address-clients",
         "address-connects",
+        "address-accounts",
         "address-rooms",
         "session-rooms",
         "session-messages",
@@ -411,6 +416,7 @@ impl Default for Config {
             exempt: exempt_default(),
             address_clients: ADDRESS_CLIENTS_DEFAULT as u32,
             address_connects: ADDRESS_CONNECTS_DEFAULT,
+            address_accounts: ADDRESS_ACCOUNTS_DEFAULT,
             address_rooms: ADDRESS_ROOMS_DEFAULT as u32,
             session_rooms: SESSION_ROOMS_DEFAULT as u32,
             session_messages: SESSION_MESSAGES_DEFAULT,

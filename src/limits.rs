@@ -144,8 +144,30 @@ pub const PLACES_SMALL_DIVISOR: usize = 100;
 
 // Accounts and mailboxes.
 
-/// Accounts at once. More: whoever would make one is told so. In memory each takes some 600 bytes.
+/// Accounts at once. More: whoever would make one is told so. In memory each takes some 600 bytes,
+/// and 40 more until it is used.
 pub const ACCOUNTS_MAX: usize = 100_000;
+/// New accounts of one network (an IPv4 address, a /64 of IPv6) a day, unless the operator says otherwise: enough for a
+/// household. Half of them can be made at once. More: refused, with the time of the next one.
+pub const ADDRESS_ACCOUNTS_DEFAULT: u32 = 10;
+/// A /24 of IPv4, or a /48 of IPv6, makes this many times what one network makes: one person often has all of it, and
+/// sometimes it is an office. More: refused, with the time of the next one.
+pub const ACCOUNTS_WIDE_FACTOR: u32 = 3;
+/// Networks whose new accounts are counted at once, and as many of the wide ones: 3 MB together. Each is known until its
+/// bucket is full again. More: those without a place of their own share one bucket of the size of a wide network's.
+pub const ACCOUNT_NETWORKS_MAX: usize = 1 << 16;
+/// Seconds between two searches of that full memory for networks that need no place any more: each looks at all of it.
+pub const ACCOUNT_NETWORKS_SWEEP_SECONDS: u64 = 60;
+/// Days after which an account goes that was never used again: no second login, and no message from or to it. Others
+/// stay.
+pub const UNUSED_ACCOUNT_DAYS: u64 = 30;
+/// Seconds for which the wall clock must have run evenly, in this process, before such accounts go: a clock that is ahead
+/// for a while makes no account old.
+pub const UNUSED_CLOCK_SECONDS: u64 = 24 * 60 * 60;
+/// Seconds between two looks for such accounts.
+pub const UNUSED_LOOK_SECONDS: u64 = 60 * 60;
+/// Accounts looked at each time, oldest first: some ms. More: the rest a second later.
+pub const UNUSED_PER_LOOK_MAX: usize = 256;
 /// Wrong passwords for one name from one network in [`ATTEMPTS_SECONDS`], unless the operator says otherwise: people
 /// mistype. Then no password for that name from that network is looked at until that time has passed.
 pub const ATTEMPTS_DEFAULT: u8 = 5;

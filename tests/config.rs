@@ -84,6 +84,7 @@ fn all_changed() -> Config {
         exempt: vec!["192.0.2.0/24".parse().expect("a network"), "2001:db8::/32".parse().expect("a network")],
         address_clients: 1,
         address_connects: 2,
+        address_accounts: 6,
         address_rooms: 4,
         session_rooms: 5,
         session_messages: 3,
@@ -369,6 +370,7 @@ fn bounds_are_allowed_and_what_lies_beyond_them_is_refused() {
         ("max-clients", "1", "1000000", ["0", "1000001"]),
         ("address-clients", "0", "1000000", ["-1", "1000001"]),
         ("address-connects", "0", "1000000", ["-1", "1000001"]),
+        ("address-accounts", "0", "1000000", ["-1", "1000001"]),
         ("address-rooms", "0", "16384", ["-1", "16385"]),
         ("session-rooms", "0", "64", ["-1", "65"]),
         ("session-messages", "0", "1000000", ["-1", "1000001"]),
@@ -1041,6 +1043,7 @@ fn the_command_check_config_says_it_in_words() {
          A gob client is sent one message at a time, and the next after 200 microseconds.\n\
          As many clients are served at once as the limit on open files allows.\n\
          An address (of IPv6, a /64) may hold 256 connections and seats, and connect 20 times a second, 200 of them at once.\n\
+         An address may make 10 accounts a day, 5 at once; a /24 (of IPv6, a /48) may make 30.\n\
          Of one address 64 rooms may be there that it made, and a person may be in, or have made, 32 rooms.\n\
          A session may send 100 messages a second, 1000 of them at once, and 65536 bytes a second, 655360 of them at once.\n\
          Clients from 127.0.0.0/8 and ::1/128 are exempt from that.\n\
@@ -1169,6 +1172,18 @@ fn the_command_check_config_tells_the_dialects_apart() {
     for name in ["tcrp", "ucrp", "typed", "gob"] {
         let lines: Vec<_> = words.lines().filter(|line| line.contains(&format!(" {name} "))).collect();
         assert_eq!(lines, [format!("The {name} dialect is off.")]);
+    }
+}
+
+#[test]
+fn the_command_check_config_says_how_many_accounts_an_address_makes() {
+    for (count, expected) in [
+        ("0", "An address may make any number of accounts."),
+        ("7", "An address may make 7 accounts a day, 4 at once; a /24 (of IPv6, a /48) may make 21."),
+    ] {
+        let output = parlance(&given(), &["check-config", "--address-accounts", count]);
+        let words = text(&output.stdout);
+        assert!(words.lines().any(|line| line == expected), "{words}");
     }
 }
 

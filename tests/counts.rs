@@ -5,9 +5,9 @@ mod allocations;
 
 use std::net::IpAddr;
 
-use allocations::allocations;
+use allocations::{allocated_bytes, allocations};
 use parlance::chat::Token;
-use parlance::chat::{ConnId, HistoryRules, ListenerId, Now, Secret};
+use parlance::chat::{ConnId, HistoryRules, Kept, ListenerId, Now, OpId, PasswordHash, Secret, UnixMillis};
 use parlance::engine::{Engine, Random, Settings};
 use parlance::fanout::Gather;
 use parlance::limits::LOG_BYTES_LIMIT_MIN;
@@ -256,4 +256,26 @@ fn decoding_tcrp_and_ucrp_allocates_nothing() {
     assert_eq!(decoded, Ok(datagram));
     assert!(known);
     assert!(delivery.is_ok() && matches!(refused, Decoded::Refused(_)));
+}
+
+#[test]
+fn an_account_takes_at_most_the_memory_that_its_limit_says() {
+    const ACCOUNTS: u64 = 20_000;
+    const BYTES_MAX: isize = 650;
+    let hash = format!("$argon2id$v=19$m=19456,t=2,p=1${}", "x".repeat(66));
+    for is_unused in [false, true] {
+        let mut engine = Engine::new(Settings::default(), HistoryRules::default(), Random::guessable(1));
+        let before = allocated_bytes();
+        for number in 0..ACCOUNTS {
+            let kept = Kept::Account {
+                name: format!("somebody-{number}").into(),
+                password: PasswordHash::new(&hash).expect("a hash"),
+                id: Some(OpId::new(UnixMillis(1_700_000_000_000 + number), 0, number)),
+                is_unused,
+            };
+            engine.restore(&kept, Now::default());
+        }
+        let bytes = (allocated_bytes() - before) / ACCOUNTS.cast_signed() as isize;
+        assert!((300..=BYTES_MAX).contains(&bytes), "{bytes} bytes an account");
+    }
 }

@@ -36,7 +36,8 @@ impl Place {
         let place = Self::empty(store);
         let id = |index| OpId::new(UnixMillis(1_700_000_000_000 + index), 0, index);
         let password = PasswordHash::new(HASH).expect("a hash");
-        let mut ops = vec![Op::new(id(0), Change::AccountCreated { name: "ann".into(), password })];
+        let mut ops =
+            vec![Op::new(id(0), Change::AccountCreated { name: "ann".into(), password, is_unused: false })];
         let said = |index| Change::Said {
             room: "den".into(),
             sender: "ann".into(),

@@ -185,6 +185,8 @@ fn ops(last: Option<OpId>, kept: &[Kept]) -> Vec<Op> {
     let mail = |content: &str| Change::MailSent {
         sender: "fuzz-ann".into(),
         sender_has_account: true,
+        sender_account: None,
+        recipient_account: None,
         recipient: "fuzz-bob".into(),
         content: content.into(),
         key: Some("key".into()),
@@ -197,13 +199,14 @@ fn ops(last: Option<OpId>, kept: &[Kept]) -> Vec<Op> {
     let said =
         |room: &str| Change::Said { room: room.into(), sender: "ann".into(), text: "hello\n\u{1}\"".into() };
     let gone = kept.iter().rev().take(3).map(|kept| match kept {
-        Kept::Account { name, .. } => Change::AccountDeleted { name: name.clone() },
+        Kept::Account { name, id, .. } => Change::AccountDeleted { name: name.clone(), account: *id },
         Kept::Letter(letter) => Change::MailDeleted { by: letter.recipient.clone(), message: letter.id },
         Kept::Seat { seat, .. } => Change::SeatLeft { token: seat.token },
     });
     let new = [
-        Change::AccountCreated { name: "fuzz-ann".into(), password: password.clone() },
-        Change::AccountCreated { name: "fuzz-bob".into(), password },
+        Change::AccountCreated { name: "fuzz-ann".into(), password: password.clone(), is_unused: true },
+        Change::AccountUsed { name: "fuzz-ann".into(), account: None },
+        Change::AccountCreated { name: "fuzz-bob".into(), password, is_unused: true },
         mail("first"),
         mail("second"),
         Change::RoomMade { room: "fuzz-den".into(), host: seat(0xfe) },

@@ -140,6 +140,7 @@ fn of_event(event: Event<'_>) -> Incoming<'_> {
         | Event::Room { .. }
         | Event::RoomsOmitted(_)
         | Event::Help
+        | Event::AddressChallenge(_)
         | Event::Goodbye => Incoming::Aside,
         Event::PasswordWanted
         | Event::LoginRefused(_)

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use serde::ser::{Error as _, SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 
+use super::material::LOG_VERSION;
 use crate::chat::{Kept, Letter, OpId, PasswordHash, RoomMessage, Seat, Token, UnixMillis};
 use crate::limits::ARCHIVE_PAGE_MESSAGES;
 use crate::store::{Reader, StoreError};
@@ -35,6 +36,11 @@ struct MessageLine<'a> {
     id: OpId,
     timestamp: f64,
     sender: &'a str,
+    /// The ids of the two accounts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sender_account: Option<OpId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recipient_account: Option<OpId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     recipient: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,8 +62,18 @@ struct MessageLine<'a> {
 #[derive(Serialize)]
 #[serde(tag = "operation", rename_all = "kebab-case")]
 enum OperationLine<'a> {
-    Format { version: u64 },
-    AccountCreated { name: &'a str, password: &'a PasswordHash },
+    Format {
+        version: u64,
+    },
+    AccountCreated {
+        name: &'a str,
+        /// Its id.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        account: Option<OpId>,
+        password: &'a PasswordHash,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        unused: bool,
+    },
     RoomMade(SeatLine<'a>),
     SeatTaken(SeatLine<'a>),
 }
@@ -84,6 +100,8 @@ impl<'a> MessageLine<'a> {
             id: letter.id,
             timestamp: seconds(letter.at),
             sender: &letter.sender,
+            sender_account: letter.sender_account,
+            recipient_account: letter.recipient_account,
             recipient: Some(&letter.recipient),
             room: None,
             content: &letter.content,
@@ -103,6 +121,8 @@ impl<'a> MessageLine<'a> {
             id: message.id,
             timestamp: seconds(message.at),
             sender: &message.sender,
+            sender_account: None,
+            recipient_account: None,
             recipient: None,
             room: Some(room),
             content: &message.text,
@@ -145,7 +165,10 @@ struct Log<'a> {
 impl Log<'_> {
     fn kept(&mut self, kept: &Kept) -> Result<(), ExportError> {
         match kept {
-            Kept::Account { name, password } => self.line(&OperationLine::AccountCreated { name, password }),
+            Kept::Account { name, password, id, is_unused } => {
+                let (account, unused) = (*id, *is_unused);
+                self.line(&OperationLine::AccountCreated { name, account, password, unused })
+            }
             Kept::Letter(letter) => self.line(&MessageLine::of_letter(letter)),
             Kept::Seat { room, seat: Seat { name, token, ip }, is_host, made } => {
                 let seat = SeatLine { id: *made, room, name, token: *token, ip: *ip };
@@ -164,7 +187,7 @@ impl Log<'_> {
         if std::mem::replace(&mut self.has_begun, true) {
             return Ok(());
         }
-        self.write(&OperationLine::Format { version: 1 })
+        self.write(&OperationLine::Format { version: LOG_VERSION })
     }
 
     fn write(&mut self, value: &impl Serialize) -> Result<(), ExportError> {
@@ -223,7 +246,7 @@ pub fn export_json(
     let mut accounts = Vec::new();
     let mut seats = Vec::new();
     store.load(&mut |kept| match kept {
-        Kept::Account { name, password } => accounts.push((name, password)),
+        Kept::Account { name, password, .. } => accounts.push((name, password)),
         Kept::Letter(_) => {}
         Kept::Seat { room, seat, is_host, made } => seats.push((room, seat, is_host, made)),
     })?;

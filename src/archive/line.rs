@@ -57,6 +57,8 @@ pub(super) struct Line<'a> {
     /// Of a room that is closed: the id of the line that made it.
     #[serde(borrow)]
     pub(super) made: Option<Text<'a>>,
+    /// Whether the account was not used since it was made. None: it was.
+    pub(super) unused: Option<bool>,
     /// Of the format.
     pub(super) version: Option<u64>,
 }

@@ -100,8 +100,8 @@ pub(super) struct Place {
 /// Bytes needed to detect an encoding.
 const START_BYTES: u64 = 4;
 
-/// The newest version of a log that is understood: that of the store in a log.
-const LOG_VERSION_MAX: u64 = 1;
+/// The version of a log that is exported, and the newest that is understood: that of the store in a log.
+pub(super) const LOG_VERSION: u64 = 2;
 
 /// To whom, or where.
 #[derive(PartialEq, Eq, Debug)]
@@ -132,6 +132,8 @@ pub(super) struct Account {
     pub(super) place: Place,
     pub(super) name: Box<str>,
     pub(super) hash: Box<str>,
+    /// Nothing shows yet that its owner comes back.
+    pub(super) is_unused: bool,
     /// It was deleted later in the file.
     pub(super) is_gone: bool,
 }
@@ -189,6 +191,7 @@ pub struct Material {
 struct Index {
     /// By their ids there.
     messages: HashMap<Box<str>, usize, ahash::RandomState>,
+    /// By folded name.
     accounts: HashMap<Box<str>, usize, ahash::RandomState>,
     tokens: HashMap<Box<str>, usize, ahash::RandomState>,
     rooms: HashMap<Box<str>, InRoom, ahash::RandomState>,
@@ -340,7 +343,10 @@ impl Material {
     fn take_accounts(&mut self, place: Place, Entries(accounts): Entries<'_>) {
         for (name, hash) in accounts {
             match serde_json::from_str::<Box<str>>(hash.get()) {
-                Ok(hash) => self.accounts.push(Account { place, name: name.into(), hash, is_gone: false }),
+                Ok(hash) => {
+                    let name = name.into();
+                    self.accounts.push(Account { place, name, hash, is_unused: false, is_gone: false });
+                }
                 Err(_) => self.leave("a password's hash that is no text", place, &name),
             }
         }
@@ -395,23 +401,17 @@ impl Material {
                 let by = line.by.as_ref().map(|name| Box::from(&*name.0));
                 self.take_marks(place, &line, &MarkKind::Deleted(by), index);
             }
-            Some("account-created" | "password-changed" | "account-deleted") => {
-                let is_deleted = line.operation.is_some_and(|text| text.0 == "account-deleted");
-                match (line.name.map(boxed), line.password.map(boxed)) {
-                    (Some(name), _) if is_deleted => self.drop_account(place, &name, index),
-                    (Some(name), Some(hash)) => {
-                        self.distrust_seats(&name, index);
-                        let at = index.accounts.get(&name).copied();
-                        if let Some(account) = at.and_then(|at| self.accounts.get_mut(at)) {
-                            account.hash = hash;
-                        } else {
-                            index.accounts.insert(name.clone(), self.accounts.len());
-                            self.accounts.push(Account { place, name, hash, is_gone: false });
-                        }
-                    }
-                    _ => self.leave("an account without a name or a password's hash", place, ""),
+            Some("account-created" | "password-changed") => self.take_account(place, line, index),
+            Some("account-used") => {
+                let at = line.name.and_then(|name| index.accounts.get(&*fold(&name.0)).copied());
+                if let Some(account) = at.and_then(|at| self.accounts.get_mut(at)) {
+                    account.is_unused = false;
                 }
             }
+            Some("account-deleted") => match line.name {
+                Some(name) => self.drop_account(place, &name.0, index),
+                None => self.leave("an account without a name or a password's hash", place, ""),
+            },
             Some(operation @ ("room-made" | "seat-taken")) => {
                 match (line.room, line.name, line.token, line.ip) {
                     (Some(room), Some(name), Some(token), Some(ip)) => self.take_seat(
@@ -439,7 +439,7 @@ impl Material {
                 let made = line.made.and_then(|id| OpId::parse(&id.0));
                 self.drop_room(place, line.room.as_ref().map_or("", |text| &text.0), made, index);
             }
-            Some("format") if line.version > Some(LOG_VERSION_MAX) => {
+            Some("format") if line.version > Some(LOG_VERSION) => {
                 self.leave("a log of a newer version: what is new in it is not known", place, "");
             }
             // What was forgotten is what a room had too many of: whoever keeps it now decides that anew.
@@ -460,7 +460,7 @@ impl Material {
     /// A name gains an account. The seats that were given to it before are not the account's: no password was asked for
     /// them. A line of a changed password says no more than that there is an account.
     fn distrust_seats(&mut self, name: &str, index: &mut Index) {
-        if index.accounts.contains_key(name) {
+        if index.accounts.contains_key(&fold(name)) {
             return;
         }
         let Ok((_, folded)) = Name::parse(name) else { return };
@@ -469,9 +469,26 @@ impl Material {
         }
     }
 
-    /// An account is gone, with its seats and all messages from and to it. That is rare enough to look at all of them.
+    fn take_account(&mut self, place: Place, line: Line<'_>, index: &mut Index) {
+        let (Some(name), Some(hash)) = (line.name.map(boxed), line.password.map(boxed)) else {
+            return self.leave("an account without a name or a password's hash", place, "");
+        };
+        self.distrust_seats(&name, index);
+        let folded = fold(&name);
+        if let Some(account) = index.accounts.get(&folded).and_then(|&at| self.accounts.get_mut(at)) {
+            account.hash = hash;
+        } else {
+            index.accounts.insert(folded, self.accounts.len());
+            let is_unused = line.unused.unwrap_or(false);
+            self.accounts.push(Account { place, name, hash, is_unused, is_gone: false });
+        }
+    }
+
+    /// An account is gone, with its seats and all messages from and to it; what a stranger of its name sent stays. That is
+    /// rare enough to look at all of them.
     fn drop_account(&mut self, place: Place, name: &str, index: &mut Index) {
-        match index.accounts.remove(name) {
+        let gone = fold(name);
+        match index.accounts.remove(&gone) {
             Some(at) => self.accounts[at].is_gone = true,
             None => self.leave("the end of an account that the file does not have", place, name),
         }
@@ -482,7 +499,8 @@ impl Material {
         }
         for message in self.messages.iter_mut().filter(|message| message.place.file == place.file) {
             if let To::Recipient(recipient) = &message.to {
-                message.is_deleted |= **recipient == *name || *message.sender == *name;
+                let is_sender = message.sender_sees != Some(false) && fold(&message.sender) == gone;
+                message.is_deleted |= is_sender || fold(recipient) == gone;
             }
         }
     }
@@ -639,6 +657,11 @@ fn is_line_of_a_log(line: &[u8]) -> bool {
 
 fn boxed(Text(text): Text<'_>) -> Box<str> {
     text.into()
+}
+
+/// What makes two names the same; of what no name can be, that itself.
+fn fold(name: &str) -> Box<str> {
+    Name::parse(name).map_or_else(|_| name.into(), |(_, folded)| folded.as_str().into())
 }
 
 /// Skips to behind the end of the line; returns how many bytes that were.

@@ -250,7 +250,7 @@ impl<'a> Planner<'a> {
     }
 
     fn account(&mut self, material: &mut Material, account: Account) {
-        let Account { place, name, hash, is_gone: _ } = account;
+        let Account { place, name, hash, is_unused, is_gone: _ } = account;
         let leave = |material: &mut Material, reason: &str| material.leave(reason, place, &name);
         let Some(folded) = folded(&name) else { return leave(material, "a name that names cannot be") };
         let password = match PasswordHash::new(&hash) {
@@ -272,7 +272,7 @@ impl<'a> Planner<'a> {
         self.end_seats_of(&folded);
         self.known.insert(folded);
         let id = self.ids.next();
-        self.push(id, self.now, Change::AccountCreated { name, password });
+        self.push(id, self.now, Change::AccountCreated { name, password, is_unused });
         self.report.taken.accounts += 1;
     }
 
@@ -466,13 +466,17 @@ impl<'a> Planner<'a> {
             if sent.is_some() {
                 return material.leave("another message of that sender has its key", place, &foreign);
             }
-            let sender_has_account = sender_account.is_some();
-            let content = message.content;
-            self.push(
-                id,
-                message.at,
-                Change::MailSent { sender, sender_has_account, recipient, content, key },
-            );
+            let id_of = |account| ledger.account(account).map(|account| account.id);
+            let change = Change::MailSent {
+                sender,
+                sender_has_account: sender_account.is_some(),
+                sender_account: sender_account.and_then(id_of),
+                recipient,
+                recipient_account: id_of(account),
+                content: message.content,
+                key,
+            };
+            self.push(id, message.at, change);
             self.report.taken.letters += 1;
         }
         if message.is_read {

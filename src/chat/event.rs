@@ -177,6 +177,11 @@ pub enum Problem<'a> {
     NotKept,
     /// There are as many accounts as may be.
     TooManyAccounts,
+    /// As many accounts as may be were made lately from this address, or from the networks around it.
+    TooManyNewAccounts {
+        /// Seconds until the next one can be made.
+        retry_seconds: u32,
+    },
     /// The account needs a password, and this can not be one.
     PasswordUnusable,
     /// A name was given twice.

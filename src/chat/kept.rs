@@ -12,6 +12,11 @@ pub enum Kept {
         name: Box<str>,
         /// What proves it.
         password: PasswordHash,
+        /// Its id, which no other account ever has: that of the op that made it. None: an earlier version of a log has
+        /// lost it, and the reader of that log makes one up.
+        id: Option<OpId>,
+        /// Nothing shows yet that its owner comes back: see [`Change::AccountUsed`](super::Change::AccountUsed).
+        is_unused: bool,
     },
     /// A message in a mailbox.
     Letter(Letter),
@@ -35,10 +40,15 @@ pub struct Letter {
     pub id: OpId,
     /// When it was sent: see [`Op::at`](super::Op::at).
     pub at: UnixMillis,
-    /// Who wrote it.
+    /// The sender's name, as typed.
     pub sender: Box<str>,
-    /// To whom.
+    /// The id of the account that sent it. None: it was sent without an account, or `recipient_account` is None, too.
+    pub sender_account: Option<OpId>,
+    /// The recipient's name, as typed.
     pub recipient: Box<str>,
+    /// The id of the recipient's account. None: an earlier version has kept the letter without ids, and the two accounts
+    /// are those of the names.
+    pub recipient_account: Option<OpId>,
     /// What.
     pub content: Box<str>,
     /// What the sender's account calls it. Only what was sent from an account has one.

@@ -29,10 +29,9 @@ impl Op {
     /// About how many bytes it takes in memory: its texts, and itself.
     pub fn bytes(&self) -> usize {
         let texts = match &self.change {
-            Change::AccountCreated { name, password } | Change::PasswordChanged { name, password } => {
-                name.len() + password.as_str().len()
-            }
-            Change::AccountDeleted { name } => name.len(),
+            Change::AccountCreated { name, password, .. }
+            | Change::PasswordChanged { name, password, .. } => name.len() + password.as_str().len(),
+            Change::AccountUsed { name, .. } | Change::AccountDeleted { name, .. } => name.len(),
             Change::MailSent { sender, recipient, content, key, .. } => {
                 sender.len() + recipient.len() + content.len() + key.as_ref().map_or(0, |key| key.len())
             }
@@ -55,19 +54,38 @@ impl Op {
 }
 
 /// What an [`Op`] changes. Names are as typed, and were checked.
+///
+/// An account has the id of the op that made it, which no other account ever has. A change names an account by its name
+/// and its id: where the name's account has another id by then, the change is about an account that is gone, and changes
+/// nothing. Changes of earlier versions have no such id, and mean the account that the name has when they are carried
+/// out.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Change {
-    /// A name has an account from now on.
+    /// A name has an account from now on. The account's id is the op's.
     AccountCreated {
         /// The name.
         name: Box<str>,
         /// What proves it.
         password: PasswordHash,
+        /// Nothing shows yet that its owner comes back. Accounts of earlier versions count as used.
+        #[serde(default)]
+        is_unused: bool,
+    },
+    /// An account was used again after it was made. There is at most one such change an account.
+    AccountUsed {
+        /// The account.
+        name: Box<str>,
+        /// Its id.
+        #[serde(default)]
+        account: Option<OpId>,
     },
     /// An account has another hash: of another password, or of the same one made anew.
     PasswordChanged {
         /// The account.
         name: Box<str>,
+        /// Its id.
+        #[serde(default)]
+        account: Option<OpId>,
         /// What proves it from now on.
         password: PasswordHash,
     },
@@ -75,6 +93,9 @@ pub enum Change {
     AccountDeleted {
         /// The account.
         name: Box<str>,
+        /// Its id.
+        #[serde(default)]
+        account: Option<OpId>,
     },
     /// A message went into a mailbox. Its id is the op's.
     MailSent {
@@ -82,8 +103,14 @@ pub enum Change {
         sender: Box<str>,
         /// Whether that is an account, which finds it in its own mailbox.
         sender_has_account: bool,
+        /// The id of that account.
+        #[serde(default)]
+        sender_account: Option<OpId>,
         /// The account to whom.
         recipient: Box<str>,
+        /// Its id.
+        #[serde(default)]
+        recipient_account: Option<OpId>,
         /// What.
         content: Box<str>,
         /// What the sender calls it, so that it is not sent twice.

@@ -234,6 +234,12 @@ pub(super) fn a_second<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32
     scalar(deserializer, &remedy, |text| within(text, 0, RATE_MAX))
 }
 
+/// 0 where there is no bound but that on all accounts.
+pub(super) fn a_day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let remedy = format!("use a number a day, from 0 (any) to {RATE_MAX}");
+    scalar(deserializer, &remedy, |text| within(text, 0, RATE_MAX))
+}
+
 /// 0 where there is no bound but that on all rooms.
 pub(super) fn address_rooms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     let remedy = format!("use a number of rooms, from 0 (any) to {ROOMS_MAX}");

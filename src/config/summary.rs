@@ -8,7 +8,8 @@ use super::{Config, LogFormat, MaxClients, PingIdentity, Shards, UcrpSender};
 use crate::chat::HistoryRule;
 use crate::fanout::{LagPolicies, LagPolicy};
 use crate::limits::{
-    ATTEMPTS_OF_NAME_MAX, ATTEMPTS_SECONDS, ATTEMPTS_WAIT_SECONDS_MAX, RATE_SECONDS_HELD, RESUME_SECONDS_MAX,
+    ACCOUNTS_WIDE_FACTOR, ATTEMPTS_OF_NAME_MAX, ATTEMPTS_SECONDS, ATTEMPTS_WAIT_SECONDS_MAX,
+    RATE_SECONDS_HELD, RESUME_SECONDS_MAX,
 };
 use crate::store::{Durability, StoreSpec};
 use crate::wire::{Dialect, Transport};
@@ -155,7 +156,8 @@ impl Config {
         let rooms = |count: u32| AtMost(count.into(), "room", "rooms");
         write!(
             out,
-            ".\nOf one address {} may be there that it made, and a person may be in, or have made, {}.\nA session may send ",
+            ".\n{}\nOf one address {} may be there that it made, and a person may be in, or have made, {}.\nA session may send ",
+            NewAccounts(self.address_accounts),
             rooms(self.address_rooms),
             rooms(self.session_rooms)
         )?;
@@ -354,5 +356,24 @@ impl fmt::Display for Counted {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(count, unit) = self;
         write!(out, "{count} {unit}{}", if *count == 1 { "" } else { "s" })
+    }
+}
+
+/// The accounts that a network may make a day.
+struct NewAccounts(u32);
+
+impl fmt::Display for NewAccounts {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(a_day) = *self;
+        if a_day == 0 {
+            return write!(out, "An address may make any number of accounts.");
+        }
+        write!(
+            out,
+            "An address may make {} a day, {} at once; a /24 (of IPv6, a /48) may make {}.",
+            AtMost(a_day.into(), "account", "accounts"),
+            a_day.div_ceil(2),
+            a_day.saturating_mul(ACCOUNTS_WIDE_FACTOR)
+        )
     }
 }

@@ -103,10 +103,16 @@ impl Engine {
             {
                 name = stored;
             }
+            let id_of = |account| self.ledger.account(account).map(|account| account.id);
+            let recipient_account = id_of(account);
+            let sender_has_account = sender_account.is_some();
+            let sender_account = sender_account.and_then(id_of);
             kept = Some(self.commit(Change::MailSent {
                 sender: sender.as_str().into(),
-                sender_has_account: sender_account.is_some(),
+                sender_has_account,
+                sender_account,
                 recipient: name.as_str().into(),
+                recipient_account,
                 content: text.into(),
                 key: distinct_key.map(Into::into),
             }));

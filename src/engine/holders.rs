@@ -85,6 +85,6 @@ impl Engine {
     /// account, and that it can be kept.
     pub(super) fn add_account(&mut self, wanted: &Wanted, password: PasswordHash, stays: Stays) {
         self.end_others_of(&wanted.folded, stays, NameEnd::AccountMade);
-        self.commit(Change::AccountCreated { name: wanted.name.as_str().into(), password });
+        self.commit(Change::AccountCreated { name: wanted.name.as_str().into(), password, is_unused: true });
     }
 }

@@ -433,6 +433,7 @@ impl Engine {
         self.end_rests();
         self.lose_patience();
         self.passwords.wake(now.monotonic);
+        self.end_unused();
         let mut expired = std::mem::take(&mut self.expired);
         self.deadlines.sweep(now.monotonic, &mut expired);
         for slot in expired.drain(..) {
@@ -469,7 +470,12 @@ impl Engine {
 
     /// When [`Engine::timeout`] has something to do, on the monotonic clock, if ever.
     pub fn next_deadline(&self) -> Option<std::time::Duration> {
-        let others = [self.journal.patience_until(), self.rests.next(), self.passwords.next_at()];
+        let others = [
+            self.journal.patience_until(),
+            self.rests.next(),
+            self.passwords.next_at(),
+            self.unused_deadline(),
+        ];
         let others = others.into_iter().flatten();
         self.deadlines.next().into_iter().chain(others).min()
     }

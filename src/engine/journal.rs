@@ -193,6 +193,7 @@ impl Engine {
     pub fn restore(&mut self, kept: &Kept, now: Now) {
         self.now = now;
         self.ledger.restore(kept);
+        self.unused.begin(now);
         if let Kept::Seat { room, seat, is_host, made } = kept {
             self.restore_seat(room, seat, *is_host, *made);
         }

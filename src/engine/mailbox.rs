@@ -8,7 +8,7 @@ use super::promise::Promise;
 use super::proof::Wanted;
 use crate::chat::{Change, ConnId, Event, Mail, Name, OP_ID_BYTES, OpId, Phase, Problem};
 use crate::limits::{MAIL_READ_MAX, RESUME_SECONDS_MAX};
-use crate::state::AccountId;
+use crate::state::{Account, AccountId};
 
 impl Engine {
     /// The account that a connection speaks for. Whoever holds the name of an account has proved it.
@@ -37,8 +37,9 @@ impl Engine {
             self.reply(id, &if is_known { Event::NameKnown } else { Event::NameFree });
         } else if self.settings.ping_identity
             && self.conn(id).name.is_none()
-            && account.is_some_and(|account| self.may_resume(id, account))
+            && let Some(account) = account.filter(|&account| self.may_resume(id, account))
         {
+            self.note_use(account);
             self.enter_mailbox(id, wanted);
         }
     }
@@ -54,7 +55,7 @@ impl Engine {
     pub(super) fn open_mailbox(&mut self, id: ConnId, wanted: Wanted, is_made: bool) {
         self.enter_mailbox(id, wanted);
         let Some(account) = self.ledger.find(&wanted.folded) else { return };
-        let made_by = self.ledger.account(account).and_then(|account| account.made_by);
+        let made_by = self.ledger.account(account).and_then(Account::made_by);
         let promise = Promise::Account { account, made: is_made.then(|| Box::new(wanted)) };
         self.promise(id, made_by, promise, |engine, answer| {
             answer(&Event::LoggedIn { name: wanted.name.as_str(), room: "" });
@@ -105,23 +106,25 @@ impl Engine {
     pub(super) fn show_conversation(&mut self, id: ConnId, with: &str, before: Option<&str>, count: u32) {
         self.reply_with(id, |engine, answer| {
             answer(&Event::MailBegin);
-            let (Some(reader), Ok((_, folded))) = (engine.account_of(id), Name::parse(with)) else { return };
+            let (Some(reader), Some(with)) = (engine.account_of(id), engine.ledger.with(with)) else {
+                return;
+            };
             let before = match before.map(OpId::parse) {
                 // No message has that id: none is before it.
                 Some(None) => return,
                 Some(before) => before,
                 None => None,
             };
-            for (mail_id, mail) in engine.ledger.conversation(reader, &folded, before, count as usize) {
+            for (mail_id, mail) in engine.ledger.conversation(reader, &with, before, count as usize) {
                 answer(&Event::Mail(Mail { id: mail_id.text(&mut [0; OP_ID_BYTES]), ..mail }));
             }
         });
     }
 
     pub(super) fn mark_read(&mut self, id: ConnId, sender: &str) {
-        let (Some(reader), Ok((_, folded))) = (self.account_of(id), Name::parse(sender)) else { return };
+        let (Some(reader), Some(with)) = (self.account_of(id), self.ledger.with(sender)) else { return };
         let Some(name) = self.conn(id).name else { return };
-        let unread = self.ledger.unread_from(reader, &folded);
+        let unread = self.ledger.unread_from(reader, &with);
         if unread.is_empty() {
             return self.promise_unchanged(id);
         }
@@ -153,7 +156,7 @@ impl Engine {
         self.reply_with(id, |engine, answer| {
             answer(&Event::AccountsBegin);
             let mut listed = engine.ledger.listed_by(engine.account_of(id));
-            let _all = listed.all(|(name, unread)| answer(&Event::Account { name, unread }));
+            let _all = listed.all(|(name, unread)| answer(&Event::Account { name: &name, unread }));
         });
     }
 
@@ -179,7 +182,8 @@ impl Engine {
         if let Ok((_, folded)) = Name::parse(name.as_str()) {
             self.attempts.forget(&folded);
         }
-        self.commit(Change::AccountDeleted { name: name.as_str().into() })
+        let stored = self.ledger.account(account).map(|account| account.id);
+        self.commit(Change::AccountDeleted { name: name.as_str().into(), account: stored })
     }
 
     pub(super) fn subscribe(&mut self, id: ConnId, on: bool) {

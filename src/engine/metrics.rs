@@ -35,6 +35,10 @@ pub struct Metrics {
     pub attempts_refused: u64,
     /// Logins that had to wait because very many passwords were wrong before, for the name and from all networks.
     pub attempts_delayed: u64,
+    /// Accounts that were not made because their network had made as many as it may.
+    pub accounts_refused: u64,
+    /// Accounts that were deleted because they were not used after they were made.
+    pub accounts_expired: u64,
     /// Times that a connection was not read from for a while, because it had sent more than it may.
     pub rested: u64,
     /// Rooms, and seats of a name in further rooms, that were refused because there were as many as may be.

@@ -53,6 +53,7 @@ mod mailbox;
 mod membership;
 mod metrics;
 mod network;
+mod new_accounts;
 mod password_queue;
 mod past;
 mod promise;
@@ -68,6 +69,7 @@ mod shards;
 mod strangers;
 mod timers;
 mod turns;
+mod unused;
 
 use core::net::{IpAddr, Ipv6Addr};
 use std::collections::{HashMap, VecDeque};
@@ -84,9 +86,9 @@ pub use random::Random;
 use crate::chat::{ConnId, HistoryRules, ListenerId, Name, Now, OpId, Phase, RoomId, RoomName, Token};
 use crate::fanout::{self, Fanout, LagPolicies, Reports};
 use crate::limits::{
-    ADDRESS_CLIENTS_DEFAULT, ADDRESS_CONNECTS_DEFAULT, ADDRESS_ROOMS_DEFAULT, ATTEMPTS_DEFAULT,
-    GOB_GAP_MICROS_DEFAULT, LOG_TOTAL_BYTES_DEFAULT, OUTBOX_TOTAL_BYTES_MAX, SESSION_BYTES_DEFAULT,
-    SESSION_MESSAGES_DEFAULT, SESSION_ROOMS_DEFAULT, SHARD_BYTES_MIN,
+    ADDRESS_ACCOUNTS_DEFAULT, ADDRESS_CLIENTS_DEFAULT, ADDRESS_CONNECTS_DEFAULT, ADDRESS_ROOMS_DEFAULT,
+    ATTEMPTS_DEFAULT, GOB_GAP_MICROS_DEFAULT, LOG_TOTAL_BYTES_DEFAULT, OUTBOX_TOTAL_BYTES_MAX,
+    SESSION_BYTES_DEFAULT, SESSION_MESSAGES_DEFAULT, SESSION_ROOMS_DEFAULT, SHARD_BYTES_MIN,
 };
 use crate::state::{AccountId, Ledger};
 use crate::wire::{Codec, Dialect, Transport};
@@ -97,6 +99,7 @@ use fanouts::Fanouts;
 use inbox::Inbox;
 use journal::Journal;
 use network::Network;
+use new_accounts::NewAccounts;
 use password_queue::PasswordQueue;
 use past::Past;
 pub use past::PastTask;
@@ -112,6 +115,7 @@ pub use strangers::Stranger;
 use strangers::Strangers;
 use timers::Deadlines;
 use turns::Turns;
+use unused::Unused;
 
 /// What an operator decides, as far as the engine needs it.
 #[derive(Clone, Debug)]
@@ -130,6 +134,8 @@ pub struct Settings {
     pub address_rooms_limit: usize,
     /// Rooms at once that one session has made, and seats of one name; 0 means any. Who would have one more is told so.
     pub session_rooms_limit: usize,
+    /// New accounts of one network a day, half of them at once; 0 means any.
+    pub address_accounts_limit: u32,
     /// New connections of one address a second; 0 means any. Those that come faster are told so.
     pub address_connects_limit: u32,
     /// Messages of one session a second; 0 means any. Those that come faster are refused.
@@ -187,6 +193,7 @@ impl Default for Settings {
             address_clients_limit: ADDRESS_CLIENTS_DEFAULT,
             address_rooms_limit: ADDRESS_ROOMS_DEFAULT,
             session_rooms_limit: SESSION_ROOMS_DEFAULT,
+            address_accounts_limit: ADDRESS_ACCOUNTS_DEFAULT,
             address_connects_limit: ADDRESS_CONNECTS_DEFAULT,
             session_messages_limit: SESSION_MESSAGES_DEFAULT,
             session_bytes_limit: SESSION_BYTES_DEFAULT,
@@ -376,6 +383,8 @@ pub struct Engine {
     addresses: Addresses,
     rests: Rests,
     attempts: Attempts,
+    new_accounts: NewAccounts,
+    unused: Unused,
     /// Passwords to be looked at, off the loop.
     passwords: PasswordQueue,
     /// Rooms whose past is to be looked up, off the loop.
@@ -446,6 +455,8 @@ impl Engine {
             journal: Journal::default(),
             random,
             attempts: Attempts::new(settings.password_attempts_limit, &hasher(4)),
+            new_accounts: NewAccounts::new(settings.address_accounts_limit, &hasher(11)),
+            unused: Unused::default(),
             passwords: PasswordQueue::new(&hasher(9)),
             past_tasks: Turns::new(hasher(10)),
             rooms_closed: 0,
@@ -474,6 +485,11 @@ impl Engine {
             metrics: Metrics::default(),
             settings,
         }
+    }
+
+    /// [`Metrics::accounts_expired`].
+    pub fn accounts_expired(&self) -> u64 {
+        self.metrics.accounts_expired
     }
 
     /// Counts since the start, those of the own fan-out included.

@@ -15,6 +15,12 @@ impl Network {
             IpAddr::V6(ip) => (ip.to_bits() >> 64) as u64,
         })
     }
+
+    /// The /24 or /48 that it is in, as the first network of it.
+    pub(super) fn wide(self) -> Self {
+        let host_bits = if u32::try_from(self.0).is_ok() { 8 } else { 16 };
+        Self(self.0 >> host_bits << host_bits)
+    }
 }
 
 impl fmt::Display for Network {

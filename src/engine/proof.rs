@@ -72,6 +72,8 @@ impl Engine {
             Some(Problem::TooManyAttempts)
         } else if against.is_none() && self.ledger.is_full() {
             Some(Problem::TooManyAccounts)
+        } else if let Some(problem) = self.new_account_problem(id).filter(|_| against.is_none()) {
+            Some(problem)
         } else if against.is_none() && !self.can_keep() {
             Some(self.unkept_problem())
         } else {
@@ -172,7 +174,12 @@ impl Engine {
             }
             PasswordOutcome::Right { upgraded } => {
                 if let Some(password) = upgraded.filter(|_| self.can_keep()) {
-                    self.commit(Change::PasswordChanged { name: wanted.name.as_str().into(), password });
+                    let account = account.and_then(|id| Some(self.ledger.account(id)?.id));
+                    self.commit(Change::PasswordChanged {
+                        name: wanted.name.as_str().into(),
+                        account,
+                        password,
+                    });
                 }
                 self.proved(id, wanted, then, false);
             }
@@ -198,15 +205,40 @@ impl Engine {
         if self.ledger.is_full() {
             return self.refuse_login(id, Problem::TooManyAccounts);
         }
+        // Its network may have made others while the password was hashed.
+        if let Some(problem) = self.new_account_problem(id) {
+            return self.refuse_login(id, problem);
+        }
         if !self.can_keep() {
             return self.refuse_login(id, self.unkept_problem());
         }
+        let conn = self.conn(id);
+        if !conn.is_exempt {
+            self.new_accounts.count(conn.network, self.now.monotonic);
+        }
+        self.unused.begin(self.now);
         self.add_account(&wanted, password, Stays::Nothing);
         self.proved(id, wanted, then, true);
     }
 
+    /// The limit of its network that keeps a connection from making an account.
+    fn new_account_problem(&mut self, id: ConnId) -> Option<Problem<'static>> {
+        let conn = self.conn(id);
+        if conn.is_exempt {
+            return None;
+        }
+        let now = self.now.monotonic;
+        let until = self.new_accounts.refused_until(conn.network, now)?;
+        let wait = until.saturating_sub(now);
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        Some(Problem::TooManyNewAccounts { retry_seconds: u32::try_from(seconds).unwrap_or(u32::MAX) })
+    }
+
     fn proved(&mut self, id: ConnId, wanted: Wanted, then: Then, is_made: bool) {
         self.attempts.prove(&wanted.folded, self.conn(id).network, self.now.monotonic);
+        if let Some(account) = self.ledger.find(&wanted.folded).filter(|_| !is_made) {
+            self.note_use(account);
+        }
         match then {
             Then::LogIn => self.log_in_again(id, wanted),
             Then::OpenMailbox => self.open_mailbox(id, wanted, is_made),
@@ -239,6 +271,7 @@ impl Engine {
 
     pub(super) fn refuse_login(&mut self, id: ConnId, problem: Problem<'_>) {
         self.metrics.attempts_refused += u64::from(problem == Problem::TooManyAttempts);
+        self.metrics.accounts_refused += u64::from(matches!(problem, Problem::TooManyNewAccounts { .. }));
         self.reply(id, &Event::LoginRefused(problem));
         if self.conn(id).dialect.closes_on_refused_login() {
             self.close(id, CloseReason::LoginRefused);

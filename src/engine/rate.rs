@@ -15,11 +15,14 @@ use std::time::Duration;
 use crate::limits::RATE_SECONDS_HELD;
 
 const NANOS: u64 = 1_000_000_000;
+const DAY_SECONDS: u64 = 24 * 60 * 60;
 
 /// What may be taken from a bucket, and how much it holds at most.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rate {
-    per_second: u64,
+    /// What comes in `period` nanoseconds.
+    amount: u64,
+    period: u64,
     /// Nanoseconds in which an empty bucket fills.
     capacity: u64,
 }
@@ -35,15 +38,27 @@ impl Rate {
     /// So much a second, and what [`RATE_SECONDS_HELD`] seconds bring at once, but no less than `least`. Nothing a second: as
     /// much as comes.
     pub(super) fn new(per_second: u32, least: usize) -> Option<Self> {
-        let per_second = u64::from(per_second);
-        let rate = Self { per_second, capacity: 0 };
+        let rate = Self { amount: u64::from(per_second), period: NANOS, capacity: 0 };
         let capacity = |rate: Self| (RATE_SECONDS_HELD * NANOS).max(rate.nanos(least));
         (per_second > 0).then(|| Self { capacity: capacity(rate), ..rate })
     }
 
+    /// So much a day, and `burst` of it at once. Nothing a day: as much as comes.
+    pub(super) fn a_day(amount: u32, burst: u32) -> Option<Self> {
+        let rate = Self { amount: u64::from(amount), period: DAY_SECONDS * NANOS, capacity: 0 };
+        (amount > 0).then(|| Self { capacity: rate.nanos(burst as usize), ..rate })
+    }
+
     /// How long it takes to fill in an amount. It loses less than a nanosecond each time: what ten seconds bring is held.
     fn nanos(self, amount: usize) -> u64 {
-        (amount as u64).saturating_mul(NANOS) / self.per_second
+        (amount as u64).saturating_mul(self.period) / self.amount
+    }
+
+    /// When the bucket holds an amount, if it does not.
+    pub(super) fn lacks_until(self, bucket: Bucket, amount: usize, now: Duration) -> Option<Duration> {
+        let full_at = bucket.full_at.max(nanos(now)).saturating_add(self.nanos(amount));
+        let until = Duration::from_nanos(full_at.saturating_sub(self.capacity));
+        (until > now).then_some(until)
     }
 
     /// Takes an amount, if the bucket holds as much.

@@ -12,7 +12,7 @@ use super::writer::Writer;
 use crate::chat::{Now, RoomMessage};
 use crate::engine::{Engine, Stranger};
 use crate::fanout::{Orders, Reports};
-use crate::limits::{LOG_REPEAT_SECONDS, READ_BYTES_PER_TURN_MAX};
+use crate::limits::{LOG_REPEAT_SECONDS, READ_BYTES_PER_TURN_MAX, UNUSED_ACCOUNT_DAYS};
 use crate::telemetry::Every;
 use crate::wire::Foreign;
 
@@ -122,6 +122,16 @@ impl Home {
             if !self.writer.send(Task::Past(task)) {
                 self.engine.past_read(conn, serial, None::<&[RoomMessage]>, now);
             }
+        }
+    }
+
+    /// See [`Engine::timeout`]. Logs the accounts that it deleted.
+    pub(super) fn timeout(&mut self, now: Now) {
+        let before = self.engine.accounts_expired();
+        self.engine.timeout(now);
+        let accounts = self.engine.accounts_expired() - before;
+        if accounts > 0 {
+            tracing::info!(accounts, "deleted accounts that were not used for {UNUSED_ACCOUNT_DAYS} days");
         }
     }
 

@@ -146,7 +146,7 @@ impl Role {
 
     pub(super) fn timeout(&mut self, now: Now) {
         match self {
-            Self::Home(home) => home.engine.timeout(now),
+            Self::Home(home) => home.timeout(now),
             Self::Away(away) => away.outpost.timeout(now),
         }
     }

@@ -2,9 +2,11 @@
 //! same order give the same ledger.
 //!
 //! A message is stored once. Each of its two people who has an account sees it in the conversation with the other: the
-//! recipient always, the sender if it was sent from an account. Whoever had no account then does not find it later under
-//! an account of that name.
+//! recipient always, the sender if it was sent from an account. Messages refer to accounts by id. A conversation is with
+//! an account, or with the strangers of a name, who have none. So an account inherits nothing from those who had its name
+//! before it: neither the messages of a stranger nor those of an earlier account, which are deleted with it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
@@ -15,26 +17,44 @@ use crate::limits::{
     ACCOUNTS_MAX, MAIL_BYTES_AROUND, MAIL_LISTED_BYTES_MAX, MAIL_TOTAL_BYTES_MAX, MAILBOX_BYTES_MAX,
 };
 
-/// An account, never used again after it. Later ones are higher.
+/// An account in this ledger, never used again after it. Later ones are higher. It is a short form of [`Account::id`],
+/// which stores and ops have.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct AccountId(u32);
+
+/// The other side of a conversation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum With {
+    Account(AccountId),
+    /// Those who have, or had, this folded name without an account.
+    Stranger(Folded),
+}
+
+/// Behind the name of a stranger in a list of names, where the name is an account's by now. No name has a blank in it.
+const STRANGER_SUFFIX: &str = " (no account)";
 
 #[derive(Debug)]
 pub(crate) struct Account {
     pub(crate) name: Box<str>,
     folded: Folded,
+    /// That of the op that made it, which no other account ever has.
+    pub(crate) id: OpId,
+    /// It was there before the start.
+    is_restored: bool,
+    /// Nothing shows yet that its owner comes back: no login but the first, and no message from or to it.
+    is_unused: bool,
     /// With whom it has, or once had, messages: where to look for them when it is deleted.
     correspondents: BTreeSet<AccountId>,
     pub(crate) password: PasswordHash,
-    /// The op that made it, unless that was before the start.
-    pub(crate) made_by: Option<OpId>,
-    /// By the folded name of the other.
-    conversations: HashMap<Box<str>, Conversation, RandomState>,
+    /// With accounts.
+    conversations: BTreeMap<AccountId, Conversation>,
+    /// With strangers, by folded name.
+    strangers: BTreeMap<Box<str>, Conversation>,
     /// What its messages are counted for.
     bytes: usize,
 }
 
-/// What one account sees of its messages with somebody. Never empty.
+/// What one account sees of its messages with another one, or with the strangers of a name. Never empty.
 #[derive(Debug, Default)]
 struct Conversation {
     /// The other's name, as it was typed last.
@@ -53,10 +73,12 @@ struct Letter {
     content: Box<str>,
     /// Who sees it: the sender's account, the recipient's. A message to oneself is seen by its recipient alone.
     seen_by: [Option<AccountId>; 2],
+    /// The sender's account, with which it goes. None: a stranger sent it.
+    sent_from: Option<AccountId>,
     /// The recipient's account, with which it goes, also if that sees it no more.
     sent_to: Option<AccountId>,
-    /// What its sender calls it.
-    key: Option<(AccountId, Box<str>)>,
+    /// What its sender's account calls it.
+    key: Option<Box<str>>,
     unread: bool,
 }
 
@@ -71,13 +93,20 @@ pub(crate) struct Ledger {
     /// What senders called their messages.
     by_key: HashMap<(AccountId, Box<str>), OpId, RandomState>,
     next_account: u32,
+    /// The accounts that are unused, oldest first.
+    unused: BTreeSet<(OpId, AccountId)>,
     /// What all letters are counted for.
     bytes: usize,
-    hasher: RandomState,
 }
 
 fn fold(name: &str) -> Option<Folded> {
     Name::parse(name).ok().map(|(_, folded)| folded)
+}
+
+/// The id of an account that has none: an earlier version of a log has not kept it. `number`: the accounts that were
+/// made before it in that log, so that each reading gives the same id. No op has it, as none is of the year 1970.
+pub(crate) fn id_without_op(number: u32) -> OpId {
+    OpId::new(UnixMillis(0), 0, u64::from(number) + 1)
 }
 
 fn counted(content: &str) -> usize {
@@ -92,8 +121,8 @@ impl Ledger {
             letters: HashMap::with_hasher(hasher.clone()),
             by_key: HashMap::with_hasher(hasher.clone()),
             next_account: 0,
+            unused: BTreeSet::new(),
             bytes: 0,
-            hasher: hasher.clone(),
         }
     }
 
@@ -111,23 +140,31 @@ impl Ledger {
         self.accounts.len() >= ACCOUNTS_MAX
     }
 
-    /// Everybody whom an account can list, with how many messages of theirs it has not read: the accounts, oldest first,
-    /// then those who wrote to it without one.
-    pub(crate) fn listed_by(&self, reader: Option<AccountId>) -> impl Iterator<Item = (&str, u32)> {
+    /// The other side that a client means by a name, or by what [`Ledger::listed_by`] shows of one.
+    pub(crate) fn with(&self, text: &str) -> Option<With> {
+        if let Some(name) = text.strip_suffix(STRANGER_SUFFIX) {
+            return fold(name).map(With::Stranger);
+        }
+        let folded = fold(text)?;
+        Some(self.find(&folded).map_or(With::Stranger(folded), With::Account))
+    }
+
+    /// The names that an account can list, with the number of unread messages from each: the accounts, oldest first,
+    /// then the strangers who wrote to it. A stranger whose name has an account by now is marked as one.
+    pub(crate) fn listed_by(&self, reader: Option<AccountId>) -> impl Iterator<Item = (Cow<'_, str>, u32)> {
         let reader = reader.and_then(|id| self.account(id));
-        let accounts = self.accounts.values().map(move |account| {
-            let conversation = reader.and_then(|reader| reader.conversations.get(account.folded.as_str()));
-            (&*account.name, conversation.map_or(0, |conversation| conversation.unread))
+        let accounts = self.accounts.iter().map(move |(id, account)| {
+            let conversation = reader.and_then(|reader| reader.conversations.get(id));
+            (Cow::Borrowed(&*account.name), conversation.map_or(0, |conversation| conversation.unread))
         });
-        let others = reader.into_iter().flat_map(|reader| {
-            let strangers =
-                reader.conversations.iter().filter(|(folded, _)| !self.by_name.contains_key(&***folded));
-            let mut strangers: Vec<_> =
-                strangers.map(|(_, conversation)| (&*conversation.other, conversation.unread)).collect();
-            strangers.sort_unstable();
-            strangers
-        });
-        accounts.chain(others)
+        let strangers =
+            reader.into_iter().flat_map(|reader| &reader.strangers).map(|(folded, conversation)| {
+                let name = &*conversation.other;
+                let is_taken = self.by_name.contains_key(folded);
+                let shown = if is_taken { format!("{name}{STRANGER_SUFFIX}").into() } else { name.into() };
+                (shown, conversation.unread)
+            });
+        accounts.chain(strangers)
     }
 
     /// The names of all accounts, oldest first.
@@ -152,11 +189,11 @@ impl Ledger {
     pub(crate) fn conversation(
         &self,
         reader: AccountId,
-        with: &str,
+        with: &With,
         before: Option<OpId>,
         count: usize,
     ) -> impl Iterator<Item = (OpId, Mail<'_>)> {
-        let conversation = self.account(reader).and_then(|account| account.conversations.get(with));
+        let conversation = self.account(reader).and_then(|account| account.conversation(with));
         let end = before.map_or(Bound::Unbounded, Bound::Excluded);
         let mut bytes = 0;
         let fits = |id: &OpId| {
@@ -180,9 +217,9 @@ impl Ledger {
         self.letters.get(&id).is_some_and(|letter| letter.seen_by.contains(&Some(account)))
     }
 
-    /// The messages of somebody's that an account has not read, newest first.
-    pub(crate) fn unread_from(&self, reader: AccountId, sender: &str) -> Vec<OpId> {
-        let conversation = self.account(reader).and_then(|account| account.conversations.get(sender));
+    /// The messages of a conversation that an account has not read, newest first.
+    pub(crate) fn unread_from(&self, reader: AccountId, with: &With) -> Vec<OpId> {
+        let conversation = self.account(reader).and_then(|account| account.conversation(with));
         let is_unread = |id: &OpId| {
             self.letters
                 .get(id)
@@ -194,47 +231,58 @@ impl Ledger {
         newest.filter(is_unread).take(conversation.unread as usize).collect()
     }
 
-    /// Takes in what was kept, as far as it is about accounts and mailboxes. A letter whose recipient or sender has no
-    /// account is not seen by that one.
+    /// The accounts that are unused, oldest first.
+    pub(crate) fn unused(&self) -> impl Iterator<Item = (OpId, AccountId)> {
+        self.unused.iter().copied()
+    }
+
+    /// Whether nothing shows yet that the owner of an account comes back.
+    pub(crate) fn is_unused(&self, id: AccountId) -> bool {
+        self.account(id).is_some_and(|account| account.is_unused)
+    }
+
+    /// Takes in what was kept, as far as it is about accounts and mailboxes. A letter of an account that is gone is
+    /// not taken in.
     pub(crate) fn restore(&mut self, kept: &Kept) {
         match kept {
-            Kept::Account { name, password } => self.create(name, password, None),
-            Kept::Letter(kept) => {
-                let chat::Letter {
-                    id,
-                    at,
-                    sender,
-                    recipient,
-                    content,
-                    key,
-                    sender_sees,
-                    recipient_sees,
-                    unread,
-                } = kept;
-                let (sender_id, recipient_id) = (self.id_of(sender), self.id_of(recipient));
-                let sender_sees = *sender_sees && sender_id != recipient_id;
-                let seen_by = [sender_id.filter(|_| sender_sees), recipient_id.filter(|_| *recipient_sees)];
-                if seen_by == [None, None] {
-                    return;
-                }
-                let letter = Letter {
-                    at: *at,
-                    sender: sender.clone(),
-                    recipient: recipient.clone(),
-                    content: content.clone(),
-                    seen_by,
-                    sent_to: recipient_id,
-                    key: sender_id.zip(key.clone()),
-                    unread: *unread,
-                };
-                self.send(*id, letter);
-                // Also where one of the two sees it no more: it goes with their account.
-                if let (Some(sender), Some(recipient), true) = (sender_id, recipient_id, sender_sees) {
-                    self.acquaint(sender, recipient);
-                }
+            Kept::Account { name, password, id, is_unused } => {
+                let id = id.unwrap_or_else(|| id_without_op(self.next_account));
+                self.create(name, password, id, *is_unused, true);
             }
+            Kept::Letter(letter) => self.restore_letter(letter),
             Kept::Seat { .. } => {}
         }
+    }
+
+    fn restore_letter(&mut self, kept: &chat::Letter) {
+        let recipient_id = self.find_as(&kept.recipient, kept.recipient_account);
+        let sender_id = match (kept.sender_account, kept.recipient_account) {
+            (Some(_), _) => self.find_as(&kept.sender, kept.sender_account),
+            (None, Some(_)) => None,
+            // An earlier version kept it: a sender with an account sees it, unless it is the recipient as well.
+            (None, None) => self
+                .find_as(&kept.sender, None)
+                .filter(|&sender| kept.sender_sees || Some(sender) == recipient_id || kept.key.is_some()),
+        };
+        let is_gone = (kept.sender_account.is_some() && sender_id.is_none())
+            || (kept.recipient_account.is_some() && recipient_id.is_none());
+        let sender_sees = kept.sender_sees && sender_id != recipient_id;
+        let seen_by = [sender_id.filter(|_| sender_sees), recipient_id.filter(|_| kept.recipient_sees)];
+        if is_gone || seen_by == [None, None] {
+            return;
+        }
+        let letter = Letter {
+            at: kept.at,
+            sender: kept.sender.clone(),
+            recipient: kept.recipient.clone(),
+            content: kept.content.clone(),
+            seen_by,
+            sent_from: sender_id,
+            sent_to: recipient_id,
+            key: kept.key.clone().filter(|_| sender_id.is_some()),
+            unread: kept.unread,
+        };
+        self.send(kept.id, letter);
     }
 
     /// Hands out all of it, in the order in which [`Ledger::restore`] takes it in.
@@ -250,6 +298,8 @@ impl Ledger {
         let kept = |account: &Account| Kept::Account {
             name: account.name.clone(),
             password: account.password.clone(),
+            id: Some(account.id),
+            is_unused: account.is_unused,
         };
         self.accounts.values().map(kept)
     }
@@ -257,13 +307,16 @@ impl Ledger {
     /// A message, with who sees it.
     pub(crate) fn letter_kept(&self, id: OpId) -> Option<chat::Letter> {
         let letter = self.letters.get(&id)?;
+        let id_of = |account: Option<AccountId>| account.and_then(|id| Some(self.account(id)?.id));
         Some(chat::Letter {
             id,
             at: letter.at,
             sender: letter.sender.clone(),
+            sender_account: id_of(letter.sent_from),
             recipient: letter.recipient.clone(),
+            recipient_account: id_of(letter.sent_to),
             content: letter.content.clone(),
-            key: letter.key.as_ref().map(|(_, key)| key.clone()),
+            key: letter.key.clone(),
             sender_sees: letter.seen_by[SENDER].is_some(),
             recipient_sees: letter.seen_by[RECIPIENT].is_some(),
             unread: letter.unread,
@@ -273,24 +326,48 @@ impl Ledger {
     /// Carries out an op, as far as it is about accounts and mailboxes.
     pub(crate) fn apply(&mut self, op: &Op) {
         match &op.change {
-            Change::AccountCreated { name, password } => self.create(name, password, Some(op.id)),
-            Change::PasswordChanged { name, password } => {
-                if let Some(account) = self.id_of(name).and_then(|id| self.accounts.get_mut(&id)) {
+            Change::AccountCreated { name, password, is_unused } => {
+                self.create(name, password, op.id, *is_unused, false);
+            }
+            Change::AccountUsed { name, account } => {
+                if let Some(id) = self.find_as(name, *account) {
+                    self.note_use(id);
+                }
+            }
+            Change::PasswordChanged { name, account, password } => {
+                let id = self.find_as(name, *account);
+                if let Some(account) = id.and_then(|id| self.accounts.get_mut(&id)) {
                     account.password = password.clone();
                 }
             }
-            Change::AccountDeleted { name } => self.delete_account(name),
-            Change::MailSent { sender, sender_has_account, recipient, content, key } => {
-                let sender_id = if *sender_has_account { self.id_of(sender) } else { None };
-                let Some(recipient_id) = self.id_of(recipient) else { return };
+            Change::AccountDeleted { name, account } => {
+                if let Some(id) = self.find_as(name, *account) {
+                    self.delete_account(id);
+                }
+            }
+            Change::MailSent {
+                sender,
+                sender_has_account,
+                sender_account,
+                recipient,
+                recipient_account,
+                content,
+                key,
+            } => {
+                let sender_id =
+                    if *sender_has_account { self.find_as(sender, *sender_account) } else { None };
+                let is_gone = *sender_has_account && sender_account.is_some() && sender_id.is_none();
+                let recipient_id = self.find_as(recipient, *recipient_account);
+                let (Some(recipient_id), false) = (recipient_id, is_gone) else { return };
                 let letter = Letter {
                     at: op.at,
                     sender: sender.clone(),
                     recipient: recipient.clone(),
                     content: content.clone(),
                     seen_by: [sender_id.filter(|&sender| sender != recipient_id), Some(recipient_id)],
+                    sent_from: sender_id,
                     sent_to: Some(recipient_id),
-                    key: sender_id.zip(key.clone()),
+                    key: key.clone().filter(|_| sender_id.is_some()),
                     unread: true,
                 };
                 self.send(op.id, letter);
@@ -319,25 +396,46 @@ impl Ledger {
         self.find(&fold(name)?)
     }
 
-    fn create(&mut self, name: &str, password: &PasswordHash, made_by: Option<OpId>) {
+    /// The account of a name, unless it has another id than the one that is meant.
+    fn find_as(&self, name: &str, id: Option<OpId>) -> Option<AccountId> {
+        let found = self.id_of(name)?;
+        let is_meant = id.is_none_or(|id| self.account(found).is_some_and(|account| account.id == id));
+        is_meant.then_some(found)
+    }
+
+    fn create(&mut self, name: &str, password: &PasswordHash, id: OpId, is_unused: bool, is_restored: bool) {
         let Some(folded) = fold(name) else { return };
         if self.by_name.contains_key(&*folded) {
             return;
         }
-        let id = AccountId(self.next_account);
+        let number = AccountId(self.next_account);
         self.next_account += 1;
-        self.by_name.insert(folded.as_str().into(), id);
-        let conversations = HashMap::with_hasher(self.hasher.clone());
+        self.by_name.insert(folded.as_str().into(), number);
+        if is_unused {
+            self.unused.insert((id, number));
+        }
         let account = Account {
             name: name.into(),
             folded,
+            id,
+            is_restored,
+            is_unused,
             correspondents: BTreeSet::new(),
             password: password.clone(),
-            made_by,
-            conversations,
+            conversations: BTreeMap::new(),
+            strangers: BTreeMap::new(),
             bytes: 0,
         };
-        self.accounts.insert(id, account);
+        self.accounts.insert(number, account);
+    }
+
+    /// The account stays from now on.
+    fn note_use(&mut self, id: AccountId) {
+        if let Some(account) = self.accounts.get_mut(&id)
+            && std::mem::take(&mut account.is_unused)
+        {
+            self.unused.remove(&(account.id, id));
+        }
     }
 
     /// A second message of the same id is none: a group of ops that was committed may come again.
@@ -347,21 +445,29 @@ impl Ledger {
         }
         let bytes = counted(&letter.content);
         let (Some(sender), Some(recipient)) = (fold(&letter.sender), fold(&letter.recipient)) else { return };
+        for account in [letter.sent_from, letter.sent_to].into_iter().flatten() {
+            self.note_use(account);
+        }
+        let from = letter.sent_from.map_or(With::Stranger(sender), With::Account);
+        let to = letter.sent_to.map_or(With::Stranger(recipient), With::Account);
         if let Some(account) = letter.seen_by[RECIPIENT].and_then(|id| self.accounts.get_mut(&id)) {
-            let conversation = account.converse(&sender, &letter.sender);
+            let conversation = account.converse(&from, &letter.sender);
             conversation.letters.insert(id);
             conversation.unread += u32::from(letter.unread);
             account.bytes += bytes;
         }
         if let Some(account) = letter.seen_by[SENDER].and_then(|id| self.accounts.get_mut(&id)) {
-            account.converse(&recipient, &letter.recipient).letters.insert(id);
+            account.converse(&to, &letter.recipient).letters.insert(id);
             account.bytes += bytes;
         }
-        if let [Some(sender), Some(recipient)] = letter.seen_by {
+        // Also where one of the two sees it no more: it goes with their account.
+        if let (Some(sender), Some(recipient)) = (letter.sent_from, letter.sent_to)
+            && sender != recipient
+        {
             self.acquaint(sender, recipient);
         }
-        if let Some(key) = &letter.key {
-            self.by_key.insert(key.clone(), id);
+        if let (Some(sender), Some(key)) = (letter.sent_from, &letter.key) {
+            self.by_key.insert((sender, key.clone()), id);
         }
         self.bytes += bytes;
         self.letters.insert(id, letter);
@@ -380,9 +486,9 @@ impl Ledger {
         if let Some(letter) = self.letters.get_mut(&id)
             && letter.seen_by[RECIPIENT] == Some(reader)
             && std::mem::take(&mut letter.unread)
-            && let Some(sender) = fold(&letter.sender)
+            && let Some(with) = letter.other(RECIPIENT)
             && let Some(account) = self.accounts.get_mut(&reader)
-            && let Some(conversation) = account.conversations.get_mut(&*sender)
+            && let Some(conversation) = account.conversation_mut(&with)
         {
             conversation.unread -= 1;
         }
@@ -405,43 +511,38 @@ impl Ledger {
         if let Some(viewer) = letter.seen_by[whose].take()
             && let Some(account) = self.accounts.get_mut(&viewer)
         {
-            let other = if whose == SENDER { &letter.recipient } else { &letter.sender };
             account.bytes -= counted(&letter.content);
-            if let Some(folded) = fold(other)
-                && let Some(conversation) = account.conversations.get_mut(&*folded)
+            if let Some(with) = letter.other(whose)
+                && let Some(conversation) = account.conversation_mut(&with)
             {
                 conversation.letters.remove(&id);
                 conversation.unread -= u32::from(letter.unread && whose == RECIPIENT);
                 if conversation.letters.is_empty() {
-                    account.conversations.remove(&*folded);
+                    account.forget(&with);
                 }
             }
         }
         if letter.seen_by == [None, None] {
-            if let Some(key) = &letter.key {
-                self.by_key.remove(key);
+            if let (Some(sender), Some(key)) = (letter.sent_from, &letter.key) {
+                self.by_key.remove(&(sender, key.clone()));
             }
             self.bytes -= counted(&letter.content);
             self.letters.remove(&id);
         }
     }
 
-    fn delete_account(&mut self, name: &str) {
-        let Some(folded) = fold(name) else { return };
-        let Some(id) = self.by_name.remove(&*folded) else { return };
+    fn delete_account(&mut self, id: AccountId) {
+        self.note_use(id);
         // Its own conversations, and what others still have of it.
         let Some(account) = self.accounts.get(&id) else { return };
-        let own = account.conversations.values();
-        let others = account.correspondents.iter().filter_map(|id| self.accounts.get(id));
-        let of_others = others.filter_map(|account| account.conversations.get(&*folded));
+        self.by_name.remove(&*account.folded);
+        let own = account.conversations.values().chain(account.strangers.values());
+        let others = account.correspondents.iter().filter_map(|other| self.accounts.get(other));
+        let of_others = others.filter_map(|account| account.conversations.get(&id));
         let letters: Vec<OpId> = own.chain(of_others).flat_map(|c| c.letters.iter().copied()).collect();
         for letter_id in letters {
-            let Some(letter) = self.letters.get(&letter_id) else { continue };
-            // What was sent to somebody of that name who had no account, or an earlier one, is not its own.
-            if letter.seen_by[SENDER] == Some(id) || letter.sent_to == Some(id) {
-                self.hide(letter_id, RECIPIENT);
-                self.hide(letter_id, SENDER);
-            }
+            self.hide(letter_id, RECIPIENT);
+            self.hide(letter_id, SENDER);
         }
         self.accounts.remove(&id);
     }
@@ -452,13 +553,22 @@ impl Ledger {
         let mut views = 0;
         for (&id, account) in &self.accounts {
             let mut bytes = 0;
-            for (folded, conversation) in &account.conversations {
+            assert_eq!(account.is_unused, self.unused.contains(&(account.id, id)));
+            let with_accounts = account.conversations.iter().map(|(&with, c)| (With::Account(with), c));
+            let stranger = |folded: &str| With::Stranger(fold(folded).expect("it was a name"));
+            let with_strangers = account.strangers.iter().map(|(folded, c)| (stranger(folded), c));
+            for (with, conversation) in with_accounts.chain(with_strangers) {
                 assert!(!conversation.letters.is_empty(), "a conversation has messages");
-                assert_eq!(fold(&conversation.other).as_deref(), Some(&**folded));
+                let named = match with {
+                    With::Account(other) => self.accounts[&other].folded,
+                    With::Stranger(folded) => folded,
+                };
+                assert_eq!(fold(&conversation.other), Some(named));
                 let mut unread = 0;
                 for letter in &conversation.letters {
                     let letter = &self.letters[letter];
-                    assert!(letter.seen_by.contains(&Some(id)));
+                    let side = if letter.seen_by[RECIPIENT] == Some(id) { RECIPIENT } else { SENDER };
+                    assert!(letter.seen_by[side] == Some(id) && letter.other(side) == Some(with));
                     unread += u32::from(letter.unread && letter.seen_by[RECIPIENT] == Some(id));
                     bytes += counted(&letter.content);
                     views += 1;
@@ -475,19 +585,60 @@ impl Ledger {
         assert_eq!(views, self.letters.values().map(seen).sum::<usize>());
         assert_eq!(self.bytes, self.letters.values().map(|letter| counted(&letter.content)).sum::<usize>());
         for (key, id) in &self.by_key {
-            assert_eq!(self.letters[id].key.as_ref(), Some(key));
+            let letter = &self.letters[id];
+            assert_eq!(letter.sent_from.zip(letter.key.clone()).as_ref(), Some(key));
         }
     }
 }
 
+impl Letter {
+    /// The other side of the conversation in which one of its two people sees it.
+    fn other(&self, whose: usize) -> Option<With> {
+        let (account, name) =
+            if whose == SENDER { (self.sent_to, &self.recipient) } else { (self.sent_from, &self.sender) };
+        account.map(With::Account).or_else(|| fold(name).map(With::Stranger))
+    }
+}
+
 impl Account {
-    /// The conversation with somebody, whose name was typed so.
-    fn converse(&mut self, folded: &str, other: &str) -> &mut Conversation {
-        // Most are there already: no copy of the name for them.
-        if !self.conversations.contains_key(folded) {
-            self.conversations.insert(folded.into(), Conversation::default());
+    /// The op that made it, unless that was before the start.
+    pub(crate) fn made_by(&self) -> Option<OpId> {
+        (!self.is_restored).then_some(self.id)
+    }
+
+    fn conversation(&self, with: &With) -> Option<&Conversation> {
+        match with {
+            With::Account(id) => self.conversations.get(id),
+            With::Stranger(folded) => self.strangers.get(folded.as_str()),
         }
-        let conversation = self.conversations.get_mut(folded).expect("it was just put there");
+    }
+
+    fn conversation_mut(&mut self, with: &With) -> Option<&mut Conversation> {
+        match with {
+            With::Account(id) => self.conversations.get_mut(id),
+            With::Stranger(folded) => self.strangers.get_mut(folded.as_str()),
+        }
+    }
+
+    fn forget(&mut self, with: &With) {
+        match with {
+            With::Account(id) => drop(self.conversations.remove(id)),
+            With::Stranger(folded) => drop(self.strangers.remove(folded.as_str())),
+        }
+    }
+
+    /// The conversation with another one, whose name was typed so.
+    fn converse(&mut self, with: &With, other: &str) -> &mut Conversation {
+        // Most are there already: no copy of the name for them.
+        if let With::Stranger(folded) = with
+            && !self.strangers.contains_key(folded.as_str())
+        {
+            self.strangers.insert(folded.as_str().into(), Conversation::default());
+        }
+        let conversation = match with {
+            With::Account(id) => self.conversations.entry(*id).or_default(),
+            With::Stranger(folded) => self.strangers.get_mut(folded.as_str()).expect("it was just put there"),
+        };
         if &*conversation.other != other {
             conversation.other = other.into();
         }
@@ -505,13 +656,16 @@ mod tests {
         let password = PasswordHash::new("$2b$12$x").expect("a hash");
         let id = |sequence| OpId::new(UnixMillis(1), sequence, 0);
         for (sequence, name) in [(0, "ann"), (1, "bob")] {
-            let change = Change::AccountCreated { name: name.into(), password: password.clone() };
+            let change =
+                Change::AccountCreated { name: name.into(), password: password.clone(), is_unused: false };
             ledger.apply(&Op::new(id(sequence), change));
         }
         let change = Change::MailSent {
             sender: "ann".into(),
             sender_has_account: true,
+            sender_account: None,
             recipient: "bob".into(),
+            recipient_account: None,
             content: "hello".into(),
             key: Some("1".into()),
         };
@@ -530,13 +684,16 @@ mod tests {
     fn a_message_to_oneself_is_seen_by_its_recipient_alone_whatever_was_kept() {
         let mut ledger = Ledger::new(&RandomState::with_seeds(1, 2, 3, 4));
         let password = PasswordHash::new("$2b$12$x").expect("a hash");
-        ledger.restore(&Kept::Account { name: "ann".into(), password });
+        let account = Kept::Account { name: "ann".into(), password, id: None, is_unused: false };
+        ledger.restore(&account);
         let id = OpId::new(UnixMillis(1), 0, 0);
         ledger.restore(&Kept::Letter(chat::Letter {
             id,
             at: id.at(),
             sender: "ann".into(),
+            sender_account: None,
             recipient: "Ann".into(),
+            recipient_account: None,
             content: "hello".into(),
             key: None,
             sender_sees: true,

@@ -94,6 +94,7 @@ impl Seating {
                 }
             }
             Change::AccountCreated { .. }
+            | Change::AccountUsed { .. }
             | Change::PasswordChanged { .. }
             | Change::AccountDeleted { .. }
             | Change::MailSent { .. }

@@ -142,6 +142,7 @@ impl Store for MemoryStore {
                 Change::Said { room, sender, text } => self.say(op.id, op.at, room, sender, text),
                 Change::RoomClosed { room, made } => self.close(room, *made),
                 Change::AccountCreated { .. }
+                | Change::AccountUsed { .. }
                 | Change::PasswordChanged { .. }
                 | Change::AccountDeleted { .. }
                 | Change::MailSent { .. }

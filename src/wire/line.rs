@@ -101,6 +101,9 @@ fn encode_problem(problem: Problem<'_>, out: &mut Vec<u8>) {
         Problem::Busy => "busy",
         Problem::NotKept => "not-kept",
         Problem::TooManyAccounts => "too-many-accounts",
+        Problem::TooManyNewAccounts { retry_seconds } => {
+            return push(out, &["ERR too-many-new-accounts ", &retry_seconds.to_string(), "\n"]);
+        }
         Problem::PasswordUnusable => "invalid-password",
         Problem::RoomExists => "room-exists",
         Problem::NoSuchRoom => "no-such-room",
@@ -240,6 +243,10 @@ fn problem(rest: &str) -> Result<Event<'_>, DecodeError> {
         "busy" => Event::LoginRefused(Problem::Busy),
         "not-kept" => Event::Error(Problem::NotKept),
         "too-many-accounts" => Event::LoginRefused(Problem::TooManyAccounts),
+        "too-many-new-accounts" => {
+            let retry_seconds = argument.parse().map_err(|_| DecodeError::Unrecognized)?;
+            Event::LoginRefused(Problem::TooManyNewAccounts { retry_seconds })
+        }
         "invalid-password" => Event::LoginRefused(Problem::PasswordUnusable),
         "room-exists" => Event::Error(Problem::RoomExists),
         "no-such-room" => Event::Error(Problem::NoSuchRoom),

@@ -172,6 +172,9 @@ fn push_room(out: &mut Vec<u8>, before: &str, room: &str, behind: &str) {
     push(out, &[behind]);
 }
 
+/// What stands in front of the seconds after which another account can be made.
+const NEW_ACCOUNTS: &str = "Too many new accounts from your address, try again in ";
+
 fn encode_problem(what: &str, problem: Problem<'_>, out: &mut Vec<u8>) {
     let text = match problem {
         Problem::NameTaken => "Nickname already taken",
@@ -191,6 +194,10 @@ fn encode_problem(what: &str, problem: Problem<'_>, out: &mut Vec<u8>) {
         Problem::Busy => "Server is busy, try again later",
         Problem::NotKept => "Nothing can be kept at the moment, try again later",
         Problem::TooManyAccounts => "Too many accounts",
+        Problem::TooManyNewAccounts { retry_seconds } => {
+            let seconds = retry_seconds.to_string();
+            return push(out, &[what, NEW_ACCOUNTS, &seconds, " seconds\n"]);
+        }
         Problem::PasswordUnusable => "Invalid password",
         Problem::RoomExists => "Room already exists",
         Problem::NoSuchRoom => "No such room",
@@ -453,6 +460,9 @@ fn parse_problem(text: &str) -> Option<Problem<'_>> {
                 Problem::Name(NameError::TooShort { min })
             } else if let Some(max) = text.strip_prefix("Nickname must be at most ").and_then(number) {
                 Problem::Name(NameError::TooLong { max })
+            } else if let Some(rest) = text.strip_prefix(NEW_ACCOUNTS) {
+                let retry_seconds = rest.strip_suffix(" seconds")?.parse().ok()?;
+                Problem::TooManyNewAccounts { retry_seconds }
             } else {
                 let (word, _) = text.strip_prefix("Unknown command: /")?.split_once(". Type")?;
                 Problem::UnknownCommand(word)

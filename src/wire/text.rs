@@ -83,6 +83,10 @@ pub fn words(problem: Problem<'_>) -> Cow<'_, str> {
         Problem::Busy => "busy; try again later",
         Problem::NotKept => "nothing can be kept at the moment; try again later",
         Problem::TooManyAccounts => "there are too many accounts",
+        Problem::TooManyNewAccounts { retry_seconds } => {
+            return format!("too many new accounts from your address; try again in {retry_seconds} seconds")
+                .into();
+        }
         Problem::PasswordUnusable => "this can not be a password",
         Problem::AlreadyLoggedIn => "already logged in",
         Problem::MustLogin => "not logged in",

@@ -2,6 +2,7 @@
 //! changes nothing, and that an export gives the same again.
 
 mod foreign;
+mod inheritance;
 mod owners;
 mod stores;
 mod trips;

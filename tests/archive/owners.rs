@@ -17,7 +17,11 @@ fn token(number: u8) -> Token {
 }
 
 fn account(name: &str, hash: &str) -> Change {
-    Change::AccountCreated { name: name.into(), password: PasswordHash::new(hash).expect("a hash") }
+    Change::AccountCreated {
+        name: name.into(),
+        password: PasswordHash::new(hash).expect("a hash"),
+        is_unused: false,
+    }
 }
 
 fn seat(name: &str, number: u8) -> Seat {

@@ -65,11 +65,22 @@ pub(crate) struct Contents {
 
 pub(crate) fn contents(store: &mut dyn Reader) -> Contents {
     let mut contents = Contents::default();
+    // Each store has other ids: these are numbers in the order of the accounts.
+    let mut ids = Vec::new();
+    let numbered = |ids: &[Option<OpId>], id: Option<OpId>| {
+        id.map(|id| ids.iter().position(|&other| other == Some(id)).expect("an account that is there") as u64)
+            .map(|number| OpId::new(UnixMillis(0), 0, number))
+    };
     let visit = &mut |kept| match kept {
-        Kept::Account { name, password } => {
+        Kept::Account { name, password, id, .. } => {
             contents.accounts.push((name.into(), password.as_str().to_owned()));
+            ids.push(id);
         }
-        Kept::Letter(letter) => contents.letters.push(letter),
+        Kept::Letter(mut letter) => {
+            letter.sender_account = numbered(&ids, letter.sender_account);
+            letter.recipient_account = numbered(&ids, letter.recipient_account);
+            contents.letters.push(letter);
+        }
         Kept::Seat { room, seat, is_host, made } => {
             contents.made.extend(made.map(|made| (room.to_string(), made)));
             let (token, ip) = (seat.token.reveal().to_string(), seat.ip.to_string());

@@ -15,11 +15,23 @@ use super::stores::{Contents, NOW, contents, import, stores};
 /// A store with everything in it that can be.
 fn fill(store: &mut dyn Store) {
     let hash = |text: &str| PasswordHash::new(text).expect("a hash");
-    let account = |name: &str| Change::AccountCreated { name: name.into(), password: hash("$2b$04$x") };
+    let account = |name: &str| Change::AccountCreated {
+        name: name.into(),
+        password: hash("$2b$04$x"),
+        is_unused: false,
+    };
     let mail = |sender: &str, sender_has_account, recipient: &str, content: &str, key: Option<&str>| {
         let (sender, recipient) = (sender.into(), recipient.into());
         let (content, key) = (content.into(), key.map(Into::into));
-        Change::MailSent { sender, sender_has_account, recipient, content, key }
+        Change::MailSent {
+            sender,
+            sender_has_account,
+            sender_account: None,
+            recipient,
+            recipient_account: None,
+            content,
+            key,
+        }
     };
     let seat = |name: &str, number| Seat {
         name: name.into(),
@@ -147,12 +159,14 @@ fn what_was_said_while_the_clock_was_ahead_goes_across_as_it_was_said() {
         let mail = |content: &str| Change::MailSent {
             sender: "ann".into(),
             sender_has_account: true,
+            sender_account: None,
             recipient: "ann".into(),
+            recipient_account: None,
             content: content.into(),
             key: None,
         };
         let changes = [
-            (0, Change::AccountCreated { name: "ann".into(), password: hash }),
+            (0, Change::AccountCreated { name: "ann".into(), password: hash, is_unused: false }),
             (2 * YEAR, said("two years ahead")),
             (2 * YEAR, mail("two years ahead")),
             (0, said("set right")),

@@ -350,7 +350,7 @@ fn a_seat_from_before_the_account_goes_to_its_owner() {
     let seat = parlance::chat::Seat { name: "zoe".into(), token, ip: HERE };
     let password = hash("zoe");
     for part in [
-        Kept::Account { name: "zoe".into(), password },
+        Kept::Account { name: "zoe".into(), password, id: None, is_unused: false },
         Kept::Seat { room: "lobby".into(), seat, is_host: false, made: None },
     ] {
         world.engine.restore(&part, world.now);

@@ -192,7 +192,8 @@ fn what_was_sent_without_an_account_belongs_to_no_later_account_of_that_name() {
     world.vanishes(stranger);
     assert_eq!(world.gets(thief, &Request::LoginPassword(Secret("zoe"))), ["in: alice zoe"]);
     assert_eq!(world.gets(thief, &Request::ListMessages("alice")), ["[]"]);
-    assert_eq!(world.gets(alice, &Request::ListMessages("zoe")), ["[zoe>alice:secret*]"]);
+    assert_eq!(world.gets(alice, &Request::ListMessages("zoe")), ["[]"], "that is another one now");
+    assert_eq!(world.gets(alice, &Request::ListMessages("zoe (no account)")), ["[zoe>alice:secret*]"]);
 }
 
 #[test]
@@ -363,11 +364,15 @@ fn five_wrong_passwords_are_too_many() {
 fn an_imported_hash_is_accepted_and_upgraded() {
     let mut world = World::with(Settings { journal: true, ..settings() });
     let imported = parlance::chat::PasswordHash::new("$2b$alice").expect("bcrypt by its prefix");
-    let kept = Kept::Account { name: "alice".into(), password: imported };
+    let id = parlance::chat::OpId::new(parlance::chat::UnixMillis(1), 0, 7);
+    let kept = Kept::Account { name: "alice".into(), password: imported, id: Some(id), is_unused: false };
     world.engine.restore(&kept, world.now);
     let alice = world.mail_user("alice");
     let changed: Vec<_> = world.engine.take_ops().into_iter().map(|op| op.change).collect();
-    assert_eq!(changed, [Change::PasswordChanged { name: "alice".into(), password: hash("alice") }]);
+    assert_eq!(
+        changed,
+        [Change::PasswordChanged { name: "alice".into(), account: Some(id), password: hash("alice") }]
+    );
     assert_eq!(world.gets(alice, &Request::ListUsers), ["{alice=0}"]);
 }
 

@@ -15,6 +15,7 @@ mod support;
 mod bystanders;
 mod child;
 
+mod accounts;
 mod announced;
 mod connects;
 mod datagrams;

@@ -299,7 +299,7 @@ impl Book {
                     self.sent[number].copies += 1;
                 }
             }
-            Change::AccountDeleted { name } => {
+            Change::AccountDeleted { name, .. } => {
                 assert!(!self.model.has_seat_of(name), "{name} has no account any more, and has seats");
                 self.owners.deleted(name);
                 for &number in self.letters.values() {
@@ -310,7 +310,8 @@ impl Book {
                 self.is_seated(seat);
                 self.is_fact(Fact::Seat(seat.token), index);
             }
-            Change::PasswordChanged { .. }
+            Change::AccountUsed { .. }
+            | Change::PasswordChanged { .. }
             | Change::MailRead { .. }
             | Change::SeatLeft { .. }
             | Change::RoomClosed { .. } => {}

@@ -238,6 +238,7 @@ fn limit(settings: &mut Settings, seed: u64) {
     }
     settings.address_clients_limit = pick(&mut dice, &[1, 2, 256]);
     settings.address_connects_limit = pick(&mut dice, &[0, 1, 20]);
+    settings.address_accounts_limit = pick(&mut dice, &[0, 2, 10]);
     settings.address_rooms_limit = pick(&mut dice, &[1, 64]);
     settings.session_rooms_limit = pick(&mut dice, &[1, 2, 32]);
     settings.session_messages_limit = pick(&mut dice, &[0, 2, 10]);

@@ -15,7 +15,7 @@ use crate::client::{Around, Client, account_name};
 use crate::dice::Dice;
 use crate::disk::SimDisk;
 use crate::net::{End, Net, Weather, take_arrived};
-use crate::script::{ACCOUNTS, Act, Fault, Kind, ROOMS, Script, Step, What, held_bytes_max};
+use crate::script::{Act, Fault, Kind, ROOMS, Script, Step, What, held_bytes_max};
 use crate::server::{Found, Server, SetUp, Tap, hash};
 use crate::trace;
 
@@ -627,7 +627,7 @@ impl World {
                 // The server is full.
                 continue;
             }
-            let names: Vec<_> = (0..ACCOUNTS).map(account_name).collect();
+            let names: Vec<_> = Client::audited().collect();
             self.book.counts.letters_compared += crate::audit::check(&account, &audit, &kept, &names);
             self.with_client(auditor, |client, around| client.acts(&Act::Reset, 0, around));
             self.advance(Duration::from_secs(1));

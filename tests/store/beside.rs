@@ -20,7 +20,9 @@ fn group(dealer: &mut Dealer, number: usize) -> Vec<Op> {
     let letter = Change::MailSent {
         sender: "alice".into(),
         sender_has_account: true,
+        sender_account: None,
         recipient: "alice".into(),
+        recipient_account: None,
         content: text.clone(),
         key: None,
     };
@@ -51,7 +53,7 @@ fn whoever_looks_finds_it_well(shelf: &Shelf) {
     }
     let mut store = shelf.open();
     let mut dealer = Dealer::new(1);
-    let account = Change::AccountCreated { name: "alice".into(), password: hash(1) };
+    let account = Change::AccountCreated { name: "alice".into(), password: hash(1), is_unused: false };
     store.commit(&[dealer.op(account)]).expect("it commits");
     let writer = thread::spawn(move || {
         for number in 1..=GROUPS {

@@ -42,6 +42,7 @@ pub(crate) struct Dealer {
     /// Ids of everything that was ever sent or said.
     past: Vec<OpId>,
     past_tokens: Vec<Token>,
+    past_accounts: Vec<OpId>,
 }
 
 pub(crate) fn pick<'a, T>(dice: &mut Dice, of: &'a [T]) -> &'a T {
@@ -67,6 +68,7 @@ impl Dealer {
             dealt: 0,
             past: Vec::new(),
             past_tokens: Vec::new(),
+            past_accounts: Vec::new(),
         }
     }
 
@@ -123,6 +125,17 @@ impl Dealer {
         }
     }
 
+    /// The id of a name's account; at times none, as in ops of earlier versions, or that of an account that is gone.
+    fn account_of(&mut self, model: &Model, name: &str) -> Option<OpId> {
+        let id = model.account_id(name)?;
+        self.past_accounts.push(id);
+        match self.dice.below(6) {
+            0 => None,
+            1 => Some(*pick(&mut self.dice, &self.past_accounts)),
+            _ => Some(id),
+        }
+    }
+
     fn mail(&mut self, model: &Model) -> Change {
         let (sender, recipient) = (self.person(), self.person());
         let account = model.account_name(&sender);
@@ -133,16 +146,41 @@ impl Dealer {
         // Somebody may also have laid the account's name down, and speak as a stranger.
         let sender_has_account = account.is_some() && (key.is_some() || self.dice.below(5) > 0);
         let content = self.text();
-        Change::MailSent { sender, sender_has_account, recipient, content, key: key.map(Into::into) }
+        let sender_account = self.account_of(model, &sender).filter(|_| sender_has_account);
+        let recipient_account = self.account_of(model, &recipient);
+        Change::MailSent {
+            sender,
+            sender_has_account,
+            sender_account,
+            recipient,
+            recipient_account,
+            content,
+            key: key.map(Into::into),
+        }
     }
 
     /// The next op, which may also change nothing.
     pub(crate) fn deal(&mut self, model: &Model) -> Op {
         self.dealt += 1;
         let change = match self.dice.below(100) {
-            0..9 => Change::AccountCreated { name: self.person(), password: hash(self.dealt) },
-            9..12 => Change::PasswordChanged { name: self.person(), password: hash(self.dealt) },
-            12..15 => Change::AccountDeleted { name: self.person() },
+            0..8 => Change::AccountCreated {
+                name: self.person(),
+                password: hash(self.dealt),
+                is_unused: self.dice.below(2) == 0,
+            },
+            8 | 9 => {
+                let name = self.person();
+                Change::AccountUsed { account: self.account_of(model, &name), name }
+            }
+            10..12 => {
+                let name = self.person();
+                let account = self.account_of(model, &name);
+                Change::PasswordChanged { name, account, password: hash(self.dealt) }
+            }
+            12..15 => {
+                let name = self.person();
+                Change::AccountDeleted { account: self.account_of(model, &name), name }
+            }
             15..40 => self.mail(model),
             40..48 => {
                 let there = model.letter_ids();

@@ -87,14 +87,16 @@ impl<'a> Pair<'a> {
 }
 
 fn account(name: &str) -> Change {
-    Change::AccountCreated { name: name.into(), password: hash(1) }
+    Change::AccountCreated { name: name.into(), password: hash(1), is_unused: false }
 }
 
 fn mail(sender: &str, recipient: &str, content: &str, key: Option<&str>) -> Change {
     Change::MailSent {
         sender: sender.into(),
         sender_has_account: true,
+        sender_account: None,
         recipient: recipient.into(),
+        recipient_account: None,
         content: content.into(),
         key: key.map(Into::into),
     }
@@ -139,8 +141,8 @@ fn ops_about_nothing_are_no_errors(shelf: &Shelf) {
     let mut pair = Pair::new(shelf);
     let nobody = pair.dealer.id();
     let nothings = [
-        Change::PasswordChanged { name: "nobody".into(), password: hash(2) },
-        Change::AccountDeleted { name: "nobody".into() },
+        Change::PasswordChanged { account: None, name: "nobody".into(), password: hash(2) },
+        Change::AccountDeleted { name: "nobody".into(), account: None },
         mail("alice", "nobody", "hello", Some("key")),
         Change::MailRead { reader: "nobody".into(), messages: Box::new([nobody]) },
         Change::MailRead { reader: "alice".into(), messages: Box::new([]) },
@@ -166,7 +168,7 @@ fn the_longest_of_everything_is_kept(shelf: &Shelf) {
     let password = PasswordHash::new(&password).expect("not too long");
     for name in [&alice, &bob] {
         let password = password.clone();
-        pair.commit_each([Change::AccountCreated { name: name.as_str().into(), password }]);
+        pair.commit_each([Change::AccountCreated { name: name.as_str().into(), password, is_unused: false }]);
     }
     // Those that a format may have to escape, and those that take most bytes.
     for with in ["\u{1}", "\"", "\\", "\u{7f}", "🎉", "é", "x", "\u{2028}"] {
@@ -252,11 +254,13 @@ fn a_message_goes_with_its_recipient_who_sees_it_no_more(shelf: &Shelf) {
         if after_restart {
             pair.compare();
         }
-        pair.commit_each([Change::AccountDeleted { name: "bob".into() }]);
+        pair.commit_each([Change::AccountDeleted { name: "bob".into(), account: None }]);
         pair.compare();
         pair.commit_each([account("bob")]);
         pair.compare();
-        pair.commit_each(["alice", "bob"].map(|name| Change::AccountDeleted { name: name.into() }));
+        pair.commit_each(
+            ["alice", "bob"].map(|name| Change::AccountDeleted { name: name.into(), account: None }),
+        );
     }
 }
 

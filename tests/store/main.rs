@@ -10,6 +10,8 @@ mod compare;
 mod dealer;
 mod directed;
 mod model;
+mod old_logs;
+mod owners;
 mod random;
 mod shelf;
 

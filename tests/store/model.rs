@@ -11,8 +11,11 @@ type Which = usize;
 #[derive(Clone)]
 struct Account {
     which: Which,
+    /// That of the op that made it.
+    id: OpId,
     name: Box<str>,
     password: PasswordHash,
+    is_unused: bool,
 }
 
 #[derive(Clone)]
@@ -54,45 +57,57 @@ impl Model {
         self.accounts.iter().find(|account| is_same(&account.name, name)).map(|account| account.which)
     }
 
+    /// The account of a name, if it has the id that is meant.
+    fn find_as(&self, name: &str, id: Option<OpId>) -> Option<Which> {
+        self.find(name).filter(|&which| id.is_none_or(|id| self.id_of(which) == id))
+    }
+
+    fn id_of(&self, which: Which) -> OpId {
+        self.accounts.iter().find(|account| account.which == which).expect("it is there").id
+    }
+
+    fn note_use(&mut self, which: Which) {
+        for account in self.accounts.iter_mut().filter(|account| account.which == which) {
+            account.is_unused = false;
+        }
+    }
+
+    /// The id of the account of a name.
+    pub(crate) fn account_id(&self, name: &str) -> Option<OpId> {
+        self.find(name).map(|which| self.id_of(which))
+    }
+
     pub(crate) fn apply(&mut self, op: &Op) {
         self.last = self.last.max(Some(op.id));
         match &op.change {
-            Change::AccountCreated { name, password } => {
+            Change::AccountCreated { name, password, is_unused } => {
                 if self.find(name).is_none() {
                     let which = self.accounts_ever;
                     self.accounts_ever += 1;
                     let (name, password) = (name.clone(), password.clone());
-                    self.accounts.push(Account { which, name, password });
+                    let is_unused = *is_unused;
+                    self.accounts.push(Account { which, id: op.id, name, password, is_unused });
                 }
             }
-            Change::PasswordChanged { name, password } => {
+            Change::AccountUsed { name, account } => {
+                if let Some(which) = self.find_as(name, *account) {
+                    self.note_use(which);
+                }
+            }
+            Change::PasswordChanged { name, account: meant, password } => {
+                let which = self.find_as(name, *meant);
                 for account in &mut self.accounts {
-                    if is_same(&account.name, name) {
+                    if Some(account.which) == which {
                         account.password = password.clone();
                     }
                 }
             }
-            Change::AccountDeleted { name } => {
-                let Some(which) = self.find(name) else { return };
+            Change::AccountDeleted { name, account } => {
+                let Some(which) = self.find_as(name, *account) else { return };
                 self.accounts.retain(|account| account.which != which);
                 self.letters.retain(|sent| sent.from != Some(which) && sent.to != which);
             }
-            Change::MailSent { sender, sender_has_account, recipient, content, key } => {
-                let from = if *sender_has_account { self.find(sender) } else { None };
-                let Some(to) = self.find(recipient) else { return };
-                let letter = Letter {
-                    id: op.id,
-                    at: op.at,
-                    sender: sender.clone(),
-                    recipient: recipient.clone(),
-                    content: content.clone(),
-                    key: if from.is_some() { key.clone() } else { None },
-                    sender_sees: from.is_some_and(|from| from != to),
-                    recipient_sees: true,
-                    unread: true,
-                };
-                self.letters.push(Sent { from, to, letter });
-            }
+            Change::MailSent { .. } => self.send(op),
             Change::MailRead { reader, messages } => {
                 let Some(reader) = self.find(reader) else { return };
                 for Sent { to, letter, .. } in &mut self.letters {
@@ -149,6 +164,43 @@ impl Model {
         }
     }
 
+    fn send(&mut self, op: &Op) {
+        let Change::MailSent {
+            sender,
+            sender_has_account,
+            sender_account,
+            recipient,
+            recipient_account,
+            content,
+            key,
+        } = &op.change
+        else {
+            return;
+        };
+        let from = if *sender_has_account { self.find_as(sender, *sender_account) } else { None };
+        if *sender_has_account && sender_account.is_some() && from.is_none() {
+            return;
+        }
+        let Some(to) = self.find_as(recipient, *recipient_account) else { return };
+        for account in from.into_iter().chain([to]) {
+            self.note_use(account);
+        }
+        let letter = Letter {
+            id: op.id,
+            at: op.at,
+            sender: sender.clone(),
+            sender_account: from.map(|from| self.id_of(from)),
+            recipient: recipient.clone(),
+            recipient_account: Some(self.id_of(to)),
+            content: content.clone(),
+            key: if from.is_some() { key.clone() } else { None },
+            sender_sees: from.is_some_and(|from| from != to),
+            recipient_sees: true,
+            unread: true,
+        };
+        self.letters.push(Sent { from, to, letter });
+    }
+
     /// What the rules say is forgotten.
     pub(crate) fn forget(&mut self, rules: &HistoryRules, now: UnixMillis) {
         for summary in self.rooms() {
@@ -169,9 +221,11 @@ impl Model {
     }
 
     pub(crate) fn kept(&self) -> Vec<Kept> {
-        let accounts = self.accounts.iter().map(|Account { name, password, .. }| Kept::Account {
-            name: name.clone(),
-            password: password.clone(),
+        let accounts = self.accounts.iter().map(|account| Kept::Account {
+            name: account.name.clone(),
+            password: account.password.clone(),
+            id: Some(account.id),
+            is_unused: account.is_unused,
         });
         let letters = self.letters.iter().map(|sent| Kept::Letter(sent.letter.clone()));
         accounts.chain(letters).chain(self.seats.iter().cloned()).collect()

@@ -139,6 +139,7 @@ fn login_refusals(dialect: Dialect) -> Vec<(Event<'static>, Option<Event<'static
         Problem::TooManyAttempts,
         Problem::Busy,
         Problem::TooManyAccounts,
+        Problem::TooManyNewAccounts { retry_seconds: 8640 },
         Problem::PasswordUnusable,
         coarse,
         Problem::Name(NameError::TooShort { min: 3 }),

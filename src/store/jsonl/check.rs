@@ -154,6 +154,7 @@ impl Seen {
                     return Err("gives up a seat that was never there".to_owned());
                 }
                 Change::AccountCreated { .. }
+                | Change::AccountUsed { .. }
                 | Change::PasswordChanged { .. }
                 | Change::AccountDeleted { .. }
                 | Change::MailDeleted { .. }

@@ -49,18 +49,23 @@ pub(super) struct Contents<P = Tally> {
     pub(super) rooms: Rooms,
     /// The highest id.
     pub(super) last: Option<OpId>,
+    /// That of the format.
+    pub(super) version: u64,
 }
 
 impl<P: People> Contents<P> {
     /// Nothing.
     pub(super) fn new() -> Self {
-        Self { people: P::nobody(), rooms: Rooms::default(), last: None }
+        Self { people: P::nobody(), rooms: Rooms::default(), last: None, version: 0 }
     }
 
     /// Takes in what a line says that stands at a place. The error: it cannot be.
     pub(super) fn take(&mut self, entry: Entry<'_>, place: Place) -> Result<(), String> {
         match entry {
-            Entry::Format { last } => self.last = self.last.max(last),
+            Entry::Format { version, last } => {
+                self.version = version;
+                self.last = self.last.max(last);
+            }
             Entry::Op(op) => self.apply(&op, place),
             Entry::SentAndRead(op) => {
                 self.apply(&op, place);
@@ -97,6 +102,7 @@ impl<P: People> Contents<P> {
             }
             Change::RoomClosed { room, made } => self.rooms.close(room, *made),
             Change::AccountCreated { .. }
+            | Change::AccountUsed { .. }
             | Change::PasswordChanged { .. }
             | Change::AccountDeleted { .. }
             | Change::MailSent { .. }

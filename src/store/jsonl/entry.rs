@@ -1,7 +1,7 @@
 //! What a line of a log that was written here means.
 
 use super::line::{Line, Text, Timestamp};
-use super::write::VERSION;
+use super::write::{VERSION, VERSION_MIN};
 use crate::chat::{Change, Kept, Letter, Op, OpId, PasswordHash, Seat, Token, UnixMillis};
 
 /// What a line does to what is there. No message has its text with it, unless somebody [asks](Entry::with_text): that
@@ -10,6 +10,8 @@ use crate::chat::{Change, Kept, Letter, Op, OpId, PasswordHash, Seat, Token, Uni
 pub(super) enum Entry<'a> {
     /// The first line.
     Format {
+        /// The version that the log has.
+        version: u64,
         /// The highest id that was there when the log was written anew.
         last: Option<OpId>,
     },
@@ -94,7 +96,9 @@ impl<'a> Entry<'a> {
         let Some(operation) = operation else { return Ok(Self::message(line)?) };
         if operation == "format" {
             return match line.version.ok_or_else(|| "no \"version\"".to_owned())? {
-                VERSION => Ok(Self::Format { last: line.last.as_deref().map(id_of).transpose()? }),
+                version @ VERSION_MIN..=VERSION => {
+                    Ok(Self::Format { version, last: line.last.as_deref().map(id_of).transpose()? })
+                }
                 0 => Err(Wrong::Meaning("there is no version 0".to_owned())),
                 newer => Err(Wrong::Newer(newer)),
             };
@@ -126,6 +130,7 @@ impl<'a> Entry<'a> {
         let password = || {
             PasswordHash::new(want(line.password.as_ref(), "password")?).map_err(|error| error.to_string())
         };
+        let account = || line.account.as_deref().map(id_of).transpose();
         let token = || Token::parse(want(line.token.as_ref(), "token")?).ok_or_else(|| "no token".to_owned());
         let seat = || {
             let ip = want(line.ip.as_ref(), "ip")?.parse().map_err(|_| "no address".to_owned())?;
@@ -144,11 +149,17 @@ impl<'a> Entry<'a> {
         match operation {
             "account-created" => {
                 let (name, password): (Box<str>, _) = (name()?, password()?);
-                let change = Change::AccountCreated { name: name.clone(), password: password.clone() };
-                Ok(op_or(change, Kept::Account { name, password }))
+                let is_unused = line.unused.unwrap_or(false);
+                let change =
+                    Change::AccountCreated { name: name.clone(), password: password.clone(), is_unused };
+                Ok(op_or(change, Kept::Account { name, password, id: account()?, is_unused }))
             }
-            "password-changed" => op(Change::PasswordChanged { name: name()?, password: password()? }),
-            "account-deleted" => op(Change::AccountDeleted { name: name()? }),
+            "account-used" => op(Change::AccountUsed { name: name()?, account: account()? }),
+            "password-changed" => {
+                let (name, account, password) = (name()?, account()?, password()?);
+                op(Change::PasswordChanged { name, account, password })
+            }
+            "account-deleted" => op(Change::AccountDeleted { name: name()?, account: account()? }),
             "read" => {
                 let reader = want(line.reader.as_ref(), "reader")?.into();
                 op(Change::MailRead { reader, messages: Self::ids(line)? })
@@ -203,11 +214,21 @@ impl<'a> Entry<'a> {
             Some(other) => return Err(format!("{other:?} is no status")),
         };
         let (sender, recipient): (Box<str>, Box<str>) = (sender.into(), (**recipient).into());
+        let sender_account = line.sender_account.as_deref().map(id_of).transpose()?;
+        let recipient_account = line.recipient_account.as_deref().map(id_of).transpose()?;
         let (content, key) = (Box::default(), line.key.as_deref().map(Into::into));
         let (sender_sees, recipient_sees) = match line.seen_by.as_deref() {
             None => {
                 let sender_has_account = line.sender_has_account.unwrap_or(true);
-                let change = Change::MailSent { sender, sender_has_account, recipient, content, key };
+                let change = Change::MailSent {
+                    sender,
+                    sender_has_account,
+                    sender_account,
+                    recipient,
+                    recipient_account,
+                    content,
+                    key,
+                };
                 let op = Op { id, at, change };
                 return Ok(if unread { Self::Op(op) } else { Self::SentAndRead(op) });
             }
@@ -220,7 +241,9 @@ impl<'a> Entry<'a> {
             id,
             at,
             sender,
+            sender_account,
             recipient,
+            recipient_account,
             content,
             key,
             sender_sees,

@@ -65,6 +65,17 @@ pub(crate) struct Line<'a> {
     /// Whose account or seat it is.
     #[serde(borrow)]
     pub(crate) name: Option<Text<'a>>,
+    /// The id of the account that the operation is about.
+    #[serde(borrow)]
+    pub(crate) account: Option<Text<'a>>,
+    /// The id of the account that sent the mail.
+    #[serde(borrow)]
+    pub(crate) sender_account: Option<Text<'a>>,
+    /// The id of the recipient's account.
+    #[serde(borrow)]
+    pub(crate) recipient_account: Option<Text<'a>>,
+    /// Whether the account was not used since it was made. None: it was.
+    pub(crate) unused: Option<bool>,
     /// The hash of a password.
     #[serde(borrow)]
     pub(crate) password: Option<Text<'a>>,

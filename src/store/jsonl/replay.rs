@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::contents::{Contents, People, Place};
 use super::entry::{self, Entry, Wrong};
 use super::scan::{Lines, Raw};
-use super::write::{self, VERSION};
+use super::write::{self, VERSION, VERSION_MIN};
 use crate::limits::{JSONL_LINE_BYTES_MAX, STORE_GROUP_OPS_MAX};
 use crate::store::StoreError;
 use crate::store::disk::DiskFile;
@@ -89,11 +89,13 @@ fn is_of_last_group(rest: &mut Lines, lines_max: u64) -> io::Result<bool> {
 /// Whether a first line can be the rest of a format line that was not written whole: each byte is that of the
 /// format line or, where the disk never got it, zero. Another file, which a cut would destroy, is not.
 pub(super) fn may_be_torn_format(raw: &Raw<'_>) -> bool {
-    let mut format = Vec::new();
-    write::format(&mut format, None);
     let bytes = raw.bytes.unwrap_or_default();
     let is_of_format = |(found, wanted): (&u8, &u8)| *found == 0 || found == wanted;
-    raw.length <= format.len() as u64 && bytes.iter().zip(&format).all(is_of_format)
+    (VERSION_MIN..=VERSION).any(|version| {
+        let mut format = Vec::new();
+        write::format_of(version, &mut format, None);
+        raw.length <= format.len() as u64 && bytes.iter().zip(&format).all(is_of_format)
+    })
 }
 
 /// The first line is not the beginning of a log.

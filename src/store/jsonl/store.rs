@@ -11,6 +11,7 @@ use super::log::Log;
 use super::repair::{aside_path, set_rest_aside};
 use super::replay::{self, MARK, Torn};
 use super::view::View;
+use super::write::VERSION;
 use super::{FILE_NAME, check, write};
 use crate::chat::{
     Change, HistoryRules, Kept, Op, OpId, RoomMessage, RoomSummary, Token, UnixMillis, too_old,
@@ -74,6 +75,7 @@ impl JsonlStore {
             write::format(&mut first, None);
             log.append(&first, true)?;
             contents = Contents::new();
+            contents.version = VERSION;
         }
         log.disk().sync_directory_of(&path).map_err(StoreError::io(directory))?;
         Ok(Self {
@@ -274,6 +276,7 @@ impl Group<'_> {
                 people.has_seat(*token) || self.made().tokens.get(token).is_some_and(|&made| made < index)
             }
             Change::AccountCreated { .. }
+            | Change::AccountUsed { .. }
             | Change::PasswordChanged { .. }
             | Change::AccountDeleted { .. }
             | Change::MailSent { .. }
@@ -296,6 +299,7 @@ impl Group<'_> {
                         made.tokens.entry(seat.token).or_insert(index);
                     }
                     Change::AccountCreated { .. }
+                    | Change::AccountUsed { .. }
                     | Change::PasswordChanged { .. }
                     | Change::AccountDeleted { .. }
                     | Change::MailRead { .. }
@@ -368,7 +372,8 @@ impl Store for JsonlStore {
         if self.forget(rules, now)? {
             return Ok(true);
         }
-        if self.compaction.is_none() && !self.is_mostly_dead() {
+        // A log of an earlier version is written anew, with the ids of accounts, as soon as there is time.
+        if self.compaction.is_none() && !self.is_mostly_dead() && self.contents.version == VERSION {
             return Ok(false);
         }
         let mut compaction = self.compaction.take();

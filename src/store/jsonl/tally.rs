@@ -10,7 +10,7 @@ use ahash::RandomState;
 
 use super::contents::People;
 use crate::chat::{Change, Folded, Kept, Letter, Name, Op, OpId, Token};
-use crate::state::Seating;
+use crate::state::{Seating, id_without_op};
 
 /// An account, never used again after it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,7 +19,8 @@ struct Number(u32);
 /// See the module's documentation.
 #[derive(Debug)]
 pub(super) struct Tally {
-    accounts: HashMap<Box<str>, Number, RandomState>,
+    /// By folded name, with the id that ops and letters name it by.
+    accounts: HashMap<Box<str>, (Number, OpId), RandomState>,
     next: u32,
     letters: HashMap<OpId, Counted, RandomState>,
     /// Bytes of their lines.
@@ -30,8 +31,9 @@ pub(super) struct Tally {
 /// A letter that somebody sees.
 #[derive(Clone, Copy, Debug)]
 struct Counted {
-    /// The sender's account, if it sees it.
+    /// The sender's account.
     sender: Option<Number>,
+    sender_sees: bool,
     /// The recipient's account.
     recipient: Option<Number>,
     recipient_sees: bool,
@@ -40,7 +42,7 @@ struct Counted {
 }
 
 /// Bytes of a line that makes an account, about: a name, and a hash as it is made today.
-const ACCOUNT_LINE_BYTES: u64 = 170;
+const ACCOUNT_LINE_BYTES: u64 = 220;
 /// Bytes of a line that gives somebody a seat, about.
 const SEAT_LINE_BYTES: u64 = 140;
 
@@ -50,13 +52,20 @@ fn fold(name: &str) -> Option<Folded> {
 
 impl Tally {
     fn find(&self, name: &str) -> Option<Number> {
-        self.accounts.get(&*fold(name)?).copied()
+        self.find_as(name, None)
     }
 
-    fn create(&mut self, name: &str) {
+    /// The account of a name, unless it has another id than the one that is meant.
+    fn find_as(&self, name: &str, id: Option<OpId>) -> Option<Number> {
+        let &(number, there) = self.accounts.get(&*fold(name)?)?;
+        id.is_none_or(|id| id == there).then_some(number)
+    }
+
+    fn create(&mut self, name: &str, id: Option<OpId>) {
         let Some(folded) = fold(name) else { return };
         if !self.accounts.contains_key(&*folded) {
-            self.accounts.insert(folded.as_str().into(), Number(self.next));
+            let id = id.unwrap_or_else(|| id_without_op(self.next));
+            self.accounts.insert(folded.as_str().into(), (Number(self.next), id));
             self.next += 1;
         }
     }
@@ -72,19 +81,19 @@ impl Tally {
     fn delete_letter(&mut self, by: &str, id: OpId) {
         let Some(by) = self.find(by) else { return };
         let Some(letter) = self.letters.get_mut(&id) else { return };
-        let is_sender = letter.sender == Some(by);
+        let is_sender = letter.sender_sees && letter.sender == Some(by);
         if !is_sender && letter.recipient == Some(by) {
             letter.recipient_sees = false;
         }
-        if is_sender || (letter.sender.is_none() && !letter.recipient_sees) {
+        if is_sender || (!letter.sender_sees && !letter.recipient_sees) {
             self.letter_bytes -= u64::from(letter.bytes);
             self.letters.remove(&id);
         }
     }
 
-    fn delete_account(&mut self, name: &str) {
-        let Some(folded) = fold(name) else { return };
-        let Some(number) = self.accounts.remove(&*folded) else { return };
+    fn delete_account(&mut self, name: &str, id: Option<OpId>) {
+        let (Some(folded), Some(number)) = (fold(name), self.find_as(name, id)) else { return };
+        self.accounts.remove(&*folded);
         let Self { letters, letter_bytes, .. } = self;
         letters.retain(|_, letter| {
             let goes = letter.sender == Some(number) || letter.recipient == Some(number);
@@ -128,42 +137,70 @@ impl People for Tally {
 
     fn apply(&mut self, op: &Op, bytes: u32) {
         match &op.change {
-            Change::AccountCreated { name, .. } => self.create(name),
-            Change::AccountDeleted { name } => self.delete_account(name),
-            Change::MailSent { sender, sender_has_account, recipient, .. } => {
-                let Some(recipient) = self.find(recipient) else { return };
-                let account = if *sender_has_account { self.find(sender) } else { None };
-                if account.is_none() && fold(sender).is_none() {
+            Change::AccountCreated { name, .. } => self.create(name, Some(op.id)),
+            Change::AccountDeleted { name, account } => self.delete_account(name, *account),
+            Change::MailSent {
+                sender,
+                sender_has_account,
+                sender_account,
+                recipient,
+                recipient_account,
+                ..
+            } => {
+                let Some(recipient) = self.find_as(recipient, *recipient_account) else { return };
+                let account = if *sender_has_account { self.find_as(sender, *sender_account) } else { None };
+                let is_gone = *sender_has_account && sender_account.is_some() && account.is_none();
+                if is_gone || (account.is_none() && fold(sender).is_none()) {
                     return;
                 }
                 // What somebody writes to himself he sees as its recipient.
-                let sender = account.filter(|&sender| sender != recipient);
+                let sender_sees = account.is_some_and(|sender| sender != recipient);
                 let recipient = Some(recipient);
-                self.count(op.id, Counted { sender, recipient, recipient_sees: true, bytes });
+                let letter = Counted { sender: account, sender_sees, recipient, recipient_sees: true, bytes };
+                self.count(op.id, letter);
             }
             Change::MailDeleted { by, message } => self.delete_letter(by, *message),
             Change::RoomMade { .. }
             | Change::SeatTaken { .. }
             | Change::SeatLeft { .. }
             | Change::RoomClosed { .. } => self.seating.apply(op),
-            Change::PasswordChanged { .. } | Change::MailRead { .. } | Change::Said { .. } => {}
+            Change::AccountUsed { .. }
+            | Change::PasswordChanged { .. }
+            | Change::MailRead { .. }
+            | Change::Said { .. } => {}
         }
     }
 
     fn restore(&mut self, kept: &Kept, bytes: u32) {
         match kept {
-            Kept::Account { name, .. } => self.create(name),
-            Kept::Letter(Letter { id, sender, recipient, sender_sees, recipient_sees, .. }) => {
+            Kept::Account { name, id, .. } => self.create(name, *id),
+            Kept::Letter(Letter {
+                id,
+                sender,
+                sender_account,
+                recipient,
+                recipient_account,
+                key,
+                sender_sees,
+                recipient_sees,
+                ..
+            }) => {
                 if fold(sender).is_none() || fold(recipient).is_none() {
                     return;
                 }
-                let recipient = self.find(recipient);
-                // As above.
-                let sender =
-                    self.find(sender).filter(|_| *sender_sees).filter(|&sender| Some(sender) != recipient);
+                let account = self.find_as(sender, *sender_account);
+                let recipient = self.find_as(recipient, *recipient_account);
+                let is_gone = (sender_account.is_some() && account.is_none())
+                    || (recipient_account.is_some() && recipient.is_none());
+                // One that was kept without ids does not say whether its sender had an account.
+                let is_old = sender_account.is_none() && recipient_account.is_none();
+                let had_account = |account| *sender_sees || Some(account) == recipient || key.is_some();
+                let sender = account
+                    .filter(|&account| if is_old { had_account(account) } else { sender_account.is_some() });
+                let sender_sees = *sender_sees && sender.is_some() && sender != recipient;
                 let recipient_sees = *recipient_sees && recipient.is_some();
-                if sender.is_some() || recipient_sees {
-                    self.count(*id, Counted { sender, recipient, recipient_sees, bytes });
+                if !is_gone && (sender_sees || recipient_sees) {
+                    self.count(*id, Counted { sender, sender_sees, recipient, recipient_sees, bytes });
                 }
             }
             Kept::Seat { .. } => self.seating.restore(kept),

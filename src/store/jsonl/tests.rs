@@ -27,12 +27,20 @@ impl Ids {
 
     pub(super) fn account(&mut self, name: &str) -> Op {
         let password = PasswordHash::new("$2b$12$saltsaltsaltsaltsaltsO").expect("a hash");
-        self.op(Change::AccountCreated { name: name.into(), password })
+        self.op(Change::AccountCreated { name: name.into(), password, is_unused: false })
     }
 
     pub(super) fn mail(&mut self, sender: &str, recipient: &str, content: &str) -> Op {
         let [sender, recipient, content] = [sender, recipient, content].map(Into::into);
-        self.op(Change::MailSent { sender, sender_has_account: true, recipient, content, key: None })
+        self.op(Change::MailSent {
+            sender,
+            sender_has_account: true,
+            sender_account: None,
+            recipient,
+            recipient_account: None,
+            content,
+            key: None,
+        })
     }
 
     pub(super) fn said(&mut self, room: &str, text: &str) -> Op {
@@ -101,20 +109,25 @@ fn some_of_everything(ids: &mut Ids) -> Vec<Op> {
     ops.push(ids.op(Change::MailSent {
         sender: "dan".into(),
         sender_has_account: false,
+        sender_account: None,
         recipient: "ann".into(),
+        recipient_account: None,
         content: "from outside".into(),
         key: None,
     }));
     ops.push(ids.op(Change::MailSent {
         sender: "cyd".into(),
         sender_has_account: true,
+        sender_account: None,
         recipient: "ann".into(),
+        recipient_account: None,
         content: "keyed".into(),
         key: Some("k\"1".into()),
     }));
     ops.push(ids.op(Change::MailRead { reader: "bob".into(), messages: Box::new([first]) }));
     ops.push(ids.op(Change::MailDeleted { by: "ann".into(), message: ops[4].id }));
     ops.push(ids.op(Change::PasswordChanged {
+        account: None,
         name: "ann".into(),
         password: PasswordHash::new("$argon2id$x").expect("a hash"),
     }));
@@ -122,7 +135,7 @@ fn some_of_everything(ids: &mut Ids) -> Vec<Op> {
     ops.extend([ids.seat("den", 4), ids.seat("den", 5), ids.seat("den", 6), ids.seat("hall", 8)]);
     ops.push(ids.op(Change::SeatLeft { token: Token::from_random([5; 16]) }));
     ops.push(ids.op(Change::RoomClosed { room: "hall".into(), made: None }));
-    ops.push(ids.op(Change::AccountDeleted { name: "cyd".into() }));
+    ops.push(ids.op(Change::AccountDeleted { name: "cyd".into(), account: None }));
     ops.push(ids.account("cyd"));
     ops
 }
@@ -404,10 +417,10 @@ fn an_empty_log_is_not_said_to_be_well_by_a_repair() {
 fn a_newer_log_is_left_alone() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join(FILE_NAME);
-    let text = "{\"operation\":\"format\",\"version\":2}\n{\"operation\":\"dance\"}\n";
+    let text = "{\"operation\":\"format\",\"version\":3}\n{\"operation\":\"dance\"}\n";
     fs::write(&path, text).expect("there is space");
     let error = JsonlStore::open(directory.path(), &fast()).expect_err("it is newer");
-    assert!(matches!(error, StoreError::Newer { found: 2, known: 1, .. }), "{error}");
+    assert!(matches!(error, StoreError::Newer { found: 3, known: 2, .. }), "{error}");
     assert!(matches!(repair(directory.path()), Err(StoreError::Newer { .. })));
     assert_eq!(fs::read_to_string(&path).expect("it is there"), text);
 }
@@ -646,7 +659,7 @@ fn a_log_that_is_mostly_dead_is_compacted_while_it_is_written() {
         ];
         match steps % 4 {
             0 => group.push(ids.op(Change::RoomClosed { room: "attic".into(), made: None })),
-            1 => group.push(ids.op(Change::AccountDeleted { name: "cyd".into() })),
+            1 => group.push(ids.op(Change::AccountDeleted { name: "cyd".into(), account: None })),
             2 => group.push(ids.account("cyd")),
             _ => group.push(ids.op(Change::RoomClosed { room: "cellar".into(), made: None })),
         }
@@ -682,7 +695,7 @@ fn the_tally_adds_up() {
         let letter = if letters.is_empty() { None } else { Some(letters[roll(letters.len())]) };
         let op = match (roll(12), letter) {
             (0 | 1, _) => ids.account(one),
-            (2, _) if roll(4) == 0 => ids.op(Change::AccountDeleted { name: one.into() }),
+            (2, _) if roll(4) == 0 => ids.op(Change::AccountDeleted { name: one.into(), account: None }),
             (3..6, Some(message)) => ids.op(Change::MailDeleted { by: one.into(), message }),
             (6, Some(message)) => {
                 ids.op(Change::MailRead { reader: one.into(), messages: Box::new([message]) })

@@ -5,7 +5,10 @@ use std::io::Write;
 use crate::chat::{Change, Kept, Letter, OP_ID_BYTES, Op, OpId, Seat, UnixMillis};
 
 /// The version of the format that is written here, and the newest that is understood.
-pub(super) const VERSION: u64 = 1;
+pub(super) const VERSION: u64 = 2;
+
+/// The oldest that is understood: it has no ids of accounts.
+pub(super) const VERSION_MIN: u64 = 1;
 
 /// A JSON object on its way into a buffer. Keys are texts without anything to escape.
 struct Object<'a> {
@@ -58,6 +61,19 @@ impl<'a> Object<'a> {
         self.key(key);
         self.out.extend_from_slice(if value { b"true" } else { b"false" });
         self
+    }
+
+    /// The id of an account, where it is known.
+    fn account_if(mut self, key: &str, id: Option<OpId>) -> Self {
+        if let Some(id) = id {
+            self.key(key);
+            push_id(self.out, id);
+        }
+        self
+    }
+
+    fn unused_if(self, is_unused: bool) -> Self {
+        if is_unused { self.bool("unused", true) } else { self }
     }
 
     /// An id, and when that was: seconds, with three decimals.
@@ -136,7 +152,12 @@ fn push_text(out: &mut Vec<u8>, text: &str) {
 
 /// The first line of a log.
 pub(super) fn format(out: &mut Vec<u8>, last: Option<OpId>) {
-    let mut object = Object::operation(out, "format").number("version", VERSION);
+    format_of(VERSION, out, last);
+}
+
+/// The first line of a log of a version.
+pub(super) fn format_of(version: u64, out: &mut Vec<u8>, last: Option<OpId>) {
+    let mut object = Object::operation(out, "format").number("version", version);
     if let Some(last) = last {
         object.key("last");
         push_id(object.out, last);
@@ -148,19 +169,38 @@ pub(super) fn format(out: &mut Vec<u8>, last: Option<OpId>) {
 pub(super) fn op(out: &mut Vec<u8>, op: &Op) {
     let id = (op.id, op.at);
     match &op.change {
-        Change::AccountCreated { name, password } => Object::of_op(out, "account-created", id)
+        Change::AccountCreated { name, password, is_unused } => Object::of_op(out, "account-created", id)
             .text("name", name)
             .text("password", password.as_str())
+            .unused_if(*is_unused)
             .end(),
-        Change::PasswordChanged { name, password } => Object::of_op(out, "password-changed", id)
-            .text("name", name)
-            .text("password", password.as_str())
-            .end(),
-        Change::AccountDeleted { name } => {
-            Object::of_op(out, "account-deleted", id).text("name", name).end();
+        Change::AccountUsed { name, account } => {
+            Object::of_op(out, "account-used", id).text("name", name).account_if("account", *account).end();
         }
-        Change::MailSent { sender, sender_has_account, recipient, content, key } => {
-            let object = mail(out, id, sender, recipient, content, true).text_if("key", key.as_deref());
+        Change::PasswordChanged { name, account, password } => Object::of_op(out, "password-changed", id)
+            .text("name", name)
+            .account_if("account", *account)
+            .text("password", password.as_str())
+            .end(),
+        Change::AccountDeleted { name, account } => {
+            Object::of_op(out, "account-deleted", id)
+                .text("name", name)
+                .account_if("account", *account)
+                .end();
+        }
+        Change::MailSent {
+            sender,
+            sender_has_account,
+            sender_account,
+            recipient,
+            recipient_account,
+            content,
+            key,
+        } => {
+            let object = mail(out, id, sender, recipient, content, true)
+                .text_if("key", key.as_deref())
+                .account_if("sender_account", *sender_account)
+                .account_if("recipient_account", *recipient_account);
             if *sender_has_account { object } else { object.bool("sender_has_account", false) }.end();
         }
         Change::MailRead { reader, messages } => {
@@ -198,13 +238,16 @@ pub(super) fn nothing(out: &mut Vec<u8>, id: OpId, at: UnixMillis) {
 /// A part of what is kept.
 pub(super) fn kept(out: &mut Vec<u8>, kept: &Kept) {
     match kept {
-        Kept::Account { name, password } => Object::operation(out, "account-created")
+        Kept::Account { name, password, id, is_unused } => Object::operation(out, "account-created")
             .text("name", name)
+            .account_if("account", *id)
             .text("password", password.as_str())
+            .unused_if(*is_unused)
             .end(),
         Kept::Letter(letter) => {
-            let Letter { id, at, sender, recipient, content, key, sender_sees, recipient_sees, unread } =
-                letter;
+            let Letter {
+                id, at, sender, recipient, content, key, sender_sees, recipient_sees, unread, ..
+            } = letter;
             let seen_by = match (sender_sees, recipient_sees) {
                 (true, false) => "sender",
                 (false, _) => "recipient",
@@ -212,6 +255,8 @@ pub(super) fn kept(out: &mut Vec<u8>, kept: &Kept) {
             };
             mail(out, (*id, *at), sender, recipient, content, *unread)
                 .text_if("key", key.as_deref())
+                .account_if("sender_account", letter.sender_account)
+                .account_if("recipient_account", letter.recipient_account)
                 .text("seen_by", seen_by)
                 .end();
         }

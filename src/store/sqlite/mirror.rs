@@ -33,6 +33,15 @@ pub(super) struct Room {
     pub(super) is_in_file: bool,
 }
 
+/// A row of `accounts`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Account {
+    pub(super) row: i64,
+    /// The id by which ops name it.
+    pub(super) op: OpId,
+    pub(super) is_unused: bool,
+}
+
 /// What of the file waits for [`tidy`](super::tidy).
 #[derive(Debug, Default)]
 pub(super) struct Chores {
@@ -85,7 +94,7 @@ impl Chores {
 #[derive(Debug)]
 pub(super) struct Mirror {
     /// By folded name.
-    pub(super) accounts: HashMap<Box<str>, i64, RandomState>,
+    pub(super) accounts: HashMap<Box<str>, Account, RandomState>,
     /// Indices into `rooms`, by name.
     by_name: HashMap<Box<str>, usize, RandomState>,
     rooms: Vec<Room>,
@@ -105,10 +114,11 @@ pub(super) struct Mirror {
 impl Mirror {
     pub(super) fn read(connection: &Connection) -> rusqlite::Result<Self> {
         let mut accounts = HashMap::default();
-        let mut statement = connection.prepare("SELECT folded, id FROM accounts")?;
+        let mut statement = connection.prepare("SELECT folded, id, op, unused FROM accounts")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            accounts.insert(row.get(0)?, row.get(1)?);
+            let account = Account { row: row.get(1)?, op: row::id(row, 2)?, is_unused: row.get(3)? };
+            accounts.insert(row.get(0)?, account);
         }
         let highest_room: i64 =
             connection.query_row("SELECT ifnull(max(id), 0) FROM rooms", [], |row| row.get(0))?;

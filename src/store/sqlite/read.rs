@@ -1,12 +1,16 @@
 //! What is kept, out of the tables.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
+use ahash::RandomState;
 use rusqlite::Connection;
 
 use super::row;
 use crate::chat::{Kept, Letter, OpId, PasswordHash, RoomSummary, Seat, Token};
 use crate::store::Sizes;
+
+/// The ids of accounts, by row.
+type Accounts = HashMap<i64, OpId, RandomState>;
 
 /// All but what was said in rooms, in the order that [`Kept`] documents.
 pub(super) fn load(connection: &Connection, visit: &mut dyn FnMut(Kept)) -> rusqlite::Result<()> {
@@ -15,22 +19,24 @@ pub(super) fn load(connection: &Connection, visit: &mut dyn FnMut(Kept)) -> rusq
     load_seats(connection, visit)
 }
 
-fn load_accounts(connection: &Connection, visit: &mut dyn FnMut(Kept)) -> rusqlite::Result<HashSet<i64>> {
-    let mut ids = HashSet::new();
-    let mut statement = connection.prepare("SELECT id, name, password FROM accounts ORDER BY id")?;
+fn load_accounts(connection: &Connection, visit: &mut dyn FnMut(Kept)) -> rusqlite::Result<Accounts> {
+    let mut ids = Accounts::default();
+    let sql = "SELECT id, name, password, op, unused FROM accounts ORDER BY id";
+    let mut statement = connection.prepare(sql)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        ids.insert(row.get(0)?);
+        let id = row::id(row, 3)?;
+        ids.insert(row.get(0)?, id);
         let password =
             row::checked(row, 2, "a password hash that is none", |text| PasswordHash::new(text).ok())?;
-        visit(Kept::Account { name: row.get(1)?, password });
+        visit(Kept::Account { name: row.get(1)?, password, id: Some(id), is_unused: row.get(4)? });
     }
     Ok(ids)
 }
 
 fn load_letters(
     connection: &Connection,
-    accounts: &HashSet<i64>,
+    accounts: &Accounts,
     visit: &mut dyn FnMut(Kept),
 ) -> rusqlite::Result<()> {
     // The table is in the order of ids but for rows that moved, which hardly any store has.
@@ -42,7 +48,9 @@ fn load_letters(
     while let Some(row) = rows.next()? {
         let (sender, recipient): (Option<i64>, i64) = (row.get(0)?, row.get(1)?);
         // Those of accounts that are gone wait to be deleted.
-        if !accounts.contains(&recipient) || sender.is_some_and(|sender| !accounts.contains(&sender)) {
+        let Some(&recipient_account) = accounts.get(&recipient) else { continue };
+        let sender_account = sender.and_then(|sender| accounts.get(&sender)).copied();
+        if sender.is_some() != sender_account.is_some() {
             continue;
         }
         let id = row::id(row, 2)?;
@@ -50,7 +58,9 @@ fn load_letters(
             id,
             at: row::at(row, 10, id)?,
             sender: row.get(3)?,
+            sender_account,
             recipient: row.get(4)?,
+            recipient_account: Some(recipient_account),
             content: row.get(5)?,
             key: row.get(6)?,
             sender_sees: row.get(7)?,

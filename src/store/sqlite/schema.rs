@@ -11,7 +11,7 @@ use crate::chat::Name;
 pub(super) const APPLICATION_ID: i32 = 0x5061_726c;
 
 /// Each makes the next version: the first one makes 1 of nothing.
-const STEPS: [fn(&Connection) -> rusqlite::Result<()>; 3] = [version_1, version_2, version_3];
+const STEPS: [fn(&Connection) -> rusqlite::Result<()>; 4] = [version_1, version_2, version_3, version_4];
 
 /// The version that is written here.
 pub(super) const VERSION: u32 = STEPS.len() as u32;
@@ -262,24 +262,61 @@ fn version_3(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(VERSION_3)
 }
 
+/// The id that version 4 gives to an account of version 3, which has not kept the one of the op that made it: a UUID of
+/// version 7 with the time at which the account was made, and its row in place of what is random. No other account has
+/// that row.
+macro_rules! op_of_account {
+    () => {
+        "unhex(printf('%012x7000%016x', created, id | (-9223372036854775807 - 1)))"
+    };
+}
+
+/// An account has the id of the op that made it, and a mark if nothing shows that its owner comes back. Of the accounts
+/// that are there the mark is not known: they count as used.
+const VERSION_4: &str = concat!(
+    "ALTER TABLE accounts ADD COLUMN op BLOB NOT NULL DEFAULT x'';
+     ALTER TABLE accounts ADD COLUMN unused INTEGER NOT NULL DEFAULT 0;
+     UPDATE accounts SET op = ",
+    op_of_account!(),
+    ";
+     CREATE UNIQUE INDEX accounts_op ON accounts(op);"
+);
+
+fn version_4(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(VERSION_4)
+}
+
 /// The oldest version that a reader understands without a conversion, with the help of [`show_as_today`].
 pub(super) const READABLE_VERSION_MIN: u32 = 2;
 
 /// Shows a connection that only reads a database of an older version as today's statements expect it, with
 /// views in place of the tables that have changed since. It writes nothing.
 pub(super) fn show_as_today(connection: &Connection, version: u32) -> rusqlite::Result<()> {
-    if version == 0 || version >= 3 {
+    if version == 0 {
         return Ok(());
     }
-    connection.execute_batch(
-        "CREATE TEMP VIEW letters AS SELECT *, NULL AS at FROM main.letters;
-         CREATE TEMP VIEW room_messages AS SELECT *, NULL AS at FROM main.room_messages;",
-    )
+    if version < 3 {
+        connection.execute_batch(
+            "CREATE TEMP VIEW letters AS SELECT *, NULL AS at FROM main.letters;
+             CREATE TEMP VIEW room_messages AS SELECT *, NULL AS at FROM main.room_messages;",
+        )?;
+    }
+    if version < 4 {
+        connection.execute_batch(concat!(
+            "CREATE TEMP VIEW accounts AS SELECT *, ",
+            op_of_account!(),
+            " AS op, 0 AS unused FROM main.accounts;"
+        ))?;
+    }
+    Ok(())
 }
 
 /// Takes those views away.
 pub(super) fn show_as_it_is(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch("DROP VIEW IF EXISTS temp.letters; DROP VIEW IF EXISTS temp.room_messages;")
+    connection.execute_batch(
+        "DROP VIEW IF EXISTS temp.letters; DROP VIEW IF EXISTS temp.room_messages;
+         DROP VIEW IF EXISTS temp.accounts;",
+    )
 }
 
 /// The index of words. Its text is what [`Words`](crate::store::words::Words) makes of a message, so that both find the same:

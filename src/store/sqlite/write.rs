@@ -8,7 +8,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
 use super::chain;
 use super::counts::Counts;
-use super::mirror::{self, Mirror, Room};
+use super::mirror::{self, Account, Mirror, Room};
 use super::row::{self, Said, Table};
 use super::search;
 use crate::chat::{Change, Folded, Name, Op, OpId, Seat, UnixMillis};
@@ -75,15 +75,35 @@ impl Group<'_> {
     fn apply(&mut self, op: &Op) -> rusqlite::Result<()> {
         self.mirror.last = self.mirror.last.max(Some(op.id));
         match &op.change {
-            Change::AccountCreated { name, password } => self.create(op.at, name, password.as_str()),
-            Change::PasswordChanged { name, password } => {
-                let Some(account) = self.account(name) else { return Ok(()) };
+            Change::AccountCreated { name, password, is_unused } => {
+                self.create((op.id, op.at), name, password.as_str(), *is_unused)
+            }
+            Change::AccountUsed { name, account } => self.note_use(name, *account),
+            Change::PasswordChanged { name, account, password } => {
+                let Some(account) = self.account_as(name, *account) else { return Ok(()) };
                 self.run("UPDATE accounts SET password = ?2 WHERE id = ?1", (account, password.as_str()))
             }
-            Change::AccountDeleted { name } => self.delete_account(name),
-            Change::MailSent { sender, sender_has_account, recipient, content, key } => {
+            Change::AccountDeleted { name, account } => self.delete_account(name, *account),
+            Change::MailSent {
+                sender,
+                sender_has_account,
+                sender_account,
+                recipient,
+                recipient_account,
+                content,
+                key,
+            } => {
+                let from = if *sender_has_account { self.account_as(sender, *sender_account) } else { None };
+                let is_gone = *sender_has_account && sender_account.is_some() && from.is_none();
+                let Some(to) = self.account_as(recipient, *recipient_account).filter(|_| !is_gone) else {
+                    return Ok(());
+                };
+                if from.is_some() {
+                    self.note_use(sender, None)?;
+                }
+                self.note_use(recipient, None)?;
                 let key = key.as_deref();
-                self.send((op.id, op.at), (sender, *sender_has_account), recipient, content, key)
+                self.send((op.id, op.at), (sender, from), (recipient, to), content, key)
             }
             Change::MailRead { reader, messages } => self.read(reader, messages),
             Change::MailDeleted { by, message } => self.delete_letter(by, *message),
@@ -104,7 +124,24 @@ impl Group<'_> {
     }
 
     fn account(&self, name: &str) -> Option<i64> {
-        self.mirror.accounts.get(fold(name)?.as_str()).copied()
+        self.account_as(name, None)
+    }
+
+    /// The account of a name, unless it has another id than the one that is meant.
+    fn account_as(&self, name: &str, id: Option<OpId>) -> Option<i64> {
+        let account = self.mirror.accounts.get(fold(name)?.as_str())?;
+        id.is_none_or(|id| id == account.op).then_some(account.row)
+    }
+
+    /// The account stays from now on.
+    fn note_use(&mut self, name: &str, id: Option<OpId>) -> rusqlite::Result<()> {
+        let Some(folded) = fold(name) else { return Ok(()) };
+        let Some(account) = self.mirror.accounts.get_mut(folded.as_str()) else { return Ok(()) };
+        if id.is_some_and(|id| id != account.op) || !std::mem::take(&mut account.is_unused) {
+            return Ok(());
+        }
+        let row = account.row;
+        self.run("UPDATE accounts SET unused = 0 WHERE id = ?1", [row])
     }
 
     /// The row for what an op adds to a table, and whether it is another one than its id says; None if it is there already.
@@ -127,26 +164,34 @@ impl Group<'_> {
         Ok(Some((free, free != number)))
     }
 
-    fn create(&mut self, at: UnixMillis, name: &str, password: &str) -> rusqlite::Result<()> {
+    fn create(
+        &mut self,
+        (id, at): (OpId, UnixMillis),
+        name: &str,
+        password: &str,
+        is_unused: bool,
+    ) -> rusqlite::Result<()> {
         let Some(folded) = fold(name) else { return Ok(()) };
         if self.mirror.accounts.contains_key(folded.as_str()) {
             return Ok(());
         }
-        let sql = "INSERT INTO accounts (name, folded, password, created) VALUES (?1, ?2, ?3, ?4)";
-        let account = self.connection.prepare_cached(sql)?.insert((
-            name,
-            folded.as_str(),
-            password,
-            at.0.cast_signed(),
-        ))?;
-        self.mirror.accounts.insert(folded.as_str().into(), account);
+        let sql = "INSERT INTO accounts (name, folded, password, created, op, unused)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let created = at.0.cast_signed();
+        let values = (name, folded.as_str(), password, created, id.to_bytes(), is_unused);
+        let row = self.connection.prepare_cached(sql)?.insert(values)?;
+        self.mirror.accounts.insert(folded.as_str().into(), Account { row, op: id, is_unused });
         Ok(())
     }
 
-    fn delete_account(&mut self, name: &str) -> rusqlite::Result<()> {
-        let Some(folded) = fold(name) else { return Ok(()) };
-        let Some(account) = self.mirror.accounts.remove(folded.as_str()) else { return Ok(()) };
-        self.run("DELETE FROM accounts WHERE id = ?1", [account])?;
+    fn delete_account(&mut self, name: &str, id: Option<OpId>) -> rusqlite::Result<()> {
+        let (Some(folded), Some(row)) = (fold(name), self.account_as(name, id)) else { return Ok(()) };
+        let removed = self.mirror.accounts.remove(folded.as_str());
+        self.run("DELETE FROM accounts WHERE id = ?1", [row])?;
+        if removed.is_some_and(|account| account.is_unused) {
+            // It never had letters.
+            return Ok(());
+        }
         self.mirror.chores.letters_from = Some(-1);
         self.mirror.chores.conversations_from = None;
         mirror::set_meta(self.connection, "letters_from", Some(-1))
@@ -155,17 +200,14 @@ impl Group<'_> {
     fn send(
         &mut self,
         (id, at): (OpId, UnixMillis),
-        (sender, has_account): (&str, bool),
-        recipient: &str,
+        (sender, sender_account): (&str, Option<i64>),
+        (recipient, recipient_account): (&str, i64),
         content: &str,
         key: Option<&str>,
     ) -> rusqlite::Result<()> {
         let (Some(sender_folded), Some(recipient_folded)) = (fold(sender), fold(recipient)) else {
             return Ok(());
         };
-        let account = |folded: &Folded| self.mirror.accounts.get(folded.as_str()).copied();
-        let sender_account = account(&sender_folded).filter(|_| has_account);
-        let Some(recipient_account) = account(&recipient_folded) else { return Ok(()) };
         let Some((n, moved)) = self.place(Table::Letters, id)? else { return Ok(()) };
         // A message to oneself is seen by its recipient alone.
         let sender_sees = sender_account.filter(|&sender| sender != recipient_account);

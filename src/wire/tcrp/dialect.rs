@@ -92,9 +92,10 @@ fn refusal(problem: Problem<'_>) -> Refusal {
         Problem::TooManyRooms | Problem::ServerFull | Problem::TooManyAccounts | Problem::MailboxFull => {
             Refusal::Full
         }
-        Problem::AddressFull | Problem::TooManyRoomsOfAddress | Problem::TooManyRoomsOfSession => {
-            Refusal::TooMany
-        }
+        Problem::AddressFull
+        | Problem::TooManyRoomsOfAddress
+        | Problem::TooManyRoomsOfSession
+        | Problem::TooManyNewAccounts { .. } => Refusal::TooMany,
         Problem::AddressTooFast | Problem::TooFast => Refusal::TooFast,
         Problem::TooManyAttempts
         | Problem::Busy

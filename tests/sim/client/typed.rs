@@ -108,9 +108,14 @@ impl Client {
         self.asks(Request::LoginName(account), around);
         self.asks(Request::LoginPassword(Secret(&password_of(account))), around);
         self.asks(Request::ListUsers, around);
-        for other in 0..ACCOUNTS {
-            self.asks(Request::ListMessages(&account_name(other)), around);
+        for other in Self::audited() {
+            self.asks(Request::ListMessages(&other), around);
         }
+    }
+
+    /// The conversations that an audit asks for: with each account, and with the strangers of its name.
+    pub(crate) fn audited() -> impl Iterator<Item = String> {
+        (0..ACCOUNTS).map(account_name).flat_map(|name| [format!("{name} (no account)"), name])
     }
 
     fn asks(&mut self, request: Request<'_>, around: &mut Around<'_>) {

@@ -72,7 +72,7 @@ fn letters_of_an_account_that_is_gone_are_gone_at_once_and_then_deleted() {
     }
     let hidden = ops[3].id;
     ops.push(case.op(Change::MailDeleted { by: "bob".into(), message: hidden }));
-    ops.push(case.op(Change::AccountDeleted { name: "BOB".into() }));
+    ops.push(case.op(Change::AccountDeleted { name: "BOB".into(), account: None }));
     ops.push(case.account("bob"));
     ops.push(case.sent("carol", "bob", "who are you?"));
     let mut state = State::new(0);
@@ -120,7 +120,9 @@ fn mailboxes_are_counted_as_they_change() {
         case.op(Change::MailSent {
             sender: name.into(),
             sender_has_account: false,
+            sender_account: None,
             recipient: recipient.into(),
+            recipient_account: None,
             content: "hi".into(),
             key: None,
         })
@@ -155,7 +157,7 @@ fn mailboxes_are_counted_as_they_change() {
         ["alice and bob: 1, 0", "bob and ALICE: 1, 1", "bob and alice: 2, 0"]
     );
     // What somebody without an account has sent stays, and is in the same conversation as what the new one sends.
-    let gone = case.op(Change::AccountDeleted { name: "alice".into() });
+    let gone = case.op(Change::AccountDeleted { name: "alice".into(), account: None });
     assert_eq!(commit(&mut store, &[gone]), ["bob and ALICE: 1, 1"]);
     let anew = [case.account("alice"), case.sent("alice", "bob", "it is me")];
     assert_eq!(

@@ -69,7 +69,7 @@ fn a_file_of_the_first_version_is_converted() {
 
 fn show(kept: &Kept) -> String {
     match kept {
-        Kept::Account { name, password } => {
+        Kept::Account { name, password, .. } => {
             format!("{name} {}", &password.as_str()[..9])
         }
         Kept::Letter(letter) => {

@@ -5,6 +5,7 @@ mod file;
 mod first_version;
 mod model;
 mod second_version;
+mod third_version;
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -53,14 +54,16 @@ impl Case {
 
     fn account(&mut self, name: &str) -> Op {
         let password = PasswordHash::new(HASH).expect("a hash");
-        self.op(Change::AccountCreated { name: name.into(), password })
+        self.op(Change::AccountCreated { name: name.into(), password, is_unused: false })
     }
 
     fn sent(&mut self, sender: &str, recipient: &str, content: &str) -> Op {
         self.op(Change::MailSent {
             sender: sender.into(),
             sender_has_account: true,
+            sender_account: None,
             recipient: recipient.into(),
+            recipient_account: None,
             content: content.into(),
             key: None,
         })

@@ -30,18 +30,23 @@ fn change(numbers: &mut Numbers, ids: &[OpId]) -> Change {
     let (name, other, room) = (numbers.of(&PEOPLE), numbers.of(&PEOPLE), numbers.of(&ROOMS));
     let a_seat = |numbers: &mut Numbers| seat(numbers.below(20) as u8);
     match numbers.below(40) {
-        0..3 => {
-            Change::AccountCreated { name: name.into(), password: PasswordHash::new(HASH).expect("a hash") }
-        }
-        3 => Change::AccountDeleted { name: name.into() },
+        0..3 => Change::AccountCreated {
+            name: name.into(),
+            password: PasswordHash::new(HASH).expect("a hash"),
+            is_unused: false,
+        },
+        3 => Change::AccountDeleted { name: name.into(), account: None },
         4 => Change::PasswordChanged {
+            account: None,
             name: name.into(),
             password: PasswordHash::new(&format!("{HASH}{}", numbers.below(9))).expect("a hash"),
         },
         5..14 => Change::MailSent {
             sender: name.into(),
             sender_has_account: numbers.below(3) > 0,
+            sender_account: None,
             recipient: other.into(),
+            recipient_account: None,
             content: numbers.of(&WORDS).into(),
             key: (numbers.below(4) == 0).then(|| ids.len().to_string().into()),
         },

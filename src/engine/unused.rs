@@ -1,0 +1,108 @@
+//! Accounts that were made and never used again: they go after [`UNUSED_ACCOUNT_DAYS`], and others never.
+//!
+//! An account is used when it is logged in to a second time, or when a message is sent from or to it. That is stored once
+//! an account, by [`Change::AccountUsed`] or by the message. Rooms and seats need a login of their own: accounts are made
+//! where there are no rooms.
+//!
+//! The age of an account is told by the wall clock, which may be wrong. So an account goes only when the clock has run
+//! evenly for [`UNUSED_CLOCK_SECONDS`] beside the monotonic one; a jump in either direction begins that time anew.
+
+use std::time::Duration;
+
+use super::Engine;
+use crate::chat::{Change, Name, Now, UnixMillis};
+use crate::limits::{
+    CLOCK_DRIFT_DIVISOR, CLOCK_JUMP_MILLIS, UNUSED_ACCOUNT_DAYS, UNUSED_CLOCK_SECONDS, UNUSED_LOOK_SECONDS,
+    UNUSED_PER_LOOK_MAX,
+};
+use crate::state::AccountId;
+
+const AGE_MILLIS: u64 = UNUSED_ACCOUNT_DAYS * 24 * 60 * 60 * 1000;
+
+/// When to look for unused accounts.
+#[derive(Debug, Default)]
+pub(super) struct Unused {
+    /// Both clocks when the wall clock was first seen, or jumped last.
+    even_since: Option<Now>,
+    next_look: Duration,
+}
+
+impl Unused {
+    /// There is an unused account from now on.
+    pub(super) fn begin(&mut self, now: Now) {
+        if self.even_since.is_none() {
+            self.restart(now);
+        }
+    }
+
+    fn restart(&mut self, now: Now) {
+        self.even_since = Some(now);
+        self.next_look = now.monotonic + Duration::from_secs(UNUSED_CLOCK_SECONDS);
+    }
+
+    /// Whether the wall clock has not jumped since the two were compared first.
+    fn is_even(&self, now: Now) -> bool {
+        self.even_since.is_some_and(|since| {
+            let elapsed = now.monotonic.saturating_sub(since.monotonic).as_millis() as u64;
+            let expected = since.unix.0.saturating_add(elapsed);
+            now.unix.0.abs_diff(expected) <= CLOCK_JUMP_MILLIS + elapsed / CLOCK_DRIFT_DIVISOR
+        })
+    }
+}
+
+impl Engine {
+    /// An account is used. It is stored the first time.
+    pub(super) fn note_use(&mut self, account: AccountId) {
+        if self.ledger.is_unused(account) && self.can_keep() {
+            self.commit_use(account);
+        }
+    }
+
+    fn commit_use(&mut self, account: AccountId) {
+        if let Some(stored) = self.ledger.account(account) {
+            let change = Change::AccountUsed { name: stored.name.clone(), account: Some(stored.id) };
+            self.commit(change);
+        }
+    }
+
+    /// When [`Engine::end_unused`] has something to do, if ever.
+    pub(super) fn unused_deadline(&self) -> Option<Duration> {
+        self.ledger.unused().next().map(|_| self.unused.next_look)
+    }
+
+    /// Deletes the accounts that are too old to be used by now: a bounded number of them.
+    pub(super) fn end_unused(&mut self) {
+        let now = self.now;
+        if self.unused_deadline().is_none_or(|at| now.monotonic < at) {
+            return;
+        }
+        if !self.unused.is_even(now) {
+            return self.unused.restart(now);
+        }
+        let made_before = UnixMillis(now.unix.0.saturating_sub(AGE_MILLIS));
+        let old = self.ledger.unused().take_while(|(id, _)| id.at() < made_before);
+        let old: Vec<_> = old.take(UNUSED_PER_LOOK_MAX).map(|(_, account)| account).collect();
+        let is_more = old.len() == UNUSED_PER_LOOK_MAX;
+        for account in old {
+            if !self.can_keep() {
+                break;
+            }
+            self.end_if_unused(account);
+        }
+        let pause = if is_more { 1 } else { UNUSED_LOOK_SECONDS };
+        self.unused.next_look = now.monotonic + Duration::from_secs(pause);
+    }
+
+    fn end_if_unused(&mut self, account: AccountId) {
+        let Some(stored) = self.ledger.account(account) else { return };
+        let Ok((name, folded)) = Name::parse(&stored.name) else { return };
+        let is_here =
+            self.mailboxes.contains_key(&account) || self.roster.holder(&self.connections, &folded).is_some();
+        if is_here {
+            // A session that lasts for all of that time shows as much as a second login.
+            return self.commit_use(account);
+        }
+        self.end_account(account, name);
+        self.metrics.accounts_expired += 1;
+    }
+}
