@@ -60,6 +60,20 @@ struct Letter {
     unread: bool,
 }
 
+/// The accounts that a list holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Oldest {
+    pub(crate) count: u32,
+    /// Of their entries.
+    pub(crate) bytes: usize,
+    pub(crate) last: Option<AccountId>,
+    /// They are all the accounts.
+    pub(crate) is_all: bool,
+}
+
+/// Answers of [`Ledger::oldest`] that are kept: the lists with and without numbers of messages.
+const OLDEST_KNOWN_MAX: usize = 2;
+
 const SENDER: usize = 0;
 const RECIPIENT: usize = 1;
 
@@ -71,6 +85,8 @@ pub(crate) struct Ledger {
     /// What senders called their messages.
     by_key: HashMap<(AccountId, Box<str>), OpId, RandomState>,
     next_account: u32,
+    /// What [`Ledger::oldest`] found, by what it was asked for.
+    oldest: Vec<((usize, usize), Oldest)>,
     /// What all letters are counted for.
     bytes: usize,
     hasher: RandomState,
@@ -92,6 +108,7 @@ impl Ledger {
             letters: HashMap::with_hasher(hasher.clone()),
             by_key: HashMap::with_hasher(hasher.clone()),
             next_account: 0,
+            oldest: Vec::new(),
             bytes: 0,
             hasher: hasher.clone(),
         }
@@ -111,28 +128,55 @@ impl Ledger {
         self.accounts.len() >= ACCOUNTS_MAX
     }
 
-    /// Everybody whom an account can list, with how many messages of theirs it has not read: the accounts, oldest first,
-    /// then those who wrote to it without one.
-    pub(crate) fn listed_by(&self, reader: Option<AccountId>) -> impl Iterator<Item = (&str, u32)> {
-        let reader = reader.and_then(|id| self.account(id));
-        let accounts = self.accounts.values().map(move |account| {
-            let conversation = reader.and_then(|reader| reader.conversations.get(account.folded.as_str()));
-            (&*account.name, conversation.map_or(0, |conversation| conversation.unread))
-        });
-        let others = reader.into_iter().flat_map(|reader| {
-            let strangers =
-                reader.conversations.iter().filter(|(folded, _)| !self.by_name.contains_key(&***folded));
-            let mut strangers: Vec<_> =
-                strangers.map(|(_, conversation)| (&*conversation.other, conversation.unread)).collect();
-            strangers.sort_unstable();
-            strangers
-        });
-        accounts.chain(others)
+    /// The oldest accounts, as many as a list holds in which an entry takes so many bytes beside its name.
+    pub(crate) fn oldest(&mut self, bytes_around: usize, bytes_max: usize) -> Oldest {
+        let key = (bytes_around, bytes_max);
+        if let Some((_, known)) = self.oldest.iter().find(|(known_key, _)| *known_key == key) {
+            return *known;
+        }
+        let mut oldest = Oldest { count: 0, bytes: 0, last: None, is_all: true };
+        for (&id, account) in &self.accounts {
+            let bytes = oldest.bytes + bytes_around + account.name.len();
+            if bytes > bytes_max {
+                oldest.is_all = false;
+                break;
+            }
+            oldest = Oldest { count: oldest.count + 1, bytes, last: Some(id), is_all: true };
+        }
+        if self.oldest.len() == OLDEST_KNOWN_MAX {
+            self.oldest.clear();
+        }
+        self.oldest.push((key, oldest));
+        oldest
     }
 
-    /// The names of all accounts, oldest first.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.accounts.values().map(|account| &*account.name)
+    /// The accounts above one and up to another, oldest first.
+    pub(crate) fn accounts_between(
+        &self,
+        above: Option<AccountId>,
+        last: AccountId,
+    ) -> impl Iterator<Item = (AccountId, &Account)> {
+        let above = above.map_or(Bound::Unbounded, Bound::Excluded);
+        self.accounts.range((above, Bound::Included(last))).map(|(&id, account)| (id, account))
+    }
+
+    /// The number of an account's messages that another has not read.
+    pub(crate) fn unread_of(&self, reader: Option<AccountId>, account: &Account) -> u32 {
+        let reader = reader.and_then(|id| self.account(id));
+        let conversation = reader.and_then(|reader| reader.conversations.get(account.folded.as_str()));
+        conversation.map_or(0, |conversation| conversation.unread)
+    }
+
+    /// The senders without an account in the mailbox of an account, with the number of their messages that it has not
+    /// read; in the order of their names.
+    pub(crate) fn strangers_of(&self, reader: AccountId) -> Vec<(&str, u32)> {
+        let Some(reader) = self.account(reader) else { return Vec::new() };
+        let conversations = reader.conversations.iter();
+        let strangers = conversations.filter(|(folded, _)| !self.by_name.contains_key(&***folded));
+        let mut strangers: Vec<_> =
+            strangers.map(|(_, conversation)| (&*conversation.other, conversation.unread)).collect();
+        strangers.sort_unstable();
+        strangers
     }
 
     /// What was sent by an account with a key of its own.
@@ -148,14 +192,14 @@ impl Ledger {
     }
 
     /// What an account sees of a conversation before a message, oldest first: so many of the newest, and no more than an
-    /// answer holds. Each comes with its id.
+    /// answer holds.
     pub(crate) fn conversation(
         &self,
         reader: AccountId,
         with: &str,
         before: Option<OpId>,
         count: usize,
-    ) -> impl Iterator<Item = (OpId, Mail<'_>)> {
+    ) -> Vec<OpId> {
         let conversation = self.account(reader).and_then(|account| account.conversations.get(with));
         let end = before.map_or(Bound::Unbounded, Bound::Excluded);
         let mut bytes = 0;
@@ -165,8 +209,9 @@ impl Ledger {
         };
         let newest =
             conversation.into_iter().flat_map(|c| c.letters.range((Bound::Unbounded, end)).rev().copied());
-        let shown: Vec<_> = newest.take(count).take_while(fits).collect();
-        shown.into_iter().rev().filter_map(|id| Some((id, self.mail(id)?)))
+        let mut shown: Vec<_> = newest.take(count).take_while(fits).collect();
+        shown.reverse();
+        shown
     }
 
     /// A message, without the text of its id.
@@ -326,6 +371,8 @@ impl Ledger {
         }
         let id = AccountId(self.next_account);
         self.next_account += 1;
+        // Where a list is full, a newer account does not change it.
+        self.oldest.retain(|(_, oldest)| !oldest.is_all);
         self.by_name.insert(folded.as_str().into(), id);
         let conversations = HashMap::with_hasher(self.hasher.clone());
         let account = Account {
@@ -444,6 +491,7 @@ impl Ledger {
             }
         }
         self.accounts.remove(&id);
+        self.oldest.clear();
     }
 
     /// Walks everything and panics where an invariant does not hold. For tests.
@@ -481,6 +529,11 @@ impl Ledger {
 }
 
 impl Account {
+    /// What makes its name the same as another.
+    pub(crate) fn folded(&self) -> Folded {
+        self.folded
+    }
+
     /// The conversation with somebody, whose name was typed so.
     fn converse(&mut self, folded: &str, other: &str) -> &mut Conversation {
         // Most are there already: no copy of the name for them.

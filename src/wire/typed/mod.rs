@@ -31,9 +31,10 @@ mod request;
 use thiserror::Error;
 
 pub use crate::chat::{Mail as Message, UnixMillis};
-pub(super) use dialect::{decode_command, encode_event, encode_refusal};
+pub(super) use dialect::{decode_command, encode_event, encode_refusal, entry_bytes};
 pub use frame::HEADER_BYTES;
 pub use object::{Reader, TagSet, Token};
+pub(super) use reply::LIST_BYTES_MAX;
 pub use reply::{Messages, MessagesFrame, Names, NamesFrame, Reply, User, Users, UsersFrame};
 pub use request::{Decoder, Request};
 
