@@ -111,9 +111,9 @@ pub const ROOMS_LISTED_MAX: usize = 1000;
 /// Bytes of their names in such an answer: with what stands around them, no more than [`ANSWER_BYTES_MAX`]. More: as for
 /// [`ROOMS_LISTED_MAX`].
 pub const ROOMS_LISTED_BYTES_MAX: usize = ANSWER_BYTES_MAX / 4 * 3;
-/// Members of a room in an answer to a list of them: as many ids as half of [`ANSWER_BYTES_MAX`] holds. More: they are not
-/// listed.
-pub const USERS_LISTED_MAX: usize = ANSWER_BYTES_MAX / 2 / 8;
+/// Members of a room in an answer to a list of them: as many slots as half of [`ANSWER_BYTES_MAX`] holds. More: they are
+/// not listed.
+pub const USERS_LISTED_MAX: usize = ANSWER_BYTES_MAX / 2 / size_of::<u32>();
 /// Messages of a room's history when none are asked for by number.
 pub const HISTORY_COUNT_DEFAULT: usize = 20;
 /// Bytes of a room's history, in two halves of which the older is dropped when the newer is full.
@@ -199,6 +199,8 @@ pub const HISTORY_COUNT_MAX: usize = 1000;
 /// Bytes of the texts in such an answer: with what stands around them and what memory has besides, no more than
 /// [`ANSWER_BYTES_MAX`]. More: the newest ones are shown.
 pub const HISTORY_ANSWER_BYTES_MAX: usize = ANSWER_BYTES_MAX / 4 * 3;
+/// Messages that the store reads at once for such an answer, so that long ones do not fill memory: 256 KiB of the longest.
+pub const HISTORY_PAGE_MESSAGES: usize = 64;
 /// Connections that wait for a page of history at once. More: told that the server is busy.
 pub const HISTORY_TASKS_MAX: usize = 256;
 
@@ -362,7 +364,7 @@ const _: () = assert!(
         + FRAME_BYTES_MAX
         <= ANSWER_BYTES_MAX
 );
-const _: () = assert!(OUTBOX_BYTES_HIGH / 2 + ANSWER_PIECE_BYTES + 8 * USERS_LISTED_MAX <= ANSWER_BYTES_MAX);
+const _: () = assert!(OUTBOX_BYTES_HIGH / 2 + ANSWER_PIECE_BYTES + 4 * USERS_LISTED_MAX <= ANSWER_BYTES_MAX);
 
 /// Bytes put into outboxes in one turn, long answers not counted. More: whoever sends waits until they are flushed, so that nobody who reads is
 /// taken for one who does not.

@@ -80,8 +80,9 @@ enum Rest {
     Conversation(Conversation),
     Members {
         room: RoomId,
-        /// In the order in which they are listed.
-        members: VecDeque<ConnId>,
+        /// Their slots, in the order in which they are listed. A slot that another member has taken meanwhile shows
+        /// that one.
+        members: VecDeque<u32>,
     },
 }
 
@@ -136,7 +137,7 @@ impl Answer {
             Stage::Made(Rest::Conversation(rest)) => {
                 rest.letters.len() * size_of::<(OpId, bool)>() + rest.rescued_bytes
             }
-            Stage::Made(Rest::Members { members, .. }) => members.len() * size_of::<ConnId>(),
+            Stage::Made(Rest::Members { members, .. }) => members.len() * size_of::<u32>(),
         };
         self.behind.len() + rest
     }
@@ -215,7 +216,10 @@ impl Answers {
 
     /// Walks everything and panics where an invariant does not hold. For tests.
     pub(super) fn check_invariants(&self) {
-        assert_eq!(self.held_bytes, self.unfinished.values().map(|answer| answer.held_bytes()).sum::<usize>());
+        assert_eq!(
+            self.held_bytes,
+            self.unfinished.values().map(|answer| answer.held_bytes()).sum::<usize>()
+        );
         let ready = self.unfinished.values().filter(|answer| answer.is_ready).count();
         // Those of connections that are gone are among the others.
         assert!(ready <= self.ready.len(), "an answer that is ready has its turn");
@@ -345,7 +349,7 @@ impl Engine {
             }
             Question::Users => {
                 let (_, room) = self.place(id)?;
-                let members = self.room(room).members().take(USERS_LISTED_MAX).collect();
+                let members = self.room(room).members().take(USERS_LISTED_MAX).map(|id| id.slot).collect();
                 let (codec, room_name) = (&self.conn(id).codec, &self.room(room).name);
                 let count = self.room(room).count() as u32;
                 piece.tell(codec, &Event::UsersBegin { room: room_name.as_str(), count });
@@ -390,16 +394,7 @@ impl Engine {
         piece.tell(codec, &Event::ListBegin(List { kind, count, bytes }));
         let (rescued, rescued_bytes) = (BTreeMap::new(), 0);
         let (made, last) = (None, oldest.last);
-        Rest::Accounts(Accounts {
-            with_unread,
-            reader,
-            made,
-            last,
-            rescued,
-            rescued_bytes,
-            strangers,
-            bytes,
-        })
+        Rest::Accounts(Accounts { with_unread, reader, made, last, rescued, rescued_bytes, strangers, bytes })
     }
 
     fn begin_conversation(
@@ -438,22 +433,15 @@ impl Engine {
     }
 
     /// Lists members of a room that are still there; returns whether those were the last ones.
-    fn list_members(
-        &self,
-        id: ConnId,
-        room: RoomId,
-        members: &mut VecDeque<ConnId>,
-        piece: &mut Piece,
-    ) -> bool {
+    fn list_members(&self, id: ConnId, room: RoomId, members: &mut VecDeque<u32>, piece: &mut Piece) -> bool {
         let codec = &self.conn(id).codec;
         while !piece.is_full() {
-            let Some(member) = members.pop_front() else { return true };
-            let there = self.connections.get(member).filter(|conn| conn.generation == member.generation);
-            if let Some(conn) = there
+            let Some(slot) = members.pop_front() else { return true };
+            if let Some(conn) = self.connections.get(ConnId { slot, generation: 0 })
                 && conn.membership.is_some_and(|at| at.room == room)
                 && let Some(name) = &conn.name
             {
-                piece.tell(codec, &Event::User { name: name.as_str(), own: member == id });
+                piece.tell(codec, &Event::User { name: name.as_str(), own: slot == id.slot });
             }
         }
         members.is_empty()
@@ -621,7 +609,8 @@ impl Accounts {
                     }
                     _ => {
                         let Some((id, account)) = live.next() else { break };
-                        let unread = if self.with_unread { ledger.unread_of(self.reader, account) } else { 0 };
+                        let unread =
+                            if self.with_unread { ledger.unread_of(self.reader, account) } else { 0 };
                         piece.tell(codec, &account_entry(self.with_unread, &account.name, unread));
                         self.made = Some(id);
                     }
@@ -690,7 +679,8 @@ impl Conversation {
         let (id, unread) = self.letters[index];
         let Some(mail) = ledger.mail(id).filter(|_| !self.rescued.contains_key(&id)) else { return };
         let mut bytes = Vec::new();
-        let _ = with_mail(id, Mail { unread, ..mail }, |entry| dialect.encode_event(codec, entry, &mut bytes));
+        let _ =
+            with_mail(id, Mail { unread, ..mail }, |entry| dialect.encode_event(codec, entry, &mut bytes));
         self.rescued_bytes += rescued_letter_bytes(&bytes);
         self.rescued.insert(id, bytes);
     }

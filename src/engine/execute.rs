@@ -6,8 +6,8 @@ use super::proof::{Then, Wanted};
 use super::room::Maker;
 use super::{Engine, history};
 use crate::chat::{
-    CloseReason, Command, ConnId, Departure, Event, Name, OpId, Phase, Problem, RoomId, RoomMessage, RoomName,
-    Secret, Usage,
+    CloseReason, Command, ConnId, Departure, Event, Name, OpId, Phase, Problem, RoomId, RoomMessage,
+    RoomName, Secret, Usage,
 };
 use crate::fanout::Owed;
 use crate::limits::{NAME_NUMBER_MAX, ROOMS_LISTED_BYTES_MAX, ROOMS_LISTED_MAX};

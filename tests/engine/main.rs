@@ -2,6 +2,7 @@
 
 mod abuse;
 mod addresses;
+mod answers;
 mod bounds;
 mod closing;
 #[path = "../support/dice.rs"]

@@ -16,6 +16,7 @@ mod bystanders;
 mod child;
 
 mod announced;
+mod answers;
 mod connects;
 mod datagrams;
 mod descriptors;

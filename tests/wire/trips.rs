@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-use parlance::chat::{List, ListKind};
 use parlance::chat::{
     Command, Departure, Event, Mail, NameError, Phase, Problem, RoomNameError, Secret, Token, UnixMillis,
     UnixSeconds, Usage,
 };
+use parlance::chat::{List, ListKind};
 use parlance::wire::{Codec, Dialect, Unsayable};
 
 use crate::feed::{LINES, commands, events, shown};
