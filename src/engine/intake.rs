@@ -345,7 +345,7 @@ impl Engine {
     /// Where a connection waits for its turn.
     pub(super) fn lane(&self, id: ConnId) -> Lane {
         let conn = self.conn(id);
-        self.hasher.lane(conn.network, conn.is_exempt, id)
+        self.hasher.lane(conn.network, conn.is_exempt)
     }
 
     /// Has a connection wait for something that is done elsewhere. Returns the number of the task.

@@ -3,13 +3,12 @@
 //! A connection has a *lane*, which its network hashes to, so that a network gets one visit a round whatever the number of
 //! its connections. A push or a pop costs no look-up, and the memory does not depend on the number of networks. Two
 //! networks share a lane by chance, one in [`LANES`] (as in stochastic fair queueing, McKenney 1990); the seed of the hash
-//! is not known to peers, so that no network can choose the lane of another. An exempt connection has the lane of its own
-//! id: an exempt address may be a proxy with many people behind it.
+//! is not known to peers, so that no network can choose the lane of another. An exempt connection has turns of its own: an
+//! exempt address may be a proxy with many people behind it. Where all are exempt, the rounds are one queue.
 //!
 //! ```text
-//! turns:  5 ─▶ 812 ─▶ 37            lane 5:   a1 a2 a3 a4 …
-//!                                   lane 812: b1
-//!                                   lane 37:  c1 c2               pop: a1 b1 c1 a2 c2 a3 a4 …
+//! turns:  lane 5 ─▶ x ─▶ lane 37       lane 5:   a1 a2 a3 a4 …
+//!                                      lane 37:  c1 c2            pop: a1 x c1 a2 c2 a3 a4 …
 //! ```
 
 use core::net::IpAddr;
@@ -26,13 +25,25 @@ use crate::limits::LANES;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Lane(u16);
 
-const _: () = assert!(LANES.is_power_of_two() && LANES <= 1 << 16);
+impl Lane {
+    /// That of a connection which has turns of its own.
+    const NONE: Self = Self(LANES as u16);
+}
+
+const _: () = assert!(LANES.is_power_of_two() && LANES < 1 << 16);
+
+/// Whose turn it is.
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    Lane(Lane),
+    Connection(ConnId),
+}
 
 /// Connections in the order of their turns. Invariant: `turns` holds each lane that is not empty, once.
 #[derive(Debug)]
 pub struct Rounds {
     lanes: Box<[VecDeque<ConnId>]>,
-    turns: VecDeque<Lane>,
+    turns: VecDeque<Turn>,
     len: usize,
 }
 
@@ -45,24 +56,30 @@ impl Default for Rounds {
 impl Rounds {
     /// Puts a connection behind the others of its lane.
     pub fn push(&mut self, lane: Lane, id: ConnId) {
-        let waiting = &mut self.lanes[usize::from(lane.0)];
+        self.len += 1;
+        let Some(waiting) = self.lanes.get_mut(usize::from(lane.0)) else {
+            return self.turns.push_back(Turn::Connection(id));
+        };
         if waiting.is_empty() {
-            self.turns.push_back(lane);
+            self.turns.push_back(Turn::Lane(lane));
         }
         waiting.push_back(id);
-        self.len += 1;
     }
 
     /// Takes the first connection of the next lane, which has its next turn behind the other lanes.
     pub fn pop(&mut self) -> Option<ConnId> {
-        let lane = self.turns.pop_front()?;
-        let waiting = &mut self.lanes[usize::from(lane.0)];
-        let id = waiting.pop_front()?;
-        if !waiting.is_empty() {
-            self.turns.push_back(lane);
-        }
+        let turn = self.turns.pop_front()?;
         self.len -= 1;
-        Some(id)
+        let lane = match turn {
+            Turn::Connection(id) => return Some(id),
+            Turn::Lane(lane) => lane,
+        };
+        let waiting = &mut self.lanes[usize::from(lane.0)];
+        let id = waiting.pop_front();
+        if !waiting.is_empty() {
+            self.turns.push_back(Turn::Lane(lane));
+        }
+        id
     }
 
     /// The number of connections that wait.
@@ -85,9 +102,8 @@ impl Hasher {
         Self(RandomState::with_seeds(seed, seed ^ 9, !seed, 9))
     }
 
-    pub(super) fn lane(&self, network: Network, is_exempt: bool, id: ConnId) -> Lane {
-        let hash = if is_exempt { self.0.hash_one(id.to_bits()) } else { self.0.hash_one(network) };
-        Lane((hash as usize % LANES) as u16)
+    pub(super) fn lane(&self, network: Network, is_exempt: bool) -> Lane {
+        if is_exempt { Lane::NONE } else { Lane((self.0.hash_one(network) as usize % LANES) as u16) }
     }
 }
 
@@ -105,8 +121,8 @@ impl Lanes {
     }
 
     /// The lane of a connection that a listener accepted from an address.
-    pub fn lane(&self, ip: IpAddr, listener: ListenerId, id: ConnId) -> Lane {
-        self.hasher.lane(Network::of(ip), self.settings.exempts(ip, listener), id)
+    pub fn lane(&self, ip: IpAddr, listener: ListenerId) -> Lane {
+        self.hasher.lane(Network::of(ip), self.settings.exempts(ip, listener))
     }
 }
 
@@ -141,15 +157,20 @@ mod tests {
     }
 
     #[test]
-    fn a_network_has_one_lane_and_an_exempt_connection_its_own() {
-        let settings = Settings::default();
-        let lanes = Lanes::new(&settings);
-        let lane = |address: &str, index| {
-            lanes.lane(address.parse().expect("an address"), ListenerId(0), conn(index))
-        };
-        assert_eq!(lane("192.0.2.1", 1), lane("::ffff:192.0.2.1", 2));
-        assert_eq!(lane("2001:db8::1", 1), lane("2001:db8::2", 2));
-        let different = (0..100).filter(|&index| lane("127.0.0.1", index) != lane("127.0.0.1", 100)).count();
-        assert!(different > 90, "{different} of 100");
+    fn a_network_has_one_lane_and_an_exempt_connection_has_turns_of_its_own() {
+        let lanes = Lanes::new(&Settings::default());
+        let lane = |address: &str| lanes.lane(address.parse().expect("an address"), ListenerId(0));
+        assert_eq!(lane("192.0.2.1"), lane("::ffff:192.0.2.1"));
+        assert_eq!(lane("2001:db8::1"), lane("2001:db8::2"));
+        let others = (0..100).map(|index| lane(&format!("198.51.100.{index}")));
+        let different = others.filter(|&other| other != lane("192.0.2.1")).count();
+        assert!(different > 97, "{different} of 100 networks have another lane");
+        let mut rounds = Rounds::default();
+        for index in 0..3 {
+            rounds.push(lane("192.0.2.1"), conn(index));
+            rounds.push(lane("127.0.0.1"), conn(10 + index));
+        }
+        let order: Vec<_> = std::iter::from_fn(|| rounds.pop()).map(ConnId::index).collect();
+        assert_eq!(order, [0, 10, 11, 12, 1, 2]);
     }
 }

@@ -593,7 +593,7 @@ impl Shard {
         self.sockets[slot] = Some(Socket {
             stream,
             generation: id.generation,
-            lane: self.lanes.lane(peer.ip(), listener, id),
+            lane: self.lanes.lane(peer.ip(), listener),
             input: Input::None,
             reads: Reads::Whole,
         });

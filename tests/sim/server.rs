@@ -369,7 +369,7 @@ impl Server {
             && !conn_state.has_ended
             && !std::mem::replace(&mut conn_state.is_queued, true)
         {
-            let lane = self.lanes.lane(conn_state.ip, ListenerId(0), id);
+            let lane = self.lanes.lane(conn_state.ip, ListenerId(0));
             self.shards[shard].unread.push(lane, id);
         }
     }
