@@ -26,7 +26,7 @@ use crate::limits::{
     ANSWER_PIECE_BYTES, ANSWER_RESCUED_BYTES_MAX, ANSWER_STRANGERS_BYTES_MAX, ANSWERS_TOTAL_BYTES_MAX,
     ANSWERS_TURN_BYTES_MAX, OUTBOX_BYTES_MAX, USERS_LISTED_MAX,
 };
-use crate::state::{AccountId, Ledger};
+use crate::state::{Account, AccountId, Ledger};
 use crate::wire::{Codec, Dialect, Fit};
 
 /// What a connection asks for whose answer may be long.
@@ -38,10 +38,10 @@ pub(super) enum Question {
     Accounts,
     /// Messages of a mailbox.
     Conversation {
-        /// With whom; None: with a name that nobody can have.
+        /// The other's name; None: there can be no such conversation.
         with: Option<Folded>,
-        /// Those before this one; None: before one that does not exist.
-        before: Option<Option<OpId>>,
+        /// The first message that is too new.
+        before: Option<OpId>,
         /// At most.
         count: u32,
     },
@@ -309,14 +309,12 @@ impl Engine {
         let before = self.fanouts.all_turn_bytes();
         let mut piece = Piece::new(self.conn(id).dialect, std::mem::take(&mut self.scratch));
         if let Stage::Asked(question) = answer.stage {
-            match self.begin_answer(id, question, &mut piece) {
-                Some(rest) => answer.stage = Stage::Made(rest),
-                None => {
-                    self.scratch = piece.bytes;
-                    self.charge_answers(before);
-                    return true;
-                }
-            }
+            let Some(rest) = self.begin_answer(id, question, &mut piece) else {
+                self.scratch = piece.bytes;
+                self.charge_answers(before);
+                return true;
+            };
+            answer.stage = Stage::Made(rest);
         }
         let is_done = match &mut answer.stage {
             Stage::Made(Rest::Accounts(rest)) => rest.make(&self.conn(id).codec, &self.ledger, &mut piece),
@@ -345,7 +343,7 @@ impl Engine {
             Question::AccountNames => Some(self.begin_accounts(id, false, piece)),
             Question::Accounts => Some(self.begin_accounts(id, true, piece)),
             Question::Conversation { with, before, count } => {
-                self.begin_conversation(id, with, before, count, piece)
+                Some(self.begin_conversation(id, with, before, count, piece))
             }
             Question::Users => {
                 let (_, room) = self.place(id)?;
@@ -398,25 +396,23 @@ impl Engine {
     }
 
     fn begin_conversation(
-        &mut self,
+        &self,
         id: ConnId,
         with: Option<Folded>,
-        before: Option<Option<OpId>>,
+        before: Option<OpId>,
         count: u32,
         piece: &mut Piece,
-    ) -> Option<Rest> {
+    ) -> Rest {
         let conn = self.conn(id);
         let (dialect, codec) = (conn.dialect, &conn.codec);
         let begin = |piece: &mut Piece, count, bytes| {
             piece.tell(codec, &Event::ListBegin(List { kind: ListKind::Mail, count, bytes }));
         };
-        let is_of_none = before == Some(None);
-        let (Some(reader), Some(with), false) = (self.account_of(id), with, is_of_none) else {
+        let (Some(reader), Some(with)) = (self.account_of(id), with) else {
             begin(piece, 0, 0);
-            let rest = Accounts::empty();
-            return Some(Rest::Accounts(rest));
+            return Rest::Accounts(Accounts::empty());
         };
-        let letters = self.ledger.conversation(reader, &with, before.flatten(), count as usize);
+        let letters = self.ledger.conversation(reader, &with, before, count as usize);
         let mut bytes = 0;
         let letters: VecDeque<_> = letters
             .into_iter()
@@ -429,7 +425,7 @@ impl Engine {
             .collect();
         begin(piece, letters.len() as u32, bytes);
         let (rescued, rescued_bytes) = (BTreeMap::new(), 0);
-        Some(Rest::Conversation(Conversation { reader, with, letters, rescued, rescued_bytes, bytes }))
+        Rest::Conversation(Conversation { reader, with, letters, rescued, rescued_bytes, bytes })
     }
 
     /// Lists members of a room that are still there; returns whether those were the last ones.
@@ -509,7 +505,7 @@ impl Engine {
     }
 
     fn rescue_account(&mut self, id: AccountId) {
-        let Some(folded) = self.ledger.account(id).map(|account| account.folded()) else { return };
+        let Some(folded) = self.ledger.account(id).map(Account::folded) else { return };
         self.rescue_in_each(|rest, ledger, dialect, codec| match rest {
             Rest::Accounts(rest) => rest.rescue(id, ledger),
             Rest::Conversation(rest) if rest.reader == id || rest.with == folded => {

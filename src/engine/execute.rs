@@ -55,8 +55,11 @@ impl Engine {
             Command::Help => self.reply(id, &Event::Help),
             Command::Send { to, text, key } => self.send(id, to, text, key),
             Command::Conversation { with, before, count } => {
-                let with = Name::parse(with).ok().map(|(_, folded)| folded);
                 let before = before.map(OpId::parse);
+                // No message is before one that cannot exist.
+                let is_empty = before == Some(None);
+                let with = Name::parse(with).ok().map(|(_, folded)| folded).filter(|_| !is_empty);
+                let before = before.flatten();
                 self.ask(id, Question::Conversation { with, before, count });
             }
             Command::MarkRead(sender) => self.mark_read(id, sender),

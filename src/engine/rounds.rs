@@ -2,7 +2,7 @@
 //!
 //! A connection has a *lane*, which its network hashes to, so that a network gets one visit a round whatever the number of
 //! its connections. A push or a pop costs no look-up, and the memory does not depend on the number of networks. Two
-//! networks share a lane by chance, one in [`LANES`] (as in stochastic fair queueing, McKenney 1990); the seed of the hash
+//! networks share a lane by chance, one in [`LANES`] (stochastic fair queueing); the seed of the hash
 //! is not known to peers, so that no network can choose the lane of another. An exempt connection has turns of its own: an
 //! exempt address may be a proxy with many people behind it. Where all are exempt, the rounds are one queue.
 //!

@@ -8,7 +8,7 @@ mod seating;
 
 use ahash::RandomState;
 
-pub(crate) use ledger::{AccountId, Ledger};
+pub(crate) use ledger::{Account, AccountId, Ledger};
 pub(crate) use seating::Seating;
 
 use crate::chat::{Kept, Op, OpId};
