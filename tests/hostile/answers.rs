@@ -22,14 +22,15 @@ fn fifty_sessions_of_a_network_that_ask_for_long_lists_and_do_not_read_hold_nobo
     let mut bystanders = Bystanders::new(&server);
     let (memory, sockets) = (server.resident_bytes_high(), server.sockets());
     server.account("eve", "secret");
-    let mut sessions: Vec<_> = (0..SESSIONS)
-        .map(|_| {
+    let mut sessions: Vec<_> = bystanders.talk_while(|| {
+        let log_in = |_| {
             let mut session = TypedPeer::connect_from(&server, ELSEWHERE, TagSet::InUse);
             let told = session.try_log_in("eve", "secret");
             assert!(matches!(told, Told::LoggedIn(_)), "{told:?}");
             session
-        })
-        .collect();
+        };
+        (0..SESSIONS).map(log_in).collect()
+    });
     for session in &mut sessions {
         for _ in 0..LISTS {
             session.send(Request::ListUsers);
