@@ -130,6 +130,12 @@ const _: () = assert!(LOG_BYTES_LIMIT_MIN >= 4 * LOG_BLOCK_BYTES[LOG_BLOCK_BYTES
 pub const ROOMS_MAX: usize = 1 << 14;
 /// Rooms in an answer to a list of rooms, so that one command costs at most some 90 kB. The rest is given as a number.
 pub const ROOMS_LISTED_MAX: usize = 1000;
+/// Bytes of their names in such an answer: with what stands around them, no more than [`ANSWER_BYTES_MAX`]. More: as for
+/// [`ROOMS_LISTED_MAX`].
+pub const ROOMS_LISTED_BYTES_MAX: usize = ANSWER_BYTES_MAX / 4 * 3;
+/// Members of a room in an answer to a list of them: as many slots as half of [`ANSWER_BYTES_MAX`] holds. More: they are
+/// not listed.
+pub const USERS_LISTED_MAX: usize = ANSWER_BYTES_MAX / 2 / size_of::<u32>();
 /// Messages of a room's history when none are asked for by number.
 pub const HISTORY_COUNT_DEFAULT: usize = 20;
 /// Bytes of a room's history, in two halves of which the older is dropped when the newer is full.
@@ -265,8 +271,11 @@ pub const RANDOM_STOCK_BYTES: usize = 512;
 pub const HELD_TOTAL_BYTES_MAX: usize = 64 << 20;
 /// Messages of a room's history in one answer, at most. More are asked for: the newest so many are shown.
 pub const HISTORY_COUNT_MAX: usize = 1000;
-/// Bytes of the texts in such an answer. More: the newest ones are shown.
-pub const HISTORY_ANSWER_BYTES_MAX: usize = OUTBOX_BYTES_MAX / 2;
+/// Bytes of the texts in such an answer: with what stands around them and what memory has besides, no more than
+/// [`ANSWER_BYTES_MAX`]. More: the newest ones are shown.
+pub const HISTORY_ANSWER_BYTES_MAX: usize = ANSWER_BYTES_MAX / 4 * 3;
+/// Messages that the store reads at once for such an answer, so that long ones do not fill memory: 256 KiB of the longest.
+pub const HISTORY_PAGE_MESSAGES: usize = 64;
 /// Connections that wait for a page of history at once. More: told that the server is busy. (The last tenth is for networks
 /// that hold less than one in a hundred: [`PLACES_KEPT_DIVISOR`].)
 pub const HISTORY_TASKS_MAX: usize = 256;
@@ -412,7 +421,37 @@ pub const OUTBOX_BYTES_HIGH: usize = 64 << 10;
 /// Bytes waiting for one connection, at most, apart from one answer to its own command. More (direct messages to
 /// somebody who does not read): the connection is closed as too slow; a seat misses what is more.
 pub const OUTBOX_BYTES_MAX: usize = 1 << 20;
-/// Bytes put into outboxes in one turn. More: whoever sends waits until they are flushed, so that nobody who reads is
+/// Bytes of memory for one long answer: its parts below, and what waits in the outbox of its connection. A list of 100,000
+/// accounts takes as much as one of ten.
+pub const ANSWER_BYTES_MAX: usize = 256 << 10;
+/// Bytes of a long answer that are made at once. More: the rest is made when no more than half of
+/// [`OUTBOX_BYTES_HIGH`] waits for its connection.
+pub const ANSWER_PIECE_BYTES: usize = 64 << 10;
+/// Bytes of entries that a list of accounts keeps of senders without an account, who may be gone when it comes to them.
+/// More: entries are left out.
+pub const ANSWER_STRANGERS_BYTES_MAX: usize = 80 << 10;
+/// Bytes of entries that a list keeps because they were deleted after its size was said. More: the connection is closed as
+/// too slow.
+pub const ANSWER_RESCUED_BYTES_MAX: usize = 64 << 10;
+/// Bytes that long answers keep together, beside outboxes. More: the connections whose answers keep the most are closed.
+pub const ANSWERS_TOTAL_BYTES_MAX: usize = 64 << 20;
+/// Bytes of long answers that are made in one turn, half a millisecond of work. More: the others are made in the next
+/// turns, by networks in turn; commands with short answers do not wait for that.
+pub const ANSWERS_TURN_BYTES_MAX: usize = 256 << 10;
+/// Lanes in which connections wait for their turn. Two networks share one by chance, and then one visit a round.
+pub const LANES: usize = 1 << 10;
+
+const _: () = assert!(
+    OUTBOX_BYTES_HIGH / 2
+        + ANSWER_PIECE_BYTES
+        + ANSWER_STRANGERS_BYTES_MAX
+        + ANSWER_RESCUED_BYTES_MAX
+        + FRAME_BYTES_MAX
+        <= ANSWER_BYTES_MAX
+);
+const _: () = assert!(OUTBOX_BYTES_HIGH / 2 + ANSWER_PIECE_BYTES + 4 * USERS_LISTED_MAX <= ANSWER_BYTES_MAX);
+
+/// Bytes put into outboxes in one turn, long answers not counted. More: whoever sends waits until they are flushed, so that nobody who reads is
 /// taken for one who does not.
 pub const OUTBOX_TURN_BYTES_MAX: usize = OUTBOX_BYTES_MAX / 2;
 /// The same, for what comes in datagrams, which cannot wait: more is dropped. There is a share for it that connections do not

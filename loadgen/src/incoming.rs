@@ -130,9 +130,9 @@ fn of_event(event: Event<'_>) -> Incoming<'_> {
         | Event::NameKnown
         | Event::NameFree
         | Event::Seated(_)
-        | Event::AccountsBegin
+        | Event::ListBegin(_)
+        | Event::AccountName(_)
         | Event::Account { .. }
-        | Event::MailBegin
         | Event::Mail(_)
         | Event::MailArrived(_)
         | Event::Kept { .. }

@@ -62,18 +62,18 @@ pub enum Event<'a> {
         /// What.
         text: &'a str,
     },
-    /// The list of accounts begins.
-    AccountsBegin,
-    /// One in the list of accounts, or in that which follows [`Event::LoggedIn`] where the dialect has it there.
+    /// A list begins, in a dialect whose lists are one frame each. Its entries follow.
+    ListBegin(List),
+    /// An entry of [`ListKind::AccountNames`].
+    AccountName(&'a str),
+    /// An entry of [`ListKind::Accounts`].
     Account {
         /// Who.
         name: &'a str,
         /// Messages from there that whoever asked has not read.
         unread: u32,
     },
-    /// A list of messages from a mailbox begins.
-    MailBegin,
-    /// One in that list.
+    /// An entry of [`ListKind::Mail`].
     Mail(Mail<'a>),
     /// A message came into this connection's mailbox.
     MailArrived(Mail<'a>),
@@ -236,4 +236,26 @@ pub enum Problem<'a> {
     NameRegistered,
     /// The account of the name was deleted; the session ends.
     AccountDeleted,
+}
+
+/// A list that is one frame: its size is said before its entries are made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct List {
+    /// What its entries are.
+    pub kind: ListKind,
+    /// The number of entries that follow.
+    pub count: u32,
+    /// Their bytes in the dialect, in all.
+    pub bytes: usize,
+}
+
+/// What the entries of a [`List`] are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ListKind {
+    /// The names of the accounts, for a connection that has logged in.
+    AccountNames,
+    /// The accounts, each with the number of its unread messages.
+    Accounts,
+    /// Messages of a mailbox.
+    Mail,
 }

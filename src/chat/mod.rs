@@ -20,7 +20,7 @@ mod token;
 
 pub use close_reason::CloseReason;
 pub use command::{Command, Entrance, Phase, Secret};
-pub use event::{Departure, Event, Problem, Usage};
+pub use event::{Departure, Event, List, ListKind, Problem, Usage};
 pub use id::{ConnId, ListenerId, OP_ID_BYTES, OpId, RoomId};
 pub use kept::{Kept, Letter, RoomMessage, RoomSummary};
 pub use mail::Mail;

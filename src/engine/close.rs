@@ -22,6 +22,7 @@ impl Engine {
         let reason = conn.closing.map_or(reason, |closing| closing.reason);
         self.forget_promises(id);
         self.forget_task(id);
+        self.answers.forget(id);
         self.end_session(id, Owed::Forgotten);
         let conn = self.conn(id);
         let is_seat = conn.dialect.transport() == Transport::Datagram;
@@ -52,6 +53,7 @@ impl Engine {
         let conn = self.conn_mut(id);
         conn.closing = Some(Closing { reason, told: false });
         conn.stop_listening();
+        self.cut_answer_short(id);
         // What waits for the store is told when that has kept it, or is given up.
         let patience = if self.holds(id) { STORE_PATIENCE_SECONDS } else { 0 };
         self.deadlines.set(id, self.now.monotonic, patience + LINGER_SECONDS_MAX);
@@ -72,6 +74,7 @@ impl Engine {
     pub(super) fn drop_now(&mut self, id: ConnId, reason: CloseReason) {
         self.forget_promises(id);
         self.forget_task(id);
+        self.answers.forget(id);
         self.end_session(id, Owed::Forgotten);
         let conn = self.conn_mut(id);
         let reason = conn.closing.map_or(reason, |closing| closing.reason);
@@ -89,10 +92,11 @@ impl Engine {
         }
     }
 
-    /// Has a closing connection's socket closed when everything is sent, once nothing is held back.
+    /// Has a closing connection's socket closed when everything is sent, once nothing is held back and no frame is
+    /// unfinished.
     pub(super) fn close_when_flushed(&mut self, id: ConnId) {
         let is_closing = self.conn(id).closing.is_some_and(|closing| !closing.told);
-        if is_closing && !self.holds(id) {
+        if is_closing && !self.holds(id) && !self.answers.has(id) {
             self.fanouts.end(id);
         }
     }
@@ -151,6 +155,7 @@ impl Engine {
             // Still a member: the notice is read from the room's log like any other frame.
             conn.closing = Some(Closing { reason: CloseReason::Shutdown, told: false });
             conn.stop_listening();
+            self.cut_answer_short(id);
             self.deadlines.set(id, now.monotonic, self.settings.drain_timeout);
             self.close_when_flushed(id);
         }

@@ -1,16 +1,17 @@
 //! Carries out commands: one function a command, each saying what happened as events.
 
+use super::answers::Question;
 use super::holders::{NameEnd, Stays};
 use super::past::Past;
 use super::proof::{Then, Wanted};
 use super::room::Maker;
 use super::{Engine, history};
 use crate::chat::{
-    CloseReason, Command, ConnId, Departure, Event, Name, Phase, Problem, RoomId, RoomMessage, RoomName,
-    Secret, Usage,
+    CloseReason, Command, ConnId, Departure, Event, Name, OpId, Phase, Problem, RoomId, RoomMessage,
+    RoomName, Secret, Usage,
 };
 use crate::fanout::Owed;
-use crate::limits::{NAME_NUMBER_MAX, ROOMS_LISTED_MAX};
+use crate::limits::{NAME_NUMBER_MAX, ROOMS_LISTED_BYTES_MAX, ROOMS_LISTED_MAX};
 
 impl Engine {
     pub(super) fn execute(&mut self, id: ConnId, command: Command<'_>) {
@@ -49,15 +50,22 @@ impl Engine {
             Command::Rename(name) => self.rename(id, name),
             Command::Join(room) => self.join(id, room),
             Command::Leave => self.return_to_lobby(id),
-            Command::Rooms => self.list_rooms(id),
-            Command::Users => self.list_users(id),
-            Command::History(count) => self.show_history(id, count),
+            Command::Rooms => self.ask(id, Question::Rooms),
+            Command::Users => self.ask(id, Question::Users),
+            Command::History(count) => self.ask_for_history(id, count),
             Command::Help => self.reply(id, &Event::Help),
             Command::Send { to, text, key } => self.send(id, to, text, key),
-            Command::Conversation { with, before, count } => self.show_conversation(id, with, before, count),
+            Command::Conversation { with, before, count } => {
+                let before = before.map(OpId::parse);
+                // No message is before one that cannot exist.
+                let is_empty = before == Some(None);
+                let with = self.ledger.with(with).filter(|_| !is_empty);
+                let before = before.flatten();
+                self.ask(id, Question::Conversation { with, before, count });
+            }
             Command::MarkRead(sender) => self.mark_read(id, sender),
             Command::DeleteMail(mail) => self.delete_mail(id, mail),
-            Command::Accounts => self.list_accounts(id),
+            Command::Accounts => self.ask(id, Question::Accounts),
             Command::DeleteAccount => self.delete_account(id),
             Command::Subscribe(on) => self.subscribe(id, on),
             Command::Unknown(word) => self.reply(id, &Event::Error(Problem::UnknownCommand(word))),
@@ -202,7 +210,7 @@ impl Engine {
     }
 
     /// The name and the room of a connection that is logged in.
-    fn place(&self, id: ConnId) -> Option<(Name, RoomId)> {
+    pub(super) fn place(&self, id: ConnId) -> Option<(Name, RoomId)> {
         let conn = self.conn(id);
         Some((conn.name?, conn.membership?.room))
     }
@@ -313,28 +321,21 @@ impl Engine {
         self.enter_room(id, to);
     }
 
-    fn list_rooms(&mut self, id: ConnId) {
+    pub(super) fn list_rooms(&mut self, id: ConnId) {
         self.reply_with(id, |engine, answer| {
             answer(&Event::RoomsBegin);
+            let (mut listed, mut bytes) = (0, 0);
             for (_, room) in engine.rooms.iter().take(ROOMS_LISTED_MAX) {
+                bytes += room.name.as_str().len();
+                if bytes > ROOMS_LISTED_BYTES_MAX {
+                    break;
+                }
                 answer(&Event::Room { name: room.name.as_str(), members: room.count() as u32 });
+                listed += 1;
             }
-            let omitted = engine.rooms.len().saturating_sub(ROOMS_LISTED_MAX);
+            let omitted = engine.rooms.len() - listed;
             if omitted > 0 {
                 answer(&Event::RoomsOmitted(omitted as u32));
-            }
-        });
-    }
-
-    fn list_users(&mut self, id: ConnId) {
-        self.reply_with(id, |engine, answer| {
-            let Some((_, room)) = engine.place(id) else { return };
-            let room = engine.room(room);
-            answer(&Event::UsersBegin { room: room.name.as_str(), count: room.count() as u32 });
-            for member in room.members() {
-                if let Some(name) = &engine.conn(member).name {
-                    answer(&Event::User { name: name.as_str(), own: member == id });
-                }
             }
         });
     }

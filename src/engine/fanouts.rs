@@ -23,22 +23,39 @@ pub(super) struct Fanouts {
     others: Vec<Other>,
     /// Bytes sent to single connections of the others since the last turn ended.
     others_turn_bytes: usize,
+    /// Those of the bytes sent to single connections since then that are parts of long answers.
+    answers_turn_bytes: usize,
 }
 
 impl Fanouts {
     pub(super) fn new(own: Fanout, shards: usize) -> Self {
         let others = (1..shards).map(|_| Other::default()).collect();
-        Self { own, others, others_turn_bytes: 0 }
+        Self { own, others, others_turn_bytes: 0, answers_turn_bytes: 0 }
     }
 
-    /// Bytes sent to single connections since the last turn ended.
+    /// Bytes sent to single connections since the last turn ended, long answers not counted.
     pub(super) fn turn_bytes(&self) -> usize {
+        self.all_turn_bytes() - self.answers_turn_bytes
+    }
+
+    /// The same, long answers counted.
+    pub(super) fn all_turn_bytes(&self) -> usize {
         self.own.turn_bytes() + self.others_turn_bytes
+    }
+
+    /// Bytes of long answers since the last turn ended.
+    pub(super) fn answers_turn_bytes(&self) -> usize {
+        self.answers_turn_bytes
+    }
+
+    /// So many of the bytes were parts of long answers.
+    pub(super) fn count_answers(&mut self, bytes: usize) {
+        self.answers_turn_bytes += bytes;
     }
 
     pub(super) fn end_turn(&mut self, now: Now) {
         self.own.end_turn(now);
-        self.others_turn_bytes = 0;
+        (self.others_turn_bytes, self.answers_turn_bytes) = (0, 0);
     }
 
     /// The orders for a shard, unless it is the own one.

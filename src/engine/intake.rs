@@ -4,7 +4,9 @@
 //! - its own answers fill its outbox ([`OUTBOX_BYTES_HIGH`]): it must read before it may ask again;
 //! - its room's log grows faster than it is flushed: publishers wait so that readers who keep up lose nothing (those
 //!   who rest between two frames are not waited for);
-//! - this turn has put enough into outboxes: they are flushed first;
+//! - this turn has put enough into outboxes: they are flushed first (long answers have a budget of their own, and hold up
+//!   nothing else);
+//! - its last answer is long, and not complete (`answers.rs`);
 //! - something is done for it elsewhere, as its password being looked at: what follows depends on that, and its end would
 //!   take the answer with it;
 //! - its answers wait for the store, and are many;
@@ -21,6 +23,7 @@ use super::inbox::Inbox;
 use super::network::Network;
 use super::rate::Bucket;
 use super::reply::Unread;
+use super::rounds::Lane;
 use super::strangers::Opened;
 use super::{Awaited, Connection, Engine};
 use crate::chat::{CloseReason, ConnId, Event, ListenerId, Name, Now, Phase, Problem, Refused};
@@ -239,7 +242,11 @@ impl Engine {
     /// Lets throttled connections go on, where they can.
     pub(super) fn resume_waiting(&mut self) {
         for _ in 0..self.waiting.len() {
-            let Some(id) = self.waiting.pop_front() else { break };
+            // Nobody could go on: the next turn begins with them.
+            if self.is_turn_full() {
+                break;
+            }
+            let Some(id) = self.waiting.pop() else { break };
             let Some(conn) = self.find(id) else { continue };
             conn.waiting = false;
             // Looked at again when what it waits for is done.
@@ -344,7 +351,7 @@ impl Engine {
         false
     }
 
-    /// Bytes put into outboxes since the last turn ended, those of other shards included.
+    /// Bytes put into outboxes since the last turn ended, those of other shards included, long answers not.
     pub fn turn_bytes(&self) -> usize {
         self.fanouts.turn_bytes()
     }
@@ -362,8 +369,15 @@ impl Engine {
     /// Has a throttled connection looked at when the turn ends.
     pub(super) fn let_wait(&mut self, id: ConnId) {
         if !std::mem::replace(&mut self.conn_mut(id).waiting, true) {
-            self.waiting.push_back(id);
+            let lane = self.lane(id);
+            self.waiting.push(lane, id);
         }
+    }
+
+    /// Where a connection waits for its turn.
+    pub(super) fn lane(&self, id: ConnId) -> Lane {
+        let conn = self.conn(id);
+        self.hasher.lane(conn.network, conn.is_exempt)
     }
 
     /// Has a connection wait for something that is done elsewhere. Returns the number of the task.

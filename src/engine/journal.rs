@@ -109,6 +109,7 @@ impl Engine {
         let random = u64::from_le_bytes(self.random.bytes());
         let id = self.journal.next_id(self.now.unix, random);
         let op = Op { id, at: self.now.unix, change };
+        self.rescue(&op.change);
         self.ledger.apply(&op);
         if self.settings.journal {
             self.journal.push(op, self.now.monotonic);

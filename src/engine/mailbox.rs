@@ -6,7 +6,7 @@ use super::Engine;
 use super::holders::{NameEnd, Stays};
 use super::promise::Promise;
 use super::proof::Wanted;
-use crate::chat::{Change, ConnId, Event, Mail, Name, OP_ID_BYTES, OpId, Phase, Problem};
+use crate::chat::{Change, ConnId, Event, Name, OpId, Phase, Problem};
 use crate::limits::{MAIL_READ_MAX, RESUME_SECONDS_MAX};
 use crate::state::{Account, AccountId};
 
@@ -57,11 +57,7 @@ impl Engine {
         let Some(account) = self.ledger.find(&wanted.folded) else { return };
         let made_by = self.ledger.account(account).and_then(Account::made_by);
         let promise = Promise::Account { account, made: is_made.then(|| Box::new(wanted)) };
-        self.promise(id, made_by, promise, |engine, answer| {
-            answer(&Event::LoggedIn { name: wanted.name.as_str(), room: "" });
-            // Where one has no space, no other has.
-            let _all = engine.ledger.names().all(|name| answer(&Event::Account { name, unread: 0 }));
-        });
+        self.promise_login(id, made_by, promise);
     }
 
     /// The connection speaks for an account from now on.
@@ -103,24 +99,6 @@ impl Engine {
         }
     }
 
-    pub(super) fn show_conversation(&mut self, id: ConnId, with: &str, before: Option<&str>, count: u32) {
-        self.reply_with(id, |engine, answer| {
-            answer(&Event::MailBegin);
-            let (Some(reader), Some(with)) = (engine.account_of(id), engine.ledger.with(with)) else {
-                return;
-            };
-            let before = match before.map(OpId::parse) {
-                // No message has that id: none is before it.
-                Some(None) => return,
-                Some(before) => before,
-                None => None,
-            };
-            for (mail_id, mail) in engine.ledger.conversation(reader, &with, before, count as usize) {
-                answer(&Event::Mail(Mail { id: mail_id.text(&mut [0; OP_ID_BYTES]), ..mail }));
-            }
-        });
-    }
-
     pub(super) fn mark_read(&mut self, id: ConnId, sender: &str) {
         let (Some(reader), Some(with)) = (self.account_of(id), self.ledger.with(sender)) else { return };
         let Some(name) = self.conn(id).name else { return };
@@ -150,14 +128,6 @@ impl Engine {
             let deleted = self.commit(Change::MailDeleted { by: name.as_str().into(), message });
             self.promise_change(id, deleted);
         }
-    }
-
-    pub(super) fn list_accounts(&mut self, id: ConnId) {
-        self.reply_with(id, |engine, answer| {
-            answer(&Event::AccountsBegin);
-            let mut listed = engine.ledger.listed_by(engine.account_of(id));
-            let _all = listed.all(|(name, unread)| answer(&Event::Account { name: &name, unread }));
-        });
     }
 
     /// Deletes the account of a connection that has its mailbox open.

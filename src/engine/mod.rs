@@ -37,6 +37,7 @@
 //! datagrams cannot be made to, and loses them.
 
 mod addresses;
+mod answers;
 mod attempts;
 mod close;
 mod close_room;
@@ -64,6 +65,7 @@ mod reply;
 mod rest;
 mod room;
 mod roster;
+mod rounds;
 mod seat;
 mod shards;
 mod strangers;
@@ -93,6 +95,7 @@ use crate::limits::{
 use crate::state::{AccountId, Ledger};
 use crate::wire::{Codec, Dialect, Transport};
 use addresses::Addresses;
+use answers::Answers;
 use attempts::Attempts;
 use connections::Connections;
 use fanouts::Fanouts;
@@ -110,6 +113,8 @@ use reply::Unread;
 use rest::Rests;
 use room::{Maker, Room};
 use roster::Roster;
+use rounds::Hasher;
+pub use rounds::{Lane, Lanes, Rounds};
 use seat::Seat;
 pub use strangers::Stranger;
 use strangers::Strangers;
@@ -354,6 +359,8 @@ enum Awaited {
     Past(Past),
     /// Its seat is being kept.
     Seat,
+    /// Its last answer is being made.
+    Answer,
 }
 
 impl Connection {
@@ -413,7 +420,11 @@ pub struct Engine {
     /// Rooms that their hosts closed, until their members have moved on.
     closing_rooms: VecDeque<RoomId>,
     /// Throttled connections that may be able to go on.
-    waiting: VecDeque<ConnId>,
+    waiting: Rounds,
+    /// Finds where a connection waits.
+    hasher: Hasher,
+    /// Long answers that are not complete.
+    answers: Answers,
     /// Throttled connections that wait for another shard: they are looked at when one has reported something.
     waiting_for_shards: Vec<ConnId>,
     /// One of them does because too much is on its way.
@@ -473,7 +484,9 @@ impl Engine {
             rooms,
             rooms_by_name,
             closing_rooms: VecDeque::new(),
-            waiting: VecDeque::new(),
+            waiting: Rounds::default(),
+            hasher: Hasher::new(seed),
+            answers: Answers::default(),
             waiting_for_shards: Vec::new(),
             is_waited_for_links: false,
             resumed: Vec::new(),
@@ -524,11 +537,12 @@ impl Engine {
         self.connections.iter().map(|(id, _)| id)
     }
 
-    /// Bytes held for peers on this shard: logs, outboxes, answers that wait for the store, and unfinished frames. Bounded by [`limits`](crate::limits).
+    /// Bytes held for peers on this shard: logs, outboxes, answers that wait for the store or are not complete, and
+    /// unfinished frames. Bounded by [`limits`](crate::limits).
     pub fn held_bytes(&self) -> usize {
         let kept = |(_, conn): (ConnId, &Connection)| conn.inbox.capacity() + conn.codec.held_bytes();
         let inboxes: usize = self.connections.iter().map(kept).sum();
-        self.fanouts.own.held_bytes() + inboxes + self.held_total_bytes
+        self.fanouts.own.held_bytes() + inboxes + self.held_total_bytes + self.answers.held_bytes()
     }
 
     /// The connection with an id that the driver gave, unless it is stale.
@@ -607,6 +621,7 @@ impl Engine {
         }
         self.fanouts.own.check_invariants();
         assert_eq!(held_bytes, self.held_total_bytes);
+        self.answers.check_invariants();
         let made = self.rooms.iter().filter(|(_, room)| room.maker.network.is_some()).count();
         assert_eq!((counted, made), self.addresses.check_invariants());
         assert_eq!(members, self.rooms.iter().map(|(_, room)| room.count()).sum::<usize>());

@@ -5,6 +5,7 @@
 //!
 //! A task is done behind all ops that were taken before it, so that it finds what was said until it was handed out.
 
+use super::answers::Question;
 use super::history::Entry;
 use super::room::Room;
 use super::turns::has_place;
@@ -49,11 +50,15 @@ pub struct PastTask {
 }
 
 impl Engine {
-    pub(super) fn show_history(&mut self, id: ConnId, count: &str) {
+    pub(super) fn ask_for_history(&mut self, id: ConnId, count: &str) {
         let count = if count.is_empty() { Ok(HISTORY_COUNT_DEFAULT) } else { count.parse() };
-        let Ok(count) = count else {
-            return self.reply(id, &Event::Error(Problem::Usage(Usage::History)));
-        };
+        match count {
+            Ok(count) => self.ask(id, Question::History(count)),
+            Err(_) => self.reply(id, &Event::Error(Problem::Usage(Usage::History))),
+        }
+    }
+
+    pub(super) fn show_history(&mut self, id: ConnId, count: usize) {
         let Some(at) = self.conn(id).membership else { return };
         let room = self.room(at.room);
         let kept = usize::try_from(room.rule.keep_messages).unwrap_or(usize::MAX);
@@ -130,7 +135,11 @@ impl Engine {
     fn past_is_known(&mut self, id: ConnId, serial: u32, messages: Option<&[RoomMessage]>) {
         let Some(Awaited::Past(past)) = self.take_awaited(id, serial) else { return };
         match (past, messages) {
-            (Past::Show { room, count }, Some(messages)) => self.show_messages(id, room, count, messages),
+            (Past::Show { room, count }, Some(messages)) => {
+                let before = self.fanouts.all_turn_bytes();
+                self.show_messages(id, room, count, messages);
+                self.charge_answers(before);
+            }
             (Past::Show { .. }, None) => self.reply(id, &Event::Error(Problem::NotKept)),
             // A room can be entered without its past.
             (Past::Join { name, rooms_closed }, messages) => {

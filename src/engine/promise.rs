@@ -14,6 +14,7 @@
 
 use std::collections::VecDeque;
 
+use super::answers::Question;
 use super::proof::Wanted;
 use super::{Awaited, Engine};
 use crate::chat::{Change, CloseReason, ConnId, Event, OpId, Problem};
@@ -97,6 +98,20 @@ impl Engine {
         let bytes = self.encode_events(id, &mut ends, events);
         self.hold(id, until, &bytes, promise);
         self.scratch = bytes;
+    }
+
+    /// Has a login to a mailbox answered when the op is committed that made its account: then, or now if it is. None: it
+    /// was before the start.
+    pub(super) fn promise_login(&mut self, id: ConnId, until: Option<OpId>, promise: Promise) {
+        let until = until.filter(|&until| !self.is_committed(until));
+        let (Some(until), true) = (until, self.conn(id).dialect.answers_when_kept()) else {
+            return self.ask(id, Question::AccountNames);
+        };
+        if self.journal.is_failing {
+            return self.refuse_promise(id, &promise);
+        }
+        self.ask_behind_promise(id);
+        self.hold(id, until, &[], promise);
     }
 
     /// A request that has no answer is carried out by an op: no later answer overtakes that.
@@ -190,6 +205,7 @@ impl Engine {
             self.let_wait(id);
         }
         if is_empty {
+            self.answer_is_ready(id);
             self.close_when_flushed(id);
         }
     }
@@ -232,6 +248,7 @@ impl Engine {
         if self.conn(id).throttled {
             self.let_wait(id);
         }
+        self.answer_is_ready(id);
         self.close_when_flushed(id);
     }
 
@@ -244,6 +261,10 @@ impl Engine {
             Promise::Account { account, made } => {
                 if let Some(wanted) = made {
                     self.undo_account(wanted);
+                }
+                if self.answers.has(id) {
+                    self.answers.forget(id);
+                    self.stop_awaiting(id);
                 }
                 // It may have logged in to another meanwhile.
                 if self.conn(id).more.as_ref().is_some_and(|more| more.account == Some(*account)) {

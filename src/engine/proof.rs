@@ -145,7 +145,7 @@ impl Engine {
             Some(&(serial, Awaited::Past(_))) => {
                 self.past_tasks.remove(source.network, |task| task.serial == serial);
             }
-            Some((_, Awaited::Seat)) | None => {}
+            Some((_, Awaited::Seat | Awaited::Answer)) | None => {}
         }
     }
 

@@ -66,7 +66,7 @@ impl Engine {
         frames
     }
 
-    fn push_frames(&mut self, id: ConnId, frames: &[u8], ends: &[usize]) {
+    pub(super) fn push_frames(&mut self, id: ConnId, frames: &[u8], ends: &[usize]) {
         if !self.fanouts.own.is_framed(self.conn(id).dialect) {
             return self.push_outbox(id, frames);
         }
@@ -79,7 +79,7 @@ impl Engine {
 
     /// Sends frames to a connection, one alone where its dialect's go out one by one.
     pub(super) fn push_outbox(&mut self, id: ConnId, bytes: &[u8]) {
-        if bytes.is_empty() {
+        if bytes.is_empty() || (!self.answers.are_complete() && self.put_behind_answer(id, bytes)) {
             return;
         }
         self.fanouts.push(id, bytes);
@@ -99,7 +99,7 @@ impl Engine {
     }
 
     /// Has its fan-out tell when a connection has read most of what waits for it.
-    fn watch(&mut self, id: ConnId) {
+    pub(super) fn watch(&mut self, id: ConnId) {
         let conn = self.conn_mut(id);
         if !std::mem::replace(&mut conn.watched, true) {
             conn.unread.watched();

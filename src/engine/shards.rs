@@ -39,6 +39,7 @@ impl Engine {
                     if conn.throttled {
                         self.let_wait(id);
                     }
+                    self.answer_is_ready(id);
                     // What was sent since may have been read as well.
                     self.watch_unread(id);
                 }
@@ -154,7 +155,9 @@ impl Engine {
         // What the lobby of another shard has to read first, that shard will report.
         let waits = self.room(RoomId::LOBBY).unread() >= self.log_bytes_limit() / LOG_BACKLOG_DIVISOR;
         let is_closing_rooms = !self.closing_rooms.is_empty() && !waits;
-        let is_done = self.vacated.is_empty() && !is_closing_rooms && self.waiting.is_empty();
+        let is_answering = self.answers.are_ready() && !self.is_waited_for_links;
+        let is_done =
+            self.vacated.is_empty() && !is_closing_rooms && self.waiting.is_empty() && !is_answering;
         let own = &mut self.fanouts.own;
         !is_done || !own.reports_mut().is_empty() || own.has_work()
     }
@@ -171,6 +174,7 @@ impl Engine {
         self.fanouts.end_turn(now);
         self.empty_closing_rooms();
         self.take_own_reports();
+        self.go_on_answering();
         self.resume_waiting();
         self.take_own_reports();
         self.take_vacated_out();

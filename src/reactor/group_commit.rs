@@ -14,9 +14,10 @@ use super::clock_watch::ClockWatch;
 use crate::chat::{ConnId, HistoryRules, Now, Op, OpId, RoomMessage};
 use crate::engine::{Engine, PastTask};
 use crate::limits::{
-    LOG_REPEAT_SECONDS, STORE_GROUP_OPS_MAX, STORE_IDLE_SECONDS, STORE_LINGER_MILLIS, STORE_LOOK_UPS_MAX,
-    STORE_NAMES_SECONDS, STORE_REST_MILLIS, STORE_RETRY_MILLIS_MAX, STORE_RETRY_MILLIS_MIN,
-    STORE_TIDY_DIVISOR, STORE_TIDY_MILLIS, STORE_UNTIDY_OPS_MAX,
+    HISTORY_ANSWER_BYTES_MAX, HISTORY_PAGE_MESSAGES, LOG_REPEAT_SECONDS, STORE_GROUP_OPS_MAX,
+    STORE_IDLE_SECONDS, STORE_LINGER_MILLIS, STORE_LOOK_UPS_MAX, STORE_NAMES_SECONDS, STORE_REST_MILLIS,
+    STORE_RETRY_MILLIS_MAX, STORE_RETRY_MILLIS_MIN, STORE_TIDY_DIVISOR, STORE_TIDY_MILLIS,
+    STORE_UNTIDY_OPS_MAX,
 };
 use crate::store::{Sizes, Store, StoreError};
 use crate::telemetry::Every;
@@ -293,7 +294,7 @@ impl<C: Fn() -> Now, T: Fn(Outcome)> GroupCommit<C, T> {
     fn look_up(&mut self) {
         for _ in 0..STORE_LOOK_UPS_MAX {
             let Some(PastTask { conn, serial, room, count }) = self.pasts.pop_front() else { return };
-            let messages = match self.store.history(&room, None, count) {
+            let messages = match self.newest(&room, count) {
                 Ok(messages) => Some(messages),
                 Err(error) => {
                     self.complain("the store cannot be read", &error);
@@ -302,6 +303,24 @@ impl<C: Fn() -> Now, T: Fn(Outcome)> GroupCommit<C, T> {
             };
             (self.tell)(Outcome::Past { conn, serial, messages });
         }
+    }
+
+    /// The newest messages of a room, oldest first: so many, or as many as an answer holds and a page more.
+    fn newest(&mut self, room: &str, count: usize) -> Result<Vec<RoomMessage>, StoreError> {
+        let (mut messages, mut bytes) = (Vec::new(), 0);
+        while messages.len() < count && bytes <= HISTORY_ANSWER_BYTES_MAX {
+            let before = messages.first().map(|message: &RoomMessage| message.id);
+            let wanted = HISTORY_PAGE_MESSAGES.min(count - messages.len());
+            let mut page = self.store.history(room, before, wanted)?;
+            let is_first = page.len() < wanted;
+            bytes += page.iter().map(|message| message.sender.len() + message.text.len()).sum::<usize>();
+            page.append(&mut messages);
+            messages = page;
+            if is_first {
+                break;
+            }
+        }
+        Ok(messages)
     }
 
     /// Does a step of what can wait: when no task comes, and now and then in any case.

@@ -32,7 +32,7 @@ use std::time::Duration;
 
 use crate::chat::Kept;
 use crate::config::{Config, MaxClients, PingIdentity, Shards, UcrpSender};
-use crate::engine::{Engine, LOBBY, Random, Settings};
+use crate::engine::{Engine, LOBBY, Lanes, Random, Settings};
 use crate::fanout::{Fanout, Outpost};
 use crate::limits::{
     CLOCK_AHEAD_MILLIS, DESCRIPTORS_OF_SHARD, DESCRIPTORS_RESERVED, HISTORY_ON_JOIN_MAX,
@@ -186,6 +186,7 @@ impl Server {
             alarms: alarms.clone(),
             clock,
             drain_timeout: config.drain_timeout,
+            lanes: Lanes::new(&settings),
         };
         let compared = stop.clone();
         // Here, where no thread is pinned: its threads run where this one may.
@@ -286,6 +287,8 @@ struct Start {
     alarms: Vec<Arc<Alarm>>,
     clock: Clock,
     drain_timeout: std::time::Duration,
+    /// Where connections wait to be read from.
+    lanes: Lanes,
 }
 
 impl Start {
@@ -297,8 +300,8 @@ impl Start {
         make: impl FnOnce() -> (Role, G) + Send + 'static,
         report: impl FnOnce(Role, SystemCalls, Turns) -> T + Send + 'static,
     ) -> Result<(JoinHandle<io::Result<T>>, Vec<Opening>), StartupError> {
-        let Self { shard, core, is_shared, tables, ref alarms, clock, drain_timeout } = *self;
-        let alarms = alarms.clone();
+        let Self { shard, core, is_shared, tables, ref alarms, clock, drain_timeout, ref lanes } = *self;
+        let (alarms, lanes) = (alarms.clone(), lanes.clone());
         let (started, is_started) = mpsc::channel::<Result<Vec<Opening>, StartupError>>();
         let thread = thread::Builder::new().name(format!("shard-{shard}")).spawn(move || {
             let prepare = || -> Result<_, StartupError> {
@@ -312,7 +315,7 @@ impl Start {
                 let Sockets { listeners, datagrams, openings } = listen(&openings, is_shared, is_first)?;
                 let alarm = Arc::clone(&alarms[shard]);
                 let (role, guard) = make();
-                let shard = Shard::new(role, alarm, clock, drain_timeout, listeners, datagrams)?;
+                let shard = Shard::new(role, alarm, clock, drain_timeout, lanes, listeners, datagrams)?;
                 Ok((shard, guard, openings))
             };
             // The other end waits for exactly this.

@@ -12,7 +12,6 @@
 //! loses an edge; while anything is kept, the loop does not sleep. A socket for datagrams is registered for
 //! writing only while it is full.
 
-use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
@@ -32,7 +31,7 @@ use super::role::Role;
 use super::timer::Timer;
 use super::watchdog::{LongTurn, Step, Turns, Watchdog};
 use crate::chat::{CloseReason, ConnId, ListenerId, Now, PasswordOutcome, Refused, UnixMillis};
-use crate::engine::{Engine, Metrics};
+use crate::engine::{Engine, Lane, Lanes, Metrics, Rounds};
 use crate::fanout::{self, Close, DatagramPath, Gather};
 use crate::limits::{
     ACCEPT_PAUSE_MILLIS, ACCEPTS_PER_TURN_MAX, EVENTS_PER_TURN_MAX, LINK_RETRY_MILLIS, LOG_REPEAT_SECONDS,
@@ -167,15 +166,32 @@ pub struct StoreReport {
 struct Socket {
     stream: TcpStream,
     generation: u32,
+    /// Where it waits in `unread`.
+    lane: Lane,
+    input: Input,
+    reads: Reads,
+}
+
+/// Whether a socket has something to be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Input {
+    /// The kernel will tell.
+    None,
     /// The kernel may have bytes for us that it will not tell of again.
-    readable: bool,
-    /// It waits in `unread`.
-    queued: bool,
-    /// A short read does not mean that all was read: the peer's end is closed, or the peer has sent urgent
-    /// data, at which the kernel ends a read.
-    reads_end_early: bool,
+    Readable,
+    /// The same, and it waits in `unread`.
+    Queued,
+}
+
+/// What a read that comes short means.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Reads {
+    /// All was read.
+    Whole,
+    /// Nothing: the peer's end is closed, or the peer has sent urgent data, at which the kernel ends a read.
+    EndEarly,
     /// The peer's end was read; there is nothing more.
-    ended: bool,
+    Ended,
 }
 
 /// The monotonic and the wall clock, the same for all shards.
@@ -221,8 +237,9 @@ pub(super) struct Shard {
     timer: Timer,
     /// By the index of their ids.
     sockets: Vec<Option<Socket>>,
-    /// Connections to be read from.
-    unread: VecDeque<ConnId>,
+    /// Connections to be read from: networks in turns, then the connections of each.
+    unread: Rounds,
+    lanes: Lanes,
     /// Connections whose sockets failed in this turn.
     dead: Vec<(ConnId, CloseReason)>,
     spare: Spare,
@@ -253,6 +270,7 @@ impl Shard {
         alarm: Arc<Alarm>,
         clock: Clock,
         drain_timeout: Duration,
+        lanes: Lanes,
         listeners: Vec<Listener>,
         datagrams: Vec<DatagramSocket>,
     ) -> io::Result<Self> {
@@ -267,7 +285,8 @@ impl Shard {
             datagrams,
             timer,
             sockets: Vec::new(),
-            unread: VecDeque::new(),
+            unread: Rounds::default(),
+            lanes,
             dead: Vec::new(),
             spare: Spare::new()?,
             next_listener: 0,
@@ -438,8 +457,12 @@ impl Shard {
             }
             let ends_early = event.is_read_closed() || event.is_error() || event.is_priority();
             if event.is_readable() || ends_early {
-                socket.readable = true;
-                socket.reads_end_early |= ends_early;
+                if socket.input == Input::None {
+                    socket.input = Input::Readable;
+                }
+                if ends_early && socket.reads == Reads::Whole {
+                    socket.reads = Reads::EndEarly;
+                }
                 self.queue_read(id);
             }
             if event.is_error() && !self.role.wants_input(id) {
@@ -573,10 +596,9 @@ impl Shard {
         self.sockets[slot] = Some(Socket {
             stream,
             generation: id.generation,
-            readable: false,
-            queued: false,
-            reads_end_early: false,
-            ended: false,
+            lane: self.lanes.lane(peer.ip(), listener),
+            input: Input::None,
+            reads: Reads::Whole,
         });
     }
 
@@ -590,11 +612,12 @@ impl Shard {
         let wanted = self.role.wants_input(id);
         if let Some(socket) = self.socket(id)
             && wanted
-            && socket.readable
-            && !socket.ended
-            && !std::mem::replace(&mut socket.queued, true)
+            && socket.input == Input::Readable
+            && socket.reads != Reads::Ended
         {
-            self.unread.push_back(id);
+            socket.input = Input::Queued;
+            let lane = socket.lane;
+            self.unread.push(lane, id);
         }
     }
 
@@ -624,7 +647,7 @@ impl Shard {
         }
     }
 
-    /// Reads from each connection that has something, up to a budget.
+    /// Reads from connections that have something, up to a budget: from one of each network, then from the next of each.
     fn read(&mut self, buffer: &mut [u8]) {
         let mut bytes = 0;
         let caused_before = self.role.turn_bytes();
@@ -635,9 +658,9 @@ impl Shard {
             if has_enough || self.role.is_busy() {
                 break;
             }
-            let Some(id) = self.unread.pop_front() else { break };
+            let Some(id) = self.unread.pop() else { break };
             if let Some(socket) = self.socket(id) {
-                socket.queued = false;
+                socket.input = Input::Readable;
                 // It may have to wait since it was put here; it is put here again when it need not.
                 if self.role.wants_input(id) {
                     bytes += self.read_some(id, buffer);
@@ -669,11 +692,12 @@ impl Shard {
         let Some(socket) = self.socket(id) else { return 0 };
         match socket.stream.read(buffer) {
             Ok(0) => {
-                socket.ended = true;
+                socket.reads = Reads::Ended;
                 self.role.peer_closed(id, self.now);
             }
             Ok(length) => {
-                socket.readable = length == buffer.len() || socket.reads_end_early;
+                let may_have_more = length == buffer.len() || socket.reads == Reads::EndEarly;
+                socket.input = if may_have_more { Input::Readable } else { Input::None };
                 #[cfg(target_os = "linux")]
                 if acknowledges {
                     // Without it they are slow, and nothing else.
@@ -683,11 +707,11 @@ impl Shard {
                 return length;
             }
             Err(error) => match error.kind() {
-                io::ErrorKind::WouldBlock => socket.readable = false,
+                io::ErrorKind::WouldBlock => socket.input = Input::None,
                 // It is still as readable as it was.
                 io::ErrorKind::Interrupted => {}
                 _ => {
-                    socket.ended = true;
+                    socket.reads = Reads::Ended;
                     self.dead.push((id, CloseReason::PeerReset));
                 }
             },
@@ -785,7 +809,8 @@ impl Shard {
         }
         while let Some((id, close)) = self.role.fanout_mut().next_close() {
             let Some(socket) = self.socket(id) else { continue };
-            if close == Close::Now || socket.ended || socket.stream.shutdown(Shutdown::Write).is_err() {
+            let has_ended = socket.reads == Reads::Ended;
+            if close == Close::Now || has_ended || socket.stream.shutdown(Shutdown::Write).is_err() {
                 self.dead.push((id, CloseReason::PeerClosed));
             } else {
                 self.queue_read(id);

@@ -82,6 +82,20 @@ struct Letter {
     unread: bool,
 }
 
+/// The accounts that a list holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Oldest {
+    pub(crate) count: u32,
+    /// Of their entries.
+    pub(crate) bytes: usize,
+    pub(crate) last: Option<AccountId>,
+    /// They are all the accounts.
+    pub(crate) is_all: bool,
+}
+
+/// Answers of [`Ledger::oldest`] that are kept: the lists with and without numbers of messages.
+const OLDEST_KNOWN_MAX: usize = 2;
+
 const SENDER: usize = 0;
 const RECIPIENT: usize = 1;
 
@@ -95,6 +109,8 @@ pub(crate) struct Ledger {
     next_account: u32,
     /// The accounts that are unused, oldest first.
     unused: BTreeSet<(OpId, AccountId)>,
+    /// What [`Ledger::oldest`] found, by what it was asked for.
+    oldest: Vec<((usize, usize), Oldest)>,
     /// What all letters are counted for.
     bytes: usize,
 }
@@ -122,6 +138,7 @@ impl Ledger {
             by_key: HashMap::with_hasher(hasher.clone()),
             next_account: 0,
             unused: BTreeSet::new(),
+            oldest: Vec::new(),
             bytes: 0,
         }
     }
@@ -140,7 +157,7 @@ impl Ledger {
         self.accounts.len() >= ACCOUNTS_MAX
     }
 
-    /// The other side that a client means by a name, or by what [`Ledger::listed_by`] shows of one.
+    /// The other side that a client means by a name, or by what [`Ledger::strangers_of`] shows of one.
     pub(crate) fn with(&self, text: &str) -> Option<With> {
         if let Some(name) = text.strip_suffix(STRANGER_SUFFIX) {
             return fold(name).map(With::Stranger);
@@ -149,27 +166,55 @@ impl Ledger {
         Some(self.find(&folded).map_or(With::Stranger(folded), With::Account))
     }
 
-    /// The names that an account can list, with the number of unread messages from each: the accounts, oldest first,
-    /// then the strangers who wrote to it. A stranger whose name has an account by now is marked as one.
-    pub(crate) fn listed_by(&self, reader: Option<AccountId>) -> impl Iterator<Item = (Cow<'_, str>, u32)> {
-        let reader = reader.and_then(|id| self.account(id));
-        let accounts = self.accounts.iter().map(move |(id, account)| {
-            let conversation = reader.and_then(|reader| reader.conversations.get(id));
-            (Cow::Borrowed(&*account.name), conversation.map_or(0, |conversation| conversation.unread))
-        });
-        let strangers =
-            reader.into_iter().flat_map(|reader| &reader.strangers).map(|(folded, conversation)| {
-                let name = &*conversation.other;
-                let is_taken = self.by_name.contains_key(folded);
-                let shown = if is_taken { format!("{name}{STRANGER_SUFFIX}").into() } else { name.into() };
-                (shown, conversation.unread)
-            });
-        accounts.chain(strangers)
+    /// The oldest accounts, as many as a list holds in which an entry takes so many bytes beside its name.
+    pub(crate) fn oldest(&mut self, bytes_around: usize, bytes_max: usize) -> Oldest {
+        let key = (bytes_around, bytes_max);
+        if let Some((_, known)) = self.oldest.iter().find(|(known_key, _)| *known_key == key) {
+            return *known;
+        }
+        let mut oldest = Oldest { count: 0, bytes: 0, last: None, is_all: true };
+        for (&id, account) in &self.accounts {
+            let bytes = oldest.bytes + bytes_around + account.name.len();
+            if bytes > bytes_max {
+                oldest.is_all = false;
+                break;
+            }
+            oldest = Oldest { count: oldest.count + 1, bytes, last: Some(id), is_all: true };
+        }
+        if self.oldest.len() == OLDEST_KNOWN_MAX {
+            self.oldest.clear();
+        }
+        self.oldest.push((key, oldest));
+        oldest
     }
 
-    /// The names of all accounts, oldest first.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.accounts.values().map(|account| &*account.name)
+    /// The accounts above one and up to another, oldest first.
+    pub(crate) fn accounts_between(
+        &self,
+        above: Option<AccountId>,
+        last: AccountId,
+    ) -> impl Iterator<Item = (AccountId, &Account)> {
+        let above = above.map_or(Bound::Unbounded, Bound::Excluded);
+        self.accounts.range((above, Bound::Included(last))).map(|(&id, account)| (id, account))
+    }
+
+    /// The number of an account's messages that another has not read.
+    pub(crate) fn unread_of(&self, reader: Option<AccountId>, account: AccountId) -> u32 {
+        let reader = reader.and_then(|id| self.account(id));
+        let conversation = reader.and_then(|reader| reader.conversations.get(&account));
+        conversation.map_or(0, |conversation| conversation.unread)
+    }
+
+    /// The senders without an account in the mailbox of an account, with the number of their messages that it has not
+    /// read. One whose name has an account by now is marked as a stranger.
+    pub(crate) fn strangers_of(&self, reader: AccountId) -> impl Iterator<Item = (Cow<'_, str>, u32)> {
+        let strangers = self.account(reader).into_iter().flat_map(|reader| &reader.strangers);
+        strangers.map(|(folded, conversation)| {
+            let name = &*conversation.other;
+            let is_taken = self.by_name.contains_key(folded);
+            let shown = if is_taken { format!("{name}{STRANGER_SUFFIX}").into() } else { name.into() };
+            (shown, conversation.unread)
+        })
     }
 
     /// What was sent by an account with a key of its own.
@@ -185,14 +230,14 @@ impl Ledger {
     }
 
     /// What an account sees of a conversation before a message, oldest first: so many of the newest, and no more than an
-    /// answer holds. Each comes with its id.
+    /// answer holds.
     pub(crate) fn conversation(
         &self,
         reader: AccountId,
         with: &With,
         before: Option<OpId>,
         count: usize,
-    ) -> impl Iterator<Item = (OpId, Mail<'_>)> {
+    ) -> Vec<OpId> {
         let conversation = self.account(reader).and_then(|account| account.conversation(with));
         let end = before.map_or(Bound::Unbounded, Bound::Excluded);
         let mut bytes = 0;
@@ -202,8 +247,9 @@ impl Ledger {
         };
         let newest =
             conversation.into_iter().flat_map(|c| c.letters.range((Bound::Unbounded, end)).rev().copied());
-        let shown: Vec<_> = newest.take(count).take_while(fits).collect();
-        shown.into_iter().rev().filter_map(|id| Some((id, self.mail(id)?)))
+        let mut shown: Vec<_> = newest.take(count).take_while(fits).collect();
+        shown.reverse();
+        shown
     }
 
     /// A message, without the text of its id.
@@ -410,6 +456,8 @@ impl Ledger {
         }
         let number = AccountId(self.next_account);
         self.next_account += 1;
+        // Where a list is full, a newer account does not change it.
+        self.oldest.retain(|(_, oldest)| !oldest.is_all);
         self.by_name.insert(folded.as_str().into(), number);
         if is_unused {
             self.unused.insert((id, number));
@@ -545,6 +593,7 @@ impl Ledger {
             self.hide(letter_id, SENDER);
         }
         self.accounts.remove(&id);
+        self.oldest.clear();
     }
 
     /// Walks everything and panics where an invariant does not hold. For tests.

@@ -8,7 +8,7 @@ mod seating;
 
 use ahash::RandomState;
 
-pub(crate) use ledger::{Account, AccountId, Ledger, id_without_op};
+pub(crate) use ledger::{Account, AccountId, Ledger, With, id_without_op};
 pub(crate) use seating::Seating;
 
 use crate::chat::{Kept, Op, OpId};

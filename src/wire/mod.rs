@@ -284,8 +284,8 @@ impl Dialect {
         }
     }
 
-    /// Appends an event as the dialect says it, on the server; nothing, where it has no words for it. An entry of a list
-    /// is added to the list that `out` starts with, in the dialects whose lists are one frame.
+    /// Appends an event as the dialect says it, on the server; nothing, where it has no words for it. Entries of a list
+    /// that is one frame follow its [`Event::ListBegin`], and nothing stands between them.
     #[inline]
     pub fn encode_event(self, codec: &Codec, event: &Event<'_>, out: &mut Vec<u8>) -> Fit {
         match self {
@@ -297,6 +297,23 @@ impl Dialect {
             Self::Gob => return gob::encode_event(event, out),
         }
         Fit::Whole
+    }
+
+    /// Bytes of an entry of a list as [`Dialect::encode_event`] appends it; 0 in the dialects without lists of one
+    /// frame.
+    pub fn entry_bytes(self, codec: &Codec, entry: &Event<'_>) -> usize {
+        match self {
+            Self::Typed => typed::entry_bytes(codec.tags(), entry),
+            Self::Line | Self::Slash | Self::Tcrp | Self::Ucrp | Self::Gob => 0,
+        }
+    }
+
+    /// Bytes that the entries of a list may have in all; 0 in the dialects without lists of one frame.
+    pub fn list_bytes_max(self) -> usize {
+        match self {
+            Self::Typed => typed::LIST_BYTES_MAX,
+            Self::Line | Self::Slash | Self::Tcrp | Self::Ucrp | Self::Gob => 0,
+        }
     }
 
     /// Whether a connection is told nothing, since its peer has not shown that it speaks the dialect. Of the

@@ -145,9 +145,9 @@ pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
         | Event::NameKnown
         | Event::NameFree
         | Event::Seated(_)
-        | Event::AccountsBegin
+        | Event::ListBegin(_)
+        | Event::AccountName(_)
         | Event::Account { .. }
-        | Event::MailBegin
         | Event::Mail(_)
         | Event::MailArrived(_)
         | Event::Kept { .. }

@@ -1,10 +1,22 @@
 //! Nobody waits for others for longer than a bound.
 
-use parlance::engine::Settings;
-use parlance::limits::{LOG_BACKLOG_DIVISOR, LOG_BYTES_LIMIT_MIN, ROOM_VISITS_MAX};
-use parlance::wire::Dialect;
+use std::net::{IpAddr, Ipv4Addr};
 
-use crate::world::{Client, World};
+use parlance::engine::Settings;
+use parlance::limits::{
+    ANSWER_PIECE_BYTES, ANSWERS_TURN_BYTES_MAX, LOG_BACKLOG_DIVISOR, LOG_BYTES_LIMIT_MIN,
+    OUTBOX_TURN_BYTES_MAX, ROOM_VISITS_MAX,
+};
+use parlance::wire::Dialect;
+use parlance::wire::typed::Request;
+
+use crate::answers::{logs_in, name, world_with_accounts};
+use crate::world::{Client, HERE, World, settings};
+
+/// A network whose sessions ask for much.
+const GREEDY: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+/// Another one.
+const MODEST: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1));
 
 /// So many line users in the lobby, logged in at once.
 fn crowd(world: &mut World, count: usize) -> Vec<Client> {
@@ -201,4 +213,114 @@ fn those_who_wait_for_a_room_to_be_read_speak_one_after_the_other() {
         assert!(least.zip(most).is_some_and(|(least, most)| most - least <= 2 * share), "{heard:?}");
     }
     assert!(heard.iter().all(|&count| (1..1000).contains(&count)), "{heard:?}");
+}
+
+/// Sessions of one network, each in a mailbox of its own.
+fn greedy(world: &mut World, count: usize) -> Vec<Client> {
+    (0..count).map(|index| logs_in(world, GREEDY, &name(index))).collect()
+}
+
+#[test]
+fn a_short_answer_does_not_wait_for_long_ones() {
+    const ACCOUNTS: usize = 20_000;
+    let mut world = world_with_accounts(ACCOUNTS, |settings| settings.exempt.clear());
+    let bob = world.connects_from(MODEST, Dialect::Line);
+    world.types(bob, "LOGIN bob");
+    assert_eq!(world.hears(bob), "OK\n");
+    let greedy = greedy(&mut world, 50);
+    for turn in 0..20 {
+        // Far more than a turn may make.
+        for &client in &greedy {
+            world.asks(client, &Request::ListUsers);
+        }
+        world.types(bob, "PING");
+        world.types(bob, "DM bob to myself");
+        world.turn();
+        let heard = world.took(bob);
+        assert!(heard.starts_with("PONG\n") && heard.contains("to myself"), "turn {turn}: {heard:?}");
+        let others: usize = greedy.iter().map(|&client| world.took_bytes(client).len()).sum();
+        // What was left in the turn before, and what this one made.
+        assert!(others <= 2 * (ANSWERS_TURN_BYTES_MAX + ANSWER_PIECE_BYTES), "turn {turn}: {others} bytes");
+        assert!(turn < 2 || others > 0, "the long answers go on");
+    }
+}
+
+#[test]
+fn a_long_answer_waits_for_one_piece_of_each_other_network_at_most() {
+    const ACCOUNTS: usize = 20_000;
+    let mut world = world_with_accounts(ACCOUNTS, |settings| settings.exempt.clear());
+    let bob = logs_in(&mut world, MODEST, &name(ACCOUNTS - 1));
+    let greedy = greedy(&mut world, 50);
+    let asks = |world: &mut World| {
+        for &client in &greedy {
+            world.asks(client, &Request::ListUsers);
+            world.took_bytes(client);
+        }
+    };
+    for _ in 0..10 {
+        asks(&mut world);
+        world.turn();
+    }
+    world.took_bytes(bob);
+    world.asks(bob, &Request::ListUsers);
+    let expected = 12 + 5 + ACCOUNTS * (5 + 9 + 9);
+    let (mut got, mut turns) = (0, 0);
+    while got < expected {
+        asks(&mut world);
+        world.turn();
+        got += world.took_bytes(bob).len();
+        turns += 1;
+        assert!(turns < 1000, "{got} bytes of {expected}");
+    }
+    assert_eq!(got, expected);
+    // In rounds of sessions, each of its pieces would wait for 50 others, a dozen turns. One on another shard waits a turn
+    // to hear that a piece was read.
+    let pieces = expected.div_ceil(ANSWER_PIECE_BYTES);
+    assert!(turns <= 3 * pieces + 3, "{turns} turns for {pieces} pieces");
+}
+
+#[test]
+fn a_session_waits_for_one_other_of_each_network_whatever_their_number() {
+    let mut world = World::with(Settings { exempt: Vec::new(), session_messages_limit: 0, ..settings() });
+    world.checks = false;
+    let slash = |world: &mut World, from, name: &str| {
+        let client = world.connects_from(from, Dialect::Slash);
+        world.types(client, name);
+        world.hears(client);
+        client
+    };
+    let bob = slash(&mut world, MODEST, "bob");
+    let greedy: Vec<_> = (0..50).map(|index| slash(&mut world, GREEDY, &format!("greedy{index}"))).collect();
+    for &client in greedy.iter().chain([&bob]) {
+        world.hears(client);
+    }
+    // Their answers take what a turn may have many times over.
+    for &client in &greedy {
+        world.sends(client, "/help\n".repeat(2000).as_bytes());
+    }
+    assert!(world.engine.turn_bytes() >= OUTBOX_TURN_BYTES_MAX);
+    world.types(bob, "/nick robert");
+    let mut turns = 0;
+    while !world.took(bob).contains("robert") {
+        world.turn();
+        turns += 1;
+        assert!(turns <= 3, "it waits for a turn of the other network, not for all its sessions");
+    }
+}
+
+#[test]
+fn all_sessions_of_a_network_have_their_turn() {
+    const ACCOUNTS: usize = 5000;
+    let mut world = world_with_accounts(ACCOUNTS, |settings| settings.exempt.clear());
+    let greedy = greedy(&mut world, 20);
+    for &client in &greedy {
+        world.asks(client, &Request::ListUsers);
+    }
+    world.settles();
+    for &client in &greedy {
+        assert_eq!(world.took_bytes(client).len(), 12 + 5 + ACCOUNTS * (5 + 9 + 9));
+    }
+    let dave = world.connects_from(HERE, Dialect::Line);
+    world.types(dave, "LOGIN dave");
+    assert_eq!(world.hears(dave), "OK\n");
 }

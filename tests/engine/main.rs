@@ -3,6 +3,7 @@
 mod abuse;
 mod accounts;
 mod addresses;
+mod answers;
 mod bounds;
 mod closing;
 #[path = "../support/dice.rs"]

@@ -55,7 +55,7 @@ fn undoing_an_account_leaves_the_connection_in_another_one_that_it_is_in() {
     world.settles();
     disk.fails(&mut world);
     let replies = world.replies(conn);
-    assert_eq!(replies.last().map(String::as_str), Some("in: bob alice"));
+    assert_eq!(replies.last().map(String::as_str), Some("in: bob"));
     let then = world.gets(conn, &Request::ListUsers);
     assert!(then[0].starts_with('{'), "told in, and is not: {then:?}");
 }

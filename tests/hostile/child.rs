@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::program::{Program, parlance};
+use crate::program::{Program, parlance, run};
 use crate::support::TestServer;
 
 /// What a server may take beyond what a bound of its own accounts for: what the allocator keeps, the pages of the program
@@ -57,6 +57,23 @@ impl Child {
     /// One with these arguments beside those that all have.
     pub(crate) fn start(arguments: &[&str]) -> Self {
         Self::spawn(|directory| parlance(directory, &[&ARGUMENTS[..], arguments].concat()))
+    }
+
+    /// One that has so many accounts, of the names `user00000` and so on, in a store on disk.
+    pub(crate) fn start_with_accounts(count: usize, arguments: &[&str]) -> Self {
+        Self::spawn(|directory| {
+            // A hash that no password has.
+            let password = format!("$2b$12${}", "a".repeat(53));
+            let accounts: BTreeMap<_, _> =
+                (0..count).map(|index| (format!("user{index:05}"), &password)).collect();
+            let json = serde_json::to_string(&accounts).expect("texts");
+            fs::write(directory.join("accounts.json"), json).expect("a file");
+            let (status, said) = run(directory, &["import", "accounts.json"]);
+            assert!(status.success(), "{said}");
+            let own = ARGUMENTS.chunks(2).filter(|argument| argument[0] != "--store");
+            let own: Vec<_> = own.flatten().copied().collect();
+            parlance(directory, &[&own[..], arguments].concat())
+        })
     }
 
     /// One that may have no more than so many files open, on each shard.

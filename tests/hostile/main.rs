@@ -17,6 +17,7 @@ mod child;
 
 mod accounts;
 mod announced;
+mod answers;
 mod connects;
 mod datagrams;
 mod descriptors;

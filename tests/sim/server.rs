@@ -12,7 +12,7 @@ use parlance::chat::{
     CloseReason, ConnId, HistoryRules, Kept, ListenerId, Now, Op, OpId, PasswordHash, PasswordOutcome,
     PasswordTask, Refused,
 };
-use parlance::engine::{Engine, Random, Settings};
+use parlance::engine::{Engine, Lanes, Random, Rounds, Settings};
 use parlance::fanout::{Close, DatagramPath, Fanout, Gather, Orders, Outpost, Reports};
 use parlance::limits::{
     ACCEPTS_PER_TURN_MAX, HISTORY_ON_JOIN_MAX, OUTBOX_TURN_BYTES_MAX, PASSWORD_HASH_BYTES_MAX,
@@ -79,7 +79,7 @@ struct Shard {
     /// Streams that wait to be accepted.
     waiting: VecDeque<usize>,
     /// Streams to be read from.
-    unread: VecDeque<usize>,
+    unread: Rounds,
     writable: Vec<usize>,
     datagrams: VecDeque<(SocketAddr, Vec<u8>)>,
     dead: Vec<(usize, CloseReason)>,
@@ -103,6 +103,7 @@ pub(crate) struct Server {
     orders: Vec<Way<Orders>>,
     reports: Vec<Way<Reports>>,
     shards: Vec<Shard>,
+    lanes: Lanes,
     keeper: Keeper,
     outcomes: VecDeque<(Duration, Outcome)>,
     passwords: VecDeque<(Duration, PasswordTask)>,
@@ -211,6 +212,7 @@ impl Server {
             outposts,
             orders: (1..settings.shards).map(|_| Way::new()).collect(),
             reports: (1..settings.shards).map(|_| Way::new()).collect(),
+            lanes: Lanes::new(&settings),
             shards: (0..settings.shards).map(|_| Shard::default()).collect(),
             keeper: Keeper { commit, tasks: VecDeque::new(), told, busy_until: now.monotonic },
             outcomes: VecDeque::new(),
@@ -367,7 +369,8 @@ impl Server {
             && !conn_state.has_ended
             && !std::mem::replace(&mut conn_state.is_queued, true)
         {
-            self.shards[shard].unread.push_back(conn);
+            let lane = self.lanes.lane(conn_state.ip, ListenerId(0));
+            self.shards[shard].unread.push(lane, id);
         }
     }
 
@@ -625,9 +628,13 @@ impl Server {
             if has_enough || self.is_busy(shard) {
                 break;
             }
-            let Some(conn) = self.shards[shard].unread.pop_front() else { break };
+            let Some(id) = self.shards[shard].unread.pop() else { break };
+            // It may be gone.
+            let Some(&conn) = self.shards[shard].by_id.get(&id) else { continue };
             net.conns[conn].is_queued = false;
-            let Some(id) = net.conns[conn].id.filter(|_| net.conns[conn].is_open) else { continue };
+            if net.conns[conn].id != Some(id) || !net.conns[conn].is_open {
+                continue;
+            }
             for _ in 0..READS_PER_VISIT_MAX {
                 if !self.wants_input(shard, id) {
                     break;

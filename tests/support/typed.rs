@@ -90,6 +90,11 @@ impl TypedPeer {
         Self { stream: connect_from(from, server.address(Dialect::Typed)), tags, bytes: Vec::new() }
     }
 
+    /// Ends the connection with a reset.
+    pub fn reset(self) {
+        super::reset_at_the_end(&self.stream);
+    }
+
     pub fn send_raw(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).expect("the server reads");
     }

@@ -7,6 +7,7 @@ use parlance::chat::{
     Command, Departure, Event, Mail, NameError, Phase, Problem, RoomNameError, Secret, Token, UnixMillis,
     UnixSeconds, Usage,
 };
+use parlance::chat::{List, ListKind};
 use parlance::wire::{Codec, Dialect, Unsayable};
 
 use crate::feed::{LINES, commands, events, shown};
@@ -117,9 +118,9 @@ fn of_other_dialects() -> impl Iterator<Item = Event<'static>> {
         Event::NameKnown,
         Event::NameFree,
         Event::Seated(&TOKEN),
-        Event::AccountsBegin,
+        Event::ListBegin(List { kind: ListKind::Accounts, count: 1, bytes: 17 }),
+        Event::AccountName("bob"),
         Event::Account { name: "bob", unread: 1 },
-        Event::MailBegin,
         Event::Mail(mail),
         Event::MailArrived(mail),
         Event::Kept { key: "k", id: "1" },
@@ -232,9 +233,9 @@ fn kind(event: &Event<'_>) -> usize {
         Event::NameKnown => 25,
         Event::NameFree => 26,
         Event::Seated(_) => 27,
-        Event::AccountsBegin => 28,
+        Event::ListBegin(_) => 28,
         Event::Account { .. } => 29,
-        Event::MailBegin => 30,
+        Event::AccountName(_) => 30,
         Event::Mail(_) => 31,
         Event::MailArrived(_) => 32,
         Event::Kept { .. } => 33,

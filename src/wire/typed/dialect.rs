@@ -1,8 +1,6 @@
 //! Requests as commands, events as replies.
 
-use super::reply::EntriesKind;
-use super::{Decoder, Frame as TypedFrame, MessagesFrame, NamesFrame, Reply, Request, TagSet, TooLong};
-use super::{User, UsersFrame};
+use super::{Decoder, Frame as TypedFrame, NamesFrame, Reply, Request, TagSet, TooLong, User, layout, reply};
 use crate::chat::{Command, Event, Problem};
 use crate::wire::{DecodeError, Decoded, Fit, Frame, text};
 
@@ -38,8 +36,8 @@ fn command(request: Request<'_>) -> Command<'_> {
     }
 }
 
-/// Appends the reply for an event, or nothing: who did not ask is told nothing. An entry of a list is added to the frame
-/// that `out` starts with.
+/// Appends the reply for an event, or nothing: who did not ask is told nothing. An entry of a list belongs to the frame
+/// that the last [`Event::ListBegin`] has begun.
 #[inline]
 pub(in crate::wire) fn encode_event(tags: TagSet, event: &Event<'_>, out: &mut Vec<u8>) -> Fit {
     let done = match *event {
@@ -62,25 +60,34 @@ pub(in crate::wire) fn encode_event(tags: TagSet, event: &Event<'_>, out: &mut V
             NamesFrame::begin(tags, out);
             Ok(())
         }
-        Event::AccountsBegin => {
-            UsersFrame::begin(tags, out);
+        Event::ListBegin(list) => reply::begin_list(list, tags, out),
+        Event::AccountName(name) => {
+            reply::push_name(tags, name, out);
             Ok(())
         }
-        Event::MailBegin => {
-            MessagesFrame::begin(tags, out);
+        Event::Account { name, unread } => {
+            reply::push_user(tags, User { name, unread }, out);
             Ok(())
         }
-        Event::Account { name, unread } => match EntriesKind::of(out) {
-            Some(EntriesKind::Names) => NamesFrame::resume(tags, out).push(name),
-            Some(EntriesKind::Users) => UsersFrame::resume(tags, out).push(User { name, unread }),
-            Some(EntriesKind::Messages) | None => Ok(()),
-        },
-        Event::Mail(mail) => MessagesFrame::resume(tags, out).push(&mail),
+        Event::Mail(mail) => {
+            layout::push(&mail, tags, out);
+            Ok(())
+        }
         _ => Ok(()),
     };
     match done {
         Ok(()) => Fit::Whole,
         Err(TooLong) => Fit::Cut,
+    }
+}
+
+/// Bytes of an entry of a list.
+pub(in crate::wire) fn entry_bytes(tags: TagSet, entry: &Event<'_>) -> usize {
+    match *entry {
+        Event::AccountName(name) => reply::name_bytes(name),
+        Event::Account { name, .. } => reply::user_bytes(name),
+        Event::Mail(mail) => mail.bytes(tags),
+        _ => 0,
     }
 }
 

@@ -14,8 +14,9 @@
 //!
 //! Owns the view of frames and of objects: bytes into a borrowed [`Request`] on the server and a borrowed [`Reply`] on
 //! the client, and both ways back. Knows no accounts and no mailboxes. Nothing is allocated to decode: announced lengths
-//! and counts are held against the bounds and the bytes that are there before anything follows from them. Each frame is
-//! appended in one piece, so that it can leave in one write; older peers take a torn header for the end.
+//! and counts are held against the bounds and the bytes that are there before anything follows from them. A frame is
+//! appended in one piece, so that it can leave in one write; older peers take a torn header for the end. The frame of a long
+//! list is made piece by piece, and its header is in the first one.
 //!
 //! What is not as it should be is a [`DecodeError`]: its sender is answered [`Reply::Error`] with the reason, and the
 //! connection ends, because nobody knows what the bytes behind it are.
@@ -31,9 +32,10 @@ mod request;
 use thiserror::Error;
 
 pub use crate::chat::{Mail as Message, UnixMillis};
-pub(super) use dialect::{decode_command, encode_event, encode_refusal};
+pub(super) use dialect::{decode_command, encode_event, encode_refusal, entry_bytes};
 pub use frame::HEADER_BYTES;
 pub use object::{Reader, TagSet, Token};
+pub(super) use reply::LIST_BYTES_MAX;
 pub use reply::{Messages, MessagesFrame, Names, NamesFrame, Reply, User, Users, UsersFrame};
 pub use request::{Decoder, Request};
 

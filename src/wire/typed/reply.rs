@@ -1,7 +1,8 @@
 //! What a server says: encoded on the server, decoded on the client.
 //!
-//! A list is written an entry at a time into the frame that carries it. Its lengths are right after each entry, so there
-//! is no moment at which the frame is not whole, and nothing to forget at its end.
+//! A list is written an entry at a time. Where it is written in one go, into the frame that carries it, its lengths are
+//! right after each entry, so that the frame is whole at every moment. Where it is written piece by piece ([`begin_list`]),
+//! the caller has counted its entries before.
 
 use super::frame::{self, Framed, HEADER_BYTES};
 use super::object::{
@@ -9,7 +10,7 @@ use super::object::{
     string_bytes,
 };
 use super::{DecodeError, Decoded, Frame, TooLong, layout};
-use crate::chat::Mail as Message;
+use crate::chat::{List, ListKind, Mail as Message};
 use crate::limits::TYPED_REPLY_BYTES_MAX;
 
 const ERROR: u64 = 100;
@@ -280,24 +281,40 @@ impl<'a> Iterator for Users<'a> {
     }
 }
 
-/// Which list a frame carries.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum EntriesKind {
-    Names,
-    Messages,
-    Users,
+/// Bytes that the entries of a list may have in all.
+pub(in crate::wire) const LIST_BYTES_MAX: usize = TYPED_REPLY_BYTES_MAX - COUNTED_BYTES;
+
+/// Appends the start of a frame whose entries follow, as many and as long as the list says.
+pub(super) fn begin_list(list: List, tags: TagSet, out: &mut Vec<u8>) -> Result<(), TooLong> {
+    let (message_type, container) = match list.kind {
+        ListKind::AccountNames => (LOGGED_IN, tags.list()),
+        ListKind::Accounts => (USERS, tags.dict()),
+        ListKind::Mail => (MESSAGES, tags.list()),
+    };
+    if list.bytes > LIST_BYTES_MAX {
+        return Err(TooLong);
+    }
+    // Space for the entries is not reserved: they are made piece by piece.
+    out.extend_from_slice(&frame::header(message_type, COUNTED_BYTES + list.bytes));
+    push_counted(container, list.count as usize, out);
+    Ok(())
 }
 
-impl EntriesKind {
-    /// That of the frame at the start of `out`.
-    pub(super) fn of(out: &[u8]) -> Option<Self> {
-        match out.first_chunk().map(|message_type| u64::from_be_bytes(*message_type)) {
-            Some(LOGGED_IN) => Some(Self::Names),
-            Some(MESSAGES) => Some(Self::Messages),
-            Some(USERS) => Some(Self::Users),
-            _ => None,
-        }
-    }
+pub(super) fn name_bytes(name: &str) -> usize {
+    string_bytes(name)
+}
+
+pub(super) fn push_name(tags: TagSet, name: &str, out: &mut Vec<u8>) {
+    push_string(tags, name, out);
+}
+
+pub(super) fn user_bytes(name: &str) -> usize {
+    string_bytes(name) + NUMBER_BYTES
+}
+
+pub(super) fn push_user(tags: TagSet, user: User<'_>, out: &mut Vec<u8>) {
+    push_string(tags, user.name, out);
+    push_int(i64::from(user.unread), out);
 }
 
 /// The last frame in `out`, to which entries are added.
@@ -323,14 +340,6 @@ impl<'o> EntriesFrame<'o> {
         out.extend_from_slice(&frame::header(message_type, COUNTED_BYTES));
         push_counted(container, 0, out);
         Self { out, tags, start, count: 0 }
-    }
-
-    /// Takes the frame at the start of `out` up again.
-    fn resume(tags: TagSet, out: &'o mut Vec<u8>) -> Self {
-        let count_at = HEADER_BYTES + 1;
-        let count =
-            out.get(count_at..).and_then(<[u8]>::first_chunk).map_or(0, |count| u32::from_be_bytes(*count));
-        Self { out, tags, start: 0, count }
     }
 
     /// Adds an entry of so many bytes.
@@ -364,14 +373,9 @@ impl<'o> NamesFrame<'o> {
         Self(EntriesFrame::begin(LOGGED_IN, tags.list(), tags, out))
     }
 
-    /// Takes up the frame that `out` starts with, and holds nothing behind it.
-    pub(super) fn resume(tags: TagSet, out: &'o mut Vec<u8>) -> Self {
-        Self(EntriesFrame::resume(tags, out))
-    }
-
     /// Adds a name to the frame, unless it would be too long.
     pub fn push(&mut self, name: &str) -> Result<(), TooLong> {
-        self.0.push(string_bytes(name), |tags, out| push_string(tags, name, out))
+        self.0.push(name_bytes(name), |tags, out| push_name(tags, name, out))
     }
 }
 
@@ -383,11 +387,6 @@ impl<'o> MessagesFrame<'o> {
     /// Appends the frame without a message.
     pub fn begin(tags: TagSet, out: &'o mut Vec<u8>) -> Self {
         Self(EntriesFrame::begin(MESSAGES, tags.list(), tags, out))
-    }
-
-    /// Takes up the frame that `out` starts with, and holds nothing behind it.
-    pub(super) fn resume(tags: TagSet, out: &'o mut Vec<u8>) -> Self {
-        Self(EntriesFrame::resume(tags, out))
     }
 
     /// Adds a message to the frame, unless it would be too long.
@@ -406,16 +405,8 @@ impl<'o> UsersFrame<'o> {
         Self(EntriesFrame::begin(USERS, tags.dict(), tags, out))
     }
 
-    /// Takes up the frame that `out` starts with, and holds nothing behind it.
-    pub(super) fn resume(tags: TagSet, out: &'o mut Vec<u8>) -> Self {
-        Self(EntriesFrame::resume(tags, out))
-    }
-
     /// Adds a user to the frame, unless it would be too long.
     pub fn push(&mut self, user: User<'_>) -> Result<(), TooLong> {
-        self.0.push(string_bytes(user.name) + NUMBER_BYTES, |tags, out| {
-            push_string(tags, user.name, out);
-            push_int(i64::from(user.unread), out);
-        })
+        self.0.push(user_bytes(user.name), |tags, out| push_user(tags, user, out))
     }
 }
