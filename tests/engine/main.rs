@@ -16,6 +16,7 @@ mod names;
 mod order;
 mod own;
 mod pace;
+mod passwords;
 mod promises;
 mod random;
 mod rates;
