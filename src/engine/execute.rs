@@ -176,7 +176,7 @@ impl Engine {
         let sender = name.as_str();
         self.metrics.messages += 1;
         if self.room(room).rule.keep_messages > 0 {
-            let id = self.keep_said(room, sender, text);
+            let id = self.keep_said(id, room, sender, text);
             self.room_mut(room).history.push(history::Entry { id, at, sender, text });
         }
         let skipped_by = (!self.conn(id).dialect.echoes()).then_some(id);

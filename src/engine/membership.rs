@@ -12,11 +12,15 @@ impl Engine {
     /// the connection, or the seat that a handshake asks for.
     pub(super) fn may_make_room(&mut self, id: ConnId, is_exempt: bool) -> Result<(), Problem<'static>> {
         let may = self.check_new_room(id, is_exempt);
+        if may == Err(Problem::TooManyRooms) {
+            self.count_share_refused(self.rooms.len(), ROOMS_MAX);
+        }
         may.inspect_err(|_| self.metrics.rooms_refused += 1)
     }
 
     fn check_new_room(&self, id: ConnId, is_exempt: bool) -> Result<(), Problem<'static>> {
-        if self.rooms.len() >= ROOMS_MAX {
+        let charged = (!is_exempt).then_some(self.conn(id).network);
+        if !self.has_room_place(charged) {
             return Err(Problem::TooManyRooms);
         }
         if is_exempt {
@@ -36,15 +40,22 @@ impl Engine {
 
     pub(super) fn make_room(&mut self, name: RoomName, maker: Maker) -> RoomId {
         let rule = self.history_rules.of(name.as_str());
-        let id = RoomId(self.rooms.insert(Room::new(name.clone(), rule, maker)) as u32);
+        let id = RoomId(self.rooms.insert(Room::new(name.clone(), rule)) as u32);
+        self.rooms_by_name.insert(name, id);
+        self.charge_room(id, maker);
+        id
+    }
+
+    /// Counts a room, which was charged to nobody, for its maker.
+    pub(super) fn charge_room(&mut self, id: RoomId, maker: Maker) {
+        self.room_mut(id).maker = maker;
         if let Some(network) = maker.network {
             self.addresses.made_room(network);
         }
+        self.totals.rooms.charge(maker.network, 1);
         if let Some(session) = maker.session {
             self.more_mut(session).rooms_made += 1;
         }
-        self.rooms_by_name.insert(name, id);
-        id
     }
 
     /// Rooms other than the lobby vanish with their last member.
@@ -64,6 +75,7 @@ impl Engine {
         if let Some(network) = network {
             self.addresses.lost_room(network, self.now.monotonic);
         }
+        self.totals.rooms.give_back(network, 1);
         if let Some(more) = session.and_then(|session| self.find(session)?.more.as_mut()) {
             more.rooms_made -= 1;
         }

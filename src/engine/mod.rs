@@ -66,6 +66,7 @@ mod seat;
 mod shards;
 mod strangers;
 mod timers;
+mod totals;
 mod turns;
 
 use core::net::{IpAddr, Ipv6Addr};
@@ -104,12 +105,13 @@ use proof::{Proof, Wanted};
 use rate::Bucket;
 use reply::Unread;
 use rest::Rests;
-use room::{Maker, Room};
+use room::Room;
 use roster::Roster;
 use seat::Seat;
 pub use strangers::Stranger;
 use strangers::Strangers;
 use timers::Deadlines;
+use totals::Totals;
 use turns::Turns;
 
 /// What an operator decides, as far as the engine needs it.
@@ -384,8 +386,7 @@ pub struct Engine {
     history_rules: HistoryRules,
     /// Who is told something when an op is committed. Mostly in the order of the ops.
     promised: VecDeque<(OpId, ConnId)>,
-    /// What all held answers are counted for.
-    held_total_bytes: usize,
+    totals: Totals,
     task_serial: u32,
     /// Who has a mailbox open.
     mailboxes: HashMap<AccountId, Vec<ConnId>, RandomState>,
@@ -429,7 +430,7 @@ impl Engine {
         let lobby = RoomName::parse(LOBBY).expect("a constant that is a room name");
         rooms_by_name.insert(lobby.clone(), RoomId::LOBBY);
         let rule = history_rules.of(LOBBY);
-        let key = rooms.insert(Room::new(lobby, rule, Maker::default()));
+        let key = rooms.insert(Room::new(lobby, rule));
         assert_eq!(key, RoomId::LOBBY.0 as usize, "the lobby is the first room");
         Self {
             now: Now::default(),
@@ -440,7 +441,7 @@ impl Engine {
             deadlines: Deadlines::new(),
             roster: Roster::new(hasher(2)),
             ledger: Ledger::new(&hasher(3)),
-            journal: Journal::default(),
+            journal: Journal::new(&hasher(12)),
             random,
             attempts: Attempts::new(settings.password_attempts_limit, &hasher(4)),
             passwords: PasswordQueue::new(&hasher(9)),
@@ -448,7 +449,7 @@ impl Engine {
             rooms_closed: 0,
             history_rules,
             promised: VecDeque::new(),
-            held_total_bytes: 0,
+            totals: Totals::new(&hasher(11)),
             task_serial: 0,
             mailboxes: HashMap::with_hasher(hasher(5)),
             resumable: HashMap::with_hasher(hasher(6)),
@@ -508,7 +509,7 @@ impl Engine {
     pub fn held_bytes(&self) -> usize {
         let kept = |(_, conn): (ConnId, &Connection)| conn.inbox.capacity() + conn.codec.held_bytes();
         let inboxes: usize = self.connections.iter().map(kept).sum();
-        self.fanouts.own.held_bytes() + inboxes + self.held_total_bytes
+        self.fanouts.own.held_bytes() + inboxes + self.totals.held_bytes
     }
 
     /// The connection with an id that the driver gave, unless it is stale.
@@ -557,7 +558,6 @@ impl Engine {
         let mut members = 0;
         let mut names = 0;
         let mut seats = 0;
-        let mut held_bytes = 0;
         let mut counted = 0;
         let (mut waiting_proofs, mut waiting_pasts) = (0, 0);
         for id in self.connections() {
@@ -569,7 +569,6 @@ impl Engine {
             assert_eq!(conn.awaiting, awaited.is_some());
             waiting_proofs += usize::from(matches!(awaited, Some((_, Awaited::Proof(_)))));
             waiting_pasts += usize::from(matches!(awaited, Some((_, Awaited::Past(_)))));
-            held_bytes += more.and_then(|more| more.held.as_ref()).map_or(0, |held| held.len());
             let is_its = |(_, room): &(usize, &Room)| room.maker.session == Some(id);
             let rooms_made = more.map_or(0, |more| more.rooms_made as usize);
             assert!(rooms_made == 0 || rooms_made == self.rooms.iter().filter(is_its).count());
@@ -586,7 +585,8 @@ impl Engine {
             assert_eq!(id.is_seat(), conn.dialect.transport() == Transport::Datagram);
         }
         self.fanouts.own.check_invariants();
-        assert_eq!(held_bytes, self.held_total_bytes);
+        self.check_totals();
+        self.journal.check_invariants();
         let made = self.rooms.iter().filter(|(_, room)| room.maker.network.is_some()).count();
         assert_eq!((counted, made), self.addresses.check_invariants());
         assert_eq!(members, self.rooms.iter().map(|(_, room)| room.count()).sum::<usize>());

@@ -3,6 +3,8 @@
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::state::Origin;
+
 /// An IPv4 address, or the first 64 bits of an IPv6 one: whoever has one of those addresses has all of them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(super) struct Network(u64);
@@ -14,6 +16,11 @@ impl Network {
             // No network has a zero in front, so that none is taken for an IPv4 address.
             IpAddr::V6(ip) => (ip.to_bits() >> 64) as u64,
         })
+    }
+
+    /// As the ledger knows it.
+    pub(super) fn origin(self) -> Origin {
+        Origin(self.0)
     }
 }
 

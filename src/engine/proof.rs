@@ -69,9 +69,11 @@ impl Engine {
             Some(Problem::PasswordUnusable)
         } else if !self.may_try(&wanted, source) {
             Some(Problem::TooManyAttempts)
-        } else if against.is_none() && self.ledger.is_full() {
-            Some(Problem::TooManyAccounts)
-        } else if against.is_none() && !self.can_keep() {
+        } else if against.is_none()
+            && let Err(problem) = self.check_account_place(id)
+        {
+            Some(problem)
+        } else if against.is_none() && !self.can_keep(id) {
             Some(self.unkept_problem())
         } else {
             None
@@ -170,8 +172,9 @@ impl Engine {
                 self.refuse_login(id, Problem::WrongPassword);
             }
             PasswordOutcome::Right { upgraded } => {
-                if let Some(password) = upgraded.filter(|_| self.can_keep()) {
-                    self.commit(Change::PasswordChanged { name: wanted.name.as_str().into(), password });
+                if let Some(password) = upgraded.filter(|_| self.can_keep(id)) {
+                    let name = wanted.name.as_str().into();
+                    self.commit_for(self.charged_to(id), Change::PasswordChanged { name, password });
                 }
                 self.proved(id, wanted, then, false);
             }
@@ -194,13 +197,17 @@ impl Engine {
         {
             return self.refuse_login(id, Problem::NameTaken);
         }
-        if self.ledger.is_full() {
-            return self.refuse_login(id, Problem::TooManyAccounts);
+        if let Err(problem) = self.check_account_place(id) {
+            return self.refuse_login(id, problem);
         }
-        if !self.can_keep() {
+        if !self.can_keep(id) {
             return self.refuse_login(id, self.unkept_problem());
         }
-        self.commit(Change::AccountCreated { name: wanted.name.as_str().into(), password });
+        let created = Change::AccountCreated { name: wanted.name.as_str().into(), password };
+        self.commit_for(self.charged_to(id), created);
+        if let Some(account) = self.ledger.find(&wanted.folded) {
+            self.charge_account(id, account);
+        }
         self.proved(id, wanted, then, true);
     }
 

@@ -47,14 +47,15 @@ pub(super) struct Room {
 }
 
 impl Room {
-    pub(super) fn new(name: RoomName, rule: HistoryRule, maker: Maker) -> Self {
+    /// A room that nobody is charged for.
+    pub(super) fn new(name: RoomName, rule: HistoryRule) -> Self {
         Self {
             name,
             members: Vec::new(),
             audiences: Vec::new(),
             history: History::default(),
             rule,
-            maker,
+            maker: Maker::default(),
             host: None,
             closing: false,
         }

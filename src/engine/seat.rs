@@ -114,7 +114,9 @@ impl Engine {
             self.metrics.rooms_refused += 1;
             return Err(Problem::TooManyRoomsOfSession);
         }
-        if own.is_none() && self.seats.len() >= SEATS_MAX {
+        let charged = (!is_exempt).then_some(self.conn(id).network);
+        if own.is_none() && !self.has_seat_place(charged) {
+            self.count_share_refused(self.seats.len(), SEATS_MAX);
             return Err(Problem::ServerFull);
         }
         let conn = self.conn(id);
@@ -131,7 +133,7 @@ impl Engine {
             Err(problem) => return self.refuse_login(id, problem),
             Ok(own) => own,
         };
-        if own.is_none() && !self.can_keep() {
+        if own.is_none() && !self.can_keep(id) {
             return self.refuse_login(id, self.unkept_problem());
         }
         let seat = own.unwrap_or_else(|| self.make_seat(id, room, making, wanted));
@@ -158,11 +160,14 @@ impl Engine {
         };
         // Handshakes come to all shards, and so the seats are on all.
         let (id, room_id) = self.insert_seat(handshake.shard(), new, &wanted.folded, &kept, room, making);
-        let made_by = self.commit(if making {
-            Change::RoomMade { room: room_text, host: kept }
-        } else {
-            Change::SeatTaken { room: room_text, seat: kept }
-        });
+        let made_by = self.commit_for(
+            self.charged_to(handshake),
+            if making {
+                Change::RoomMade { room: room_text, host: kept }
+            } else {
+                Change::SeatTaken { room: room_text, seat: kept }
+            },
+        );
         if let Some(seat) = self.seat_mut(id) {
             seat.made_by = Some(made_by);
         }
@@ -187,14 +192,17 @@ impl Engine {
         }
         self.insert(id, new);
         self.more_mut(id).seat = Some(Seat { token, ip, made_by: None, hears: false, told_at: None });
+        let network = (!new.is_exempt).then_some(new.network);
         self.seats.insert(token, id);
+        self.totals.seats.charge(network, 1);
         self.roster.hold(&self.connections, folded, id);
         let there = self.rooms_by_name.get(&room).copied();
-        let network = (!new.is_exempt).then_some(new.network);
-        let maker = Maker { network, session: None };
-        let room_id = there.unwrap_or_else(|| self.make_room(room, maker));
+        // A restored room is charged to its host, whose seat may be restored after others.
+        let maker = Maker { network: network.filter(|_| is_host), session: None };
+        let room_id = there.unwrap_or_else(|| self.make_room(room, Maker::default()));
         if is_host {
             self.room_mut(room_id).host = Some(id);
+            self.charge_room(room_id, maker);
         }
         self.enter_room(id, room_id);
         self.heard(id);
@@ -308,6 +316,7 @@ impl Engine {
     pub(super) fn give_up_seat(&mut self, id: ConnId, room: RoomId) -> bool {
         let Some(token) = self.seat(id).map(|seat| seat.token) else { return false };
         self.seats.remove(&token);
+        self.totals.seats.give_back(self.charged_to(id), 1);
         // At the end of the server, it is kept; and a room that closes has said so for all.
         if self.stopping || self.room(room).closing {
             return false;

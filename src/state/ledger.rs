@@ -10,10 +10,9 @@ use std::ops::Bound;
 
 use ahash::RandomState;
 
+use super::shares::Shares;
 use crate::chat::{self, Change, Folded, Kept, Mail, Name, Op, OpId, PasswordHash, UnixMillis};
-use crate::limits::{
-    ACCOUNTS_MAX, MAIL_BYTES_AROUND, MAIL_LISTED_BYTES_MAX, MAIL_TOTAL_BYTES_MAX, MAILBOX_BYTES_MAX,
-};
+use crate::limits::{MAIL_BYTES_AROUND, MAIL_LISTED_BYTES_MAX, MAIL_TOTAL_BYTES_MAX, MAILBOX_BYTES_MAX};
 
 /// An account, never used again after it. Later ones are higher.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -58,7 +57,13 @@ struct Letter {
     /// What its sender calls it.
     key: Option<(AccountId, Box<str>)>,
     unread: bool,
+    /// Who is charged for it.
+    origin: Option<Origin>,
 }
+
+/// Where a message came from, to be charged for it: a network, as its bits. It is not kept beyond the end of the server.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Origin(pub(crate) u64);
 
 const SENDER: usize = 0;
 const RECIPIENT: usize = 1;
@@ -73,6 +78,8 @@ pub(crate) struct Ledger {
     next_account: u32,
     /// What all letters are counted for.
     bytes: usize,
+    /// What those are counted for that came since the start, by where from.
+    shares: Shares<Origin>,
     hasher: RandomState,
 }
 
@@ -93,6 +100,7 @@ impl Ledger {
             by_key: HashMap::with_hasher(hasher.clone()),
             next_account: 0,
             bytes: 0,
+            shares: Shares::new(hasher),
             hasher: hasher.clone(),
         }
     }
@@ -107,8 +115,8 @@ impl Ledger {
         self.accounts.get(&id)
     }
 
-    pub(crate) fn is_full(&self) -> bool {
-        self.accounts.len() >= ACCOUNTS_MAX
+    pub(crate) fn account_count(&self) -> usize {
+        self.accounts.len()
     }
 
     /// Everybody whom an account can list, with how many messages of theirs it has not read: the accounts, oldest first,
@@ -140,11 +148,21 @@ impl Ledger {
         self.by_key.get(&(sender, key.into())).copied()
     }
 
-    /// Whether a message has space in the mailboxes that it would be in.
-    pub(crate) fn has_space(&self, sender: Option<AccountId>, recipient: AccountId, content: &str) -> bool {
+    /// Whether a message has space in the mailboxes that it would be in, and its origin a share of all of them.
+    pub(crate) fn has_space(
+        &self,
+        origin: Option<Origin>,
+        sender: Option<AccountId>,
+        recipient: AccountId,
+        content: &str,
+    ) -> bool {
         let bytes = counted(content);
         let fits = |id| self.account(id).is_none_or(|account| account.bytes + bytes <= MAILBOX_BYTES_MAX);
-        self.bytes + bytes <= MAIL_TOTAL_BYTES_MAX && fits(recipient) && sender.is_none_or(fits)
+        // It fits where its last byte does.
+        let taken = self.bytes + bytes - 1;
+        self.shares.has_place(origin, taken, MAIL_TOTAL_BYTES_MAX)
+            && fits(recipient)
+            && sender.is_none_or(fits)
     }
 
     /// What an account sees of a conversation before a message, oldest first: so many of the newest, and no more than an
@@ -226,6 +244,7 @@ impl Ledger {
                     sent_to: recipient_id,
                     key: sender_id.zip(key.clone()),
                     unread: *unread,
+                    origin: None,
                 };
                 self.send(*id, letter);
                 // Also where one of the two sees it no more: it goes with their account.
@@ -272,6 +291,11 @@ impl Ledger {
 
     /// Carries out an op, as far as it is about accounts and mailboxes.
     pub(crate) fn apply(&mut self, op: &Op) {
+        self.apply_for(op, None);
+    }
+
+    /// The same for an op that an origin is charged for.
+    pub(crate) fn apply_for(&mut self, op: &Op, origin: Option<Origin>) {
         match &op.change {
             Change::AccountCreated { name, password } => self.create(name, password, Some(op.id)),
             Change::PasswordChanged { name, password } => {
@@ -292,6 +316,7 @@ impl Ledger {
                     sent_to: Some(recipient_id),
                     key: sender_id.zip(key.clone()),
                     unread: true,
+                    origin,
                 };
                 self.send(op.id, letter);
             }
@@ -364,6 +389,7 @@ impl Ledger {
             self.by_key.insert(key.clone(), id);
         }
         self.bytes += bytes;
+        self.shares.charge(letter.origin, bytes);
         self.letters.insert(id, letter);
     }
 
@@ -421,7 +447,9 @@ impl Ledger {
             if let Some(key) = &letter.key {
                 self.by_key.remove(key);
             }
-            self.bytes -= counted(&letter.content);
+            let bytes = counted(&letter.content);
+            self.bytes -= bytes;
+            self.shares.give_back(letter.origin, bytes);
             self.letters.remove(&id);
         }
     }
@@ -474,6 +502,8 @@ impl Ledger {
         };
         assert_eq!(views, self.letters.values().map(seen).sum::<usize>());
         assert_eq!(self.bytes, self.letters.values().map(|letter| counted(&letter.content)).sum::<usize>());
+        let parts = self.letters.values().map(|letter| (letter.origin, counted(&letter.content)));
+        self.shares.check_invariants(parts);
         for (key, id) in &self.by_key {
             assert_eq!(self.letters[id].key.as_ref(), Some(key));
         }

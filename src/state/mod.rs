@@ -5,11 +5,13 @@
 
 mod ledger;
 mod seating;
+mod shares;
 
 use ahash::RandomState;
 
-pub(crate) use ledger::{AccountId, Ledger};
+pub(crate) use ledger::{AccountId, Ledger, Origin};
 pub(crate) use seating::Seating;
+pub(crate) use shares::{Shares, has_place};
 
 use crate::chat::{Kept, Op, OpId};
 
