@@ -40,15 +40,7 @@ impl Engine {
 
     pub(super) fn make_room(&mut self, name: RoomName, maker: Maker) -> RoomId {
         let rule = self.history_rules.of(name.as_str());
-        let id = RoomId(self.rooms.insert(Room::new(name.clone(), rule)) as u32);
-        self.rooms_by_name.insert(name, id);
-        self.charge_room(id, maker);
-        id
-    }
-
-    /// Counts a room, which was charged to nobody, for its maker.
-    pub(super) fn charge_room(&mut self, id: RoomId, maker: Maker) {
-        self.room_mut(id).maker = maker;
+        let id = RoomId(self.rooms.insert(Room::new(name.clone(), rule, maker)) as u32);
         if let Some(network) = maker.network {
             self.addresses.made_room(network);
         }
@@ -56,6 +48,8 @@ impl Engine {
         if let Some(session) = maker.session {
             self.more_mut(session).rooms_made += 1;
         }
+        self.rooms_by_name.insert(name, id);
+        id
     }
 
     /// Rooms other than the lobby vanish with their last member.

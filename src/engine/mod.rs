@@ -105,7 +105,7 @@ use proof::{Proof, Wanted};
 use rate::Bucket;
 use reply::Unread;
 use rest::Rests;
-use room::Room;
+use room::{Maker, Room};
 use roster::Roster;
 use seat::Seat;
 pub use strangers::Stranger;
@@ -430,7 +430,7 @@ impl Engine {
         let lobby = RoomName::parse(LOBBY).expect("a constant that is a room name");
         rooms_by_name.insert(lobby.clone(), RoomId::LOBBY);
         let rule = history_rules.of(LOBBY);
-        let key = rooms.insert(Room::new(lobby, rule));
+        let key = rooms.insert(Room::new(lobby, rule, Maker::default()));
         assert_eq!(key, RoomId::LOBBY.0 as usize, "the lobby is the first room");
         Self {
             now: Now::default(),

@@ -47,15 +47,14 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// A room that nobody is charged for.
-    pub(super) fn new(name: RoomName, rule: HistoryRule) -> Self {
+    pub(super) fn new(name: RoomName, rule: HistoryRule, maker: Maker) -> Self {
         Self {
             name,
             members: Vec::new(),
             audiences: Vec::new(),
             history: History::default(),
             rule,
-            maker: Maker::default(),
+            maker,
             host: None,
             closing: false,
         }

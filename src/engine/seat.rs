@@ -197,12 +197,11 @@ impl Engine {
         self.totals.seats.charge(network, 1);
         self.roster.hold(&self.connections, folded, id);
         let there = self.rooms_by_name.get(&room).copied();
-        // A restored room is charged to its host, whose seat may be restored after others.
+        // A host is restored before its guests. The maker of a room that has no host is not known.
         let maker = Maker { network: network.filter(|_| is_host), session: None };
-        let room_id = there.unwrap_or_else(|| self.make_room(room, Maker::default()));
+        let room_id = there.unwrap_or_else(|| self.make_room(room, maker));
         if is_host {
             self.room_mut(room_id).host = Some(id);
-            self.charge_room(room_id, maker);
         }
         self.enter_room(id, room_id);
         self.heard(id);

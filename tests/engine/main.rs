@@ -27,4 +27,5 @@ mod shards;
 mod strangers;
 mod time;
 mod together;
+mod totals;
 mod world;
