@@ -293,7 +293,7 @@ fn look_ups() {
 fn answers_that_wait_for_the_store() {
     let mut world = large(keeping());
     let mut disk = kept::disk();
-    for (from, name) in [(GREEDY, "greedy"), (MODEST, "modest")] {
+    for (from, name) in [(GREEDY, "greedy"), (MODEST, "modest"), (HERE, "other")] {
         let client = world.connects_from(from, Dialect::Typed);
         world.asks(client, &Request::LoginName(name));
         world.asks(client, &Request::LoginPassword(Secret(name)));
@@ -312,7 +312,7 @@ fn answers_that_wait_for_the_store() {
         (0..HELD_TOTAL_BYTES_MAX / answer_bytes).map(|_| typed(&mut world, GREEDY, "greedy").0).collect();
     let (modest, _) = typed(&mut world, MODEST, "modest");
     let holds = |world: &mut World, client, name: &str, number: usize| {
-        world.asks(client, &kept::kept(&format!("key{number}"), name));
+        world.asks(client, &kept::kept(&format!("key{number}"), "other"));
         world.asks(client, &Request::ListMessages(name));
         world.settles();
         // This one is read if it may hold more.
