@@ -26,3 +26,4 @@ mod readers;
 mod resets;
 mod rooms;
 mod silent;
+mod totals;
