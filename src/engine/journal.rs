@@ -277,11 +277,64 @@ impl Engine {
 
 #[cfg(test)]
 mod tests {
+    use core::net::IpAddr;
+
     use super::*;
+
+    fn journal() -> Journal {
+        Journal::new(&RandomState::with_seeds(1, 2, 3, 4))
+    }
+
+    fn network(index: u8) -> Option<Network> {
+        Some(Network::of(IpAddr::from([192, 0, 2, index])))
+    }
+
+    /// Ops of a network until it has no space; returns how many, and their bytes.
+    fn fill(journal: &mut Journal, charged: Option<Network>, text: &str) -> (usize, usize) {
+        let before = (journal.waiting_ops, journal.waiting_bytes);
+        while journal.has_space(charged, 1) {
+            let id = journal.next_id(UnixMillis(1), 0);
+            let change = Change::Said { room: "lobby".into(), sender: "ann".into(), text: text.into() };
+            journal.push(Op { id, at: UnixMillis(1), change }, charged, Duration::ZERO);
+        }
+        journal.check_invariants();
+        (journal.waiting_ops - before.0, journal.waiting_bytes - before.1)
+    }
+
+    #[test]
+    fn a_network_has_its_share_of_the_queue_in_ops_and_in_bytes() {
+        let long = "x".repeat(4000);
+        for (text, is_full_of_ops) in [("", true), (&*long, false)] {
+            let mut journal = journal();
+            let (ops, bytes) = fill(&mut journal, network(1), text);
+            let share = |max: usize| max - max / 10;
+            if is_full_of_ops {
+                assert_eq!(ops, share(STORE_QUEUE_OPS_MAX));
+            } else {
+                assert!((share(STORE_QUEUE_BYTES_MAX)..STORE_QUEUE_BYTES_MAX).contains(&bytes), "{bytes}");
+            }
+            assert_eq!(fill(&mut journal, network(1), text).0, 0);
+            let (ops_of_other, bytes_of_other) = fill(&mut journal, network(2), text);
+            assert!(ops_of_other * OP_WEIGHT_MIN >= STORE_QUEUE_BYTES_MAX / 100 || !is_full_of_ops);
+            assert!(bytes_of_other >= STORE_QUEUE_BYTES_MAX / 100 || is_full_of_ops);
+            // What follows from something else finds space until the end.
+            fill(&mut journal, None, text);
+            assert!(!journal.has_space(network(3), 1));
+            // The oldest are committed: those of the first network.
+            journal.take_out(ops, bytes);
+            journal.check_invariants();
+            assert_eq!(journal.shares.of(network(1).expect("one")), 0);
+            assert!(journal.has_space(network(1), 1));
+            let (ops, bytes) = (journal.waiting_ops, journal.waiting_bytes);
+            journal.take_out(ops, bytes);
+            journal.check_invariants();
+            assert_eq!(journal.charged.capacity(), 0, "a long queue is given back");
+        }
+    }
 
     #[test]
     fn ids_rise_within_a_millisecond_and_when_the_clock_goes_back() {
-        let mut journal = Journal::new(&RandomState::with_seeds(1, 2, 3, 4));
+        let mut journal = journal();
         let times = (0..10_000).map(|index| UnixMillis(if index < 9000 { 50 } else { 40 }));
         let ids: Vec<_> = times.map(|now| journal.next_id(now, 3)).collect();
         assert!(ids.windows(2).all(|pair| pair[0] < pair[1]));
