@@ -285,8 +285,8 @@ mod tests {
         Journal::new(&RandomState::with_seeds(1, 2, 3, 4))
     }
 
-    fn network(index: u8) -> Option<Network> {
-        Some(Network::of(IpAddr::from([192, 0, 2, index])))
+    fn network(index: u8) -> Network {
+        Network::of(IpAddr::from([192, 0, 2, index]))
     }
 
     /// Ops of a network until it has no space; returns how many, and their bytes.
@@ -306,25 +306,25 @@ mod tests {
         let long = "x".repeat(4000);
         for (text, is_full_of_ops) in [("", true), (&*long, false)] {
             let mut journal = journal();
-            let (ops, bytes) = fill(&mut journal, network(1), text);
+            let (ops, bytes) = fill(&mut journal, Some(network(1)), text);
             let share = |max: usize| max - max / 10;
             if is_full_of_ops {
                 assert_eq!(ops, share(STORE_QUEUE_OPS_MAX));
             } else {
                 assert!((share(STORE_QUEUE_BYTES_MAX)..STORE_QUEUE_BYTES_MAX).contains(&bytes), "{bytes}");
             }
-            assert_eq!(fill(&mut journal, network(1), text).0, 0);
-            let (ops_of_other, bytes_of_other) = fill(&mut journal, network(2), text);
+            assert_eq!(fill(&mut journal, Some(network(1)), text).0, 0);
+            let (ops_of_other, bytes_of_other) = fill(&mut journal, Some(network(2)), text);
             assert!(ops_of_other * OP_WEIGHT_MIN >= STORE_QUEUE_BYTES_MAX / 100 || !is_full_of_ops);
             assert!(bytes_of_other >= STORE_QUEUE_BYTES_MAX / 100 || is_full_of_ops);
             // What follows from something else finds space until the end.
             fill(&mut journal, None, text);
-            assert!(!journal.has_space(network(3), 1));
+            assert!(!journal.has_space(Some(network(3)), 1));
             // The oldest are committed: those of the first network.
             journal.take_out(ops, bytes);
             journal.check_invariants();
-            assert_eq!(journal.shares.of(network(1).expect("one")), 0);
-            assert!(journal.has_space(network(1), 1));
+            assert_eq!(journal.shares.of(network(1)), 0);
+            assert!(journal.has_space(Some(network(1)), 1));
             let (ops, bytes) = (journal.waiting_ops, journal.waiting_bytes);
             journal.take_out(ops, bytes);
             journal.check_invariants();
