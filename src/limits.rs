@@ -126,7 +126,7 @@ const _: () = assert!(LOG_BYTES_LIMIT_MIN >= 4 * LOG_BLOCK_BYTES[LOG_BLOCK_BYTES
 
 // Rooms.
 
-/// Rooms at once. More, or more than its [share](PLACES_KEPT_DIVISOR) for a network: whoever would make one is told so.
+/// Rooms at once. More, or more than its [share](PLACES_KEPT_DIVISOR) for a network: the client is told so.
 pub const ROOMS_MAX: usize = 1 << 14;
 /// Rooms in an answer to a list of rooms, so that one command costs at most some 90 kB. The rest is given as a number.
 pub const ROOMS_LISTED_MAX: usize = 1000;
@@ -137,7 +137,7 @@ pub const HISTORY_BYTES_MAX: usize = 32 << 10;
 
 // Shares of totals. Each total of the whole server that a peer can fill for long has shares: connections, rooms, seats,
 // accounts, mail, password checks, look-ups, ops and answers that wait for the store. docs/operations.md lists them, and the
-// totals that protect those who hold little in another way. A network is in the table of a total only while it holds
+// totals that protect small holders in another way. A network is in the table of a total only while it holds
 // some of it, 16 bytes: a table has no more entries than its total has parts, which the total bounds.
 
 /// The part of a total that is kept for networks with a small share of it, so that one network, or a few, never fill it for
@@ -149,8 +149,8 @@ pub const PLACES_SMALL_DIVISOR: usize = 100;
 
 // Accounts and mailboxes.
 
-/// Accounts at once. More, or more than its [share](PLACES_KEPT_DIVISOR) for a network: whoever would make one is told so.
-/// In memory each takes some 600 bytes, and 32 for the network that made it since the start.
+/// Accounts at once. More, or more than its [share](PLACES_KEPT_DIVISOR) for a network: the client is told so. In memory each
+/// takes some 600 bytes, and 32 for the network that made it since the start.
 pub const ACCOUNTS_MAX: usize = 100_000;
 /// Wrong passwords for one name from one network in [`ATTEMPTS_SECONDS`], unless the operator says otherwise: people
 /// mistype. Then no password for that name from that network is looked at until that time has passed.
@@ -209,7 +209,7 @@ pub const MAIL_LISTED_BYTES_MAX: usize = TYPED_REPLY_BYTES_MAX / 2;
 // The store.
 
 /// Ops that wait for the store: what the fastest of them commits in a second. More, or more than its
-/// [share](PLACES_KEPT_DIVISOR) for a network: whoever asks for something that is to be kept is told that the server is busy.
+/// [share](PLACES_KEPT_DIVISOR) for a network: a client whose request has to be kept is told that the server is busy.
 /// For the shares, 24 bytes of each op are kept.
 pub const STORE_QUEUE_OPS_MAX: usize = 1 << 17;
 /// Bytes of the ops that wait for the store. More: as for [`STORE_QUEUE_OPS_MAX`].
@@ -247,7 +247,7 @@ pub const STORE_IDLE_SECONDS: u64 = 60;
 /// Bytes of the operating system's randomness that are taken in stock, so that 64 ops cost one system call.
 pub const RANDOM_STOCK_BYTES: usize = 512;
 /// Bytes of answers that wait for the store, for all connections together. More, or more than its
-/// [share](PLACES_KEPT_DIVISOR) for a network: those who have some waiting are not read from.
+/// [share](PLACES_KEPT_DIVISOR) for a network: a connection with some waiting is not read from.
 pub const HELD_TOTAL_BYTES_MAX: usize = 64 << 20;
 /// Messages of a room's history in one answer, at most. More are asked for: the newest so many are shown.
 pub const HISTORY_COUNT_MAX: usize = 1000;
@@ -288,7 +288,7 @@ const _: () = assert!(MAIL_READ_MAX * 40 < JSONL_LINE_BYTES_MAX / 2);
 // Seats.
 
 /// Seats at once, with or without an address: what 10,000 rooms of ten take. More, or more than its
-/// [share](PLACES_KEPT_DIVISOR) for a network: whoever wants one is told that the server is full.
+/// [share](PLACES_KEPT_DIVISOR) for a network: the client is told that the server is full.
 pub const SEATS_MAX: usize = 200_000;
 /// Seats of one person, in as many rooms, whatever the operator says: they are looked through. More: whoever wants one is told.
 pub const SEATS_OF_NAME_MAX: usize = 64;
