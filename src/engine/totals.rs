@@ -1,8 +1,9 @@
-//! The totals of the whole server that networks have [shares](Shares) of: connections, seats, rooms, accounts, and answers
-//! that wait for the store. (Those of the ops that wait are in `journal.rs`, of mail in the ledger, of password checks and
-//! look-ups in their queues.)
+//! The totals of the whole server that networks have [shares](Shares) of: connections, seats, rooms,
+//! accounts, and answers that wait for the store. (Those of the ops that wait are in `journal.rs`, of mail in
+//! the ledger, of password checks and look-ups in their queues.)
 //!
-//! An exempt connection is charged to no network, and may take what is kept for others: the operator answers for it.
+//! An exempt connection is charged to no network, and may take what is kept for others: the operator answers
+//! for it.
 
 use std::collections::HashMap;
 
@@ -72,7 +73,8 @@ impl Engine {
         self.totals.connections.has_place(charged, self.admitted_count(), limit)
     }
 
-    /// Counts a connection in, before it is inserted. Returns whether it is to be refused, which is counted apart.
+    /// Counts a connection in, before it is inserted. Returns whether it is to be refused, which is counted
+    /// apart.
     pub(super) fn count_connection_in(&mut self, charged: Option<Network>) -> bool {
         let is_refused = !self.has_connection_place(charged);
         if is_refused {

@@ -5,10 +5,10 @@
 //!                                                          9/10
 //! ```
 //!
-//! The last tenth of a total is kept for networks with less than a hundredth of it, so that no network, nor a few of
-//! them, fill it for all others. The total itself stands where its parts are; here are the counts of the networks, of
-//! those only that hold something. A part that is charged to no network (of an exempt one, or restored without an
-//! address) counts in the total alone, and is held to the total alone.
+//! The last tenth of a total is kept for networks with less than a hundredth of it, so that no network, nor a
+//! few of them, fill it for all others. The total itself stands where its parts are; here are the counts of
+//! the networks, of those only that hold something. A part that is charged to no network (of an exempt one,
+//! or restored without an address) counts in the total alone, and is held to the total alone.
 //!
 //! A table has no more entries than its total has parts, so that it needs no bound of its own.
 
@@ -20,8 +20,8 @@ use ahash::RandomState;
 
 use crate::limits::{PLACES_KEPT_DIVISOR, PLACES_SMALL_DIVISOR};
 
-/// Whether a holder of `own` parts gets another where `taken` of `max` are taken. A holder of nothing has a small share of
-/// any total.
+/// Whether a holder of `own` parts gets another where `taken` of `max` are taken. A holder of nothing has a
+/// small share of any total.
 pub(crate) fn has_place(taken: usize, own: usize, max: usize) -> bool {
     !is_kept(taken, max) || (taken < max && own < (max / PLACES_SMALL_DIVISOR).max(1))
 }

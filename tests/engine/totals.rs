@@ -1,5 +1,6 @@
-//! Totals of the whole server: one network fills its nine tenths of each and is refused, another network still gets in,
-//! and what a network gives back is there again. `World::check` compares the count of each network with what is there.
+//! Totals of the whole server: one network fills its nine tenths of each and is refused, another network
+//! still gets in, and what a network gives back is there again. `World::check` compares the count of each
+//! network with what is there.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -186,7 +187,8 @@ fn seats() {
     assert_eq!(world.engine.seat_count(), share(SEATS_MAX) + 1);
 }
 
-/// Logs a new connection in to an account, which is made if there is none; passes the time that its network has to wait.
+/// Logs a new connection in to an account, which is made if there is none; passes the time that its network
+/// has to wait.
 fn typed(world: &mut World, from: IpAddr, name: &str) -> (Client, Vec<String>) {
     let client = world.connects_from(from, Dialect::Typed);
     world.asks(client, &Request::LoginName(name));
