@@ -126,7 +126,7 @@ const _: () = assert!(LOG_BYTES_LIMIT_MIN >= 4 * LOG_BLOCK_BYTES[LOG_BLOCK_BYTES
 
 // Rooms.
 
-/// Rooms at once. More: whoever would make one is told so.
+/// Rooms at once. More, or more than its [share](PLACES_KEPT_DIVISOR) for a network: the client is told so.
 pub const ROOMS_MAX: usize = 1 << 14;
 /// Rooms in an answer to a list of rooms, so that one command costs at most some 90 kB. The rest is given as a number.
 pub const ROOMS_LISTED_MAX: usize = 1000;
@@ -141,17 +141,22 @@ pub const HISTORY_COUNT_DEFAULT: usize = 20;
 /// Bytes of a room's history, in two halves of which the older is dropped when the newer is full.
 pub const HISTORY_BYTES_MAX: usize = 32 << 10;
 
-// Shares.
+// Shares of totals. Each total of the whole server that a peer can fill for long has shares: connections, rooms, seats,
+// accounts, mail, password checks, look-ups, ops and answers that wait for the store. docs/operations.md lists them, and the
+// totals that protect small holders in another way. A network is in the table of a total only while it holds
+// some of it, 16 bytes: a table has no more entries than its total has parts, which the total bounds.
 
-/// The part of a total that is kept for networks with a small share of it.
+/// The part of a total that is kept for networks with a small share of it, so that one network, or a few, never fill it for
+/// all. Any other network: it is told what it would be if the total were full.
 pub const PLACES_KEPT_DIVISOR: usize = 10;
-/// The part of a total below which a network's share is small.
+/// The part of a total below which a network's share is small: ten such networks fill what is kept. A network that holds
+/// nothing has a small share of any total.
 pub const PLACES_SMALL_DIVISOR: usize = 100;
 
 // Accounts and mailboxes.
 
-/// Accounts at once. More: whoever would make one is told so. In memory each takes some 600 bytes,
-/// and 40 more until it is used.
+/// Accounts at once. More, or more than its [share](PLACES_KEPT_DIVISOR) for a network: the client is told so. In memory each
+/// takes some 600 bytes, 40 more until it is used, and 32 for the network that made it since the start.
 pub const ACCOUNTS_MAX: usize = 100_000;
 /// New accounts of one network (an IPv4 address, a /64 of IPv6) a day, unless the operator says otherwise: enough for a
 /// household. Half of them can be made at once. More: refused, with the time of the next one.
@@ -219,7 +224,8 @@ pub const MAIL_KEY_BYTES_MAX: usize = 128;
 pub const MAIL_BYTES_AROUND: usize = 256;
 /// Bytes of the messages that one account has sent and received. More: who would add one is told that the mailbox is full.
 pub const MAILBOX_BYTES_MAX: usize = 16 << 20;
-/// Bytes of all messages in all mailboxes. More: as for [`MAILBOX_BYTES_MAX`].
+/// Bytes of all messages in all mailboxes. More, or more than its [share](PLACES_KEPT_DIVISOR) for a network: as for
+/// [`MAILBOX_BYTES_MAX`].
 pub const MAIL_TOTAL_BYTES_MAX: usize = 512 << 20;
 /// Messages that one op marks as read, so that a line of a log or a transaction stays small. More: with further ops.
 pub const MAIL_READ_MAX: usize = 1000;
@@ -229,8 +235,9 @@ pub const MAIL_LISTED_BYTES_MAX: usize = TYPED_REPLY_BYTES_MAX / 2;
 
 // The store.
 
-/// Ops that wait for the store: what the fastest of them commits in a second. More: whoever asks for something that is to
-/// be kept is told that the server is busy.
+/// Ops that wait for the store: what the fastest of them commits in a second. More, or more than its
+/// [share](PLACES_KEPT_DIVISOR) for a network: a client whose request has to be kept is told that the server is busy.
+/// For the shares, 24 bytes of each op are kept.
 pub const STORE_QUEUE_OPS_MAX: usize = 1 << 17;
 /// Bytes of the ops that wait for the store. More: as for [`STORE_QUEUE_OPS_MAX`].
 pub const STORE_QUEUE_BYTES_MAX: usize = 64 << 20;
@@ -266,8 +273,8 @@ pub const STORE_TIDY_DIVISOR: u32 = 4;
 pub const STORE_IDLE_SECONDS: u64 = 60;
 /// Bytes of the operating system's randomness that are taken in stock, so that 64 ops cost one system call.
 pub const RANDOM_STOCK_BYTES: usize = 512;
-/// Bytes of answers that wait for the store, for all connections together. More: those who have some waiting are not read
-/// from.
+/// Bytes of answers that wait for the store, for all connections together. More, or more than its
+/// [share](PLACES_KEPT_DIVISOR) for a network: a connection with some waiting is not read from.
 pub const HELD_TOTAL_BYTES_MAX: usize = 64 << 20;
 /// Messages of a room's history in one answer, at most. More are asked for: the newest so many are shown.
 pub const HISTORY_COUNT_MAX: usize = 1000;
@@ -310,8 +317,8 @@ const _: () = assert!(MAIL_READ_MAX * 40 < JSONL_LINE_BYTES_MAX / 2);
 
 // Seats.
 
-/// Seats at once, with or without an address: what 10,000 rooms of ten take. More: whoever wants one is told that the
-/// server is full.
+/// Seats at once, with or without an address: what 10,000 rooms of ten take. More, or more than its
+/// [share](PLACES_KEPT_DIVISOR) for a network: the client is told that the server is full.
 pub const SEATS_MAX: usize = 200_000;
 /// Seats of one person, in as many rooms, whatever the operator says: they are looked through. More: whoever wants one is told.
 pub const SEATS_OF_NAME_MAX: usize = 64;
@@ -468,8 +475,9 @@ pub const OUTBOX_TOTAL_LOW_EIGHTHS: usize = 7;
 pub const OUTBOX_POOL_MAX: usize = 64;
 /// Bytes of an outbox that is kept for reuse. Larger: given back to the allocator.
 pub const OUTBOX_POOL_BYTES_MAX: usize = 4 << 10;
-/// Connections beyond the limit on clients that are kept just long enough to be told that the server is full. More:
-/// closed with as much said as the socket takes at once.
+/// Connections beyond the limit on clients, or beyond the [share](PLACES_KEPT_DIVISOR) of their network, that are kept just
+/// long enough to be told that the server is full. They take no place of a client. More: closed with as much said as the
+/// socket takes at once.
 pub const REFUSED_MAX: usize = 64;
 /// Connections and seats of one address at once, unless the operator says otherwise: a school or an office behind one address
 /// fits, and it takes many addresses to fill a server.

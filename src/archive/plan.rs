@@ -13,8 +13,8 @@ use crate::chat::{
     self, Change, Folded, Kept, Name, Op, OpId, PasswordHash, RoomName, SERVER_NAME, Token, UnixMillis,
 };
 use crate::limits::{
-    ARCHIVE_PAGE_MESSAGES, IMPORT_AHEAD_SECONDS_MAX, IMPORT_ID_AHEAD_SECONDS_MAX, MAIL_KEY_BYTES_MAX,
-    MAIL_READ_MAX, ROOMS_MAX, SEATS_MAX, SEATS_OF_NAME_MAX, TEXT_BYTES_MAX,
+    ACCOUNTS_MAX, ARCHIVE_PAGE_MESSAGES, IMPORT_AHEAD_SECONDS_MAX, IMPORT_ID_AHEAD_SECONDS_MAX,
+    MAIL_KEY_BYTES_MAX, MAIL_READ_MAX, ROOMS_MAX, SEATS_MAX, SEATS_OF_NAME_MAX, TEXT_BYTES_MAX,
 };
 use crate::state::State;
 use crate::store::{Reader, StoreError};
@@ -266,7 +266,7 @@ impl<'a> Planner<'a> {
             }
             return leave(material, "an account of that name is there, with another hash, which stays");
         }
-        if self.state.ledger.is_full() {
+        if self.state.ledger.account_count() >= ACCOUNTS_MAX {
             return leave(material, "there are as many accounts as can be");
         }
         self.end_seats_of(&folded);
@@ -451,7 +451,7 @@ impl<'a> Planner<'a> {
             let Some(account) = account else {
                 return material.leave(&format!("no account for {recipient}"), place, &foreign);
             };
-            if !ledger.has_space(sender_account, account, &message.content) {
+            if !ledger.has_space(None, sender_account, account, &message.content) {
                 return material.leave(
                     &format!("the mailbox of {recipient} or {sender} is full"),
                     place,

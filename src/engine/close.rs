@@ -24,12 +24,17 @@ impl Engine {
         self.forget_task(id);
         self.answers.forget(id);
         self.end_session(id, Owed::Forgotten);
+        let (charged, was_refused) = (self.charged_to(id), self.is_refused_as_full(id));
         let conn = self.conn(id);
         let is_seat = conn.dialect.transport() == Transport::Datagram;
         if !conn.is_exempt {
             self.addresses.left(conn.network, now.monotonic);
         }
-        self.seat_connections -= usize::from(is_seat);
+        if is_seat {
+            self.seat_connections -= 1;
+        } else {
+            self.count_connection_out(charged, was_refused);
+        }
         self.connections.remove(id);
         self.fanouts.remove(id);
         self.deadlines.set(id, now.monotonic, 0);
@@ -40,6 +45,11 @@ impl Engine {
     /// Why a connection is being closed, if it is.
     pub fn closing_reason(&self, id: ConnId) -> Option<CloseReason> {
         self.connections.get(id)?.closing.map(|closing| closing.reason)
+    }
+
+    /// Whether a connection had no place from the start.
+    pub(super) fn is_refused_as_full(&self, id: ConnId) -> bool {
+        self.closing_reason(id) == Some(CloseReason::ServerFull)
     }
 
     /// Begins the end of a connection: its name is free and its room told; it gets what it is owed, if it reads it in

@@ -1,6 +1,7 @@
 //! Direct messages: live to whoever is here, and into the mailbox of whoever has an account.
 
 use super::Engine;
+use super::network::Network;
 use super::promise::Promise;
 use crate::chat::{Change, ConnId, Event, Folded, Mail, Name, OP_ID_BYTES, OpId, Problem, Usage};
 use crate::limits::{MAIL_KEY_BYTES_MAX, TEXT_BYTES_MAX};
@@ -90,12 +91,15 @@ impl Engine {
         }
         let mut kept = None;
         let mut name = holder.and_then(|holder| self.conn(holder).name).unwrap_or(to_name);
-        let keeps = self.can_keep();
+        let charged = self.charged_to(id);
+        let keeps = self.can_keep(id);
         if account.is_some() && !keeps && (holder.is_none() || self.conn(id).dialect.answers_when_kept()) {
             return Err(self.unkept_problem());
         }
         if let Some(account) = account.filter(|_| keeps) {
-            if !self.ledger.has_space(sender_account, account, text) {
+            if !self.ledger.has_space(charged.map(Network::origin), sender_account, account, text) {
+                let has_space = self.ledger.has_space(None, sender_account, account, text);
+                self.metrics.shares_refused += u64::from(has_space);
                 return Err(Problem::MailboxFull);
             }
             if let Some(stored) = self.ledger.account(account)
@@ -107,7 +111,7 @@ impl Engine {
             let recipient_account = id_of(account);
             let sender_has_account = sender_account.is_some();
             let sender_account = sender_account.and_then(id_of);
-            kept = Some(self.commit(Change::MailSent {
+            let sent = Change::MailSent {
                 sender: sender.as_str().into(),
                 sender_has_account,
                 sender_account,
@@ -115,7 +119,8 @@ impl Engine {
                 recipient_account,
                 content: text.into(),
                 key: distinct_key.map(Into::into),
-            }));
+            };
+            kept = Some(self.commit_for(charged, sent));
         }
         self.metrics.directs += 1;
         if let (Some(account), Some(mail)) = (account, kept) {

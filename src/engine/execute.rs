@@ -225,7 +225,7 @@ impl Engine {
         self.metrics.messages += 1;
         // A room that is closing has lost its name: what is kept under it is another room's.
         if self.room(room).rule.keep_messages > 0 && !self.room(room).closing {
-            let id = self.keep_said(room, sender, text);
+            let id = self.keep_said(id, room, sender, text);
             self.room_mut(room).history.push(history::Entry { id, at, sender, text });
         }
         let skipped_by = (!self.conn(id).dialect.echoes()).then_some(id);

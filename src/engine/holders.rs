@@ -83,8 +83,17 @@ impl Engine {
 
     /// Gives a name an account, and ends what others hold under the name. The caller has checked that the name has no
     /// account, and that it can be kept.
-    pub(super) fn add_account(&mut self, wanted: &Wanted, password: PasswordHash, stays: Stays) {
+    pub(super) fn add_account(&mut self, id: ConnId, wanted: &Wanted, password: PasswordHash, stays: Stays) {
+        let charged = self.charged_to(id);
+        if let Some(network) = charged {
+            self.new_accounts.count(network, self.now.monotonic);
+        }
+        self.unused.begin(self.now);
         self.end_others_of(&wanted.folded, stays, NameEnd::AccountMade);
-        self.commit(Change::AccountCreated { name: wanted.name.as_str().into(), password, is_unused: true });
+        let name = wanted.name.as_str().into();
+        self.commit_for(charged, Change::AccountCreated { name, password, is_unused: true });
+        if let Some(account) = self.ledger.find(&wanted.folded) {
+            self.charge_account(id, account);
+        }
     }
 }

@@ -28,8 +28,7 @@ use super::strangers::Opened;
 use super::{Awaited, Connection, Engine};
 use crate::chat::{CloseReason, ConnId, Event, ListenerId, Name, Now, Phase, Problem, Refused};
 use crate::limits::{
-    HELD_TOTAL_BYTES_MAX, LOG_BACKLOG_DIVISOR, OPENING_BYTES_MAX, OUTBOX_BYTES_HIGH, OUTBOX_TURN_BYTES_MAX,
-    REFUSED_MAX,
+    LOG_BACKLOG_DIVISOR, OPENING_BYTES_MAX, OUTBOX_BYTES_HIGH, OUTBOX_TURN_BYTES_MAX, REFUSED_MAX,
 };
 use crate::wire::{Codec, DecodeError, Dialect, Frame, Transport};
 
@@ -67,13 +66,12 @@ impl Engine {
     /// Counts another connection in, if it can be taken in, if only to be told that the server is full. One that cannot is
     /// counted, and nothing else is done for it: its address may have sent very many.
     pub(super) fn admit(&mut self, ip: IpAddr, listener: ListenerId) -> Result<(), Refused> {
-        let has_space = self.connection_count() < self.settings.clients_limit + REFUSED_MAX;
-        let admitted = if self.stopping || !has_space {
-            Err(Refused::ServerFull)
-        } else if self.settings.exempts(ip, listener) {
-            Ok(())
-        } else {
-            self.addresses.connected(Network::of(ip), self.now.monotonic)
+        let charged = (!self.settings.exempts(ip, listener)).then(|| Network::of(ip));
+        let has_space = self.totals.refused_connections < REFUSED_MAX || self.has_connection_place(charged);
+        let admitted = match charged {
+            _ if self.stopping || !has_space => Err(Refused::ServerFull),
+            None => Ok(()),
+            Some(network) => self.addresses.connected(network, self.now.monotonic),
         };
         admitted.inspect_err(|refused| {
             self.metrics.opened += 1;
@@ -83,8 +81,8 @@ impl Engine {
 
     /// A connection that was admitted is there.
     pub(super) fn greet(&mut self, id: ConnId, dialect: Dialect, ip: IpAddr, listener: ListenerId) {
-        let full = self.connection_count() >= self.settings.clients_limit;
         let (network, is_exempt) = (Network::of(ip), self.settings.exempts(ip, listener));
+        let full = self.count_connection_in((!is_exempt).then_some(network));
         self.insert(id, NewConnection { dialect, network, is_exempt, phase: Phase::Login, name: None });
         if dialect == Dialect::Tcrp {
             self.more_mut(id).ip = Some(ip.to_canonical());
@@ -322,7 +320,7 @@ impl Engine {
         }
         let conn = self.conn(id);
         let held = conn.more.as_ref().and_then(|more| more.held.as_ref()).map_or(0, |held| held.len());
-        if held >= OUTBOX_BYTES_HIGH || (held > 0 && self.held_total_bytes >= HELD_TOTAL_BYTES_MAX) {
+        if held >= OUTBOX_BYTES_HIGH || (held > 0 && !self.may_hold_more(id)) {
             // Looked at again when the store has kept some of it.
             self.conn_mut(id).throttled = true;
             return true;

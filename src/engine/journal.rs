@@ -8,16 +8,22 @@
 //! While the store fails, or commits nothing for too long, nothing new is promised: see `promise.rs`. What was applied
 //! before stays applied, and is stored when the store is well again.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
+use ahash::RandomState;
+
 use super::Engine;
-use crate::chat::{Change, Kept, Now, Op, OpId, Problem, RoomId, RoomMessage, UnixMillis};
+use super::network::Network;
+use crate::chat::{Change, ConnId, Kept, Now, Op, OpId, Problem, RoomId, RoomMessage, UnixMillis};
 use crate::limits::{
-    STORE_PATIENCE_SECONDS, STORE_QUEUE_BYTES_MAX, STORE_QUEUE_OPS_MAX, STORE_RESERVE_DIVISOR,
+    STORE_GROUP_OPS_MAX, STORE_PATIENCE_SECONDS, STORE_QUEUE_BYTES_MAX, STORE_QUEUE_OPS_MAX,
+    STORE_RESERVE_DIVISOR,
 };
+use crate::state::Shares;
 
 /// The ops that wait, and what the ids of the next ones depend on.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Journal {
     /// Not taken yet.
     ops: Vec<Op>,
@@ -28,6 +34,10 @@ pub(super) struct Journal {
     /// Ops that are not committed, taken or not, and what they are counted for.
     waiting_ops: usize,
     waiting_bytes: usize,
+    /// Of each of them, oldest first, who is charged for it, and its [weight].
+    charged: VecDeque<(Option<Network>, u32)>,
+    /// Of the weight of all.
+    shares: Shares<Network>,
     /// The id of the last op.
     last_given: Option<OpId>,
     /// Look-ups that were handed out and not answered.
@@ -41,7 +51,32 @@ pub(super) struct Journal {
 /// 12 bits are there for it.
 const SEQUENCE_MAX: u16 = 0xfff;
 
+/// What an op counts for in the shares of the queue: its bytes, and at least what one op may take where all are of one
+/// size, so that the share holds for the number of ops as well.
+fn weight(bytes: usize) -> usize {
+    bytes.max(OP_WEIGHT_MIN)
+}
+
+const OP_WEIGHT_MIN: usize = STORE_QUEUE_BYTES_MAX / STORE_QUEUE_OPS_MAX;
+
 impl Journal {
+    pub(super) fn new(hasher: &RandomState) -> Self {
+        Self {
+            ops: Vec::new(),
+            last_at: UnixMillis::default(),
+            sequence: 0,
+            committed: None,
+            waiting_ops: 0,
+            waiting_bytes: 0,
+            charged: VecDeque::new(),
+            shares: Shares::new(hasher),
+            last_given: None,
+            look_ups: 0,
+            progress_at: Duration::ZERO,
+            is_failing: false,
+        }
+    }
+
     /// An id above all before it, even when the clock goes back.
     fn next_id(&mut self, now: UnixMillis, random: u64) -> OpId {
         if now > self.last_at {
@@ -59,11 +94,14 @@ impl Journal {
         self.last_given
     }
 
-    fn push(&mut self, op: Op, now: Duration) {
+    fn push(&mut self, op: Op, charged: Option<Network>, now: Duration) {
         self.last_given = Some(op.id);
         self.begin_wait(now);
         self.waiting_ops += 1;
         self.waiting_bytes += op.bytes();
+        let weight = weight(op.bytes());
+        self.charged.push_back((charged, u32::try_from(weight).unwrap_or(u32::MAX)));
+        self.shares.charge(charged, weight);
         self.ops.push(op);
     }
 
@@ -90,10 +128,28 @@ impl Journal {
         }
     }
 
-    /// Whether so large a part of the queue is free.
-    fn has_space(&self, divisor: usize) -> bool {
-        let fills = |waiting: usize, max: usize| waiting >= max / divisor;
-        !fills(self.waiting_ops, STORE_QUEUE_OPS_MAX) && !fills(self.waiting_bytes, STORE_QUEUE_BYTES_MAX)
+    /// So many ops, the oldest, wait no more.
+    fn take_out(&mut self, ops: usize, bytes: usize) {
+        self.waiting_ops = self.waiting_ops.saturating_sub(ops);
+        self.waiting_bytes = self.waiting_bytes.saturating_sub(bytes);
+        for (charged, weight) in self.charged.drain(..ops.min(self.charged.len())) {
+            self.shares.give_back(charged, weight as usize);
+        }
+        if self.charged.is_empty() && self.charged.capacity() > STORE_GROUP_OPS_MAX {
+            self.charged = VecDeque::new();
+        }
+    }
+
+    /// Whether a network may add to the queue, of which it and all others may fill so large a part.
+    fn has_space(&self, charged: Option<Network>, divisor: usize) -> bool {
+        let taken = self.waiting_bytes.max(self.waiting_ops * OP_WEIGHT_MIN);
+        self.shares.has_place(charged, taken, STORE_QUEUE_BYTES_MAX / divisor)
+    }
+
+    /// Panics where an invariant does not hold. For tests.
+    pub(super) fn check_invariants(&self) {
+        assert_eq!(self.charged.len(), self.waiting_ops);
+        self.shares.check_invariants(self.charged.iter().map(|&(of, weight)| (of, weight as usize)));
     }
 
     /// When the store is given up, unless it commits something before.
@@ -104,35 +160,48 @@ impl Journal {
 }
 
 impl Engine {
-    /// Makes a durable change.
+    /// Makes a durable change that follows from another, and is charged to no network.
     pub(super) fn commit(&mut self, change: Change) -> OpId {
+        self.commit_for(None, change)
+    }
+
+    /// Makes a durable change, which a network is charged for.
+    pub(super) fn commit_for(&mut self, charged: Option<Network>, change: Change) -> OpId {
         let random = u64::from_le_bytes(self.random.bytes());
         let id = self.journal.next_id(self.now.unix, random);
         let op = Op { id, at: self.now.unix, change };
         self.rescue(&op.change);
-        self.ledger.apply(&op);
+        self.ledger.apply_for(&op, charged.map(Network::origin));
         if self.settings.journal {
-            self.journal.push(op, self.now.monotonic);
+            self.journal.push(op, charged, self.now.monotonic);
         }
         id
     }
 
     /// Has what was said in a room stored, if that is possible: nobody is promised it. Returns its id.
-    pub(super) fn keep_said(&mut self, room: RoomId, sender: &str, text: &str) -> OpId {
-        if self.settings.journal && self.can_keep_history() {
+    pub(super) fn keep_said(&mut self, id: ConnId, room: RoomId, sender: &str, text: &str) -> OpId {
+        let charged = self.charged_to(id);
+        if self.settings.journal && self.can_keep_history(charged) {
             let room = self.room(room).name.as_str().into();
-            return self.commit(Change::Said { room, sender: sender.into(), text: text.into() });
+            let said = Change::Said { room, sender: sender.into(), text: text.into() };
+            return self.commit_for(charged, said);
         }
         self.metrics.history_unkept += u64::from(self.settings.journal);
         // Nobody sees it; it is for the order and the time.
         self.journal.next_id(self.now.unix, 0)
     }
 
-    /// Whether what somebody asks for can be kept: the store works, and not too much waits for it. (What follows from
+    /// Whether what a connection asks for can be kept: the store works, and not too much waits for it. (What follows from
     /// something else is stored in any case: the end of a seat, and the undoing of what was refused. There is no more of it
     /// than there are seats and ops that wait.)
-    pub(super) fn can_keep(&self) -> bool {
-        !self.settings.journal || (!self.journal.is_failing && self.journal.has_space(1))
+    pub(super) fn can_keep(&self, id: ConnId) -> bool {
+        self.can_keep_for(self.charged_to(id))
+    }
+
+    /// The same for a change that a network is charged for, or none.
+    pub(super) fn can_keep_for(&self, charged: Option<Network>) -> bool {
+        let has_space = || self.journal.has_space(charged, 1);
+        !self.settings.journal || (!self.journal.is_failing && has_space())
     }
 
     /// What whoever asks is told when it cannot.
@@ -141,8 +210,8 @@ impl Engine {
     }
 
     /// The same for what nobody is promised: it leaves space for what somebody is.
-    pub(super) fn can_keep_history(&self) -> bool {
-        !self.journal.is_failing && self.journal.has_space(STORE_RESERVE_DIVISOR)
+    fn can_keep_history(&self, charged: Option<Network>) -> bool {
+        !self.journal.is_failing && self.journal.has_space(charged, STORE_RESERVE_DIVISOR)
     }
 
     /// Whether an op is as durable as its answer says.
@@ -166,8 +235,7 @@ impl Engine {
         self.now = now;
         let journal = &mut self.journal;
         journal.committed = journal.committed.max(Some(up_to));
-        journal.waiting_ops = journal.waiting_ops.saturating_sub(ops);
-        journal.waiting_bytes = journal.waiting_bytes.saturating_sub(bytes);
+        journal.take_out(ops, bytes);
         journal.progress_at = now.monotonic;
         journal.is_failing = false;
         self.metrics.ops_committed += ops as u64;
@@ -216,11 +284,64 @@ impl Engine {
 
 #[cfg(test)]
 mod tests {
+    use core::net::IpAddr;
+
     use super::*;
+
+    fn journal() -> Journal {
+        Journal::new(&RandomState::with_seeds(1, 2, 3, 4))
+    }
+
+    fn network(index: u8) -> Network {
+        Network::of(IpAddr::from([192, 0, 2, index]))
+    }
+
+    /// Ops of a network until it has no space; returns how many, and their bytes.
+    fn fill(journal: &mut Journal, charged: Option<Network>, text: &str) -> (usize, usize) {
+        let before = (journal.waiting_ops, journal.waiting_bytes);
+        while journal.has_space(charged, 1) {
+            let id = journal.next_id(UnixMillis(1), 0);
+            let change = Change::Said { room: "lobby".into(), sender: "ann".into(), text: text.into() };
+            journal.push(Op { id, at: UnixMillis(1), change }, charged, Duration::ZERO);
+        }
+        journal.check_invariants();
+        (journal.waiting_ops - before.0, journal.waiting_bytes - before.1)
+    }
+
+    #[test]
+    fn a_network_has_its_share_of_the_queue_in_ops_and_in_bytes() {
+        let long = "x".repeat(4000);
+        for (text, is_full_of_ops) in [("", true), (&*long, false)] {
+            let mut journal = journal();
+            let (ops, bytes) = fill(&mut journal, Some(network(1)), text);
+            let share = |max: usize| max - max / 10;
+            if is_full_of_ops {
+                assert_eq!(ops, share(STORE_QUEUE_OPS_MAX));
+            } else {
+                assert!((share(STORE_QUEUE_BYTES_MAX)..STORE_QUEUE_BYTES_MAX).contains(&bytes), "{bytes}");
+            }
+            assert_eq!(fill(&mut journal, Some(network(1)), text).0, 0);
+            let (ops_of_other, bytes_of_other) = fill(&mut journal, Some(network(2)), text);
+            assert!(ops_of_other * OP_WEIGHT_MIN >= STORE_QUEUE_BYTES_MAX / 100 || !is_full_of_ops);
+            assert!(bytes_of_other >= STORE_QUEUE_BYTES_MAX / 100 || is_full_of_ops);
+            // What follows from something else finds space until the end.
+            fill(&mut journal, None, text);
+            assert!(!journal.has_space(Some(network(3)), 1));
+            // The oldest are committed: those of the first network.
+            journal.take_out(ops, bytes);
+            journal.check_invariants();
+            assert_eq!(journal.shares.of(network(1)), 0);
+            assert!(journal.has_space(Some(network(1)), 1));
+            let (ops, bytes) = (journal.waiting_ops, journal.waiting_bytes);
+            journal.take_out(ops, bytes);
+            journal.check_invariants();
+            assert_eq!(journal.charged.capacity(), 0, "a long queue is given back");
+        }
+    }
 
     #[test]
     fn ids_rise_within_a_millisecond_and_when_the_clock_goes_back() {
-        let mut journal = Journal::default();
+        let mut journal = journal();
         let times = (0..10_000).map(|index| UnixMillis(if index < 9000 { 50 } else { 40 }));
         let ids: Vec<_> = times.map(|now| journal.next_id(now, 3)).collect();
         assert!(ids.windows(2).all(|pair| pair[0] < pair[1]));

@@ -106,12 +106,12 @@ impl Engine {
         if unread.is_empty() {
             return self.promise_unchanged(id);
         }
-        if !self.can_keep() {
+        if !self.can_keep(id) {
             return self.reply(id, &Event::Error(self.unkept_problem()));
         }
         for messages in unread.chunks(MAIL_READ_MAX) {
-            let read =
-                self.commit(Change::MailRead { reader: name.as_str().into(), messages: messages.into() });
+            let read = Change::MailRead { reader: name.as_str().into(), messages: messages.into() };
+            let read = self.commit_for(self.charged_to(id), read);
             self.promise_change(id, read);
         }
     }
@@ -122,10 +122,11 @@ impl Engine {
             return self.promise_unchanged(id);
         }
         if let Some(name) = self.conn(id).name {
-            if !self.can_keep() {
+            if !self.can_keep(id) {
                 return self.reply(id, &Event::Error(self.unkept_problem()));
             }
-            let deleted = self.commit(Change::MailDeleted { by: name.as_str().into(), message });
+            let deleted = Change::MailDeleted { by: name.as_str().into(), message };
+            let deleted = self.commit_for(self.charged_to(id), deleted);
             self.promise_change(id, deleted);
         }
     }
@@ -133,7 +134,7 @@ impl Engine {
     /// Deletes the account of a connection that has its mailbox open.
     pub(super) fn delete_account(&mut self, id: ConnId) {
         let (Some(account), Some(name)) = (self.account_of(id), self.conn(id).name) else { return };
-        if !self.can_keep() {
+        if !self.can_keep(id) {
             return self.reply(id, &Event::Error(self.unkept_problem()));
         }
         let deleted = self.end_account(account, name);
@@ -149,6 +150,7 @@ impl Engine {
             self.deadlines.set(open, self.now.monotonic, self.settings.login_timeout);
         }
         self.resumable.remove(&account);
+        self.give_account_back(account);
         if let Ok((_, folded)) = Name::parse(name.as_str()) {
             self.attempts.forget(&folded);
         }

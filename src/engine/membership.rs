@@ -12,11 +12,15 @@ impl Engine {
     /// the connection, or the seat that a handshake asks for.
     pub(super) fn may_make_room(&mut self, id: ConnId, is_exempt: bool) -> Result<(), Problem<'static>> {
         let may = self.check_new_room(id, is_exempt);
+        if may == Err(Problem::TooManyRooms) {
+            self.count_share_refused(self.rooms.len(), ROOMS_MAX);
+        }
         may.inspect_err(|_| self.metrics.rooms_refused += 1)
     }
 
     fn check_new_room(&self, id: ConnId, is_exempt: bool) -> Result<(), Problem<'static>> {
-        if self.rooms.len() >= ROOMS_MAX {
+        let charged = (!is_exempt).then_some(self.conn(id).network);
+        if !self.has_room_place(charged) {
             return Err(Problem::TooManyRooms);
         }
         if is_exempt {
@@ -40,6 +44,7 @@ impl Engine {
         if let Some(network) = maker.network {
             self.addresses.made_room(network);
         }
+        self.totals.rooms.charge(maker.network, 1);
         if let Some(session) = maker.session {
             self.more_mut(session).rooms_made += 1;
         }
@@ -64,6 +69,7 @@ impl Engine {
         if let Some(network) = network {
             self.addresses.lost_room(network, self.now.monotonic);
         }
+        self.totals.rooms.give_back(network, 1);
         if let Some(more) = session.and_then(|session| self.find(session)?.more.as_mut()) {
             more.rooms_made -= 1;
         }

@@ -43,6 +43,9 @@ pub struct Metrics {
     pub rested: u64,
     /// Rooms, and seats of a name in further rooms, that were refused because there were as many as may be.
     pub rooms_refused: u64,
+    /// Connections, rooms, seats, accounts and messages that were refused because what is left of their total is kept for
+    /// networks with a small share of it.
+    pub shares_refused: u64,
     /// Messages published in rooms.
     pub messages: u64,
     /// Direct messages delivered.

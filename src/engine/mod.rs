@@ -70,6 +70,7 @@ mod seat;
 mod shards;
 mod strangers;
 mod timers;
+mod totals;
 mod turns;
 mod unused;
 
@@ -119,6 +120,7 @@ use seat::Seat;
 pub use strangers::Stranger;
 use strangers::Strangers;
 use timers::Deadlines;
+use totals::Totals;
 use turns::Turns;
 use unused::Unused;
 
@@ -403,8 +405,7 @@ pub struct Engine {
     history_rules: HistoryRules,
     /// Who is told something when an op is committed. Mostly in the order of the ops.
     promised: VecDeque<(OpId, ConnId)>,
-    /// What all held answers are counted for.
-    held_total_bytes: usize,
+    totals: Totals,
     task_serial: u32,
     /// Who has a mailbox open.
     mailboxes: HashMap<AccountId, Vec<ConnId>, RandomState>,
@@ -463,7 +464,7 @@ impl Engine {
             deadlines: Deadlines::new(),
             roster: Roster::new(hasher(2)),
             ledger: Ledger::new(&hasher(3)),
-            journal: Journal::default(),
+            journal: Journal::new(&hasher(12)),
             random,
             attempts: Attempts::new(settings.password_attempts_limit, &hasher(4)),
             new_accounts: NewAccounts::new(settings.address_accounts_limit, &hasher(11)),
@@ -474,7 +475,7 @@ impl Engine {
             closed_lately: VecDeque::new(),
             history_rules,
             promised: VecDeque::new(),
-            held_total_bytes: 0,
+            totals: Totals::new(&hasher(13)),
             task_serial: 0,
             mailboxes: HashMap::with_hasher(hasher(5)),
             resumable: HashMap::with_hasher(hasher(6)),
@@ -542,7 +543,7 @@ impl Engine {
     pub fn held_bytes(&self) -> usize {
         let kept = |(_, conn): (ConnId, &Connection)| conn.inbox.capacity() + conn.codec.held_bytes();
         let inboxes: usize = self.connections.iter().map(kept).sum();
-        self.fanouts.own.held_bytes() + inboxes + self.held_total_bytes + self.answers.held_bytes()
+        self.fanouts.own.held_bytes() + inboxes + self.totals.held_bytes + self.answers.held_bytes()
     }
 
     /// The connection with an id that the driver gave, unless it is stale.
@@ -591,7 +592,6 @@ impl Engine {
         let mut members = 0;
         let mut names = 0;
         let mut seats = 0;
-        let mut held_bytes = 0;
         let mut counted = 0;
         let (mut waiting_proofs, mut waiting_pasts) = (0, 0);
         for id in self.connections() {
@@ -603,7 +603,6 @@ impl Engine {
             assert_eq!(conn.awaiting, awaited.is_some());
             waiting_proofs += usize::from(matches!(awaited, Some((_, Awaited::Proof(_)))));
             waiting_pasts += usize::from(matches!(awaited, Some((_, Awaited::Past(_)))));
-            held_bytes += more.and_then(|more| more.held.as_ref()).map_or(0, |held| held.len());
             let is_its = |(_, room): &(usize, &Room)| room.maker.session == Some(id);
             let rooms_made = more.map_or(0, |more| more.rooms_made as usize);
             assert!(rooms_made == 0 || rooms_made == self.rooms.iter().filter(is_its).count());
@@ -620,7 +619,8 @@ impl Engine {
             assert_eq!(id.is_seat(), conn.dialect.transport() == Transport::Datagram);
         }
         self.fanouts.own.check_invariants();
-        assert_eq!(held_bytes, self.held_total_bytes);
+        self.check_totals();
+        self.journal.check_invariants();
         self.answers.check_invariants();
         let made = self.rooms.iter().filter(|(_, room)| room.maker.network.is_some()).count();
         assert_eq!((counted, made), self.addresses.check_invariants());

@@ -3,6 +3,8 @@
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::state::Origin;
+
 /// An IPv4 address, or the first 64 bits of an IPv6 one: whoever has one of those addresses has all of them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(super) struct Network(u64);
@@ -20,6 +22,11 @@ impl Network {
     pub(super) fn wide(self) -> Self {
         let host_bits = if u32::try_from(self.0).is_ok() { 8 } else { 16 };
         Self(self.0 >> host_bits << host_bits)
+    }
+
+    /// As the ledger knows it.
+    pub(super) fn origin(self) -> Origin {
+        Origin(self.0)
     }
 }
 

@@ -16,12 +16,13 @@ use ahash::RandomState;
 
 use super::network::Network;
 use super::rate::{Bucket, Rate};
-use super::turns::{Turns, has_place};
+use super::turns::Turns;
 use crate::chat::PasswordTask;
 use crate::limits::{
     PASSWORD_AT_WORK_MAX, PASSWORD_BUCKETS_MAX, PASSWORD_DELAYED_MAX, PASSWORD_DELAYED_OF_NETWORK_MAX,
     PASSWORD_HASHES_HELD, PASSWORD_HASHES_PER_SECOND, PASSWORD_QUEUE_MAX,
 };
+use crate::state::has_place;
 
 /// Where a check comes from.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

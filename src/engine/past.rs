@@ -8,13 +8,13 @@
 use super::answers::Question;
 use super::history::Entry;
 use super::room::Room;
-use super::turns::has_place;
 use super::{Awaited, Engine};
 use crate::chat::{ConnId, Event, Now, Problem, RoomId, RoomMessage, RoomName, Usage};
 use crate::limits::{
     HISTORY_ANSWER_BYTES_MAX, HISTORY_AT_WORK_MAX, HISTORY_COUNT_DEFAULT, HISTORY_COUNT_MAX,
     HISTORY_ON_JOIN_MAX, HISTORY_TASKS_MAX,
 };
+use crate::state::has_place;
 
 /// Why a connection has a room's past looked up.
 #[derive(Clone, Debug)]

@@ -152,7 +152,7 @@ impl Engine {
         let until = before.map_or(until, |before| before.max(until));
         held.push(until, bytes, promise);
         let added = bytes.len() + size_of::<Answer>();
-        self.held_total_bytes += added;
+        self.charge_held(id, added);
         if before != Some(until) {
             // Nearly always the last: only what was promised before is promised again with an earlier op.
             let behind = self.promised.iter().rev().take_while(|&&(other, _)| other > until).count();
@@ -188,7 +188,7 @@ impl Engine {
         }
         let told: Vec<u8> = held.bytes.drain(..bytes).collect();
         let is_empty = held.answers.is_empty();
-        self.held_total_bytes -= before - held.len();
+        self.give_held_back(id, before - held.len());
         if !is_empty {
             self.more_mut(id).held = Some(held);
         }
@@ -237,7 +237,7 @@ impl Engine {
 
     fn break_promises_of(&mut self, id: ConnId) {
         let Some(mut held) = self.more_mut(id).held.take() else { return };
-        self.held_total_bytes -= held.len();
+        self.give_held_back(id, held.len());
         for Answer { bytes, promise, .. } in std::mem::take(&mut held.answers) {
             let told: Vec<u8> = held.bytes.drain(..bytes).collect();
             match promise {
@@ -293,7 +293,7 @@ impl Engine {
     /// A connection ends before it was told everything.
     pub(super) fn forget_promises(&mut self, id: ConnId) {
         let Some(held) = self.conn_mut(id).more.as_mut().and_then(|more| more.held.take()) else { return };
-        self.held_total_bytes -= held.len();
+        self.give_held_back(id, held.len());
         for answer in held.answers {
             // A seat of which nobody knows the token would stay for as long as it may be silent.
             if let Promise::Seat { seat, is_made: true } = answer.promise

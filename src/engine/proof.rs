@@ -70,11 +70,13 @@ impl Engine {
             Some(Problem::PasswordUnusable)
         } else if !self.may_try(&wanted, source) {
             Some(Problem::TooManyAttempts)
-        } else if against.is_none() && self.ledger.is_full() {
-            Some(Problem::TooManyAccounts)
+        } else if against.is_none()
+            && let Err(problem) = self.check_account_place(id)
+        {
+            Some(problem)
         } else if let Some(problem) = self.new_account_problem(id).filter(|_| against.is_none()) {
             Some(problem)
-        } else if against.is_none() && !self.can_keep() {
+        } else if against.is_none() && !self.can_keep(id) {
             Some(self.unkept_problem())
         } else {
             None
@@ -173,13 +175,11 @@ impl Engine {
                 self.refuse_login(id, Problem::WrongPassword);
             }
             PasswordOutcome::Right { upgraded } => {
-                if let Some(password) = upgraded.filter(|_| self.can_keep()) {
+                if let Some(password) = upgraded.filter(|_| self.can_keep(id)) {
                     let account = account.and_then(|id| Some(self.ledger.account(id)?.id));
-                    self.commit(Change::PasswordChanged {
-                        name: wanted.name.as_str().into(),
-                        account,
-                        password,
-                    });
+                    let name = wanted.name.as_str().into();
+                    let changed = Change::PasswordChanged { name, account, password };
+                    self.commit_for(self.charged_to(id), changed);
                 }
                 self.proved(id, wanted, then, false);
             }
@@ -202,22 +202,17 @@ impl Engine {
         {
             return self.refuse_login(id, Problem::NameTaken);
         }
-        if self.ledger.is_full() {
-            return self.refuse_login(id, Problem::TooManyAccounts);
+        if let Err(problem) = self.check_account_place(id) {
+            return self.refuse_login(id, problem);
         }
         // Its network may have made others while the password was hashed.
         if let Some(problem) = self.new_account_problem(id) {
             return self.refuse_login(id, problem);
         }
-        if !self.can_keep() {
+        if !self.can_keep(id) {
             return self.refuse_login(id, self.unkept_problem());
         }
-        let conn = self.conn(id);
-        if !conn.is_exempt {
-            self.new_accounts.count(conn.network, self.now.monotonic);
-        }
-        self.unused.begin(self.now);
-        self.add_account(&wanted, password, Stays::Nothing);
+        self.add_account(id, &wanted, password, Stays::Nothing);
         self.proved(id, wanted, then, true);
     }
 

@@ -144,7 +144,9 @@ impl Engine {
             self.metrics.rooms_refused += 1;
             return Err(Problem::TooManyRoomsOfSession);
         }
-        if own.is_none() && self.seats.len() >= SEATS_MAX {
+        let charged = (!is_exempt).then_some(self.conn(id).network);
+        if own.is_none() && !self.has_seat_place(charged) {
+            self.count_share_refused(self.seats.len(), SEATS_MAX);
             return Err(Problem::ServerFull);
         }
         let conn = self.conn(id);
@@ -168,7 +170,7 @@ impl Engine {
             Err(problem) => return self.refuse_login(id, problem),
             Ok(own) => own,
         };
-        if own.is_none() && !self.can_keep() {
+        if own.is_none() && !self.can_keep(id) {
             return self.refuse_login(id, self.unkept_problem());
         }
         let seat = own.unwrap_or_else(|| self.make_seat(id, room, making, wanted));
@@ -208,11 +210,14 @@ impl Engine {
         let room_made = before.and_then(|before| self.room_made(before));
         // Handshakes come to all shards, and so the seats are on all.
         let id = self.insert_seat(handshake.shard(), new, &wanted.folded, &kept, room, is_host);
-        let made_by = self.commit(if is_host {
-            Change::RoomMade { room: room_text, host: kept }
-        } else {
-            Change::SeatTaken { room: room_text, seat: kept }
-        });
+        let made_by = self.commit_for(
+            self.charged_to(handshake),
+            if is_host {
+                Change::RoomMade { room: room_text, host: kept }
+            } else {
+                Change::SeatTaken { room: room_text, seat: kept }
+            },
+        );
         if let Some(seat) = self.seat_mut(id) {
             seat.made_by = Some(made_by);
             seat.room_made = if making { Some(made_by) } else { room_made };
@@ -251,11 +256,13 @@ impl Engine {
             told_at: None,
             elsewhere: None,
         });
+        let network = (!new.is_exempt).then_some(new.network);
         self.seats.insert(token, id);
+        self.totals.seats.charge(network, 1);
         self.roster.hold(&self.connections, folded, id);
         let there = self.rooms_by_name.get(&room).copied();
-        let network = (!new.is_exempt).then_some(new.network);
-        let maker = Maker { network, session: None };
+        // A host is restored before its guests. The maker of a room that has no host is not known.
+        let maker = Maker { network: network.filter(|_| is_host), session: None };
         let room_id = there.unwrap_or_else(|| self.make_room(room, maker));
         if is_host {
             self.room_mut(room_id).host = Some(id);
@@ -426,6 +433,7 @@ impl Engine {
     pub(super) fn give_up_seat(&mut self, id: ConnId, room: RoomId) -> bool {
         let Some(token) = self.seat(id).map(|seat| seat.token) else { return false };
         self.seats.remove(&token);
+        self.totals.seats.give_back(self.charged_to(id), 1);
         // At the end of the server, it is kept; and a room that closes has said so for all.
         if self.stopping || self.room(room).closing {
             return false;

@@ -2,20 +2,12 @@
 //! with many tasks delays another by one task a turn.
 //!
 //! A source that is put to rest keeps its tasks and loses its turns until it is woken. The number of places is bounded;
-//! the last tenth of them is kept for sources that hold less than one in a hundred ([`has_place`]).
+//! the last tenth of them is kept for sources that hold less than one in a hundred ([`has_place`](crate::state::has_place)).
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 
 use ahash::RandomState;
-
-use crate::limits::{PLACES_KEPT_DIVISOR, PLACES_SMALL_DIVISOR};
-
-/// Whether a source that holds `own` of the `taken` places gets another of `max`.
-pub(super) fn has_place(taken: usize, own: usize, max: usize) -> bool {
-    let is_small = own < max / PLACES_SMALL_DIVISOR;
-    taken < max - max / PLACES_KEPT_DIVISOR || (taken < max && is_small)
-}
 
 #[derive(Debug)]
 pub(super) struct Turns<K, T> {
@@ -200,14 +192,5 @@ mod tests {
         assert_eq!(popped(&mut turns, 9), [2]);
         turns.wake('c');
         assert_eq!(popped(&mut turns, 9), [6]);
-    }
-
-    #[test]
-    fn the_last_tenth_of_the_places_is_for_sources_with_less_than_a_hundredth() {
-        assert!(has_place(899, 899, 1000));
-        assert!(!has_place(900, 10, 1000));
-        assert!(has_place(900, 9, 1000));
-        assert!(has_place(999, 0, 1000));
-        assert!(!has_place(1000, 0, 1000));
     }
 }

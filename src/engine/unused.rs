@@ -53,7 +53,7 @@ impl Unused {
 impl Engine {
     /// An account is used. It is stored the first time.
     pub(super) fn note_use(&mut self, account: AccountId) {
-        if self.ledger.is_unused(account) && self.can_keep() {
+        if self.ledger.is_unused(account) && self.can_keep_for(None) {
             self.commit_use(account);
         }
     }
@@ -84,7 +84,7 @@ impl Engine {
         let old: Vec<_> = old.take(UNUSED_PER_LOOK_MAX).map(|(_, account)| account).collect();
         let is_more = old.len() == UNUSED_PER_LOOK_MAX;
         for account in old {
-            if !self.can_keep() {
+            if !self.can_keep_for(None) {
                 break;
             }
             self.end_if_unused(account);

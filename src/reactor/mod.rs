@@ -564,6 +564,7 @@ pub fn serve(config: &Config, log: &Log) -> Result<(), StartupError> {
         missed = report.metrics.missed,
         gave_way = report.metrics.gave_way,
         rooms_refused = report.metrics.rooms_refused,
+        shares_refused = report.metrics.shares_refused,
         rested = report.metrics.rested,
         wrong_passwords = report.metrics.wrong_passwords,
         attempts_refused = report.metrics.attempts_refused,

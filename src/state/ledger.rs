@@ -12,10 +12,9 @@ use std::ops::Bound;
 
 use ahash::RandomState;
 
+use super::shares::Shares;
 use crate::chat::{self, Change, Folded, Kept, Mail, Name, Op, OpId, PasswordHash, UnixMillis};
-use crate::limits::{
-    ACCOUNTS_MAX, MAIL_BYTES_AROUND, MAIL_LISTED_BYTES_MAX, MAIL_TOTAL_BYTES_MAX, MAILBOX_BYTES_MAX,
-};
+use crate::limits::{MAIL_BYTES_AROUND, MAIL_LISTED_BYTES_MAX, MAIL_TOTAL_BYTES_MAX, MAILBOX_BYTES_MAX};
 
 /// An account in this ledger, never used again after it. Later ones are higher. It is a short form of [`Account::id`],
 /// which stores and ops have.
@@ -80,6 +79,8 @@ struct Letter {
     /// What its sender's account calls it.
     key: Option<Box<str>>,
     unread: bool,
+    /// Who is charged for it.
+    origin: Option<Origin>,
 }
 
 /// The accounts that a list holds.
@@ -95,6 +96,9 @@ pub(crate) struct Oldest {
 
 /// Answers of [`Ledger::oldest`] that are kept: the lists with and without numbers of messages.
 const OLDEST_KNOWN_MAX: usize = 2;
+/// Where a message came from, to be charged for it: a network, as its bits. It is not kept beyond the end of the server.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Origin(pub(crate) u64);
 
 const SENDER: usize = 0;
 const RECIPIENT: usize = 1;
@@ -113,6 +117,8 @@ pub(crate) struct Ledger {
     oldest: Vec<((usize, usize), Oldest)>,
     /// What all letters are counted for.
     bytes: usize,
+    /// What those are counted for that came since the start, by where from.
+    shares: Shares<Origin>,
 }
 
 fn fold(name: &str) -> Option<Folded> {
@@ -140,6 +146,7 @@ impl Ledger {
             unused: BTreeSet::new(),
             oldest: Vec::new(),
             bytes: 0,
+            shares: Shares::new(hasher),
         }
     }
 
@@ -153,8 +160,8 @@ impl Ledger {
         self.accounts.get(&id)
     }
 
-    pub(crate) fn is_full(&self) -> bool {
-        self.accounts.len() >= ACCOUNTS_MAX
+    pub(crate) fn account_count(&self) -> usize {
+        self.accounts.len()
     }
 
     /// The other side that a client means by a name, or by what [`Ledger::strangers_of`] shows of one.
@@ -222,11 +229,21 @@ impl Ledger {
         self.by_key.get(&(sender, key.into())).copied()
     }
 
-    /// Whether a message has space in the mailboxes that it would be in.
-    pub(crate) fn has_space(&self, sender: Option<AccountId>, recipient: AccountId, content: &str) -> bool {
+    /// Whether a message has space in the mailboxes that it would be in, and its origin a share of all of them.
+    pub(crate) fn has_space(
+        &self,
+        origin: Option<Origin>,
+        sender: Option<AccountId>,
+        recipient: AccountId,
+        content: &str,
+    ) -> bool {
         let bytes = counted(content);
         let fits = |id| self.account(id).is_none_or(|account| account.bytes + bytes <= MAILBOX_BYTES_MAX);
-        self.bytes + bytes <= MAIL_TOTAL_BYTES_MAX && fits(recipient) && sender.is_none_or(fits)
+        // It fits where its last byte does.
+        let taken = self.bytes + bytes - 1;
+        self.shares.has_place(origin, taken, MAIL_TOTAL_BYTES_MAX)
+            && fits(recipient)
+            && sender.is_none_or(fits)
     }
 
     /// What an account sees of a conversation before a message, oldest first: so many of the newest, and no more than an
@@ -327,6 +344,7 @@ impl Ledger {
             sent_to: recipient_id,
             key: kept.key.clone().filter(|_| sender_id.is_some()),
             unread: kept.unread,
+            origin: None,
         };
         self.send(kept.id, letter);
     }
@@ -371,6 +389,11 @@ impl Ledger {
 
     /// Carries out an op, as far as it is about accounts and mailboxes.
     pub(crate) fn apply(&mut self, op: &Op) {
+        self.apply_for(op, None);
+    }
+
+    /// The same for an op that an origin is charged for.
+    pub(crate) fn apply_for(&mut self, op: &Op, origin: Option<Origin>) {
         match &op.change {
             Change::AccountCreated { name, password, is_unused } => {
                 self.create(name, password, op.id, *is_unused, false);
@@ -415,6 +438,7 @@ impl Ledger {
                     sent_to: Some(recipient_id),
                     key: key.clone().filter(|_| sender_id.is_some()),
                     unread: true,
+                    origin,
                 };
                 self.send(op.id, letter);
             }
@@ -518,6 +542,7 @@ impl Ledger {
             self.by_key.insert((sender, key.clone()), id);
         }
         self.bytes += bytes;
+        self.shares.charge(letter.origin, bytes);
         self.letters.insert(id, letter);
     }
 
@@ -574,7 +599,9 @@ impl Ledger {
             if let (Some(sender), Some(key)) = (letter.sent_from, &letter.key) {
                 self.by_key.remove(&(sender, key.clone()));
             }
-            self.bytes -= counted(&letter.content);
+            let bytes = counted(&letter.content);
+            self.bytes -= bytes;
+            self.shares.give_back(letter.origin, bytes);
             self.letters.remove(&id);
         }
     }
@@ -633,6 +660,8 @@ impl Ledger {
         };
         assert_eq!(views, self.letters.values().map(seen).sum::<usize>());
         assert_eq!(self.bytes, self.letters.values().map(|letter| counted(&letter.content)).sum::<usize>());
+        let parts = self.letters.values().map(|letter| (letter.origin, counted(&letter.content)));
+        self.shares.check_invariants(parts);
         for (key, id) in &self.by_key {
             let letter = &self.letters[id];
             assert_eq!(letter.sent_from.zip(letter.key.clone()).as_ref(), Some(key));
@@ -729,6 +758,52 @@ mod tests {
         let [Kept::Letter(letter)] = &letters[..] else { panic!("one letter: {letters:?}") };
         assert!(!letter.unread, "and it stays read");
     }
+
+    #[test]
+    fn an_origin_has_its_share_of_all_mail_until_its_messages_are_gone() {
+        let mut ledger = Ledger::new(&RandomState::with_seeds(1, 2, 3, 4));
+        let password = PasswordHash::new("$2b$12$x").expect("a hash");
+        let id = |sequence| OpId::new(UnixMillis(1), sequence, 0);
+        let created = Change::AccountCreated { name: "ann".into(), password, is_unused: false };
+        ledger.apply(&Op::new(id(0), created));
+        let ann = ledger.find("ann").expect("an account");
+        let [greedy, modest] = [1, 2].map(|bits| Some(Origin(bits)));
+        // More than a hundredth of all mail, of one origin.
+        let content = "x".repeat(8 << 10);
+        let messages = MAIL_TOTAL_BYTES_MAX / 100 / content.len() + 1;
+        for sequence in 1..=messages as u16 {
+            let change = Change::MailSent {
+                sender: "eve".into(),
+                sender_has_account: false,
+                sender_account: None,
+                recipient: "ann".into(),
+                recipient_account: None,
+                content: content.as_str().into(),
+                key: None,
+            };
+            ledger.apply_for(&Op::new(id(sequence), change), greedy);
+        }
+        ledger.check_invariants();
+        // All others have sent so much that only what is kept is left.
+        let of_others = MAIL_TOTAL_BYTES_MAX - MAIL_TOTAL_BYTES_MAX / 10 - ledger.bytes;
+        ledger.bytes += of_others;
+        assert!(!ledger.has_space(greedy, None, ann, "hi"));
+        assert!(ledger.has_space(modest, None, ann, "hi"));
+        assert!(ledger.has_space(None, None, ann, "hi"));
+        ledger.bytes = MAIL_TOTAL_BYTES_MAX - counted("hi") + 1;
+        assert!(!ledger.has_space(modest, None, ann, "hi"), "it does not fit");
+        ledger.bytes -= 1;
+        assert!(ledger.has_space(modest, None, ann, "hi"), "it fits");
+        ledger.bytes = MAIL_TOTAL_BYTES_MAX - MAIL_TOTAL_BYTES_MAX / 10;
+        for sequence in 1..=messages as u16 {
+            let change = Change::MailDeleted { by: "ann".into(), message: id(sequence) };
+            ledger.apply(&Op::new(id(1000 + sequence), change));
+        }
+        assert_eq!(ledger.shares.of(Origin(1)), 0);
+        ledger.bytes = MAIL_TOTAL_BYTES_MAX - MAIL_TOTAL_BYTES_MAX / 10;
+        assert!(ledger.has_space(greedy, None, ann, "hi"), "it has a small share again");
+    }
+
     #[test]
     fn a_message_to_oneself_is_seen_by_its_recipient_alone_whatever_was_kept() {
         let mut ledger = Ledger::new(&RandomState::with_seeds(1, 2, 3, 4));

@@ -5,11 +5,13 @@
 
 mod ledger;
 mod seating;
+mod shares;
 
 use ahash::RandomState;
 
-pub(crate) use ledger::{Account, AccountId, Ledger, With, id_without_op};
+pub(crate) use ledger::{Account, AccountId, Ledger, Origin, With, id_without_op};
 pub(crate) use seating::Seating;
+pub(crate) use shares::{Shares, has_place};
 
 use crate::chat::{Kept, Op, OpId};
 

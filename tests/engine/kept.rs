@@ -95,6 +95,11 @@ fn kept_settings() -> Settings {
     Settings { journal: true, promises_wait: true, ..settings() }
 }
 
+/// An empty store.
+pub(crate) fn disk() -> Disk {
+    Disk::new()
+}
+
 pub(crate) fn world() -> (World, Disk) {
     (World::with(kept_settings()), Disk::new())
 }

@@ -30,4 +30,5 @@ mod shards;
 mod strangers;
 mod time;
 mod together;
+mod totals;
 mod world;

@@ -19,7 +19,7 @@ use crate::support::TestServer;
 /// that are touched for the first time, and pools. An attack that grows without a bound takes many times as much.
 const AROUND_BYTES: u64 = 24 << 20;
 
-const ARGUMENTS: [&str; 16] = [
+const ARGUMENTS: [&str; 14] = [
     "--line",
     "0",
     "--slash",
@@ -32,8 +32,6 @@ const ARGUMENTS: [&str; 16] = [
     "0",
     "--gob",
     "0",
-    "--store",
-    "memory",
     "--log-format",
     "json",
 ];
@@ -56,7 +54,13 @@ impl Deref for Child {
 impl Child {
     /// One with these arguments beside those that all have.
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        Self::spawn(|directory| parlance(directory, &[&ARGUMENTS[..], arguments].concat()))
+        Self::start_with_store("memory", arguments)
+    }
+
+    /// The same with a store.
+    pub(crate) fn start_with_store(store: &str, arguments: &[&str]) -> Self {
+        let arguments = [&ARGUMENTS[..], &["--store", store], arguments].concat();
+        Self::spawn(|directory| parlance(directory, &arguments))
     }
 
     /// One that has so many accounts, of the names `user00000` and so on, in a store on disk.
@@ -79,7 +83,7 @@ impl Child {
     /// One that may have no more than so many files open, on each shard.
     pub(crate) fn start_with_files(limit: u32, arguments: &[&str]) -> Self {
         Self::spawn(|directory| {
-            let program = parlance(directory, &[&ARGUMENTS[..], arguments].concat());
+            let program = parlance(directory, &[&ARGUMENTS[..], &["--store", "memory"], arguments].concat());
             let mut shell = Command::new("sh");
             shell.args(["-c", &format!("ulimit -n {limit}; exec \"$0\" \"$@\"")]);
             shell.arg(program.get_program()).args(program.get_args()).env_clear().current_dir(directory);

@@ -29,3 +29,4 @@ mod readers;
 mod resets;
 mod rooms;
 mod silent;
+mod totals;

@@ -5,7 +5,9 @@ use std::ops::Range;
 use std::thread;
 
 use parlance::chat::{CloseReason, Token};
-use parlance::limits::{ROOM_NAME_BYTES_MAX, ROOMS_MAX, SEATS_OF_NAME_MAX};
+use parlance::limits::{
+    PLACES_KEPT_DIVISOR, PLACES_SMALL_DIVISOR, ROOM_NAME_BYTES_MAX, ROOMS_MAX, SEATS_OF_NAME_MAX,
+};
 use parlance::wire::Dialect;
 use parlance::wire::tcrp::{Operation, Refusal};
 
@@ -133,6 +135,48 @@ fn no_more_rooms_are_made_than_there_may_be_and_each_goes_with_its_host() {
     bystanders.leave();
     // With the lobby there is one less to be made.
     server.stop().expect_closed(&[(CloseReason::LoginRefused, MORE as u64 + 1)]);
+}
+
+#[test]
+fn a_few_addresses_fill_no_more_than_nine_tenths_of_the_rooms_and_another_makes_its_own() {
+    const GREEDY: [[u8; 4]; 3] = [[127, 7, 0, 1], [127, 7, 0, 2], [127, 7, 0, 3]];
+    /// So that each person's rooms are of one address.
+    const EACH: usize = 78 * SEATS_OF_NAME_MAX;
+    let no_limits =
+        ["--address-rooms", "0", "--address-clients", "0", "--address-connects", "0", "--session-rooms", "0"];
+    let server = Child::start(&[&["--exempt", "127.0.0.1"][..], &no_limits].concat());
+    let mut bystanders = Bystanders::new(&server);
+    let sockets = server.sockets();
+    let outcomes = bystanders.talk_while(|| {
+        thread::scope(|scope| {
+            let server = &server;
+            let create =
+                |index: usize| move || create(server, GREEDY[index], index * EACH..(index + 1) * EACH);
+            let creating: Vec<_> = (0..GREEDY.len()).map(|index| scope.spawn(create(index))).collect();
+            creating.into_iter().flat_map(|one| one.join().expect("each was answered")).collect::<Vec<_>>()
+        })
+    });
+    let tries = outcomes.len();
+    let made: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok()).collect();
+    // The lobby is one.
+    assert_eq!(made.len(), ROOMS_MAX - ROOMS_MAX / PLACES_KEPT_DIVISOR - 1);
+    let mut refusals = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
+    assert!(refusals.all(|&refusal| refusal == Refusal::Full));
+    // Another address makes as many as are kept for one, and no more.
+    let number = GREEDY.len() * EACH;
+    let modest = create(&server, [127, 7, 0, 4], number..number + ROOMS_MAX / PLACES_SMALL_DIVISOR + 1);
+    let (last, before) = modest.split_last().expect("some");
+    assert!(before.iter().all(Result::is_ok));
+    assert_eq!(last.as_ref().err(), Some(&Refusal::Full));
+    // What is left is kept for others still.
+    let number = number + EACH;
+    assert_eq!(create(&server, GREEDY[0], number..number + 1)[0].as_ref().err(), Some(&Refusal::Full));
+    bystanders.talk_until(|| server.is_back_to(&sockets));
+    bystanders.leave();
+    let counts = server.stop();
+    let refused = (tries - made.len() + 2) as u64;
+    assert_eq!((counts.of("rooms_refused"), counts.of("shares_refused")), (refused, refused));
+    counts.expect_closed(&[(CloseReason::LoginRefused, refused)]);
 }
 
 #[test]
