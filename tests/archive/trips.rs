@@ -256,7 +256,7 @@ fn an_export_of_a_store_that_cannot_be_read_is_no_output() {
     export_json(&mut Unreadable(MemoryStore::new(), false), NOW, &mut out).expect_err("it cannot be read");
     assert_eq!(out, b"");
     export_jsonl(&mut MemoryStore::new(), &mut out).expect("exported");
-    assert_eq!(out, b"{\"operation\":\"format\",\"version\":1}\n", "an empty store has an export");
+    assert_eq!(out, b"{\"operation\":\"format\",\"version\":2}\n", "an empty store has an export");
 }
 
 #[test]

@@ -32,6 +32,7 @@ const fn share(total: usize) -> usize {
 /// Nothing bounds a network but its shares.
 fn open() -> Settings {
     Settings {
+        address_accounts_limit: 0,
         address_clients_limit: 0,
         address_rooms_limit: 0,
         address_connects_limit: 0,
@@ -293,53 +294,6 @@ fn look_ups() {
     assert_eq!(world.engine.next_past_task(), None);
     let (_, answer) = asks(&mut world, GREEDY, "again");
     assert_eq!(answer, "");
-    world.check();
-}
-
-#[test]
-fn answers_that_wait_for_the_store() {
-    let mut world = large(keeping());
-    let mut disk = kept::disk();
-    for (from, name) in [(GREEDY, "greedy"), (MODEST, "modest"), (HERE, "other")] {
-        let client = world.connects_from(from, Dialect::Typed);
-        world.asks(client, &Request::LoginName(name));
-        world.asks(client, &Request::LoginPassword(Secret(name)));
-        world.settles();
-        disk.keeps(&mut world);
-        // A conversation of which one answer is large.
-        let content = "x".repeat(LINE_BYTES_MAX);
-        for _ in 0..14 {
-            world.asks(client, &Request::Send { recipient: name, content: &content });
-        }
-        disk.keeps(&mut world);
-    }
-    // The time that logins take would have the store be given up.
-    let answer_bytes = 14 * LINE_BYTES_MAX;
-    let greedy: Vec<_> =
-        (0..HELD_TOTAL_BYTES_MAX / answer_bytes).map(|_| typed(&mut world, GREEDY, "greedy").0).collect();
-    let (modest, _) = typed(&mut world, MODEST, "modest");
-    let holds = |world: &mut World, client, name: &str, number: usize| {
-        world.asks(client, &kept::kept(&format!("key{number}"), "other"));
-        world.asks(client, &Request::ListMessages(name));
-        world.settles();
-        // This one is read if it may hold more.
-        world.asks(client, &Request::Ping(None));
-        world.settles();
-        world.listens_to(client)
-    };
-    let mut clients = greedy.iter().enumerate();
-    let count = clients.position(|(number, &client)| !holds(&mut world, client, "greedy", number));
-    let greedy = &greedy[..=count.expect("one of them has to wait")];
-    let held = world.held_bytes();
-    assert!((share(HELD_TOTAL_BYTES_MAX)..HELD_TOTAL_BYTES_MAX).contains(&held), "{held}");
-    assert!(holds(&mut world, modest, "modest", 0));
-    world.check();
-    disk.keeps(&mut world);
-    assert_eq!(world.replies(modest).len(), 2, "the acknowledgement and the conversation");
-    for &client in greedy {
-        assert_eq!(world.replies(client).len(), 2);
-        assert!(world.listens_to(client));
-    }
     world.check();
 }
 
