@@ -64,6 +64,9 @@ enum OperationLine<'a> {
 
 #[derive(Serialize)]
 struct SeatLine<'a> {
+    /// Of the op that made the room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<OpId>,
     room: &'a str,
     name: &'a str,
     token: Token,
@@ -126,8 +129,8 @@ pub fn export_jsonl(store: &mut dyn Reader, out: &mut dyn Write) -> Result<(), E
                     line(out, &OperationLine::AccountCreated { name, password })
                 }
                 Kept::Letter(letter) => line(out, &MessageLine::of_letter(letter)),
-                Kept::Seat { room, seat: Seat { name, token, ip }, is_host } => {
-                    let seat = SeatLine { room, name, token: *token, ip: *ip };
+                Kept::Seat { room, seat: Seat { name, token, ip }, is_host, made } => {
+                    let seat = SeatLine { id: *made, room, name, token: *token, ip: *ip };
                     let made = OperationLine::RoomMade;
                     line(out, &if *is_host { made(seat) } else { OperationLine::SeatTaken(seat) })
                 }
@@ -193,7 +196,7 @@ pub fn export_json(
     store.load(&mut |kept| match kept {
         Kept::Account { name, password } => accounts.push((name, password)),
         Kept::Letter(_) => {}
-        Kept::Seat { room, seat, is_host } => seats.push((room, seat, is_host)),
+        Kept::Seat { room, seat, is_host, made } => seats.push((room, seat, is_host, made)),
     })?;
     let messages = Messages { store: RefCell::new(store), failed: RefCell::new(None) };
     let archive = Archive { accounts: &accounts, seats: &seats, saved_at, messages: &messages };
@@ -209,7 +212,7 @@ pub fn export_json(
 /// The object.
 struct Archive<'a> {
     accounts: &'a [(Box<str>, PasswordHash)],
-    seats: &'a [(Box<str>, Seat, bool)],
+    seats: &'a [(Box<str>, Seat, bool, Option<OpId>)],
     saved_at: UnixMillis,
     messages: &'a Messages<'a>,
 }
@@ -234,6 +237,9 @@ struct Entry<'a> {
     room: &'a str,
     is_host: bool,
     address: (IpAddr, u16),
+    /// Of a host: the op that made the room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    made: Option<OpId>,
 }
 
 impl Serialize for Archive<'_> {
@@ -241,7 +247,7 @@ impl Serialize for Archive<'_> {
         let mut rooms: Vec<(&str, Room<'_>)> = Vec::new();
         let mut at: std::collections::HashMap<&str, usize> = std::collections::HashMap::new();
         let mut tokens = Vec::new();
-        for (room, seat, is_host) in self.seats {
+        for (room, seat, is_host, made) in self.seats {
             let index = *at.entry(room).or_insert_with(|| {
                 rooms.push((room, Room::default()));
                 rooms.len() - 1
@@ -251,7 +257,8 @@ impl Serialize for Archive<'_> {
                 rooms[index].1.host_token = Some(seat.token);
             }
             let username = serde_json::to_string(&seat.name).map_err(S::Error::custom)?;
-            tokens.push((&seat.token, Entry { username, room, is_host: *is_host, address: (seat.ip, 0) }));
+            let (is_host, address, made) = (*is_host, (seat.ip, 0), *made);
+            tokens.push((&seat.token, Entry { username, room, is_host, address, made }));
         }
         let mut object = serializer.serialize_map(None)?;
         object.serialize_entry("saved_at", &seconds(self.saved_at))?;

@@ -54,6 +54,9 @@ pub(super) struct Line<'a> {
     pub(super) token: Option<Text<'a>>,
     #[serde(borrow)]
     pub(super) ip: Option<Text<'a>>,
+    /// Of a room that is closed: the id of the line that made it.
+    #[serde(borrow)]
+    pub(super) made: Option<Text<'a>>,
     /// Of the format.
     pub(super) version: Option<u64>,
 }

@@ -13,7 +13,7 @@ use super::json::{Entries, Text};
 use super::line::Line;
 use super::report::Report;
 use super::rooms;
-use crate::chat::UnixMillis;
+use crate::chat::{Folded, Name, OpId, UnixMillis};
 use crate::limits::{IMPORT_BYTES_MAX, IMPORT_JSON_BYTES_MAX, IMPORT_LINE_BYTES_MAX};
 use crate::text_encoding::{UTF_16, is_utf_16, without_mark};
 
@@ -142,6 +142,8 @@ pub(super) struct Seat {
     pub(super) token: Box<str>,
     pub(super) ip: Box<str>,
     pub(super) is_host: bool,
+    /// The op that made the host's room, where the file says so.
+    pub(super) made: Option<OpId>,
     /// It was given up later in the file.
     pub(super) is_gone: bool,
     /// This program wrote it, so that the name was proved where it has an account.
@@ -188,6 +190,8 @@ struct Index {
     accounts: HashMap<Box<str>, usize, ahash::RandomState>,
     tokens: HashMap<Box<str>, usize, ahash::RandomState>,
     rooms: HashMap<Box<str>, InRoom, ahash::RandomState>,
+    /// Seats by the name that they were given to.
+    seats: HashMap<Folded, Vec<usize>, ahash::RandomState>,
 }
 
 #[derive(Default)]
@@ -390,6 +394,7 @@ impl Material {
                 match (line.name.map(boxed), line.password.map(boxed)) {
                     (Some(name), _) if is_deleted => self.drop_account(place, &name, index),
                     (Some(name), Some(hash)) => {
+                        self.distrust_seats(&name, index);
                         let at = index.accounts.get(&name).copied();
                         if let Some(account) = at.and_then(|at| self.accounts.get_mut(at)) {
                             account.hash = hash;
@@ -411,6 +416,7 @@ impl Material {
                             token: boxed(token),
                             ip: boxed(ip),
                             is_host: operation == "room-made",
+                            made: line.id.and_then(|id| OpId::parse(&id.0)).filter(|id| id.is_ours()),
                             is_gone: false,
                             is_proved: true,
                         },
@@ -424,7 +430,10 @@ impl Material {
                     self.seats[at].is_gone = true;
                 }
             }
-            Some("room-closed") => self.drop_room(line.room.as_ref().map_or("", |text| &text.0), index),
+            Some("room-closed") => {
+                let made = line.made.and_then(|id| OpId::parse(&id.0));
+                self.drop_room(line.room.as_ref().map_or("", |text| &text.0), made, index);
+            }
             Some("format") if line.version > Some(LOG_VERSION_MAX) => {
                 self.leave("a log of a newer version: what is new in it is not known", place, "");
             }
@@ -437,13 +446,33 @@ impl Material {
     fn take_seat(&mut self, seat: Seat, index: &mut Index) {
         index.tokens.insert(seat.token.clone(), self.seats.len());
         index.rooms.entry(seat.room.clone()).or_default().seats.push(self.seats.len());
+        if let Ok((_, folded)) = Name::parse(&seat.name) {
+            index.seats.entry(folded).or_default().push(self.seats.len());
+        }
         self.seats.push(seat);
     }
 
-    /// An account is gone, with all messages from and to it. That is rare enough to look at all of them.
+    /// A name gains an account. The seats that were given to it before are not the account's: no password was asked for
+    /// them. A line of a changed password says no more than that there is an account.
+    fn distrust_seats(&mut self, name: &str, index: &mut Index) {
+        if index.accounts.contains_key(name) {
+            return;
+        }
+        let Ok((_, folded)) = Name::parse(name) else { return };
+        for at in index.seats.remove(&folded).unwrap_or_default() {
+            self.seats[at].is_proved = false;
+        }
+    }
+
+    /// An account is gone, with its seats and all messages from and to it. That is rare enough to look at all of them.
     fn drop_account(&mut self, place: Place, name: &str, index: &mut Index) {
         if let Some(at) = index.accounts.remove(name) {
             self.accounts[at].is_gone = true;
+        }
+        if let Ok((_, folded)) = Name::parse(name) {
+            for at in index.seats.remove(&folded).unwrap_or_default() {
+                self.seats[at].is_gone = true;
+            }
         }
         for message in self.messages.iter_mut().filter(|message| message.place.file == place.file) {
             if let To::Recipient(recipient) = &message.to {
@@ -452,13 +481,19 @@ impl Material {
         }
     }
 
-    /// A room is gone, with its seats and what was said in it.
-    fn drop_room(&mut self, room: &str, index: &mut Index) {
-        let InRoom { seats, messages } = index.rooms.remove(room).unwrap_or_default();
-        for at in seats {
+    /// A room is gone, with its seats and what was said since it was made: see
+    /// [`Change::RoomClosed`](crate::chat::Change::RoomClosed).
+    fn drop_room(&mut self, room: &str, made: Option<OpId>, index: &mut Index) {
+        let Some(InRoom { seats, messages }) = index.rooms.get_mut(room) else { return };
+        for at in seats.drain(..) {
             self.seats[at].is_gone = true;
         }
-        for at in messages {
+        let is_older = |&at: &usize| {
+            made.is_some_and(|made| OpId::parse(&self.messages[at].id).is_some_and(|id| id < made))
+        };
+        let has_older = messages.first().is_some_and(is_older);
+        let kept = if has_older { messages.iter().rposition(is_older).map_or(0, |last| last + 1) } else { 0 };
+        for at in messages.drain(kept..) {
             self.messages[at].is_deleted = true;
         }
     }

@@ -13,8 +13,8 @@ use crate::chat::{
     self, Change, Folded, Kept, Name, Op, OpId, PasswordHash, RoomName, SERVER_NAME, Token, UnixMillis,
 };
 use crate::limits::{
-    ARCHIVE_PAGE_MESSAGES, IMPORT_AHEAD_SECONDS_MAX, MAIL_KEY_BYTES_MAX, MAIL_READ_MAX, ROOMS_MAX, SEATS_MAX,
-    SEATS_OF_NAME_MAX, TEXT_BYTES_MAX,
+    ARCHIVE_PAGE_MESSAGES, IMPORT_AHEAD_SECONDS_MAX, IMPORT_ID_AHEAD_SECONDS_MAX, MAIL_KEY_BYTES_MAX,
+    MAIL_READ_MAX, ROOMS_MAX, SEATS_MAX, SEATS_OF_NAME_MAX, TEXT_BYTES_MAX,
 };
 use crate::state::State;
 use crate::store::{Reader, StoreError};
@@ -50,7 +50,7 @@ impl Material {
             planner.account(&mut self, account);
         }
         for seat in std::mem::take(&mut self.seats).into_iter().filter(|seat| !seat.is_gone) {
-            planner.seat(&mut self, seat);
+            planner.seat(&mut self, store, seat)?;
         }
         let mut messages: Vec<_> = std::mem::take(&mut self.messages)
             .into_iter()
@@ -76,7 +76,11 @@ struct Planner<'a> {
     rooms: HashMap<Box<str>, Seats>,
     /// The room that each is for.
     tokens: HashMap<Token, Box<str>>,
-    seats_of_name: HashMap<Folded, usize>,
+    /// By the name that they were given to.
+    seats_of_name: HashMap<Folded, Vec<Token>>,
+    /// The names whose accounts are the same in the files and in the store. A seat in the files was proved for the account
+    /// there, which may be another person's than the account of that name here.
+    known: HashSet<Folded>,
     /// What is kept of the rooms that were asked for.
     said: HashMap<Box<str>, HashSet<OpId>>,
     /// To be marked as read, by the folded name of who read them.
@@ -128,6 +132,7 @@ impl<'a> Planner<'a> {
             rooms: HashMap::new(),
             tokens: HashMap::new(),
             seats_of_name: HashMap::new(),
+            known: HashSet::new(),
             said: HashMap::new(),
             read: BTreeMap::new(),
             deleted: Vec::new(),
@@ -138,7 +143,7 @@ impl<'a> Planner<'a> {
         };
         let last = store.load(&mut |kept| {
             planner.state.restore(&kept);
-            if let Kept::Seat { room, seat, is_host } = kept
+            if let Kept::Seat { room, seat, is_host, made: _ } = kept
                 && let Ok((_, folded)) = Name::parse(&seat.name)
             {
                 planner.note_seat(&room, seat.token, folded, is_host);
@@ -157,7 +162,25 @@ impl<'a> Planner<'a> {
             seats.host = Some(token);
         }
         self.tokens.insert(token, room.into());
-        *self.seats_of_name.entry(folded).or_default() += 1;
+        self.seats_of_name.entry(folded).or_default().push(token);
+    }
+
+    /// A name gains an account: the seats that were given to it before end, as no password was asked for them. A room
+    /// goes on without its host.
+    fn end_seats_of(&mut self, folded: &Folded) {
+        for token in self.seats_of_name.remove(folded).unwrap_or_default() {
+            let Some(room) = self.tokens.remove(&token) else { continue };
+            if let Some(seats) = self.rooms.get_mut(&room) {
+                seats.names.remove(folded);
+                seats.host = seats.host.filter(|&host| host != token);
+                if seats.names.is_empty() {
+                    self.rooms.remove(&room);
+                }
+            }
+            let id = self.ids.next();
+            self.push(id, self.now, Change::SeatLeft { token });
+            self.report.ended_seats += 1;
+        }
     }
 
     /// The id that a message has here.
@@ -208,6 +231,7 @@ impl<'a> Planner<'a> {
             let is_same = self.state.ledger.account(there).is_some_and(|there| there.password == password);
             if is_same {
                 self.report.there.accounts += 1;
+                self.known.insert(folded);
                 return;
             }
             return leave(material, "an account of that name is there, with another hash, which stays");
@@ -215,13 +239,20 @@ impl<'a> Planner<'a> {
         if self.state.ledger.is_full() {
             return leave(material, "there are as many accounts as can be");
         }
+        self.end_seats_of(&folded);
+        self.known.insert(folded);
         let id = self.ids.next();
         self.push(id, self.now, Change::AccountCreated { name, password });
         self.report.taken.accounts += 1;
     }
 
-    fn seat(&mut self, material: &mut Material, seat: Seat) {
-        let Seat { place, room, name, token, ip, is_host, is_proved, is_gone: _ } = seat;
+    fn seat(
+        &mut self,
+        material: &mut Material,
+        store: &mut dyn Reader,
+        seat: Seat,
+    ) -> Result<(), StoreError> {
+        let Seat { place, room, name, token, ip, is_host, made, is_proved, is_gone: _ } = seat;
         let reason = match (RoomName::parse(&room), folded(&name), Token::parse(&token), ip.parse::<IpAddr>())
         {
             (Err(_), ..) => "a room's name that names of rooms cannot be",
@@ -231,22 +262,22 @@ impl<'a> Planner<'a> {
             (Ok(_), Some(folded), Some(token), Ok(ip)) => {
                 if self.tokens.get(&token) == Some(&room) {
                     self.report.there.seats += 1;
-                    return;
+                    return Ok(());
                 }
                 if let Some(reason) = self.why_no_seat(material, &room, &folded, token, is_host, is_proved) {
                     reason
                 } else {
                     self.note_seat(&room, token, folded, is_host);
+                    let (id, at) = self.id_of_seat(store, &room, made)?;
                     let seat = chat::Seat { name, token, ip };
                     let change = if is_host {
                         Change::RoomMade { room, host: seat }
                     } else {
                         Change::SeatTaken { room, seat }
                     };
-                    let id = self.ids.next();
-                    self.push(id, self.now, change);
+                    self.push(id, at, change);
                     self.report.taken.seats += 1;
-                    return;
+                    return Ok(());
                 }
             }
         };
@@ -254,6 +285,25 @@ impl<'a> Planner<'a> {
             material.without_host.insert(room);
         }
         material.leave(reason, place, &name);
+        Ok(())
+    }
+
+    /// The id of the op that gives a seat, and its time. A room keeps its id where the file has one, so that its end takes
+    /// what was said in it. Not where the store has messages from after that: they were not said in this room.
+    fn id_of_seat(
+        &mut self,
+        store: &mut dyn Reader,
+        room: &str,
+        made: Option<OpId>,
+    ) -> Result<(OpId, UnixMillis), StoreError> {
+        // As far ahead of the clock as an id of a message may be.
+        let latest = UnixMillis(self.now.0 + IMPORT_ID_AHEAD_SECONDS_MAX * 1000);
+        if let Some(made) = made.filter(|made| made.at() <= latest)
+            && self.said_in(store, room)?.iter().all(|&said| said < made)
+        {
+            return Ok((made, made.at().min(self.now)));
+        }
+        Ok((self.ids.next(), self.now))
     }
 
     fn why_no_seat(
@@ -266,7 +316,7 @@ impl<'a> Planner<'a> {
         is_proved: bool,
     ) -> Option<&'static str> {
         let seats = self.rooms.get(room);
-        let of_name = self.seats_of_name.get(folded).copied().unwrap_or_default();
+        let of_name = self.seats_of_name.get(folded).map_or(0, Vec::len);
         if self.tokens.contains_key(&token) {
             Some("a token that is for another room")
         } else if is_host && room == LOBBY {
@@ -277,7 +327,7 @@ impl<'a> Planner<'a> {
             Some("the seat of the room's host was left")
         } else if seats.is_some_and(|seats| seats.names.contains(folded)) {
             Some("that name has a seat in the room")
-        } else if !is_proved && self.state.ledger.find(folded).is_some() {
+        } else if self.state.ledger.find(folded).is_some() && !(is_proved && self.known.contains(folded)) {
             Some("the name has an account, and nobody proved it for this seat")
         } else if self.tokens.len() >= SEATS_MAX || (seats.is_none() && self.rooms.len() >= ROOMS_MAX) {
             Some("there are as many seats or rooms as can be")

@@ -41,6 +41,8 @@ pub struct Report {
     pub there: Counts,
     /// Messages that the files themselves say were deleted, and that are not here either.
     pub gone: u64,
+    /// Seats of the store that ended, because their names have accounts now, and no password was asked for them.
+    pub ended_seats: u64,
     /// By reason.
     pub left: BTreeMap<String, Left>,
 }
@@ -90,6 +92,9 @@ impl fmt::Display for Report {
         }
         if self.gone > 0 {
             writeln!(f, "deleted before, so not taken: {}", self.gone)?;
+        }
+        if self.ended_seats > 0 {
+            writeln!(f, "seats ended, because their names have accounts now: {}", self.ended_seats)?;
         }
         for (reason, Left { count, examples }) in &self.left {
             write!(f, "left: {count}: {}", visible(reason))?;

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Map, Value};
 
 use super::material::{Material, Place, Seat};
-use crate::chat::Token;
+use crate::chat::{OpId, Token};
 
 const HOST: [&str; 3] = ["host_token", "host", "owner"];
 const MEMBERS: [&str; 4] = ["member_tokens", "members", "tokens", "tokens_list"];
@@ -100,7 +100,10 @@ fn take_seat(
         (_, Some(ip)) => {
             let (room, token) = (room.into(), token.into());
             let (name, ip) = (name.into(), ip.as_str().into());
-            material.seats.push(Seat { place, room, name, token, ip, is_host, is_gone: false, is_proved });
+            let made = object.get("made").and_then(Value::as_str).and_then(OpId::parse);
+            let made = made.filter(|id| is_host && id.is_ours());
+            let is_gone = false;
+            material.seats.push(Seat { place, room, name, token, ip, is_host, made, is_gone, is_proved });
             return true;
         }
     };

@@ -37,6 +37,12 @@ pub enum CloseReason {
     RoomClosed,
     /// A seat that the store could not keep.
     NotKept,
+    /// The owner of its name has logged in anew.
+    Replaced,
+    /// Its name has an account now, which it has not proved.
+    NameRegistered,
+    /// The account of its name was deleted.
+    AccountDeleted,
     /// The server stopped.
     Shutdown,
 }
@@ -64,6 +70,9 @@ impl CloseReason {
         Self::Served,
         Self::RoomClosed,
         Self::NotKept,
+        Self::Replaced,
+        Self::NameRegistered,
+        Self::AccountDeleted,
         Self::Shutdown,
     ];
 
@@ -87,6 +96,9 @@ impl CloseReason {
             Self::Served => "served",
             Self::RoomClosed => "room-closed",
             Self::NotKept => "not-kept",
+            Self::Replaced => "replaced",
+            Self::NameRegistered => "name-registered",
+            Self::AccountDeleted => "account-deleted",
             Self::Shutdown => "shutdown",
         }
     }

@@ -223,4 +223,10 @@ pub enum Problem<'a> {
     LoginTimeout,
     /// The connection does not read what it is sent; it ends.
     TooSlow,
+    /// The owner of the name has logged in anew; this session ends.
+    Replaced,
+    /// The name has an account now, which this session has not proved; it ends.
+    NameRegistered,
+    /// The account of the name was deleted; the session ends.
+    AccountDeleted,
 }

@@ -23,6 +23,8 @@ pub enum Kept {
         seat: Seat,
         /// Whether it is the host's.
         is_host: bool,
+        /// The op that made the host's room. `None` for other seats, and where an earlier version has not kept it.
+        made: Option<OpId>,
     },
 }
 

@@ -43,7 +43,7 @@ impl Op {
                 room.len() + seat.name.len()
             }
             Change::SeatLeft { .. } => 0,
-            Change::RoomClosed { room } => room.len(),
+            Change::RoomClosed { room, .. } => room.len(),
         };
         size_of::<Self>() + texts
     }
@@ -131,11 +131,17 @@ pub enum Change {
         /// Of which seat.
         token: Token,
     },
-    /// A room's host closed it: all its seats are gone, and so is what was said in it. Whoever makes a room of that name
-    /// later is somebody else.
+    /// A room's host closed it. All its seats are gone, and so are the messages since the room was made. Older messages
+    /// in a room of that name belong to other people and stay.
+    ///
+    /// The messages that go are the newest ones, back to the last message with an id below `made`. When the oldest message
+    /// has a higher id, all of them go.
     RoomClosed {
         /// The room.
         room: Box<str>,
+        /// The [`Change::RoomMade`] that it ends. `None`: not known, as in what earlier versions wrote, where all messages
+        /// go.
+        made: Option<OpId>,
     },
 }
 

@@ -11,12 +11,13 @@ impl Engine {
     /// The host has left.
     pub(super) fn close_room(&mut self, id: RoomId) {
         self.rooms_closed += 1;
+        let host = self.room_mut(id).host.take();
+        let made = host.and_then(|host| self.room_made(host));
         let room = self.room_mut(id);
-        room.host = None;
         room.closing = true;
         let name = room.name.clone();
         self.rooms_by_name.remove(&name);
-        self.commit(Change::RoomClosed { room: name.as_str().into() });
+        self.commit(Change::RoomClosed { room: name.as_str().into(), made });
         self.publish(id, &Event::RoomClosed(name.as_str()), None);
         self.closing_rooms.push_back(id);
         self.empty_closing_rooms();

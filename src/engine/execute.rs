@@ -1,5 +1,6 @@
 //! Carries out commands: one function a command, each saying what happened as events.
 
+use super::holders::{NameEnd, Stays};
 use super::past::Past;
 use super::proof::{Then, Wanted};
 use super::room::Maker;
@@ -73,10 +74,15 @@ impl Engine {
         }
     }
 
-    /// The name, if it is one that the connection's dialect allows and nobody else holds.
-    fn free_name(&self, id: ConnId, text: &str) -> Result<Wanted, Problem<'static>> {
+    /// The name, if it is one that the connection's dialect allows.
+    fn wanted_name(&self, id: ConnId, text: &str) -> Result<Wanted, Problem<'static>> {
         self.conn(id).dialect.check_name(text).map_err(Problem::Name)?;
-        let wanted = Wanted::parse(text)?;
+        Wanted::parse(text)
+    }
+
+    /// The same, if nobody else holds it.
+    fn free_name(&self, id: ConnId, text: &str) -> Result<Wanted, Problem<'static>> {
+        let wanted = self.wanted_name(id, text)?;
         match self.roster.holder(&self.connections, &wanted.folded) {
             Some(holder) if holder != id => Err(Problem::NameTaken),
             _ => Ok(wanted),
@@ -91,13 +97,14 @@ impl Engine {
                 None => self.refuse_login(id, Problem::NameTaken),
             };
         }
-        let wanted = match self.free_name(id, text) {
+        let wanted = match self.wanted_name(id, text) {
             Ok(wanted) => wanted,
             Err(problem) => return self.refuse_login(id, problem),
         };
         if self.ledger.find(&wanted.folded).is_none() {
             return self.log_in(id, wanted, None);
         }
+        // The password decides, also where the name is held: the owner may have left a session behind.
         if let Some(Secret(password)) = password {
             return self.prove(id, wanted, password, Then::LogIn);
         }
@@ -134,6 +141,12 @@ impl Engine {
             }
             found
         })
+    }
+
+    /// The owner of an account is here, whose older sessions and seats end.
+    pub(super) fn log_in_again(&mut self, id: ConnId, wanted: Wanted) {
+        self.end_others_of(&wanted.folded, Stays::Session(id), NameEnd::Replaced);
+        self.log_in(id, wanted, None);
     }
 
     /// Somebody is here, in the lobby. `asked` is the name that was asked for, where it may be another.
@@ -175,7 +188,8 @@ impl Engine {
         let at = self.now.unix;
         let sender = name.as_str();
         self.metrics.messages += 1;
-        if self.room(room).rule.keep_messages > 0 {
+        // A room that is closing has lost its name: what is kept under it is another room's.
+        if self.room(room).rule.keep_messages > 0 && !self.room(room).closing {
             let id = self.keep_said(room, sender, text);
             self.room_mut(room).history.push(history::Entry { id, at, sender, text });
         }

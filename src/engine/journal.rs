@@ -193,8 +193,8 @@ impl Engine {
     pub fn restore(&mut self, kept: &Kept, now: Now) {
         self.now = now;
         self.ledger.restore(kept);
-        if let Kept::Seat { room, seat, is_host } = kept {
-            self.restore_seat(room, seat, *is_host);
+        if let Kept::Seat { room, seat, is_host, made } = kept {
+            self.restore_seat(room, seat, *is_host, *made);
         }
     }
 

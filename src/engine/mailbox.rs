@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Engine;
+use super::holders::{NameEnd, Stays};
 use super::promise::Promise;
 use super::proof::Wanted;
 use crate::chat::{Change, ConnId, Event, Mail, Name, OP_ID_BYTES, OpId, Phase, Problem};
@@ -156,7 +157,7 @@ impl Engine {
         });
     }
 
-    /// Deletes the account, and logs out whoever has its mailbox open. Who holds the name in a room keeps it.
+    /// Deletes the account of a connection that has its mailbox open.
     pub(super) fn delete_account(&mut self, id: ConnId) {
         let (Some(account), Some(name)) = (self.account_of(id), self.conn(id).name) else { return };
         if !self.can_keep() {
@@ -166,7 +167,10 @@ impl Engine {
         self.promise_change(id, deleted);
     }
 
+    /// Deletes an account: logs out the connections that have its mailbox open, and ends the sessions and seats that hold
+    /// its name. They held it by the account's password, and it is free from now on.
     pub(super) fn end_account(&mut self, account: AccountId, name: Name) -> OpId {
+        self.end_others_of(&name.folded(), Stays::Nothing, NameEnd::AccountDeleted);
         for open in self.mailboxes.remove(&account).unwrap_or_default() {
             self.leave_mailbox(open);
             self.deadlines.set(open, self.now.monotonic, self.settings.login_timeout);

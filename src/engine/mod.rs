@@ -45,6 +45,7 @@ mod direct;
 mod execute;
 mod fanouts;
 mod history;
+mod holders;
 mod inbox;
 mod intake;
 mod journal;

@@ -177,9 +177,13 @@ impl Engine {
         if !is_empty {
             self.more_mut(id).held = Some(held);
         }
-        self.push_outbox(id, &told);
-        if let Some(promise) = seat {
-            self.told(id, &promise);
+        match seat {
+            Some(Promise::Seat { seat, .. }) if !self.is_seated(seat) => self.refuse_lost_seat(id),
+            Some(promise) => {
+                self.push_outbox(id, &told);
+                self.told(id, &promise);
+            }
+            None => self.push_outbox(id, &told),
         }
         // It may have waited for this alone.
         if self.conn(id).throttled {
@@ -188,6 +192,12 @@ impl Engine {
         if is_empty {
             self.close_when_flushed(id);
         }
+    }
+
+    /// A seat has ended before its handshake was told of it, as by a newer login under the name: its token is nobody's.
+    fn refuse_lost_seat(&mut self, handshake: ConnId) {
+        self.stop_awaiting(handshake);
+        self.refuse_login(handshake, Problem::NameTaken);
     }
 
     /// An answer is on its way to its connection.
@@ -312,11 +322,7 @@ impl Engine {
         if self.find(seat).is_none() {
             return;
         }
-        if let Some(at) = self.conn(seat).membership
-            && self.room(at.room).host == Some(seat)
-        {
-            self.room_mut(at.room).host = None;
-        }
+        self.dethrone(seat);
         self.close(seat, CloseReason::NotKept);
     }
 }

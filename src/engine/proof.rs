@@ -1,6 +1,7 @@
 //! Proving a name: which password is looked at for whom, and what happens then. Passwords are compared off the loop; the
 //! connection waits meanwhile, and whatever it sent stays where it is.
 
+use super::holders::Stays;
 use super::{Awaited, Engine};
 use crate::chat::{
     Change, CloseReason, ConnId, Event, Folded, Name, Now, PasswordHash, PasswordOutcome, PasswordTask,
@@ -137,15 +138,15 @@ impl Engine {
         if !self.can_keep() {
             return self.refuse_login(id, self.unkept_problem());
         }
-        self.commit(Change::AccountCreated { name: wanted.name.as_str().into(), password });
+        self.add_account(&wanted, password, Stays::Nothing);
         self.proved(id, wanted, then, true);
     }
 
     fn proved(&mut self, id: ConnId, wanted: Wanted, then: Then, is_made: bool) {
         match then {
-            Then::LogIn => self.log_in(id, wanted, None),
+            Then::LogIn => self.log_in_again(id, wanted),
             Then::OpenMailbox => self.open_mailbox(id, wanted, is_made),
-            Then::Enter { room, making } => self.take_seat(id, room, making, wanted),
+            Then::Enter { room, making } => self.take_seat(id, room, making, wanted, true),
         }
     }
 

@@ -5,6 +5,7 @@
 use core::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use super::holders::{NameEnd, Stays};
 use super::intake::NewConnection;
 use super::network::Network;
 use super::promise::Promise;
@@ -28,6 +29,8 @@ pub(super) struct Seat {
     ip: IpAddr,
     /// The op that made it, unless that was before the start.
     made_by: Option<OpId>,
+    /// Of a host: the op that made its room, where that is known.
+    room_made: Option<OpId>,
     /// It was heard, and there is an address where it is told what concerns it.
     hears: bool,
     /// When it was last told that its datagrams come too fast.
@@ -69,7 +72,7 @@ impl Engine {
             Err(problem) => return self.refuse_login(id, problem),
         };
         if self.ledger.find(&wanted.folded).is_none() {
-            return self.take_seat(id, room, *making, wanted);
+            return self.take_seat(id, room, *making, wanted, false);
         }
         match password {
             Some(password) => self.prove(id, wanted, password, Then::Enter { room, making: *making }),
@@ -77,7 +80,8 @@ impl Engine {
         }
     }
 
-    /// Whether there can be such a seat: the one that the name has in the room already, or a new one.
+    /// Whether there can be such a seat: the one that the name has in the room already, or a new one. Where the name has an
+    /// account, the handshake proves it, and what is held elsewhere under the name is no obstacle.
     fn check_entrance(
         &mut self,
         id: ConnId,
@@ -94,11 +98,15 @@ impl Engine {
             (None, true) => self.may_make_room(id, is_exempt)?,
             (Some(_), false) => {}
         }
+        let has_account = self.ledger.find(folded).is_some();
         let mut count = 0;
         let mut own = None;
         for holder in self.roster.all_holders(&self.connections, folded) {
             let conn = self.conn(holder);
             if self.seat(holder).is_none_or(|seat| Some(seat.ip) != ip) {
+                if has_account {
+                    continue;
+                }
                 return Err(Problem::NameTaken);
             }
             if conn.membership.is_some_and(|at| Some(at.room) == there) {
@@ -124,8 +132,15 @@ impl Engine {
         Ok(own)
     }
 
-    /// Gives a handshake its seat, and ends it.
-    pub(super) fn take_seat(&mut self, id: ConnId, room: RoomName, making: bool, wanted: Wanted) {
+    /// Gives a handshake its seat, and ends it. One that has proved the name ends what is held under the name elsewhere.
+    pub(super) fn take_seat(
+        &mut self,
+        id: ConnId,
+        room: RoomName,
+        making: bool,
+        wanted: Wanted,
+        is_proved: bool,
+    ) {
         // Once more: a password may have been compared meanwhile.
         let own = match self.check_entrance(id, &room, making, &wanted.folded) {
             Err(problem) => return self.refuse_login(id, problem),
@@ -135,7 +150,16 @@ impl Engine {
             return self.refuse_login(id, self.unkept_problem());
         }
         let seat = own.unwrap_or_else(|| self.make_seat(id, room, making, wanted));
-        let Some(&Seat { token, made_by, .. }) = self.seat(seat) else { return };
+        let Some(&Seat { token, ip, made_by, .. }) = self.seat(seat) else { return };
+        if is_proved {
+            self.end_others_of(&wanted.folded, Stays::SeatsAt(ip), NameEnd::Replaced);
+        }
+        // Behind the end of a seat of that name in the same room.
+        if own.is_none()
+            && let Some(at) = self.conn(seat).membership
+        {
+            self.publish(at.room, &Event::Joined(wanted.name.as_str()), Some(seat));
+        }
         self.promise(id, made_by, Promise::Seat { seat, is_made: own.is_none() }, |_, answer| {
             answer(&Event::Seated(&token));
         });
@@ -156,18 +180,28 @@ impl Engine {
             phase: Phase::Chat,
             name: Some(wanted.name),
         };
+        // The owner has come to another address, and is the host that it was.
+        let before = self.host_of_name(&room, &wanted.folded);
+        let is_host = making || before.is_some();
+        let room_made = before.and_then(|before| self.room_made(before));
         // Handshakes come to all shards, and so the seats are on all.
-        let (id, room_id) = self.insert_seat(handshake.shard(), new, &wanted.folded, &kept, room, making);
-        let made_by = self.commit(if making {
+        let id = self.insert_seat(handshake.shard(), new, &wanted.folded, &kept, room, is_host);
+        let made_by = self.commit(if is_host {
             Change::RoomMade { room: room_text, host: kept }
         } else {
             Change::SeatTaken { room: room_text, seat: kept }
         });
         if let Some(seat) = self.seat_mut(id) {
             seat.made_by = Some(made_by);
+            seat.room_made = if making { Some(made_by) } else { room_made };
         }
-        self.publish(room_id, &Event::Joined(wanted.name.as_str()), Some(id));
         id
+    }
+
+    /// The host of a room, if it holds this name.
+    fn host_of_name(&self, room: &RoomName, folded: &Folded) -> Option<ConnId> {
+        let host = self.room(*self.rooms_by_name.get(room)?).host?;
+        self.roster.all_holders(&self.connections, folded).find(|&holder| holder == host)
     }
 
     fn insert_seat(
@@ -178,7 +212,7 @@ impl Engine {
         kept: &chat::Seat,
         room: RoomName,
         is_host: bool,
-    ) -> (ConnId, RoomId) {
+    ) -> ConnId {
         let &chat::Seat { token, ip, .. } = kept;
         let id = self.connections.new_seat(shard);
         self.fanouts.open_seat(id);
@@ -186,7 +220,8 @@ impl Engine {
             self.addresses.seated(new.network);
         }
         self.insert(id, new);
-        self.more_mut(id).seat = Some(Seat { token, ip, made_by: None, hears: false, told_at: None });
+        self.more_mut(id).seat =
+            Some(Seat { token, ip, made_by: None, room_made: None, hears: false, told_at: None });
         self.seats.insert(token, id);
         self.roster.hold(&self.connections, folded, id);
         let there = self.rooms_by_name.get(&room).copied();
@@ -198,11 +233,11 @@ impl Engine {
         }
         self.enter_room(id, room_id);
         self.heard(id);
-        (id, room_id)
+        id
     }
 
     /// A seat that was kept is there again: silent until its first datagram.
-    pub(super) fn restore_seat(&mut self, room: &str, seat: &chat::Seat, is_host: bool) {
+    pub(super) fn restore_seat(&mut self, room: &str, seat: &chat::Seat, is_host: bool, made: Option<OpId>) {
         // What was kept was checked before it was.
         let (Ok(room), Ok(wanted)) = (RoomName::restored(room), Wanted::parse(&seat.name)) else { return };
         if !self.seats.contains_key(&seat.token) {
@@ -214,7 +249,10 @@ impl Engine {
                 phase: Phase::Chat,
                 name: Some(wanted.name),
             };
-            self.insert_seat(shard, new, &wanted.folded, seat, room, is_host);
+            let id = self.insert_seat(shard, new, &wanted.folded, seat, room, is_host);
+            if let Some(seat) = self.seat_mut(id) {
+                seat.room_made = made;
+            }
         }
     }
 
@@ -230,6 +268,21 @@ impl Engine {
         {
             seat.hears = hears;
         }
+    }
+
+    /// Whether a seat is there, and not about to end.
+    pub(super) fn is_seated(&mut self, id: ConnId) -> bool {
+        self.find(id).is_some_and(|conn| conn.closing.is_none())
+    }
+
+    /// The address that a seat was issued to; None of a session.
+    pub(super) fn seat_ip(&self, id: ConnId) -> Option<IpAddr> {
+        Some(self.seat(id)?.ip)
+    }
+
+    /// The op that made the room of a host, where that is known.
+    pub(super) fn room_made(&self, host: ConnId) -> Option<OpId> {
+        self.seat(host)?.room_made
     }
 
     fn seat(&self, id: ConnId) -> Option<&Seat> {

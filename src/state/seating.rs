@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ahash::RandomState;
 
-use crate::chat::{Change, Kept, Op, Seat, Token};
+use crate::chat::{Change, Kept, Op, OpId, Seat, Token};
 
 /// The rooms that have seats, and the seats by token.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ struct Seated {
     room: Box<str>,
     seat: Seat,
     is_host: bool,
+    /// The op that made the room, of a host.
+    made: Option<OpId>,
 }
 
 impl Seating {
@@ -36,14 +38,21 @@ impl Seating {
         }
     }
 
-    fn take(&mut self, room: &str, seat: &Seat, is_host: bool) {
+    fn take(&mut self, room: &str, seat: &Seat, is_host: bool, made: Option<OpId>) {
         if self.by_token.contains_key(&seat.token) {
             return;
         }
         self.by_token.insert(seat.token, self.next);
         self.by_room.entry(room.into()).or_default().insert(self.next);
-        self.seats.insert(self.next, Seated { room: room.into(), seat: seat.clone(), is_host });
+        self.seats.insert(self.next, Seated { room: room.into(), seat: seat.clone(), is_host, made });
         self.next += 1;
+    }
+
+    /// The op that made a room, as its host's seat has it. The outer `None`: the room has no host.
+    fn made(&self, room: &str) -> Option<Option<OpId>> {
+        // A host is nearly always the first in its room.
+        let mut seats = self.by_room.get(room)?.iter().filter_map(|number| self.seats.get(number));
+        seats.find(|seated| seated.is_host).map(|host| host.made)
     }
 
     fn leave(&mut self, token: Token) {
@@ -70,10 +79,14 @@ impl Seating {
     /// Carries out an op, as far as it is about seats.
     pub(crate) fn apply(&mut self, op: &Op) {
         match &op.change {
-            Change::RoomMade { room, host } => self.take(room, host, true),
-            Change::SeatTaken { room, seat } => self.take(room, seat, false),
+            // A host that gets another seat in its room: the room is as old as it was.
+            Change::RoomMade { room, host } => {
+                let made = self.made(room).unwrap_or(Some(op.id));
+                self.take(room, host, true, made);
+            }
+            Change::SeatTaken { room, seat } => self.take(room, seat, false, None),
             Change::SeatLeft { token } => self.leave(*token),
-            Change::RoomClosed { room } => {
+            Change::RoomClosed { room, .. } => {
                 for number in self.by_room.remove(room).unwrap_or_default() {
                     if let Some(seated) = self.seats.remove(&number) {
                         self.by_token.remove(&seated.seat.token);
@@ -93,15 +106,15 @@ impl Seating {
     /// Takes in what was kept, as far as it is about seats.
     pub(crate) fn restore(&mut self, kept: &Kept) {
         match kept {
-            Kept::Seat { room, seat, is_host } => self.take(room, seat, *is_host),
+            Kept::Seat { room, seat, is_host, made } => self.take(room, seat, *is_host, *made),
             Kept::Account { .. } | Kept::Letter(_) => {}
         }
     }
 
     /// Hands out all of it, in the order in which the seats were taken.
     pub(crate) fn visit(&self, visit: &mut dyn FnMut(Kept)) {
-        for Seated { room, seat, is_host } in self.seats.values() {
-            visit(Kept::Seat { room: room.clone(), seat: seat.clone(), is_host: *is_host });
+        for Seated { room, seat, is_host, made } in self.seats.values() {
+            visit(Kept::Seat { room: room.clone(), seat: seat.clone(), is_host: *is_host, made: *made });
         }
     }
 }

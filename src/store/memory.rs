@@ -46,9 +46,15 @@ impl MemoryStore {
         }
     }
 
-    fn forget(&mut self, room: &str) {
-        for message in self.rooms.remove(room).unwrap_or_default() {
-            self.bytes -= size(&message);
+    /// A room is closed: see [`Change::RoomClosed`].
+    fn close(&mut self, room: &str, made: Option<OpId>) {
+        let Some(messages) = self.rooms.get_mut(room) else { return };
+        let is_older = |message: &RoomMessage| made.is_some_and(|made| message.id < made);
+        let has_older = messages.front().is_some_and(is_older);
+        let kept = if has_older { messages.iter().rposition(is_older).map_or(0, |last| last + 1) } else { 0 };
+        self.bytes -= messages.drain(kept..).map(|message| size(&message)).sum::<u64>();
+        if messages.is_empty() {
+            self.rooms.remove(room);
         }
     }
 }
@@ -134,7 +140,7 @@ impl Store for MemoryStore {
             self.state.apply(op);
             match &op.change {
                 Change::Said { room, sender, text } => self.say(op.id, op.at, room, sender, text),
-                Change::RoomClosed { room } => self.forget(room),
+                Change::RoomClosed { room, made } => self.close(room, *made),
                 Change::AccountCreated { .. }
                 | Change::PasswordChanged { .. }
                 | Change::AccountDeleted { .. }

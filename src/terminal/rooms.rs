@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use parlance::chat::{Command, Event, Problem, SERVER_NAME, UnixSeconds};
 use parlance::client::{Client, ClientError, FirstBytes, Opened, Speaker};
-use parlance::wire::{Dialect, words};
+use parlance::wire::{Dialect, name_end, words};
 
 use super::arguments::Plan;
 use super::conversation::{Ear, Farewell, Heard, Mouth, Sign, Uttered};
@@ -278,8 +278,12 @@ pub(super) fn heard(event: &Event<'_>, reading: &Reading) -> Heard {
         return sign.into();
     }
     let shown = match *event {
-        // Nobody else can have the name.
-        Event::Message { sender: SERVER_NAME, text, .. } => Shown::Notice(text.to_owned()),
+        // Only the server has that name. What it says of the end of this session is all there is to tell it by in the
+        // dialects of texts.
+        Event::Message { sender: SERVER_NAME, text, .. } => match name_end(text) {
+            Some(problem) => return closed_for(problem),
+            None => Shown::Notice(text.to_owned()),
+        },
         Event::Message { sender, text, at } => said(sender, text, at),
         Event::Direct { sender, text, .. } => {
             Shown::Private { sender: sender.to_owned(), text: text.to_owned() }
@@ -298,9 +302,14 @@ pub(super) fn heard(event: &Event<'_>, reading: &Reading) -> Heard {
         Event::RoomsOmitted(count) => Shown::Answer(format!("  and {count} more")),
         Event::Missed(count) => Shown::Notice(format!("{count} messages missed")),
         Event::RoomClosed(room) => Shown::Notice(format!("{room} was closed by its host")),
-        Event::Error(problem @ (Problem::IdleTimeout | Problem::LoginTimeout | Problem::TooSlow)) => {
-            return Sign::Ending(format!("the server closed the connection: {}", words(problem))).into();
-        }
+        Event::Error(
+            problem @ (Problem::IdleTimeout
+            | Problem::LoginTimeout
+            | Problem::TooSlow
+            | Problem::Replaced
+            | Problem::NameRegistered
+            | Problem::AccountDeleted),
+        ) => return closed_for(problem),
         Event::ShuttingDown => return Sign::Ending("the server shuts down".to_owned()).into(),
         Event::Error(problem) | Event::LoginRefused(problem) => {
             let reason = match problem {
@@ -314,6 +323,10 @@ pub(super) fn heard(event: &Event<'_>, reading: &Reading) -> Heard {
         _ => return Heard::default(),
     };
     shown.into()
+}
+
+fn closed_for(problem: Problem<'_>) -> Heard {
+    Sign::Ending(format!("the server closed the connection: {}", words(problem))).into()
 }
 
 fn said(sender: &str, text: &str, at: UnixSeconds) -> Shown {

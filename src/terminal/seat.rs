@@ -126,7 +126,7 @@ impl Mouth for SeatMouth {
 struct SeatEar {
     seat: Seat,
     reading: Reading,
-    /// The room is no more.
+    /// The room is no more, or the seat.
     is_closed: bool,
     /// The user knows that the network does not reach the server; nothing was heard since.
     is_unreachable: bool,
@@ -214,7 +214,12 @@ impl Ear for SeatEar {
                 self.is_closed = true;
                 Sign::Ending("the room was closed by its host".to_owned()).into()
             }
-            event => rooms::heard(&event, &self.reading),
+            event => {
+                let heard = rooms::heard(&event, &self.reading);
+                // A seat has no connection whose end would follow.
+                self.is_closed = matches!(heard.sign, Some(Sign::Ending(_)));
+                heard
+            }
         };
         if was_told {
             heard.shown.insert(0, Shown::Notice("datagrams of the server arrive now".to_owned()));

@@ -128,6 +128,9 @@ fn encode_problem(problem: Problem<'_>, out: &mut Vec<u8>) {
         Problem::IdleTimeout => "idle-timeout",
         Problem::LoginTimeout => "login-timeout",
         Problem::TooSlow => "too-slow",
+        Problem::Replaced => "replaced",
+        Problem::NameRegistered => "name-registered",
+        Problem::AccountDeleted => "account-deleted",
         // The dialect is lenient: what it does not know, it does not mention.
         Problem::UnknownCommand(_) => return,
     };
@@ -257,6 +260,9 @@ fn problem(rest: &str) -> Result<Event<'_>, DecodeError> {
         "idle-timeout" => Event::Error(Problem::IdleTimeout),
         "login-timeout" => Event::Error(Problem::LoginTimeout),
         "too-slow" => Event::Error(Problem::TooSlow),
+        "replaced" => Event::Error(Problem::Replaced),
+        "name-registered" => Event::Error(Problem::NameRegistered),
+        "account-deleted" => Event::Error(Problem::AccountDeleted),
         _ => return Err(DecodeError::Unrecognized),
     })
 }

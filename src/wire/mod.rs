@@ -18,7 +18,7 @@ pub mod ucrp;
 use thiserror::Error;
 
 pub use opening::{Foreign, Opening};
-pub use text::words;
+pub use text::{name_end, words};
 
 use crate::chat::{Command, Event, NameError, Phase};
 use crate::limits::SERVER_LINE_BYTES_MAX;

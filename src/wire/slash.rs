@@ -3,7 +3,7 @@
 //! What a user wrote stands behind a time and a name; a notice starts with `*** `; an answer starts with a letter or
 //! two blanks. No text of a user can stand at the start of a line.
 
-use super::text::{is_word, push, push_visible, split_word};
+use super::text::{self, is_word, push, push_visible, split_word};
 use super::{Codec, DecodeError, Decoded, Frame, Unsayable};
 use crate::chat::{
     Command, Departure, Event, NameError, Phase, Problem, RoomNameError, Secret, UnixSeconds, Usage,
@@ -108,6 +108,10 @@ pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
             let is_of_name = matches!(problem, Problem::Name(_));
             let what = if is_of_name { "Invalid nickname: " } else { "Registration failed: " };
             encode_problem(what, problem, out);
+        }
+        // The end of the session, which answers nothing.
+        Event::Error(problem @ (Problem::Replaced | Problem::NameRegistered | Problem::AccountDeleted)) => {
+            encode_problem("*** ", problem, out)
         }
         Event::Error(problem) => encode_problem("ERROR: ", problem, out),
         Event::Joined(name) => push(out, &["*** ", name, " joined the room\n"]),
@@ -219,6 +223,9 @@ fn encode_problem(what: &str, problem: Problem<'_>, out: &mut Vec<u8>) {
         Problem::IdleTimeout => "Idle timeout",
         Problem::LoginTimeout => "Login timeout",
         Problem::TooSlow => "Too slow",
+        Problem::Replaced => text::REPLACED,
+        Problem::NameRegistered => text::NAME_REGISTERED,
+        Problem::AccountDeleted => text::ACCOUNT_DELETED,
     };
     push(out, &[what, text, "\n"]);
 }
@@ -339,6 +346,9 @@ fn parse_clock(time: &str) -> Option<UnixSeconds> {
 fn notice(rest: &str) -> Option<Event<'_>> {
     if rest == "server shutting down" {
         return Some(Event::ShuttingDown);
+    }
+    if let Some(problem) = text::name_end(rest) {
+        return Some(Event::Error(problem));
     }
     if let Some(room) = rest.strip_suffix(" was closed by its host") {
         return Some(Event::RoomClosed(room));

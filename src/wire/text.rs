@@ -16,6 +16,11 @@ pub(super) const PRIVATE_COMMAND: &str = "/msg ";
 /// Behind the sender of a direct message, in the dialects that have nothing else to tell it by. Names have no blanks.
 const PRIVATE_MARK: &str = " (private)";
 
+/// What a session is told that ends because of its name.
+pub(super) const REPLACED: &str = "replaced by a new login";
+pub(super) const NAME_REGISTERED: &str = "the name has an account now";
+pub(super) const ACCOUNT_DELETED: &str = "the account was deleted";
+
 /// Understands a text in a dialect that has texts only: it is said in the room, or is a direct message.
 #[inline]
 pub(super) fn said(text: &str) -> Command<'_> {
@@ -109,8 +114,21 @@ pub fn words(problem: Problem<'_>) -> Cow<'_, str> {
         Problem::IdleTimeout => "nothing was heard for too long",
         Problem::LoginTimeout => "no name was given for too long",
         Problem::TooSlow => "too slow",
+        Problem::Replaced => REPLACED,
+        Problem::NameRegistered => NAME_REGISTERED,
+        Problem::AccountDeleted => ACCOUNT_DELETED,
     }
     .into()
+}
+
+/// The reason for which a session ends because of its name, if these are the words for it.
+pub fn name_end(words: &str) -> Option<Problem<'static>> {
+    match words {
+        REPLACED => Some(Problem::Replaced),
+        NAME_REGISTERED => Some(Problem::NameRegistered),
+        ACCOUNT_DELETED => Some(Problem::AccountDeleted),
+        _ => None,
+    }
 }
 
 /// What a line that was refused is answered.

@@ -2,5 +2,6 @@
 //! changes nothing, and that an export gives the same again.
 
 mod foreign;
+mod owners;
 mod stores;
 mod trips;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use parlance::archive::{Format, Material, Plan, Report};
-use parlance::chat::{Kept, Letter, Op, RoomMessage, UnixMillis};
+use parlance::chat::{Kept, Letter, Op, OpId, RoomMessage, UnixMillis};
 use parlance::store::memory::MemoryStore;
 use parlance::store::{self, Options, Reader, Store, StoreSpec};
 use tempfile::TempDir;
@@ -58,6 +58,8 @@ pub(crate) struct Contents {
     pub(crate) letters: Vec<Letter>,
     /// Room, name, token, address, whether it is the host's.
     pub(crate) seats: Vec<(String, String, String, String, bool)>,
+    /// By room: the op that made it.
+    pub(crate) made: BTreeMap<String, OpId>,
     pub(crate) rooms: BTreeMap<String, Vec<RoomMessage>>,
 }
 
@@ -68,7 +70,8 @@ pub(crate) fn contents(store: &mut dyn Reader) -> Contents {
             contents.accounts.push((name.into(), password.as_str().to_owned()));
         }
         Kept::Letter(letter) => contents.letters.push(letter),
-        Kept::Seat { room, seat, is_host } => {
+        Kept::Seat { room, seat, is_host, made } => {
+            contents.made.extend(made.map(|made| (room.to_string(), made)));
             let (token, ip) = (seat.token.reveal().to_string(), seat.ip.to_string());
             contents.seats.push((room.into(), seat.name.into(), token, ip, is_host));
         }

@@ -272,8 +272,9 @@ fn names_with_accounts_need_their_password_in_each_dialect() {
     assert_eq!(world.hears(line), "OK\n");
     let slash = world.connects(Dialect::Slash);
     world.types(slash, "alice");
-    assert!(world.hears(slash).ends_with("Registration failed: Nickname already taken\n"));
-    world.vanishes(line);
+    world.types(slash, "wrong");
+    assert!(world.hears(slash).ends_with("Registration failed: Wrong password\n"));
+    assert_eq!(world.hears(line), "", "a wrong password ends nothing");
     let slash = world.connects(Dialect::Slash);
     world.types(slash, "alice");
     assert!(world.hears(slash).ends_with("nickname: Password: "));

@@ -8,6 +8,7 @@ mod closing;
 mod dice;
 mod fairness;
 mod framed;
+mod holders;
 mod kept;
 mod lag;
 mod logs;

@@ -364,7 +364,7 @@ fn rooms_and_seats_are_ops() {
             Change::SeatTaken { room, seat } => format!("{} in {room}", seat.name),
             Change::Said { room, sender, text } => format!("{sender} in {room}: {text}"),
             Change::SeatLeft { token } => format!("left: {}", token == bob.token),
-            Change::RoomClosed { room } => format!("{room} closed"),
+            Change::RoomClosed { room, .. } => format!("{room} closed"),
             other => format!("{other:?}"),
         });
     }

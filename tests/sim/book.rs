@@ -6,8 +6,9 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
+use std::net::IpAddr;
 
-use parlance::chat::{Change, Kept, Op, OpId, RoomMessage, Token};
+use parlance::chat::{Change, Kept, Op, OpId, RoomMessage, Seat, Token};
 use parlance::store::{Reader, StoreError};
 
 use crate::model::Model;
@@ -85,6 +86,8 @@ pub(crate) struct Book {
     directs: HashMap<Number, Vec<usize>>,
     /// The numbers of letters.
     letters: HashMap<OpId, Number>,
+    /// Who may speak under the names of accounts.
+    owners: Owners,
     /// What the last message to each seat's address was, by room.
     to_seats: HashMap<(std::net::SocketAddr, &'static str), usize>,
     /// By client, how many of its texts somebody in a room has seen first, and the highest number of those.
@@ -147,7 +150,69 @@ fn room_of(name: &str) -> &'static str {
     ROOMS.into_iter().find(|&room| room == name).unwrap_or_else(|| panic!("nobody makes a room {name}"))
 }
 
+/// Who may speak in rooms under the name of an account, and who no longer. A stream that has renamed itself is left out: it
+/// can lose a name and take it again.
+#[derive(Default)]
+struct Owners {
+    /// Streams on which the right password was sent, with the name.
+    proofs: HashSet<(usize, String)>,
+    /// Clients that have shown it in a handshake, with the name.
+    shakes: HashSet<(usize, String)>,
+    renamed: HashSet<usize>,
+    /// The stream that last spoke under each name, while the name has its account.
+    last: HashMap<String, usize>,
+    /// Streams that spoke before another one did, or before the account was deleted.
+    ended: HashSet<(usize, String)>,
+}
+
+impl Owners {
+    fn speaks(&mut self, conn: usize, name: &str, has_account: bool) {
+        if self.renamed.contains(&conn) {
+            return;
+        }
+        let holder = (conn, name.to_owned());
+        assert!(!self.ended.contains(&holder), "stream {conn} speaks as {name}, which it has lost");
+        if has_account {
+            assert!(self.proofs.contains(&holder), "stream {conn} speaks as {name}, which it has not proved");
+            if let Some(before) = self.last.insert(name.to_owned(), conn)
+                && before != conn
+            {
+                _ = self.ended.insert((before, name.to_owned()));
+            }
+        }
+    }
+
+    fn deleted(&mut self, name: &str) {
+        if let Some(last) = self.last.remove(name) {
+            _ = self.ended.insert((last, name.to_owned()));
+        }
+    }
+}
+
 impl Book {
+    /// A client has sent the right password of a name, on a stream or in a handshake.
+    pub(crate) fn proves(&mut self, client: usize, conn: Option<usize>, name: &str) {
+        _ = match conn {
+            Some(conn) => self.owners.proofs.insert((conn, name.to_owned())),
+            None => self.owners.shakes.insert((client, name.to_owned())),
+        };
+    }
+
+    /// A stream asks for another name.
+    pub(crate) fn renames(&mut self, conn: usize) {
+        _ = self.owners.renamed.insert(conn);
+    }
+
+    /// Somebody is given a seat: who showed the password, where the name has an account.
+    fn is_seated(&self, seat: &Seat) {
+        let IpAddr::V4(ip) = seat.ip else { panic!("a seat is given to {}", seat.ip) };
+        let [_, _, high, low] = ip.octets();
+        let client = usize::from(high) << 8 | usize::from(low);
+        let is_proved = self.owners.shakes.contains(&(client, seat.name.to_string()));
+        let has_account = self.model.account_name(&seat.name).is_some();
+        assert!(is_proved || !has_account, "client {client} gets a seat as {}", seat.name);
+    }
+
     /// A client is about to send a text; its number.
     pub(crate) fn sends(&mut self, client: usize, conn: Option<usize>, aim: Aim) -> Number {
         self.counts.sent += 1;
@@ -208,6 +273,9 @@ impl Book {
                 self.is_fact(Fact::Mail(op.id), index);
             }
             Change::AccountCreated { name, .. } => {
+                // What was taken without the password is not the account's.
+                let is_new = !self.model.account_name(name).is_some();
+                assert!(!is_new || !self.model.has_seat_of(name), "{name} has an account, and seats before");
                 self.is_fact(Fact::Account(name.to_lowercase()), index);
             }
             Change::MailDeleted { message, .. } => {
@@ -217,12 +285,15 @@ impl Book {
                     self.sent[number].copies += 1;
                 }
             }
-            Change::AccountDeleted { .. } => {
+            Change::AccountDeleted { name } => {
+                assert!(!self.model.has_seat_of(name), "{name} has no account any more, and has seats");
+                self.owners.deleted(name);
                 for &number in self.letters.values() {
                     self.sent[number].copies += 1;
                 }
             }
             Change::RoomMade { host: seat, .. } | Change::SeatTaken { seat, .. } => {
+                self.is_seated(seat);
                 self.is_fact(Fact::Seat(seat.token), index);
             }
             Change::PasswordChanged { .. }
@@ -249,6 +320,13 @@ impl Book {
                 assert!(rooms.contains(&room), "text {number} was for {rooms:?}, and is said in {room}");
             }
             Aim::Direct(to) => panic!("text {number} was for {to} alone, and is said in {room}"),
+        }
+        if sender.starts_with("acc") {
+            let has_account = self.model.account_name(sender).is_some();
+            match *conn {
+                Some(conn) => self.owners.speaks(conn, sender, has_account),
+                None => assert!(self.model.has_seat_of(sender), "{sender} speaks without a seat"),
+            }
         }
         if let Some(conn) = *conn {
             let last = self.last_said.insert(conn, number);

@@ -66,6 +66,8 @@ pub(crate) struct Client {
     said: Vec<Number>,
     pings: usize,
     pongs: usize,
+    /// How many passwords it has shown.
+    passwords: usize,
     /// When its stream was opened.
     opened_at: Duration,
     /// How often it was told on this stream that it was too fast: something that it sent was not done.
@@ -87,6 +89,9 @@ pub(crate) fn account_name(account: usize) -> String {
 pub(crate) fn password_of(account: &str) -> String {
     format!("w-{account}")
 }
+
+/// Of so many passwords that a client shows, one is wrong.
+const WRONG_PASSWORD_EVERY: usize = 7;
 
 /// A letter and digits in front of which stands the client's number.
 fn name_of(client: usize, which: usize) -> String {
@@ -139,6 +144,7 @@ impl Client {
             said: Vec::new(),
             pings: 0,
             pongs: 0,
+            passwords: 0,
             opened_at: Duration::ZERO,
             refused: 0,
             last_heard: String::new(),
@@ -272,6 +278,16 @@ impl Client {
         text_of(number, bytes)
     }
 
+    /// The password that it shows for a name, mostly the right one, on a stream or in a handshake.
+    fn password_of(&mut self, name: &str, conn: Option<usize>, around: &mut Around<'_>) -> String {
+        self.passwords += 1;
+        if self.passwords.is_multiple_of(WRONG_PASSWORD_EVERY) {
+            return "a-guess".to_owned();
+        }
+        around.book.proves(self.index, conn, name);
+        password_of(name)
+    }
+
     fn is_told_name(&mut self, name: &str) {
         self.name = Some(name.to_owned());
         self.may_be(name);
@@ -359,7 +375,14 @@ impl Client {
                 ["ERR ", "INFO server shutting down"].iter().any(|why| self.last_heard.starts_with(why))
             }
             Kind::Slash => {
-                let whys = ["ERROR: ", "Registration failed", "Invalid nickname", "*** server shutting down"];
+                let whys = [
+                    "ERROR: ",
+                    "*** replaced by a new login",
+                    "*** the account was deleted",
+                    "Registration failed",
+                    "Invalid nickname",
+                    "*** server shutting down",
+                ];
                 whys.iter().any(|why| self.last_heard.starts_with(why))
             }
             // Gob may have said it in a frame that is cut by the reset that garbage brings; the others have no words.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
+use parlance::archive::{Format, Material};
 use parlance::chat::{Change, CloseReason, Kept, Now, Op, OpId, UnixMillis};
 use parlance::store::{Options, Store, StoreError, jsonl};
 use parlance::wire::ucrp::Delivery;
@@ -405,19 +406,14 @@ impl World {
         // What was handed over and not kept is not there.
         self.book.is_cut(last);
         let at = self.clock.get().unix.0.max(last.map_or(0, |last| last.at().0)) + 1;
-        let ops: Vec<_> = (0..count)
-            .map(|index| {
-                let change = if index.is_multiple_of(10) {
-                    let name = account_name(index / 10);
-                    let password = hash(&crate::client::password_of(&name));
-                    Change::AccountCreated { name: name.into(), password }
-                } else {
-                    let (room, sender) = (ROOMS[index % 3].into(), "imported".into());
-                    Change::Said { room, sender, text: format!("imported {index}").into() }
-                };
-                Op::new(OpId::new(UnixMillis(at + index as u64), 0, self.dice.next()), change)
-            })
-            .collect();
+        let Some(mut ops) = self.imported_accounts(&mut *store, UnixMillis(at), count) else { return };
+        let first = at.max(ops.last().map_or(0, |op| op.id.at().0 + 1));
+        ops.extend((0..count).map(|index| {
+            let (room, sender) = (ROOMS[index % 3].into(), "imported".into());
+            let change = Change::Said { room, sender, text: format!("imported {index}").into() };
+            Op::new(OpId::new(UnixMillis(first + index as u64), 0, self.dice.next()), change)
+        }));
+        let count = ops.len();
         let is_kept = !ops.is_empty() && store.commit(&ops).is_ok();
         drop(store);
         if is_kept {
@@ -428,6 +424,22 @@ impl World {
         } else if is_kept {
             self.book.commits(count);
         }
+    }
+
+    /// What an import of accounts comes to: one for ten messages.
+    fn imported_accounts(&mut self, store: &mut dyn Store, at: UnixMillis, count: usize) -> Option<Vec<Op>> {
+        let names = (0..count.div_ceil(10)).map(account_name);
+        let accounts: serde_json::Map<_, _> = names
+            .map(|name| {
+                let password = hash(&crate::client::password_of(&name));
+                (name, password.as_str().to_owned().into())
+            })
+            .collect();
+        let text = serde_json::to_string(&accounts).expect("texts");
+        let mut material = Material::new();
+        material.read("accounts.json", text.as_bytes(), Format::Accounts).expect("it is an object");
+        let dice = &mut self.dice;
+        Some(material.plan(store, at, &mut || dice.next()).ok()?.ops)
     }
 
     fn take_taps(&mut self, server: &mut Server) {

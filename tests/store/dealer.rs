@@ -173,7 +173,15 @@ impl Dealer {
                 };
                 Change::SeatLeft { token }
             }
-            _ => Change::RoomClosed { room: self.room() },
+            _ => {
+                let room = self.room();
+                let made = match self.dice.below(4) {
+                    0 => None,
+                    1 if !self.past.is_empty() => Some(*pick(&mut self.dice, &self.past)),
+                    _ => model.made(&room).flatten(),
+                };
+                Change::RoomClosed { room, made }
+            }
         };
         let op = self.op(change);
         if matches!(op.change, Change::MailSent { .. } | Change::Said { .. }) {

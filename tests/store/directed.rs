@@ -21,6 +21,8 @@ on_each_store!(
     any_text_is_kept_as_it_is,
     a_message_goes_with_its_recipient_who_sees_it_no_more,
     a_room_that_is_made_again_begins_anew,
+    a_room_that_closes_takes_what_was_said_since_it_was_made,
+    a_room_whose_host_has_a_new_seat_is_as_old_as_it_was,
     a_room_without_messages_begins_anew,
     what_a_clock_that_was_ahead_has_marked_goes_with_what_follows,
     there_is_one_writer,
@@ -146,7 +148,7 @@ fn ops_about_nothing_are_no_errors(shelf: &Shelf) {
         Change::MailDeleted { by: "nobody".into(), message: nobody },
         Change::MailDeleted { by: "alice".into(), message: nobody },
         Change::SeatLeft { token: token(5) },
-        Change::RoomClosed { room: "nowhere".into() },
+        Change::RoomClosed { room: "nowhere".into(), made: None },
     ];
     pair.commit_each(nothings.clone());
     pair.compare();
@@ -261,7 +263,8 @@ fn a_message_goes_with_its_recipient_who_sees_it_no_more(shelf: &Shelf) {
 fn a_room_that_is_made_again_begins_anew(shelf: &Shelf) {
     let mut pair = Pair::new(shelf);
     let made = |number| Change::RoomMade { room: "den".into(), host: seat("alice", number) };
-    let closed = || Change::RoomClosed { room: "den".into() };
+    // As earlier versions closed a room.
+    let closed = || Change::RoomClosed { room: "den".into(), made: None };
     let before = pair.commit_each([made(1), said("den", "hello world"), said("den", "hello again")]);
     pair.commit_each([closed(), made(2), said("den", "hello new")]);
     pair.compare();
@@ -273,6 +276,55 @@ fn a_room_that_is_made_again_begins_anew(shelf: &Shelf) {
     pair.commit_each([Change::SeatLeft { token: token(1) }]);
     pair.commit_each([closed(), closed()]);
     pair.compare();
+}
+
+/// Other people have spoken in a room of that name before it was made, more than there is between two marks.
+fn a_room_that_closes_takes_what_was_said_since_it_was_made(shelf: &Shelf) {
+    for before in [0, 1, 63, 64, 130] {
+        for since in [0, 1, 64, 130] {
+            let mut pair = Pair::new(shelf);
+            let texts =
+                |whose: &'static str, count| (0..count).map(move |n| said("den", &format!("{whose} {n}")));
+            pair.commit_each(texts("before", before));
+            let made =
+                pair.commit_each([Change::RoomMade { room: "den".into(), host: seat("alice", 1) }])[0].id;
+            pair.commit_each([Change::SeatTaken { room: "den".into(), seat: seat("bob", 2) }]);
+            pair.commit_each(texts("since", since));
+            // The stores have to know it after a restart, and after they were written anew.
+            pair.compare();
+            pair.store().compact().expect("there is space");
+            assert_eq!(pair.model.made("den"), Some(Some(made)));
+            pair.compare();
+            pair.commit_each([Change::RoomClosed { room: "den".into(), made: Some(made) }]);
+            pair.compare();
+            assert_eq!(pair.store().search("since", 10).expect("a search"), []);
+            assert_eq!(pair.store().search("before", 999).expect("a search").len(), before);
+            pair.commit_each(texts("after", 3));
+            pair.compare();
+            let rules = HistoryRules::default();
+            let now = pair.dealer.now();
+            while pair.store().tidy(&rules, now).expect("it is tidied") {}
+            pair.model.forget(&rules, now);
+            pair.compare();
+        }
+    }
+}
+
+/// A host that gets another seat in its room makes it once more; the room stays as old as it is.
+fn a_room_whose_host_has_a_new_seat_is_as_old_as_it_was(shelf: &Shelf) {
+    let mut pair = Pair::new(shelf);
+    let makes = |number| Change::RoomMade { room: "den".into(), host: seat("alice", number) };
+    let made = pair.commit_each([said("den", "before"), makes(1), said("den", "since")])[1].id;
+    pair.commit_each([makes(2), Change::SeatLeft { token: token(1) }, said("den", "since")]);
+    pair.compare();
+    assert_eq!(pair.model.made("den"), Some(Some(made)));
+    pair.commit_each([makes(3), Change::SeatLeft { token: token(2) }]);
+    pair.compare();
+    assert!(pair.model.has_seat_of("Alice"));
+    pair.commit_each([Change::RoomClosed { room: "den".into(), made: Some(made) }]);
+    pair.compare();
+    assert!(!pair.model.has_seat_of("alice"));
+    assert_eq!(pair.store().history("den", None, 9).expect("history").len(), 1);
 }
 
 fn a_room_without_messages_begins_anew(shelf: &Shelf) {

@@ -44,7 +44,7 @@ fn is_same(one: &str, other: &str) -> bool {
 
 fn seat_of(kept: &Kept) -> (&str, Token, bool) {
     match kept {
-        Kept::Seat { room, seat, is_host } => (room, seat.token, *is_host),
+        Kept::Seat { room, seat, is_host, .. } => (room, seat.token, *is_host),
         Kept::Account { .. } | Kept::Letter(_) => panic!("seats only"),
     }
 }
@@ -128,14 +128,19 @@ impl Model {
             }
             Change::RoomMade { room, host: seat } | Change::SeatTaken { room, seat } => {
                 let is_host = matches!(op.change, Change::RoomMade { .. });
+                let made = if is_host { self.made(room).unwrap_or(Some(op.id)) } else { None };
                 if self.seats.iter().all(|kept| seat_of(kept).1 != seat.token) {
-                    self.seats.push(Kept::Seat { room: room.clone(), seat: seat.clone(), is_host });
+                    self.seats.push(Kept::Seat { room: room.clone(), seat: seat.clone(), is_host, made });
                 }
             }
             Change::SeatLeft { token } => self.seats.retain(|kept| seat_of(kept).1 != *token),
-            Change::RoomClosed { room } => {
+            Change::RoomClosed { room, made } => {
                 self.seats.retain(|kept| seat_of(kept).0 != &**room);
-                self.said.retain(|(said_in, _)| said_in != room);
+                let messages = self.messages(room);
+                let is_older = |message: &&RoomMessage| made.is_some_and(|made| message.id < made);
+                let has_older = messages.first().as_ref().is_some_and(is_older);
+                let last = messages.iter().rfind(is_older).filter(|_| has_older).map(|last| last.sequence);
+                self.said.retain(|(said_in, message)| said_in != room || Some(message.sequence) <= last);
             }
         }
     }
@@ -228,6 +233,20 @@ impl Model {
 
     pub(crate) fn tokens(&self) -> Vec<Token> {
         self.seats.iter().map(|kept| seat_of(kept).1).collect()
+    }
+
+    /// Whether a name has a seat in any room.
+    pub(crate) fn has_seat_of(&self, name: &str) -> bool {
+        let is_its = |kept: &Kept| matches!(kept, Kept::Seat { seat, .. } if is_same(&seat.name, name));
+        self.seats.iter().any(is_its)
+    }
+
+    /// The op that made a room that has a host.
+    pub(crate) fn made(&self, room: &str) -> Option<Option<OpId>> {
+        self.seats.iter().find_map(|kept| match kept {
+            Kept::Seat { room: other, is_host: true, made, .. } if &**other == room => Some(*made),
+            Kept::Seat { .. } | Kept::Account { .. } | Kept::Letter(_) => None,
+        })
     }
 
     pub(crate) fn has_seats_in(&self, room: &str) -> bool {

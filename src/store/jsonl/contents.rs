@@ -95,7 +95,7 @@ impl<P: People> Contents<P> {
                     .say(room, (op.id, op.at), None, place)
                     .expect("without a number there is no wrong one");
             }
-            Change::RoomClosed { room } => self.rooms.close(room),
+            Change::RoomClosed { room, made } => self.rooms.close(room, *made),
             Change::AccountCreated { .. }
             | Change::PasswordChanged { .. }
             | Change::AccountDeleted { .. }

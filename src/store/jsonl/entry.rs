@@ -160,15 +160,18 @@ impl<'a> Entry<'a> {
             "room-made" => {
                 let (room, host): (Box<str>, _) = (room()?.into(), seat()?);
                 let change = Change::RoomMade { room: room.clone(), host: host.clone() };
-                Ok(op_or(change, Kept::Seat { room, seat: host, is_host: true }))
+                Ok(op_or(change, Kept::Seat { room, seat: host, is_host: true, made: None }))
             }
             "seat-taken" => {
                 let (room, seat): (Box<str>, _) = (room()?.into(), seat()?);
                 let change = Change::SeatTaken { room: room.clone(), seat: seat.clone() };
-                Ok(op_or(change, Kept::Seat { room, seat, is_host: false }))
+                Ok(op_or(change, Kept::Seat { room, seat, is_host: false, made: None }))
             }
             "seat-left" => op(Change::SeatLeft { token: token()? }),
-            "room-closed" => op(Change::RoomClosed { room: room()?.into() }),
+            "room-closed" => {
+                let made = line.made.as_deref().map(id_of).transpose()?;
+                op(Change::RoomClosed { room: room()?.into(), made })
+            }
             "forget" => {
                 let before = line.before.ok_or_else(|| "no \"before\"".to_owned())?;
                 Ok(Self::Forget { room: room()?, before })

@@ -74,6 +74,9 @@ pub(crate) struct Line<'a> {
     /// The address of a seat.
     #[serde(borrow)]
     pub(crate) ip: Option<Text<'a>>,
+    /// The op that made the room that is closed.
+    #[serde(borrow)]
+    pub(crate) made: Option<Text<'a>>,
     /// The number before which messages of the room are forgotten.
     pub(crate) before: Option<u64>,
     /// Of the format.

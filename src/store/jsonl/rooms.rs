@@ -114,7 +114,7 @@ impl Rooms {
         let count = before.saturating_sub(room.first).min(room.messages.len() as u64);
         let left = room.messages.len() as u64 - count;
         if left == 0 {
-            return self.close(name);
+            return self.remove(name);
         }
         // How long each was is not known: they count as the average.
         let average = room.bytes / room.messages.len() as u64;
@@ -132,8 +132,25 @@ impl Rooms {
         self.bytes -= average * count;
     }
 
-    /// Forgets a room.
-    pub(super) fn close(&mut self, name: &str) {
+    /// A room is closed: see [`Change::RoomClosed`](crate::chat::Change::RoomClosed).
+    pub(super) fn close(&mut self, name: &str, made: Option<OpId>) {
+        let Some(room) = self.by_name.get_mut(name) else { return };
+        let is_older = |said: &Said| made.is_some_and(|made| said.id < made);
+        if !room.messages.front().is_some_and(is_older) {
+            return self.remove(name);
+        }
+        let average = room.bytes / room.messages.len() as u64;
+        let kept = room.messages.iter().rposition(is_older).map_or(0, |last| last + 1);
+        let count = (room.messages.len() - kept) as u64;
+        for said in room.messages.drain(kept..) {
+            room.times.remove(&said.id);
+        }
+        room.bytes -= average * count;
+        self.messages -= count;
+        self.bytes -= average * count;
+    }
+
+    fn remove(&mut self, name: &str) {
         if let Some(room) = self.by_name.remove(name) {
             self.messages -= room.messages.len() as u64;
             self.bytes -= room.bytes;

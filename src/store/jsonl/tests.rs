@@ -121,7 +121,7 @@ fn some_of_everything(ids: &mut Ids) -> Vec<Op> {
     ops.extend([ids.said("den", "one"), ids.said("a \"room\"", "two"), ids.said("den", "three")]);
     ops.extend([ids.seat("den", 4), ids.seat("den", 5), ids.seat("den", 6), ids.seat("hall", 8)]);
     ops.push(ids.op(Change::SeatLeft { token: Token::from_random([5; 16]) }));
-    ops.push(ids.op(Change::RoomClosed { room: "hall".into() }));
+    ops.push(ids.op(Change::RoomClosed { room: "hall".into(), made: None }));
     ops.push(ids.op(Change::AccountDeleted { name: "cyd".into() }));
     ops.push(ids.account("cyd"));
     ops
@@ -168,7 +168,7 @@ fn there_is_one_writer_and_any_number_of_readers() {
     // It goes on seeing the same, whatever happens to the log.
     store.commit(&some_of_everything(&mut ids)).expect("there is space");
     store.compact().expect("there is space");
-    store.commit(&[ids.op(Change::RoomClosed { room: "den".into() })]).expect("there is space");
+    store.commit(&[ids.op(Change::RoomClosed { room: "den".into(), made: None })]).expect("there is space");
     assert_eq!(everything(&mut early), seen);
     let mut late = JsonlReader::open(directory.path()).expect("it is there");
     assert_eq!(everything(&mut late), everything(&mut store));
@@ -625,10 +625,10 @@ fn a_log_that_is_mostly_dead_is_compacted_while_it_is_written() {
             ids.seat("attic", 101 + number),
         ];
         match steps % 4 {
-            0 => group.push(ids.op(Change::RoomClosed { room: "attic".into() })),
+            0 => group.push(ids.op(Change::RoomClosed { room: "attic".into(), made: None })),
             1 => group.push(ids.op(Change::AccountDeleted { name: "cyd".into() })),
             2 => group.push(ids.account("cyd")),
-            _ => group.push(ids.op(Change::RoomClosed { room: "cellar".into() })),
+            _ => group.push(ids.op(Change::RoomClosed { room: "cellar".into(), made: None })),
         }
         store.commit(&group).expect("there is space");
         let now = everything(&mut store);
@@ -669,7 +669,7 @@ fn the_tally_adds_up() {
             }
             (7, _) => ids.seat(other, roll(40) as u8),
             (8, _) => ids.op(Change::SeatLeft { token: Token::from_random([roll(40) as u8; 16]) }),
-            (9, _) if roll(8) == 0 => ids.op(Change::RoomClosed { room: one.into() }),
+            (9, _) if roll(8) == 0 => ids.op(Change::RoomClosed { room: one.into(), made: None }),
             _ => {
                 let mut op = ids.mail(one, other, "hello");
                 if let Change::MailSent { sender_has_account, .. } = &mut op.change {

@@ -179,7 +179,14 @@ pub(super) fn op(out: &mut Vec<u8>, op: &Op) {
         Change::SeatLeft { token } => {
             Object::of_op(out, "seat-left", id).text("token", &token.reveal()).end();
         }
-        Change::RoomClosed { room } => Object::of_op(out, "room-closed", id).text("room", room).end(),
+        Change::RoomClosed { room, made } => {
+            let mut object = Object::of_op(out, "room-closed", id).text("room", room);
+            if let Some(made) = made {
+                object.key("made");
+                push_id(object.out, *made);
+            }
+            object.end();
+        }
     }
 }
 
@@ -208,7 +215,11 @@ pub(super) fn kept(out: &mut Vec<u8>, kept: &Kept) {
                 .text("seen_by", seen_by)
                 .end();
         }
-        Kept::Seat { room, seat, is_host } => {
+        // With its id, it is read as the op that made the room.
+        Kept::Seat { room, seat, is_host: true, made: Some(made) } => {
+            Object::of_op(out, "room-made", (*made, made.at())).text("room", room).seat(seat).end();
+        }
+        Kept::Seat { room, seat, is_host, made: _ } => {
             let operation = if *is_host { "room-made" } else { "seat-taken" };
             Object::operation(out, operation).text("room", room).seat(seat).end();
         }

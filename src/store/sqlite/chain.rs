@@ -60,7 +60,8 @@ fn before_it(room: &Room, said: &Said) -> Option<i64> {
     (said.message.sequence.cast_signed() > room.first).then_some(said.previous)
 }
 
-fn link(connection: &Connection, room: &Room, n: i64) -> rusqlite::Result<Said> {
+/// The message in a row, which a room is known to have.
+pub(super) fn link(connection: &Connection, room: &Room, n: i64) -> rusqlite::Result<Said> {
     Said::find(connection, n)?.filter(|said| said.room == room.id).ok_or_else(|| {
         let what = format!("room {} lacks its message in row {n}", room.name);
         rusqlite::Error::FromSqlConversionFailure(0, Type::Integer, what.into())

@@ -143,13 +143,22 @@ impl Mirror {
         let room = if let Some(room) = read_room(connection, name)? {
             room
         } else {
-            self.next_room += 1;
-            Room { id: self.next_room - 1, name: name.into(), first: 1, ..Room::default() }
+            Room { id: self.new_room_id(), name: name.into(), first: 1, ..Room::default() }
         };
         let index = self.rooms.len();
         self.rooms.push(room);
         self.by_name.insert(name.into(), index);
         Ok(index)
+    }
+
+    pub(super) fn new_room_id(&mut self) -> i64 {
+        self.next_room += 1;
+        self.next_room - 1
+    }
+
+    /// A room, by its index.
+    pub(super) fn at(&self, index: usize) -> &Room {
+        &self.rooms[index]
     }
 
     /// A room that is to be changed.
@@ -250,6 +259,23 @@ pub(super) fn set_meta<T: rusqlite::ToSql>(
         .prepare_cached("INSERT INTO meta VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value")?
         .execute((name, value))?;
     Ok(())
+}
+
+/// What `meta` calls the op that made the room of a host's token.
+const MADE: &str = "made ";
+
+/// Takes out what [`set_made`] has noted for the hosts of a room.
+pub(super) const FORGET_MADE_OF_ROOM: &str =
+    "DELETE FROM meta WHERE name IN (SELECT 'made ' || token FROM seats WHERE room = ?1 AND is_host)";
+
+/// The op that made the room of a host's token, if it is known.
+pub(super) fn made(connection: &Connection, token: &str) -> rusqlite::Result<Option<OpId>> {
+    Ok(meta(connection, &format!("{MADE}{token}"))?.map(OpId::from_bytes))
+}
+
+/// Notes it, or takes the note out.
+pub(super) fn set_made(connection: &Connection, token: &str, made: Option<OpId>) -> rusqlite::Result<()> {
+    set_meta(connection, &format!("{MADE}{token}"), made.map(OpId::to_bytes))
 }
 
 /// The highest id that was committed.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use rusqlite::Connection;
 
 use super::row;
-use crate::chat::{Kept, Letter, PasswordHash, RoomSummary, Seat, Token};
+use crate::chat::{Kept, Letter, OpId, PasswordHash, RoomSummary, Seat, Token};
 use crate::store::Sizes;
 
 /// All but what was said in rooms, in the order that [`Kept`] documents.
@@ -62,7 +62,10 @@ fn load_letters(
 }
 
 fn load_seats(connection: &Connection, visit: &mut dyn FnMut(Kept)) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare("SELECT room, name, token, ip, is_host FROM seats ORDER BY n")?;
+    let mut statement = connection.prepare(
+        "SELECT s.room, s.name, s.token, s.ip, s.is_host, k.value FROM seats AS s
+            LEFT JOIN meta AS k ON k.name = 'made ' || s.token ORDER BY s.n",
+    )?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let seat = Seat {
@@ -70,7 +73,8 @@ fn load_seats(connection: &Connection, visit: &mut dyn FnMut(Kept)) -> rusqlite:
             token: row::checked(row, 2, "a token that is none", Token::parse)?,
             ip: row::checked(row, 3, "an address that is none", |text| text.parse().ok())?,
         };
-        visit(Kept::Seat { room: row.get(0)?, seat, is_host: row.get(4)? });
+        let made = row.get::<_, Option<[u8; 16]>>(5)?.map(OpId::from_bytes);
+        visit(Kept::Seat { room: row.get(0)?, seat, is_host: row.get(4)?, made });
     }
     Ok(())
 }

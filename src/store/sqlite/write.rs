@@ -6,9 +6,10 @@
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
+use super::chain;
 use super::counts::Counts;
 use super::mirror::{self, Mirror, Room};
-use super::row::{self, Table};
+use super::row::{self, Said, Table};
 use super::search;
 use crate::chat::{Change, Folded, Name, Op, OpId, Seat, UnixMillis};
 use crate::limits::STORE_MARK_MESSAGES;
@@ -87,12 +88,14 @@ impl Group<'_> {
             Change::MailRead { reader, messages } => self.read(reader, messages),
             Change::MailDeleted { by, message } => self.delete_letter(by, *message),
             Change::Said { room, sender, text } => self.say((op.id, op.at), room, sender, text),
-            Change::RoomMade { room, host } => self.take_seat(room, host, true),
-            Change::SeatTaken { room, seat } => self.take_seat(room, seat, false),
+            Change::RoomMade { room, host } => self.make_room(op.id, room, host),
+            Change::SeatTaken { room, seat } => self.take_seat(room, seat, false).map(drop),
             Change::SeatLeft { token } => {
-                self.run("DELETE FROM seats WHERE token = ?1", [token.reveal().as_str()])
+                let token = token.reveal();
+                mirror::set_made(self.connection, token.as_str(), None)?;
+                self.run("DELETE FROM seats WHERE token = ?1", [token.as_str()])
             }
-            Change::RoomClosed { room } => self.close_room(room),
+            Change::RoomClosed { room, made } => self.close_room(room, *made),
         }
     }
 
@@ -265,20 +268,77 @@ impl Group<'_> {
         Ok(())
     }
 
-    fn take_seat(&mut self, room: &str, seat: &Seat, is_host: bool) -> rusqlite::Result<()> {
-        self.run(
-            "INSERT INTO seats (room, token, name, ip, is_host) VALUES (?1, ?2, ?3, ?4, ?5)
-                ON CONFLICT (token) DO NOTHING",
-            (room, seat.token.reveal().as_str(), &seat.name, seat.ip.to_string(), is_host),
-        )
+    /// Whether it was not there before.
+    fn take_seat(&mut self, room: &str, seat: &Seat, is_host: bool) -> rusqlite::Result<bool> {
+        let sql = "INSERT INTO seats (room, token, name, ip, is_host) VALUES (?1, ?2, ?3, ?4, ?5)
+                ON CONFLICT (token) DO NOTHING";
+        let (token, ip) = (seat.token.reveal(), seat.ip.to_string());
+        let row = (room, token.as_str(), &seat.name, ip, is_host);
+        Ok(self.connection.prepare_cached(sql)?.execute(row)? > 0)
     }
 
-    fn close_room(&mut self, name: &str) -> rusqlite::Result<()> {
+    fn make_room(&mut self, id: OpId, room: &str, host: &Seat) -> rusqlite::Result<()> {
+        // A host that gets another seat in its room: the room is as old as it was.
+        let sql = "SELECT token FROM seats WHERE room = ?1 AND is_host ORDER BY n LIMIT 1";
+        let before: Option<String> =
+            self.connection.prepare_cached(sql)?.query_row([room], |row| row.get(0)).optional()?;
+        let made = match before {
+            Some(before) => mirror::made(self.connection, &before)?,
+            None => Some(id),
+        };
+        if self.take_seat(room, host, true)? {
+            mirror::set_made(self.connection, host.token.reveal().as_str(), made)?;
+        }
+        Ok(())
+    }
+
+    fn close_room(&mut self, name: &str, made: Option<OpId>) -> rusqlite::Result<()> {
+        self.run(mirror::FORGET_MADE_OF_ROOM, [name])?;
         self.run("DELETE FROM seats WHERE room = ?1", [name])?;
+        if let Some(made) = made
+            && self.close_since(name, made)?
+        {
+            return Ok(());
+        }
         if let Some(mut room) = self.mirror.forget_room(name).filter(|room| room.is_changed) {
             write_room(self.connection, &mut room)?;
         }
         self.mirror.chores.closed = true;
         self.run("UPDATE rooms SET closed = 1 WHERE name = ?1 AND NOT closed", [name])
+    }
+
+    /// Closes the newest messages of a room, back to the last one from before `made`. They become a closed room of their
+    /// own, which [`tidy`](super::tidy) deletes. That takes a statement for each of them; they were as many to write.
+    /// Returns false, having done nothing, if the room has no messages from before.
+    fn close_since(&mut self, name: &str, made: OpId) -> rusqlite::Result<bool> {
+        let index = self.mirror.room(self.connection, name)?;
+        let room = self.mirror.at(index).clone();
+        let is_older = |said: &Said| said.message.id < made;
+        if room.last < room.first || !is_older(&chain::link(self.connection, &room, room.oldest)?) {
+            return Ok(false);
+        }
+        let mut last = chain::link(self.connection, &room, room.newest)?;
+        let closed = self.mirror.new_room_id();
+        let mut oldest = 0;
+        while !is_older(&last) {
+            self.run("UPDATE room_messages SET room = ?2 WHERE n = ?1", (last.n, closed))?;
+            oldest = last.n;
+            // The oldest one is older: there is one before this.
+            last = chain::link(self.connection, &room, last.previous)?;
+        }
+        if oldest == 0 {
+            return Ok(true);
+        }
+        let kept = last.message.sequence.cast_signed();
+        self.run(
+            "INSERT INTO rooms (id, name, first, last, oldest, newest, closed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1)",
+            (closed, name, kept + 1, room.last, oldest, room.newest),
+        )?;
+        let moved = "UPDATE room_marks SET room = ?3 WHERE room = ?1 AND sequence > ?2";
+        self.run(moved, (room.id, kept, closed))?;
+        let room = self.mirror.change(index);
+        (room.last, room.newest) = (kept, last.n);
+        self.mirror.chores.closed = true;
+        Ok(true)
     }
 }

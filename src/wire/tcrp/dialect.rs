@@ -78,7 +78,9 @@ pub(in crate::wire) fn encode_refusal(codec: &Codec, error: DecodeError, out: &m
 /// The word that comes nearest.
 fn refusal(problem: Problem<'_>) -> Refusal {
     match problem {
-        Problem::NameTaken => Refusal::NameTaken,
+        Problem::NameTaken | Problem::Replaced | Problem::NameRegistered | Problem::AccountDeleted => {
+            Refusal::NameTaken
+        }
         Problem::Name(NameError::TooLong { .. }) | Problem::RoomName(RoomNameError::TooLong) => {
             Refusal::TooLong
         }

@@ -1,10 +1,10 @@
 //! TCRP and UCRP: handshakes, and seats.
 
-use parlance::chat::Token;
+use parlance::chat::{Secret, Token};
 use parlance::wire::tcrp::{Content, Decoded, Operation, Reply, encode_request};
 use parlance::wire::ucrp::{Datagram, Delivery, Message};
 
-use super::{Around, Client, direct_name};
+use super::{Around, Client, account_name, direct_name, own_name};
 use crate::book::{Aim, Fact, text_of};
 use crate::script::{Act, ROOMS};
 use crate::trace;
@@ -72,9 +72,14 @@ impl Client {
         self.seat.asked = Some(room);
         let mut request = Vec::new();
         let operation = if makes { Operation::Create } else { Operation::Join };
-        let name = super::own_name(self.index);
+        // Half of them go by the name of an account that others want as well, each by one name: seats of several names in
+        // a room would all be told at one address.
+        let is_own = self.index.is_multiple_of(2);
+        let name = if is_own { own_name(self.index) } else { account_name(self.index) };
+        let password = (!is_own).then(|| self.password_of(&name, None, around));
         self.may_be(&name);
-        encode_request(room, operation, &name, None, &mut request).expect("short");
+        let secret = password.as_deref().map(Secret);
+        encode_request(room, operation, &name, secret, &mut request).expect("short");
         self.sends(&request, around);
     }
 

@@ -1,6 +1,6 @@
 //! Line and slash.
 
-use super::{Around, Client, direct_name, name_of, password_of};
+use super::{Around, Client, direct_name, name_of};
 use crate::script::{Act, Kind, ROOMS};
 use crate::trace;
 
@@ -14,7 +14,8 @@ impl Client {
         self.may_be(&wanted);
         match self.kind {
             Kind::Line if wanted.starts_with("acc") => {
-                self.types(&format!("LOGIN {wanted} {}", password_of(&wanted)), around);
+                let password = self.password_of(&wanted, self.conn, around);
+                self.types(&format!("LOGIN {wanted} {password}"), around);
             }
             Kind::Line => self.types(&format!("LOGIN {wanted}"), around),
             _ => self.types(&wanted, around),
@@ -69,6 +70,9 @@ impl Client {
                 self.may_be(&name);
                 // It may have it before it hears so.
                 self.name = None;
+                if let Some(conn) = self.conn {
+                    around.book.renames(conn);
+                }
                 self.types(&format!("/nick {name}"), around);
             }
             _ => {}
@@ -82,7 +86,7 @@ impl Client {
                 if self.kind == Kind::Slash && self.input.starts_with(prompt.as_bytes()) {
                     self.input.drain(..prompt.len());
                     if is_password {
-                        let password = password_of(&self.wanted);
+                        let password = self.password_of(&self.wanted.clone(), self.conn, around);
                         self.types(&password, around);
                     }
                 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use mio::Token as PollToken;
 use parlance::chat::{Event, Problem, Token};
 use parlance::wire::ucrp::Message;
-use parlance::wire::{Codec, Unsayable};
+use parlance::wire::{Codec, Unsayable, name_end};
 
 use super::{Member, State, Turnover};
 use crate::client::Client;
@@ -53,6 +53,8 @@ pub(super) enum Step {
     /// What was asked before leaving is answered.
     Listed,
     Fail(String),
+    /// It has lost its name to another client, and stays away: two that took it from each other would never end.
+    Lose(String),
 }
 
 impl Turnover {
@@ -178,7 +180,10 @@ impl Turnover {
             // The account is gone, and its name free.
             (Answer::Named { is_new: true }, State::Preparing) if !self.comes_again => Step::Listed,
             (answer, State::LoggingIn) if is_to_come_again(&answer) => Step::Retry,
-            (answer, _) => Step::Fail(words(self.members[index].dialect, &answer)),
+            (answer, _) => {
+                let words = words(self.members[index].dialect, &answer);
+                if is_name_end(&answer) { Step::Lose(words) } else { Step::Fail(words) }
+            }
         }
     }
 
@@ -199,6 +204,10 @@ impl Turnover {
             Step::Listed => self.members[index].asked = None,
             Step::Fail(reason) => {
                 self.fail(index, &reason);
+                return false;
+            }
+            Step::Lose(reason) => {
+                self.lose(index, &reason);
                 return false;
             }
         }
@@ -274,6 +283,17 @@ fn is_to_come_again(answer: &Answer<'_>) -> bool {
         Answer::Said(words) => ["name-taken", "busy"].contains(words) || words.starts_with(OTHER_NAME),
         Answer::Event(Event::LoginRefused(problem) | Event::Error(problem)) => {
             matches!(problem, Problem::NameTaken | Problem::Busy)
+        }
+        _ => false,
+    }
+}
+
+/// Whether the server ends a session because of its name: a newer login has replaced it, or the account is gone.
+fn is_name_end(answer: &Answer<'_>) -> bool {
+    match answer {
+        Answer::Said(words) => name_end(words).is_some(),
+        Answer::Event(Event::Error(problem)) => {
+            matches!(problem, Problem::Replaced | Problem::NameRegistered | Problem::AccountDeleted)
         }
         _ => false,
     }

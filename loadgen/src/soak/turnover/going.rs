@@ -181,16 +181,30 @@ impl Turnover {
 
     /// Something went wrong with somebody, who comes again.
     pub(super) fn fail(&mut self, index: usize, reason: &str) {
+        if self.note_failure(index, reason) {
+            self.drop_client(index, REST);
+        }
+    }
+
+    /// The same with somebody who does not come again.
+    pub(super) fn lose(&mut self, index: usize, reason: &str) {
+        if self.note_failure(index, reason) {
+            self.drop_for_good(index);
+        }
+    }
+
+    /// Whether it was there until now.
+    fn note_failure(&mut self, index: usize, reason: &str) -> bool {
         let member = &self.members[index];
         if member.state == State::Away {
-            return;
+            return false;
         }
         let words = format!("{}, {:?}: {reason}", member.dialect.name(), member.state);
         self.error(&words);
         let Self { members, ledger, tallies, .. } = self;
         let member = &mut members[index];
         ledger.give_up(&mut member.listener, tallies.of(member.dialect));
-        self.drop_client(index, REST);
+        true
     }
 
     fn error(&mut self, reason: &str) {
@@ -200,15 +214,19 @@ impl Turnover {
 
     /// It is gone, and comes again after a time.
     pub(super) fn drop_client(&mut self, index: usize, rest: Duration) {
+        self.drop_for_good(index);
+        if self.comes_again {
+            let back = self.members[index].since.after(rest);
+            self.away.push(Reverse((back, index)));
+        }
+    }
+
+    fn drop_for_good(&mut self, index: usize) {
         self.set(index, State::Away);
         let member = &mut self.members[index];
         member.client = None;
         member.asked = None;
         member.again = Moment::NEVER;
-        if self.comes_again {
-            let back = member.since.after(rest);
-            self.away.push(Reverse((back, index)));
-        }
     }
 
     /// Whether somebody of a pair has looked into its mailbox once more, and at the end deleted its account; it is asked

@@ -244,7 +244,7 @@ fn a_room_that_was_closed_is_out_of_sight_at_once_and_its_name_is_free() {
     ops.push(case.op(Change::SeatTaken { room: "den".into(), seat: seat(1) }));
     store.commit(&ops).expect("it is committed");
     tidy(&mut store, &keep(10_000, 0), START);
-    let ops = [case.op(Change::RoomClosed { room: "den".into() }), case.said("den", "new")];
+    let ops = [case.op(Change::RoomClosed { room: "den".into(), made: None }), case.said("den", "new")];
     store.commit(&ops).expect("it is committed");
     let check = |store: &mut SqliteStore| {
         assert_eq!(texts(store, "den"), ["new"]);

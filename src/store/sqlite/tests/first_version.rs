@@ -79,7 +79,7 @@ fn show(kept: &Kept) -> String {
                 .join(" ");
             format!("{id} {sender} to {recipient}: {content}, {key:?}, {flags}")
         }
-        Kept::Seat { room, seat, is_host } => {
+        Kept::Seat { room, seat, is_host, made: _ } => {
             format!("{room}: {} {} {} {is_host}", seat.name, seat.ip, seat.token.reveal())
         }
     }

@@ -53,7 +53,10 @@ fn change(numbers: &mut Numbers, ids: &[OpId]) -> Change {
         20 => Change::RoomMade { room: room.into(), host: a_seat(numbers) },
         21 | 22 => Change::SeatTaken { room: room.into(), seat: a_seat(numbers) },
         23 => Change::SeatLeft { token: a_seat(numbers).token },
-        24 if numbers.below(8) == 0 => Change::RoomClosed { room: room.into() },
+        24 if numbers.below(8) == 0 => {
+            let made = (!ids.is_empty() && numbers.below(3) > 0).then(|| numbers.of(ids));
+            Change::RoomClosed { room: room.into(), made }
+        }
         _ => {
             let text = format!("{} {}", numbers.of(&WORDS), numbers.of(&WORDS));
             Change::Said { room: room.into(), sender: name.into(), text: text.into() }
