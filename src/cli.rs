@@ -328,7 +328,7 @@ struct Flags {
     )]
     session_bytes: Option<String>,
 
-    /// Most wrong passwords for a name, or from an address, in a minute, before none is looked at
+    /// Most wrong passwords for one name from one address in a minute, before none of theirs is checked
     /// [default: 5]
     #[arg(
         long,

@@ -140,7 +140,7 @@ pub struct Config {
     #[serde(deserialize_with = "field::session_bytes")]
     pub session_bytes: u32,
 
-    /// How many passwords may be wrong in a minute, for a name or from an address.
+    /// The number of wrong passwords in a minute for one name from one address.
     #[serde(deserialize_with = "field::password_attempts")]
     pub password_attempts: u8,
 

@@ -23,8 +23,30 @@ pub const PASSWORD_HASH_BYTES_MAX: usize = 256;
 /// Threads that hash, once there is something to hash. Each takes a core for tens of milliseconds and the memory of a hash.
 /// More tasks: they wait.
 pub const PASSWORD_THREADS_MAX: usize = 2;
-/// Tasks that wait for a thread: a few seconds of work for both. More: given back to whoever submits them.
-pub const PASSWORD_QUEUE_MAX: usize = 256;
+/// Password checks that wait: for a thread, for the turn of their network, or for their time. A server with 10,000 clients
+/// has that many when half of them come back at once; with the longest passwords they take 6 MB. More: the login is refused
+/// as busy. (The last tenth is for networks that hold less than one in a hundred: [`PLACES_KEPT_DIVISOR`].)
+pub const PASSWORD_QUEUE_MAX: usize = 1 << 12;
+/// Password checks that the engine hands out before the first of them is done: each thread has one in work and one ready.
+/// More: they wait in the engine, where networks take turns.
+pub const PASSWORD_AT_WORK_MAX: usize = 2 * PASSWORD_THREADS_MAX;
+/// Hashes of one network a second, in the long run. 200 people behind one address who log in within a few minutes wait for
+/// seconds. More: the checks of that network wait, and are not refused.
+pub const PASSWORD_HASHES_PER_SECOND: u32 = 4;
+/// Hashes of one network at once after a pause: a class or an office logs in without a wait.
+pub const PASSWORD_HASHES_HELD: usize = 100;
+/// Hashes that a wrong password is counted for. One network has 4 × 86,400 / 16 = 21,600 guesses a day, over all names
+/// (and the held 100 / 16 once), while one mistyped password delays its network by four seconds at most.
+pub const PASSWORD_WRONG_HASHES: usize = 16;
+/// Networks whose hashes are counted at once: the threads hash for fewer in the half minute in which a bucket fills. More:
+/// those of new networks are not counted until some buckets are full.
+pub const PASSWORD_BUCKETS_MAX: usize = 1 << 14;
+/// Password checks of one network that wait for their time, because the name is attacked ([`ATTEMPTS_OF_NAME_MAX`]): more
+/// than the wrong passwords that close it for the name. More: the login is refused as busy.
+pub const PASSWORD_DELAYED_OF_NETWORK_MAX: usize = 8;
+/// Password checks of all networks that wait so: 256 networks are needed to hold them all, and the other half of the queue
+/// is for names that nobody attacks. More: the login is refused as busy.
+pub const PASSWORD_DELAYED_MAX: usize = PASSWORD_QUEUE_MAX / 2;
 /// What a thread that hashes adds to the process's nice value: it gets a tenth of a core that the shard needs all of, and
 /// all of one that nobody needs.
 pub const PASSWORD_NICENESS: i32 = 10;
@@ -113,20 +135,51 @@ pub const HISTORY_COUNT_DEFAULT: usize = 20;
 /// Bytes of a room's history, in two halves of which the older is dropped when the newer is full.
 pub const HISTORY_BYTES_MAX: usize = 32 << 10;
 
+// Shares.
+
+/// The part of a total that is kept for networks with a small share of it.
+pub const PLACES_KEPT_DIVISOR: usize = 10;
+/// The part of a total below which a network's share is small.
+pub const PLACES_SMALL_DIVISOR: usize = 100;
+
 // Accounts and mailboxes.
 
 /// Accounts at once. More: whoever would make one is told so. In memory each takes some 600 bytes.
 pub const ACCOUNTS_MAX: usize = 100_000;
-/// Wrong passwords for one name, or from one address, in [`ATTEMPTS_SECONDS`], unless the operator says otherwise: people
-/// mistype. After as many no password is looked at for that name or address until that time has passed.
+/// Wrong passwords for one name from one network in [`ATTEMPTS_SECONDS`], unless the operator says otherwise: people
+/// mistype. Then no password for that name from that network is looked at until that time has passed.
 pub const ATTEMPTS_DEFAULT: u8 = 5;
 /// What an operator may allow of them, at most: a weak password is guessed in days with more.
 pub const ATTEMPTS_LIMIT_MAX: u8 = 100;
 /// Seconds in which wrong passwords are counted, and for which too many of them are refused.
 pub const ATTEMPTS_SECONDS: u64 = 60;
-/// Names and addresses whose wrong passwords are counted at once. More: those of new ones are not counted until some are
-/// forgotten; passwords are not compared fast enough for so many in a minute.
+/// Pairs of a name and a network whose wrong passwords are counted at once. More: those of new pairs are not counted until
+/// some are forgotten; passwords are not compared fast enough for that many in a minute.
 pub const ATTEMPTS_KEPT_MAX: usize = 1 << 14;
+/// Wrong passwords for one name from all networks in [`ATTEMPTS_OF_NAME_SECONDS`]: no person mistypes that often. From then
+/// on each check of the name waits, one second at first and twice as long with each further wrong password, except from
+/// networks that proved the name ([`PROOF_SECONDS`]).
+pub const ATTEMPTS_OF_NAME_MAX: u32 = 100;
+/// Seconds in which the wrong passwords for a name are counted together.
+pub const ATTEMPTS_OF_NAME_SECONDS: u64 = 60 * 60;
+/// Parts of that time whose counts are kept apart. The oldest is forgotten when a new one begins.
+pub const ATTEMPTS_OF_NAME_PARTS: usize = 12;
+/// Seconds of the longest such wait: its owner logs in from a new network as well.
+pub const ATTEMPTS_WAIT_SECONDS_MAX: u64 = 30;
+/// Names whose wrong passwords are counted at once, in 3 MB. More: the names with the fewest are forgotten, so that an
+/// attack on many names does not hide the one on a single name.
+pub const ATTEMPTS_NAMES_MAX: usize = 1 << 14;
+/// Seconds for which a network is known to have proved a name, by its password: 30 days.
+pub const PROOF_SECONDS: u64 = 30 * 24 * 60 * 60;
+/// Networks that are known to have proved one name: a home, an office, a mobile network that changes its addresses. More:
+/// the least recent one is forgotten.
+pub const PROOFS_OF_NAME_MAX: usize = 8;
+/// Networks that are known to have proved a name, of all names, in some 20 MB. More: each name that has several loses its
+/// least recent one. No name loses its last, so that nobody who logs in to many accounts takes another's.
+pub const PROOFS_MAX: usize = 1 << 17;
+const _: () = assert!(PROOFS_MAX > ACCOUNTS_MAX, "each account has one");
+const _: () = assert!(ATTEMPTS_OF_NAME_SECONDS.is_multiple_of(ATTEMPTS_OF_NAME_PARTS as u64));
+
 /// Seconds for which a bare name resumes a login from the same address, where that is allowed.
 pub const RESUME_SECONDS_MAX: u64 = 600;
 /// Bytes of a message's text, in the dialects that could carry more than a line: what every other dialect can take. Longer:
@@ -192,8 +245,12 @@ pub const HELD_TOTAL_BYTES_MAX: usize = 64 << 20;
 pub const HISTORY_COUNT_MAX: usize = 1000;
 /// Bytes of the texts in such an answer. More: the newest ones are shown.
 pub const HISTORY_ANSWER_BYTES_MAX: usize = OUTBOX_BYTES_MAX / 2;
-/// Connections that wait for a page of history at once. More: told that the server is busy.
+/// Connections that wait for a page of history at once. More: told that the server is busy. (The last tenth is for networks
+/// that hold less than one in a hundred: [`PLACES_KEPT_DIVISOR`].)
 pub const HISTORY_TASKS_MAX: usize = 256;
+/// Pages that the store is asked for before it has answered the first of them: what it looks up between two groups, twice.
+/// More: they wait in the engine, where networks take turns.
+pub const HISTORY_AT_WORK_MAX: usize = 2 * STORE_LOOK_UPS_MAX;
 
 /// Bytes of a line of the log that people can read, with its end. The longest that is written here is that of a text each
 /// byte of which JSON spells in six, or of [`MAIL_READ_MAX`] ids; texts of other programs' logs may be longer. A change

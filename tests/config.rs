@@ -1044,7 +1044,9 @@ fn the_command_check_config_says_it_in_words() {
          Of one address 64 rooms may be there that it made, and a person may be in, or have made, 32 rooms.\n\
          A session may send 100 messages a second, 1000 of them at once, and 65536 bytes a second, 655360 of them at once.\n\
          Clients from 127.0.0.0/8 and ::1/128 are exempt from that.\n\
-         After 5 wrong passwords for a name or from any address within 60 seconds, none is looked at for as long.\n\
+         After 5 wrong passwords for a name from one address within 60 seconds, none of theirs is checked for as long.\n\
+         From 100 wrong passwords for a name in an hour on, each check of it waits up to 30 seconds, except from \
+         addresses that proved it.\n\
          A room keeps its latest 1048576 bytes for slow members, for each dialect; all rooms together keep 536870912, for which the room gives way that was least recently read.\n\
          A member that falls further behind skips to the latest message and is told how many it missed.\n\
          Accounts, messages and rooms are kept in the database `parlance-data/parlance.db`.\n\
@@ -1107,7 +1109,7 @@ fn the_command_check_config_tells_the_dialects_apart() {
         ),
         (
             &["--password-attempts", "1"],
-            "After 1 wrong password for a name or from any address within 60 seconds, none is looked at for as long.",
+            "After 1 wrong password for a name from one address within 60 seconds, none of theirs is checked for as long.",
         ),
         (
             &["--address-rooms", "1", "--session-rooms", "0"],

@@ -7,7 +7,9 @@ use std::time::Duration;
 use super::{Config, LogFormat, MaxClients, PingIdentity, Shards, UcrpSender};
 use crate::chat::HistoryRule;
 use crate::fanout::{LagPolicies, LagPolicy};
-use crate::limits::{ATTEMPTS_SECONDS, RATE_SECONDS_HELD, RESUME_SECONDS_MAX};
+use crate::limits::{
+    ATTEMPTS_OF_NAME_MAX, ATTEMPTS_SECONDS, ATTEMPTS_WAIT_SECONDS_MAX, RATE_SECONDS_HELD, RESUME_SECONDS_MAX,
+};
 use crate::store::{Durability, StoreSpec};
 use crate::wire::{Dialect, Transport};
 
@@ -184,7 +186,9 @@ impl Config {
     fn write_attempts(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             out,
-            "After {} for a name or from any address within {ATTEMPTS_SECONDS} seconds, none is looked at for as long.",
+            "After {} for a name from one address within {ATTEMPTS_SECONDS} seconds, none of theirs is checked for as \
+             long.\nFrom {ATTEMPTS_OF_NAME_MAX} wrong passwords for a name in an hour on, each check of it waits up to \
+             {ATTEMPTS_WAIT_SECONDS_MAX} seconds, except from addresses that proved it.",
             Counted(self.password_attempts.into(), "wrong password")
         )
     }

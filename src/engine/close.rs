@@ -21,6 +21,7 @@ impl Engine {
         let Some(conn) = self.connection(id) else { return reason };
         let reason = conn.closing.map_or(reason, |closing| closing.reason);
         self.forget_promises(id);
+        self.forget_task(id);
         self.end_session(id, Owed::Forgotten);
         let conn = self.conn(id);
         let is_seat = conn.dialect.transport() == Transport::Datagram;
@@ -46,6 +47,7 @@ impl Engine {
         if self.conn(id).closing.is_some() {
             return;
         }
+        self.forget_task(id);
         self.end_session(id, Owed::Sent);
         let conn = self.conn_mut(id);
         conn.closing = Some(Closing { reason, told: false });
@@ -69,6 +71,7 @@ impl Engine {
     /// Ends a connection to which nothing more can be said.
     pub(super) fn drop_now(&mut self, id: ConnId, reason: CloseReason) {
         self.forget_promises(id);
+        self.forget_task(id);
         self.end_session(id, Owed::Forgotten);
         let conn = self.conn_mut(id);
         let reason = conn.closing.map_or(reason, |closing| closing.reason);

@@ -194,6 +194,15 @@ impl Engine {
         }
     }
 
+    /// The peer reset a connection that is not being read from. One whose password is waited for ends at once, and frees the
+    /// place of its check; any other ends when what it sent before has been read.
+    pub fn peer_reset(&mut self, id: ConnId, now: Now) {
+        self.now = now;
+        if self.connection(id).is_some_and(|conn| conn.closing.is_none()) && self.awaits_proof(id) {
+            self.drop_now(id, CloseReason::PeerReset);
+        }
+    }
+
     /// Whether the connection's socket is to be read from. If not, [`Engine::next_resumed`] tells when it is again.
     pub fn wants_input(&self, id: ConnId) -> bool {
         self.connections.get(id).is_some_and(|conn| conn.generation == id.generation && !conn.throttled)
@@ -400,6 +409,7 @@ impl Engine {
         self.fanouts.own.end_rests(now);
         self.end_rests();
         self.lose_patience();
+        self.passwords.wake(now.monotonic);
         let mut expired = std::mem::take(&mut self.expired);
         self.deadlines.sweep(now.monotonic, &mut expired);
         for slot in expired.drain(..) {
@@ -409,6 +419,11 @@ impl Engine {
                 (Some(closing), _) => {
                     self.conn_mut(id).closing = Some(Closing { told: true, ..closing });
                     self.drop_socket(id);
+                    continue;
+                }
+                // The time in which the server makes it wait is not its own.
+                (None, Phase::Login | Phase::Password) if self.awaits_proof(id) => {
+                    self.deadlines.set(id, self.now.monotonic, self.settings.login_timeout);
                     continue;
                 }
                 (None, Phase::Login | Phase::Password) => (Problem::LoginTimeout, CloseReason::LoginTimeout),
@@ -423,9 +438,16 @@ impl Engine {
         self.expired = expired;
     }
 
+    /// Whether a connection's password is being looked at.
+    fn awaits_proof(&self, id: ConnId) -> bool {
+        let awaited = self.conn(id).more.as_ref().and_then(|more| more.awaited.as_ref());
+        matches!(awaited, Some((_, Awaited::Proof(_))))
+    }
+
     /// When [`Engine::timeout`] has something to do, on the monotonic clock, if ever.
     pub fn next_deadline(&self) -> Option<std::time::Duration> {
-        let others = [self.journal.patience_until(), self.rests.next()].into_iter().flatten();
+        let others = [self.journal.patience_until(), self.rests.next(), self.passwords.next_at()];
+        let others = others.into_iter().flatten();
         self.deadlines.next().into_iter().chain(others).min()
     }
 }

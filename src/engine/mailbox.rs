@@ -176,6 +176,9 @@ impl Engine {
             self.deadlines.set(open, self.now.monotonic, self.settings.login_timeout);
         }
         self.resumable.remove(&account);
+        if let Ok((_, folded)) = Name::parse(name.as_str()) {
+            self.attempts.forget(&folded);
+        }
         self.commit(Change::AccountDeleted { name: name.as_str().into() })
     }
 

@@ -31,8 +31,10 @@ pub struct Metrics {
     pub cut: u64,
     /// Passwords that were not the account's.
     pub wrong_passwords: u64,
-    /// Logins that were refused because too many passwords were wrong before, for the name or from the address.
+    /// Logins that were refused because too many passwords were wrong before, for the name and from the network.
     pub attempts_refused: u64,
+    /// Logins that had to wait because very many passwords were wrong before, for the name and from all networks.
+    pub attempts_delayed: u64,
     /// Times that a connection was not read from for a while, because it had sent more than it may.
     pub rested: u64,
     /// Rooms, and seats of a name in further rooms, that were refused because there were as many as may be.

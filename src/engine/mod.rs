@@ -53,6 +53,7 @@ mod mailbox;
 mod membership;
 mod metrics;
 mod network;
+mod password_queue;
 mod past;
 mod promise;
 mod proof;
@@ -66,6 +67,7 @@ mod seat;
 mod shards;
 mod strangers;
 mod timers;
+mod turns;
 
 use core::net::{IpAddr, Ipv6Addr};
 use std::collections::{HashMap, VecDeque};
@@ -79,9 +81,7 @@ use slab::Slab;
 pub use metrics::Metrics;
 pub use random::Random;
 
-use crate::chat::{
-    ConnId, HistoryRules, ListenerId, Name, Now, OpId, PasswordTask, Phase, RoomId, RoomName, Token,
-};
+use crate::chat::{ConnId, HistoryRules, ListenerId, Name, Now, OpId, Phase, RoomId, RoomName, Token};
 use crate::fanout::{self, Fanout, LagPolicies, Reports};
 use crate::limits::{
     ADDRESS_CLIENTS_DEFAULT, ADDRESS_CONNECTS_DEFAULT, ADDRESS_ROOMS_DEFAULT, ATTEMPTS_DEFAULT,
@@ -97,6 +97,7 @@ use fanouts::Fanouts;
 use inbox::Inbox;
 use journal::Journal;
 use network::Network;
+use password_queue::PasswordQueue;
 use past::Past;
 pub use past::PastTask;
 use promise::Held;
@@ -110,6 +111,7 @@ use seat::Seat;
 pub use strangers::Stranger;
 use strangers::Strangers;
 use timers::Deadlines;
+use turns::Turns;
 
 /// What an operator decides, as far as the engine needs it.
 #[derive(Clone, Debug)]
@@ -134,8 +136,8 @@ pub struct Settings {
     pub session_messages_limit: u32,
     /// Bytes from one session a second; 0 means any. Whoever sends more is read from later.
     pub session_bytes_limit: u32,
-    /// Wrong passwords for one name, or from one address, in [`ATTEMPTS_SECONDS`](crate::limits::ATTEMPTS_SECONDS). After as
-    /// many, none is looked at for as long.
+    /// Wrong passwords for one name from one network in [`ATTEMPTS_SECONDS`](crate::limits::ATTEMPTS_SECONDS). Then none of
+    /// theirs is looked at for as long.
     pub password_attempts_limit: u8,
     /// Seconds from the connection to the login; 0 means any.
     pub login_timeout: u64,
@@ -375,9 +377,9 @@ pub struct Engine {
     rests: Rests,
     attempts: Attempts,
     /// Passwords to be looked at, off the loop.
-    password_tasks: VecDeque<PasswordTask>,
+    passwords: PasswordQueue,
     /// Rooms whose past is to be looked up, off the loop.
-    past_tasks: VecDeque<PastTask>,
+    past_tasks: Turns<Network, PastTask>,
     /// Rooms that hosts have closed so far.
     rooms_closed: u64,
     history_rules: HistoryRules,
@@ -441,9 +443,9 @@ impl Engine {
             ledger: Ledger::new(&hasher(3)),
             journal: Journal::default(),
             random,
-            attempts: Attempts::new(settings.password_attempts_limit, hasher(4)),
-            password_tasks: VecDeque::new(),
-            past_tasks: VecDeque::new(),
+            attempts: Attempts::new(settings.password_attempts_limit, &hasher(4)),
+            passwords: PasswordQueue::new(&hasher(9)),
+            past_tasks: Turns::new(hasher(10)),
             rooms_closed: 0,
             history_rules,
             promised: VecDeque::new(),
@@ -558,12 +560,16 @@ impl Engine {
         let mut seats = 0;
         let mut held_bytes = 0;
         let mut counted = 0;
+        let (mut waiting_proofs, mut waiting_pasts) = (0, 0);
         for id in self.connections() {
             let conn = self.conn(id);
             counted += usize::from(!conn.is_exempt);
             names += usize::from(conn.name.is_some() && conn.dialect.has_rooms());
             let more = conn.more.as_deref();
-            assert_eq!(conn.awaiting, more.is_some_and(|more| more.awaited.is_some()));
+            let awaited = more.and_then(|more| more.awaited.as_ref());
+            assert_eq!(conn.awaiting, awaited.is_some());
+            waiting_proofs += usize::from(matches!(awaited, Some((_, Awaited::Proof(_)))));
+            waiting_pasts += usize::from(matches!(awaited, Some((_, Awaited::Past(_)))));
             held_bytes += more.and_then(|more| more.held.as_ref()).map_or(0, |held| held.len());
             let is_its = |(_, room): &(usize, &Room)| room.maker.session == Some(id);
             let rooms_made = more.map_or(0, |more| more.rooms_made as usize);
@@ -588,6 +594,10 @@ impl Engine {
         assert_eq!(names, self.roster.len());
         assert_eq!(seats, self.seats.len());
         self.ledger.check_invariants();
+        assert!(self.passwords.check_invariants() <= waiting_proofs, "a check goes with its connection");
+        self.past_tasks.check_invariants();
+        assert!(self.past_tasks.len() <= waiting_pasts, "a look-up goes with its connection");
+        self.attempts.check_invariants();
         assert_eq!(self.rooms.len(), self.rooms_by_name.len() + self.closing_rooms.len());
         for (key, room) in &self.rooms {
             let stays = key == RoomId::LOBBY.0 as usize || room.closing;

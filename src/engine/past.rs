@@ -1,15 +1,18 @@
 //! The past of a room: the newest of what was said there is in memory ([`History`](super::history::History)), the rest in
 //! the store. Looking it up there is a task for somebody else, and whoever asked waits meanwhile.
 //!
+//! Few tasks are handed out at a time; the others wait here, where the networks that they came from take turns.
+//!
 //! A task is done behind all ops that were taken before it, so that it finds what was said until it was handed out.
 
 use super::history::Entry;
 use super::room::Room;
+use super::turns::has_place;
 use super::{Awaited, Engine};
 use crate::chat::{ConnId, Event, Now, Problem, RoomId, RoomMessage, RoomName, Usage};
 use crate::limits::{
-    HISTORY_ANSWER_BYTES_MAX, HISTORY_COUNT_DEFAULT, HISTORY_COUNT_MAX, HISTORY_ON_JOIN_MAX,
-    HISTORY_TASKS_MAX,
+    HISTORY_ANSWER_BYTES_MAX, HISTORY_AT_WORK_MAX, HISTORY_COUNT_DEFAULT, HISTORY_COUNT_MAX,
+    HISTORY_ON_JOIN_MAX, HISTORY_TASKS_MAX,
 };
 
 /// Why a connection has a room's past looked up.
@@ -98,16 +101,21 @@ impl Engine {
 
     /// Has messages looked up; whoever asked waits.
     pub(super) fn look_up(&mut self, id: ConnId, room: &RoomName, count: usize, past: Past) {
-        if self.past_tasks.len() + self.journal.look_ups >= HISTORY_TASKS_MAX {
+        let network = self.conn(id).network;
+        let (taken, own) = (self.past_tasks.len() + self.journal.look_ups, self.past_tasks.len_of(network));
+        if !has_place(taken, own, HISTORY_TASKS_MAX) {
             return self.reply(id, &Event::Error(Problem::Busy));
         }
         let serial = self.await_something(id, Awaited::Past(past));
-        self.past_tasks.push_back(PastTask { conn: id, serial, room: room.as_str().into(), count });
+        self.past_tasks.push(network, PastTask { conn: id, serial, room: room.as_str().into(), count });
     }
 
-    /// The next messages to be looked up, behind the ops that were [taken](Engine::take_ops) before.
+    /// The next messages to be looked up, behind the ops that were [taken](Engine::take_ops) before, as long as few are.
     pub fn next_past_task(&mut self) -> Option<PastTask> {
-        let task = self.past_tasks.pop_front()?;
+        if self.journal.look_ups >= HISTORY_AT_WORK_MAX {
+            return None;
+        }
+        let task = self.past_tasks.pop()?;
         self.journal.look_up_begins(self.now.monotonic);
         Some(task)
     }

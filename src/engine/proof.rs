@@ -1,13 +1,16 @@
 //! Proving a name: which password is looked at for whom, and what happens then. Passwords are compared off the loop; the
 //! connection waits meanwhile, and whatever it sent stays where it is.
 
+use std::time::Duration;
+
 use super::holders::Stays;
+use super::password_queue::Source;
 use super::{Awaited, Engine};
 use crate::chat::{
     Change, CloseReason, ConnId, Event, Folded, Name, Now, PasswordHash, PasswordOutcome, PasswordTask,
     Phase, Problem, RoomName, SERVER_NAME,
 };
-use crate::limits::PASSWORD_BYTES_MAX;
+use crate::limits::{PASSWORD_BYTES_MAX, PASSWORD_WRONG_HASHES};
 use crate::state::AccountId;
 
 /// A name, and what makes it the same as others.
@@ -40,6 +43,8 @@ pub(super) struct Proof {
     /// None: there was no account, and one is made.
     account: Option<AccountId>,
     then: Then,
+    /// The name is attacked: it is looked at no sooner, on the monotonic clock.
+    until: Option<Duration>,
 }
 
 impl Wanted {
@@ -55,7 +60,7 @@ impl Engine {
     pub(super) fn prove(&mut self, id: ConnId, wanted: Wanted, password: &str, then: Then) {
         let account = self.ledger.find(&wanted.folded);
         let against = account.and_then(|account| self.ledger.account(account)).map(|a| a.password.clone());
-        let network = self.conn(id).network;
+        let source = self.source_of(id);
         let unusable = password.len() > PASSWORD_BYTES_MAX || (against.is_none() && password.is_empty());
         // Accounts are made where that is asked for, and nowhere else: this one was deleted meanwhile.
         let is_gone = against.is_none() && !matches!(then, Then::OpenMailbox);
@@ -63,7 +68,7 @@ impl Engine {
             Some(Problem::WrongPassword)
         } else if unusable {
             Some(Problem::PasswordUnusable)
-        } else if !self.attempts.are_allowed(&wanted.folded, network, self.now.monotonic) {
+        } else if !self.may_try(&wanted, source) {
             Some(Problem::TooManyAttempts)
         } else if against.is_none() && self.ledger.is_full() {
             Some(Problem::TooManyAccounts)
@@ -75,31 +80,88 @@ impl Engine {
         if let Some(problem) = problem {
             return self.refuse_login(id, problem);
         }
-        let serial = self.await_something(id, Awaited::Proof(Proof { wanted, account, then }));
-        self.password_tasks.push_back(PasswordTask { conn: id, serial, password: password.into(), against });
+        let wait = against
+            .as_ref()
+            .and_then(|_| self.attempts.wait(&wanted.folded, source.network, self.now.monotonic));
+        if !self.passwords.has_place(source, wait.is_some()) {
+            return self.refuse_login(id, Problem::Busy);
+        }
+        self.metrics.attempts_delayed += u64::from(wait.is_some());
+        let until = wait.map(|wait| self.now.monotonic + wait);
+        let serial = self.await_something(id, Awaited::Proof(Proof { wanted, account, then, until }));
+        let task = PasswordTask { conn: id, serial, password: password.into(), against };
+        self.passwords.push(source, task, until);
     }
 
-    /// The next password to be looked at, off the loop; answer with [`Engine::password_compared`], or with
-    /// [`Engine::password_refused`] if too many wait.
+    /// Where a connection's checks are counted.
+    fn source_of(&self, id: ConnId) -> Source {
+        let conn = self.conn(id);
+        Source { network: conn.network, is_exempt: conn.is_exempt }
+    }
+
+    /// Whether a password for a name is looked at.
+    fn may_try(&self, wanted: &Wanted, source: Source) -> bool {
+        self.attempts.are_allowed(&wanted.folded, source.network, self.now.monotonic)
+    }
+
+    /// The next password to be looked at, off the loop, as long as few are; answer with [`Engine::password_compared`], or
+    /// with [`Engine::password_refused`] if it cannot be.
     pub fn next_password_task(&mut self) -> Option<PasswordTask> {
-        self.password_tasks.pop_front()
+        while let Some((source, task)) = self.passwords.next(self.now.monotonic) {
+            let PasswordTask { conn, serial, .. } = task;
+            if self.is_worth_a_hash(conn, source) {
+                self.passwords.charge(source, 1, self.now.monotonic);
+                return Some(task);
+            }
+            self.passwords.done();
+            if self.take_awaited(conn, serial).is_some() {
+                self.refuse_login(conn, Problem::TooManyAttempts);
+            }
+        }
+        None
+    }
+
+    /// Whether a connection still waits for its password, and those before it were not wrong too often.
+    fn is_worth_a_hash(&self, id: ConnId, source: Source) -> bool {
+        let conn = self.connections.get(id).filter(|conn| conn.generation == id.generation);
+        let awaited = conn.and_then(|conn| conn.more.as_ref()).and_then(|more| more.awaited.as_ref());
+        let Some((_, Awaited::Proof(proof))) = awaited else { return false };
+        proof.account.is_none() || self.may_try(&proof.wanted, source)
+    }
+
+    /// A connection ends, and what it waits for need not be done, unless that has begun.
+    pub(super) fn forget_task(&mut self, id: ConnId) {
+        if !self.conn(id).awaiting {
+            return;
+        }
+        let source = self.source_of(id);
+        let awaited = self.conn(id).more.as_ref().and_then(|more| more.awaited.as_ref());
+        match awaited {
+            Some(&(serial, Awaited::Proof(Proof { until, .. }))) => {
+                self.passwords.remove(source, serial, until);
+            }
+            Some(&(serial, Awaited::Past(_))) => {
+                self.past_tasks.remove(source.network, |task| task.serial == serial);
+            }
+            Some((_, Awaited::Seat)) | None => {}
+        }
     }
 
     /// What came of a [`PasswordTask`]. Who asked may be gone.
     pub fn password_compared(&mut self, id: ConnId, serial: u32, outcome: PasswordOutcome, now: Now) {
         self.now = now;
+        self.passwords.done();
         let Some(Awaited::Proof(proof)) = self.take_awaited(id, serial) else { return };
-        let Proof { wanted, account, then } = proof;
-        let network = self.conn(id).network;
+        let Proof { wanted, account, then, .. } = proof;
+        let source = self.source_of(id);
         match outcome {
             // Many may be compared at once; of no more than those that are allowed is it said what came of them.
-            PasswordOutcome::Wrong | PasswordOutcome::Right { .. }
-                if !self.attempts.are_allowed(&wanted.folded, network, self.now.monotonic) =>
-            {
+            PasswordOutcome::Wrong | PasswordOutcome::Right { .. } if !self.may_try(&wanted, source) => {
                 self.refuse_login(id, Problem::TooManyAttempts);
             }
             PasswordOutcome::Wrong => {
-                self.attempts.count(&wanted.folded, network, self.now.monotonic);
+                self.attempts.count(&wanted.folded, source.network, self.now.monotonic);
+                self.passwords.charge(source, PASSWORD_WRONG_HASHES - 1, self.now.monotonic);
                 self.metrics.wrong_passwords += 1;
                 self.refuse_login(id, Problem::WrongPassword);
             }
@@ -120,6 +182,7 @@ impl Engine {
 
     /// A [`PasswordTask`] was not taken.
     pub fn password_refused(&mut self, task: &PasswordTask) {
+        self.passwords.done();
         if self.take_awaited(task.conn, task.serial).is_some() {
             self.refuse_login(task.conn, Problem::Busy);
         }
@@ -143,6 +206,7 @@ impl Engine {
     }
 
     fn proved(&mut self, id: ConnId, wanted: Wanted, then: Then, is_made: bool) {
+        self.attempts.prove(&wanted.folded, self.conn(id).network, self.now.monotonic);
         match then {
             Then::LogIn => self.log_in_again(id, wanted),
             Then::OpenMailbox => self.open_mailbox(id, wanted, is_made),

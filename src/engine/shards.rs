@@ -77,6 +77,11 @@ impl Engine {
                     self.peer_closed(id, self.now);
                 }
             }
+            Report::PeerReset(id) => {
+                if self.find(id).is_some() {
+                    self.peer_reset(id, self.now);
+                }
+            }
             Report::Disconnected(id, reason) => {
                 if self.find(id).is_some() {
                     self.disconnected(id, reason, self.now);

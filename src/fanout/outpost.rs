@@ -82,6 +82,13 @@ impl Outpost {
         }
     }
 
+    /// The peer reset a connection that is not being read from.
+    pub fn peer_reset(&mut self, id: ConnId) {
+        if self.fanout.known(id).is_some() {
+            self.fanout.reports.push(Report::PeerReset(id));
+        }
+    }
+
     /// The socket is gone.
     pub fn disconnected(&mut self, id: ConnId, reason: CloseReason) {
         if self.fanout.known(id).is_some() {

@@ -56,6 +56,8 @@ pub enum Report {
     DatagramsLost(u64),
     /// A peer sends nothing more.
     PeerClosed(ConnId),
+    /// A peer reset a connection that is not being read from.
+    PeerReset(ConnId),
     /// A socket is gone.
     Disconnected(ConnId, CloseReason),
 }

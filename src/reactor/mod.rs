@@ -562,6 +562,7 @@ pub fn serve(config: &Config, log: &Log) -> Result<(), StartupError> {
         rested = report.metrics.rested,
         wrong_passwords = report.metrics.wrong_passwords,
         attempts_refused = report.metrics.attempts_refused,
+        attempts_delayed = report.metrics.attempts_delayed,
         refused = ?report.metrics.refused,
         datagrams_lost = report.metrics.datagrams_lost,
         datagrams_dropped = report.metrics.datagrams_dropped,

@@ -1,7 +1,7 @@
 //! Threads that hash passwords, so that the loop never does.
 //!
 //! A hash takes tens of milliseconds and megabytes by design: a turn of the loop would wait for it, and everybody with it.
-//! A task waits in a bounded queue; the thread that takes it calls `done` with what became of it, in whatever order they
+//! The engine hands out few tasks at a time and keeps the others, by network. A task waits in a short queue; the thread that takes it calls `done` with what became of it, in whatever order they
 //! are done. The threads step back for the shard: they have a lower priority, and run on whichever core is free, also when
 //! the shard is pinned to one.
 
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use super::os::{self, Cores};
 use crate::chat::{ConnId, PasswordOutcome, PasswordTask};
-use crate::limits::{LOG_REPEAT_SECONDS, PASSWORD_NICENESS, PASSWORD_QUEUE_MAX, PASSWORD_THREADS_MAX};
+use crate::limits::{LOG_REPEAT_SECONDS, PASSWORD_AT_WORK_MAX, PASSWORD_NICENESS, PASSWORD_THREADS_MAX};
 use crate::telemetry::Every;
 use hash::HashError;
 
@@ -57,7 +57,7 @@ impl Pool {
     }
 
     fn with_work(work: Work, done: impl Fn(ConnId, u32, PasswordOutcome) + Send + Sync + 'static) -> Self {
-        let (queue, tasks) = mpsc::sync_channel(PASSWORD_QUEUE_MAX);
+        let (queue, tasks) = mpsc::sync_channel(PASSWORD_AT_WORK_MAX);
         let shared = Arc::new(Shared {
             tasks: Mutex::new(tasks),
             stopping: AtomicBool::new(false),
@@ -73,7 +73,7 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// Gives the task back when [`PASSWORD_QUEUE_MAX`] wait already, or when the system has no thread for the first one.
+    /// Gives the task back when [`PASSWORD_AT_WORK_MAX`] wait already, or when the system has no thread for the first one.
     pub(super) fn submit(&mut self, task: PasswordTask) -> Result<(), PasswordTask> {
         if self.threads < PASSWORD_THREADS_MAX {
             match self.start_thread() {
@@ -239,7 +239,7 @@ mod tests {
     fn a_full_queue_gives_the_task_back() {
         let (mut pool, done, go_on) = held_up(NO_WORK);
         occupy(&mut pool, &done);
-        for serial in 0..PASSWORD_QUEUE_MAX as u32 {
+        for serial in 0..PASSWORD_AT_WORK_MAX as u32 {
             assert_eq!(pool.submit(task(serial)), Ok(()));
         }
         assert_eq!(pool.submit(task(4711)), Err(task(4711)));
@@ -253,7 +253,7 @@ mod tests {
     fn a_pool_that_is_dropped_leaves_what_waits_and_its_threads_end() {
         let (mut pool, done, go_on) = held_up(NO_WORK);
         occupy(&mut pool, &done);
-        for serial in 0..PASSWORD_QUEUE_MAX as u32 {
+        for serial in 0..PASSWORD_AT_WORK_MAX as u32 {
             assert_eq!(pool.submit(task(serial)), Ok(()));
         }
         drop(pool);
@@ -281,13 +281,11 @@ mod tests {
         let mut pool = Pool::with_work(work, move |_, serial, outcome| {
             let _ = outcomes.send((serial, outcome));
         });
-        for serial in 0..10 {
+        for serial in 0..10_u32 {
             assert_eq!(pool.submit(task(serial)), Ok(()));
-        }
-        for _ in 0..10 {
-            let (serial, outcome) = done.recv().expect("an answer for each");
             let failed = !serial.is_multiple_of(2);
-            assert_eq!(outcome, if failed { PasswordOutcome::Failed } else { PasswordOutcome::Wrong });
+            let expected = if failed { PasswordOutcome::Failed } else { PasswordOutcome::Wrong };
+            assert_eq!(done.recv(), Ok((serial, expected)));
         }
     }
 

@@ -80,6 +80,13 @@ impl Role {
         }
     }
 
+    pub(super) fn peer_reset(&mut self, id: ConnId, now: Now) {
+        match self {
+            Self::Home(home) => home.engine.peer_reset(id, now),
+            Self::Away(away) => away.outpost.peer_reset(id),
+        }
+    }
+
     /// Returns the reason that counts, as far as it is known here.
     pub(super) fn disconnected(&mut self, id: ConnId, reason: CloseReason, now: Now) -> CloseReason {
         match self {

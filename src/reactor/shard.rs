@@ -442,6 +442,9 @@ impl Shard {
                 socket.reads_end_early |= ends_early;
                 self.queue_read(id);
             }
+            if event.is_error() && !self.role.wants_input(id) {
+                self.role.peer_reset(id, self.now);
+            }
             if event.is_writable() {
                 self.role.fanout_mut().writable(id);
             }

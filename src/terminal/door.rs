@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use parlance::client::{self, ClientError, FirstBytes, Opened, Stranger};
+use parlance::limits::ATTEMPTS_WAIT_SECONDS_MAX;
 use parlance::wire::Dialect;
 
 use super::arguments::Plan;
@@ -13,8 +14,8 @@ use super::conversation::{Ear, Mouth};
 use super::password::{self, PasswordSource};
 use super::{ChatError, mailbox, rooms, seat};
 
-/// How long to connect, and then to log in, may take.
-pub(super) const ENTER_WITHIN: Duration = Duration::from_secs(30);
+/// How long to connect, and then to log in, may take: longer than a server delays a password whose name others attack.
+pub(super) const ENTER_WITHIN: Duration = Duration::from_secs(2 * ATTEMPTS_WAIT_SECONDS_MAX);
 
 /// Delay before the user is told about a pending connection or login.
 const QUIET_FOR: Duration = Duration::from_millis(1500);

@@ -17,6 +17,7 @@ mod names;
 mod order;
 mod own;
 mod pace;
+mod passwords;
 mod promises;
 mod random;
 mod rates;

@@ -1,12 +1,14 @@
-//! Who tries passwords, as many as it can.
+//! Guesses at passwords, as many as the attackers can make; and right passwords, as many as one address can send.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use parlance::limits::{ATTEMPTS_DEFAULT, PASSWORD_MEMORY_KIB, PASSWORD_THREADS_MAX};
+use parlance::chat::Secret;
+use parlance::limits::{ATTEMPTS_DEFAULT, ATTEMPTS_OF_NAME_MAX, PASSWORD_MEMORY_KIB, PASSWORD_THREADS_MAX};
 use parlance::wire::Dialect;
 use parlance::wire::tcrp::{Operation, Refusal};
-use parlance::wire::typed::TagSet;
+use parlance::wire::typed::{Request, TagSet};
 
 use crate::bystanders::Bystanders;
 use crate::child::Child;
@@ -15,8 +17,8 @@ use crate::support::typed::{Told, TypedPeer};
 use crate::support::{Peer, connect_from};
 
 const ACCOUNTS: usize = 3;
-/// Of each dialect, from as many addresses.
-const ATTACKERS: u8 = 10;
+/// Of each dialect, from as many addresses: so few that no name is taken to be attacked.
+const ATTACKERS: u8 = 1;
 const TRIES: usize = 50;
 
 /// What an attacker was told.
@@ -26,8 +28,9 @@ struct Answers {
     not_looked_at: u64,
 }
 
+/// Whom a try is for: one after the other, so that the tries for each follow soon after each other.
 fn victim(index: usize) -> String {
-    format!("victim{}", index % ACCOUNTS)
+    format!("victim{}", index * ACCOUNTS / TRIES)
 }
 
 fn by_line(server: &Child, from: IpAddr) -> Answers {
@@ -72,11 +75,22 @@ fn by_mailbox(server: &Child, from: IpAddr) -> Answers {
     answers
 }
 
+const _: () = assert!(3 * ATTACKERS as u32 * ATTEMPTS_DEFAULT as u32 <= ATTEMPTS_OF_NAME_MAX);
+
+/// Logs in with the right password, in line, and leaves.
+fn logs_in(server: &Child, from: IpAddr, name: &str) {
+    let mut peer = Peer::of(connect_from(from, server.address(Dialect::Line)));
+    peer.send(format!("LOGIN {name} secret\n"));
+    peer.expect("OK\n");
+    peer.finish();
+    peer.rest();
+}
+
 #[test]
 fn of_a_storm_of_wrong_passwords_few_are_looked_at_and_nobody_else_waits() {
     let server = Child::start(&[]);
     for index in 0..ACCOUNTS {
-        server.account(&victim(index), "secret");
+        server.account(&format!("victim{index}"), "secret");
     }
     server.account("calm", "secret");
     let mut bystanders = Bystanders::new(&server);
@@ -102,18 +116,102 @@ fn of_a_storm_of_wrong_passwords_few_are_looked_at_and_nobody_else_waits() {
     });
     let tries = attacks.len() as u64 * u64::from(ATTACKERS) * TRIES as u64;
     assert_eq!(answers.wrong + answers.not_looked_at, tries);
-    // For each name so many, however many addresses they came from.
-    assert_eq!(answers.wrong, u64::from(ATTEMPTS_DEFAULT) * ACCOUNTS as u64);
-    // Who is none of the victims logs in, from where nobody guessed.
-    let mut calm = server.connect(Dialect::Line);
-    calm.send("LOGIN calm secret\n");
-    calm.expect("OK\n");
-    drop(calm);
-    assert!(shake(&server, HERE, (Operation::Join, "lobby"), ("victim0", Some("secret"))).is_err());
+    // Each address has its five for each name.
+    let pairs = attacks.len() as u64 * u64::from(ATTACKERS) * ACCOUNTS as u64;
+    assert_eq!(answers.wrong, u64::from(ATTEMPTS_DEFAULT) * pairs);
+    // Everybody else logs in: the victims too, from where they made their account and from elsewhere.
+    bystanders.talk_while(|| {
+        for name in ["calm", "victim0", "victim1"] {
+            for from in [HERE, Ipv4Addr::new(127, 0, 9, 9).into()] {
+                logs_in(&server, from, name);
+            }
+        }
+    });
     bystanders.talk_until(|| server.is_back_to(&sockets));
     server.expect_memory(memory, (PASSWORD_THREADS_MAX as u64 * u64::from(PASSWORD_MEMORY_KIB)) << 10);
     bystanders.leave();
     let counts = server.stop();
     assert_eq!(counts.of("wrong_passwords"), answers.wrong);
-    assert_eq!(counts.of("attempts_refused"), answers.not_looked_at + 1);
+    assert_eq!(counts.of("attempts_refused"), answers.not_looked_at);
+    assert_eq!(counts.of("attempts_delayed"), 0);
+}
+
+#[test]
+fn while_a_name_is_attacked_from_many_addresses_its_owner_logs_in() {
+    let server = Child::start(&["--exempt", "127.0.0.1"]);
+    let (home, away) = (Ipv4Addr::new(127, 2, 0, 1).into(), Ipv4Addr::new(127, 2, 0, 2).into());
+    server.account("victim", "secret");
+    logs_in(&server, home, "victim");
+    let mut bystanders = Bystanders::new(&server);
+    let networks = ATTEMPTS_OF_NAME_MAX / u32::from(ATTEMPTS_DEFAULT);
+    for index in 1..=networks as u8 {
+        let mut peer = Peer::of(connect_from([127, 1, 0, index].into(), server.address(Dialect::Line)));
+        for _ in 0..ATTEMPTS_DEFAULT {
+            peer.send("LOGIN victim guess\n");
+            peer.expect("ERR wrong-password\n");
+        }
+        peer.send("LOGIN victim guess\n");
+        peer.expect("ERR too-many-attempts\n");
+        bystanders.go_round();
+    }
+    // From now on guesses wait, and the owner only where it never was.
+    let mut last = Peer::of(connect_from([127, 1, 1, 1].into(), server.address(Dialect::Line)));
+    last.send("LOGIN victim guess\n");
+    logs_in(&server, home, "victim");
+    last.expect("ERR wrong-password\n");
+    logs_in(&server, away, "victim");
+    logs_in(&server, away, "victim");
+    bystanders.go_round();
+    bystanders.leave();
+    let counts = server.stop();
+    assert_eq!(counts.of("attempts_delayed"), 2);
+    assert_eq!(counts.of("attempts_refused"), u64::from(networks));
+    assert_eq!(counts.of("wrong_passwords"), u64::from(ATTEMPTS_OF_NAME_MAX) + 1);
+}
+
+/// Connections of one address, each of which logs in to the same account again and again.
+const SESSIONS: usize = 60;
+const LOGINS: usize = 10;
+
+/// Counts the answers to right passwords.
+fn logs_in_again_and_again(mut peer: TypedPeer, answered: &AtomicUsize) {
+    for _ in 0..LOGINS {
+        peer.send(Request::LoginName("eve"));
+        peer.send(Request::LoginPassword(Secret("secret")));
+    }
+    while let Some(told) = peer.next_or_end() {
+        if matches!(told, Told::LoggedIn(_)) {
+            answered.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[test]
+fn right_passwords_of_one_address_hold_up_nobody_elses() {
+    let server = Child::start(&["--exempt", "127.0.0.1"]);
+    for name in ["eve", "ann", "bob", "cem"] {
+        server.account(name, "secret");
+    }
+    let mut bystanders = Bystanders::new(&server);
+    let answered = AtomicUsize::new(0);
+    let counts = thread::scope(|scope| {
+        for _ in 0..SESSIONS {
+            let eve = TypedPeer::connect_from(&server, [127, 2, 0, 1].into(), TagSet::InUse);
+            scope.spawn(|| logs_in_again_and_again(eve, &answered));
+        }
+        let answers = || answered.load(Ordering::Relaxed);
+        bystanders.talk_until(|| answers() >= 10);
+        for (from, name) in (2..).zip(["ann", "bob", "cem"]) {
+            let before = answers();
+            logs_in(&server, [127, 2, 0, from].into(), name);
+            let meanwhile = answers() - before;
+            assert!(meanwhile < SESSIONS / 2, "{name} logged in behind {meanwhile} others");
+        }
+        // All that is left waits for its address, and ends with the server.
+        assert!(answers() < SESSIONS * LOGINS);
+        bystanders.go_round();
+        bystanders.leave();
+        server.stop()
+    });
+    assert_eq!(counts.of("attempts_refused") + counts.of("wrong_passwords"), 0);
 }
