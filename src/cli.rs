@@ -229,6 +229,17 @@ struct Flags {
           help_heading = "What clients may do")]
     ucrp_sender: Option<String>,
 
+    /// Names that nobody has without an account, besides admin, root and the like, with commas or one flag each
+    /// [default: none]
+    #[arg(long, global = true, value_name = "NAME", help_heading = "What clients may do")]
+    reserved_names: Vec<String>,
+
+    /// What a TCRP client gets whose name is not one, such as John Smith: the nearest free name, John_Smith (near),
+    /// or a refusal (strict) [default: near]
+    #[arg(long, global = true, value_name = "HOW", value_parser = ["near", "strict"], hide_possible_values = true,
+          help_heading = "What clients may do")]
+    tcrp_names: Option<String>,
+
     /// What a typed client's bare name is worth without a password: nothing (off), or a login, where the same IP
     /// address had that name up to ten minutes ago (same-ip) [default: off]
     #[arg(long, global = true, value_name = "WHEN", value_parser = ["off", "same-ip"], hide_possible_values = true,
@@ -491,6 +502,7 @@ impl Flags {
         // A list is one value, however many flags it was given in.
         let list = |texts: &[String]| (!texts.is_empty()).then(|| texts.join(","));
         let (bind, exempt) = (list(&self.bind), list(&self.exempt));
+        let reserved_names = list(&self.reserved_names);
         let all = [
             ("bind", &bind),
             ("line", &self.line),
@@ -506,6 +518,8 @@ impl Flags {
             ("gob-idle-timeout", &self.gob_idle_timeout),
             ("login-timeout", &self.login_timeout),
             ("ucrp-sender", &self.ucrp_sender),
+            ("reserved-names", &reserved_names),
+            ("tcrp-names", &self.tcrp_names),
             ("typed-ping-identity", &self.typed_ping_identity),
             ("gob-gap", &self.gob_gap),
             ("max-clients", &self.max_clients),

@@ -2,7 +2,7 @@
 
 use super::holders::{NameEnd, Stays};
 use super::past::Past;
-use super::proof::{Then, Wanted};
+use super::proof::{Then, Wanted, nearest};
 use super::room::Maker;
 use super::{Engine, history};
 use crate::chat::{
@@ -10,7 +10,7 @@ use crate::chat::{
     Secret, Usage,
 };
 use crate::fanout::Owed;
-use crate::limits::{NAME_NUMBER_MAX, ROOMS_LISTED_MAX};
+use crate::limits::ROOMS_LISTED_MAX;
 
 impl Engine {
     pub(super) fn execute(&mut self, id: ConnId, command: Command<'_>) {
@@ -23,6 +23,10 @@ impl Engine {
             }
             (_, Command::Identify { name, answered }) => self.identify(id, name, answered),
             (_, Command::Password(Secret(password))) => self.password(id, password),
+            (_, Command::Help) => self.reply(id, &Event::Help),
+            (Phase::Chat, Command::Login { name, password }) if self.conn(id).dialect.yields_names() => {
+                self.log_in_as(id, name, password);
+            }
             (Phase::Chat, Command::Login { .. } | Command::SayAs { .. } | Command::Enter(_)) => {
                 self.reply(id, &Event::Error(Problem::AlreadyLoggedIn));
             }
@@ -52,13 +56,17 @@ impl Engine {
             Command::Rooms => self.list_rooms(id),
             Command::Users => self.list_users(id),
             Command::History(count) => self.show_history(id, count),
-            Command::Help => self.reply(id, &Event::Help),
             Command::Send { to, text, key } => self.send(id, to, text, key),
             Command::Conversation { with, before, count } => self.show_conversation(id, with, before, count),
             Command::MarkRead(sender) => self.mark_read(id, sender),
             Command::DeleteMail(mail) => self.delete_mail(id, mail),
             Command::Accounts => self.list_accounts(id),
             Command::DeleteAccount => self.delete_account(id),
+            Command::MakeAccount(Secret(password)) => self.make_own_account(id, password),
+            Command::ChangePassword { old: Secret(old), new: Secret(new) } => {
+                self.change_password(id, old, new);
+            }
+            Command::EndAccount(Secret(password)) => self.end_own_account(id, password),
             Command::Subscribe(on) => self.subscribe(id, on),
             Command::Unknown(word) => self.reply(id, &Event::Error(Problem::UnknownCommand(word))),
             // That the datagram came was all.
@@ -66,6 +74,7 @@ impl Engine {
             Command::Nothing
             | Command::Ping
             | Command::Quit
+            | Command::Help
             | Command::Identify { .. }
             | Command::Login { .. }
             | Command::SayAs { .. }
@@ -75,7 +84,7 @@ impl Engine {
     }
 
     /// The name, if it is one that the connection's dialect allows.
-    fn wanted_name(&self, id: ConnId, text: &str) -> Result<Wanted, Problem<'static>> {
+    pub(super) fn wanted_name(&self, id: ConnId, text: &str) -> Result<Wanted, Problem<'static>> {
         self.conn(id).dialect.check_name(text).map_err(Problem::Name)?;
         Wanted::parse(text)
     }
@@ -91,7 +100,7 @@ impl Engine {
 
     fn login(&mut self, id: ConnId, text: &str, password: Option<Secret<'_>>) {
         let dialect = self.conn(id).dialect;
-        if dialect.yields_names() {
+        if dialect.yields_names() && password.is_none() {
             return match self.nearest_free_name(id, text) {
                 Some(wanted) => self.log_in(id, wanted, Some(text)),
                 None => self.refuse_login(id, Problem::NameTaken),
@@ -102,7 +111,14 @@ impl Engine {
             Err(problem) => return self.refuse_login(id, problem),
         };
         if self.ledger.find(&wanted.folded).is_none() {
-            return self.log_in(id, wanted, None);
+            // Names have no blanks: what follows one was meant as a password, or as a part of the name.
+            return if password.is_some() {
+                self.refuse_login(id, Problem::NoAccount(wanted.name.as_str()))
+            } else if self.settings.reserved_names.contains(&wanted.folded) {
+                self.refuse_login(id, Problem::NameReserved)
+            } else {
+                self.log_in(id, wanted, None)
+            };
         }
         // The password decides, also where the name is held: the owner may have left a session behind.
         if let Some(Secret(password)) = password {
@@ -117,30 +133,14 @@ impl Engine {
 
     /// The first name like this one that somebody who can prove nothing may have.
     fn nearest_free_name(&self, id: ConnId, text: &str) -> Option<Wanted> {
-        let is_free = |wanted: &Wanted| self.ledger.find(&wanted.folded).is_none();
-        let free = |text: &str| self.free_name(id, text).ok().filter(is_free);
-        let base = Name::near(text);
-        free(text).or_else(|| free(&base)).or_else(|| {
-            // Doubling, then halving: the numbers below are mostly taken, and a thousand of one name cost no thousand tries.
-            let numbered = |number: u32| free(&format!("{base}~{number}"));
-            let (mut taken, mut number) = (1, 2);
-            let mut found = numbered(number);
-            while found.is_none() {
-                (taken, number) = (number, number * 2);
-                if number > NAME_NUMBER_MAX {
-                    return None;
-                }
-                found = numbered(number);
-            }
-            while number - taken > 1 {
-                let middle = taken + (number - taken) / 2;
-                match numbered(middle) {
-                    None => taken = middle,
-                    nearer => (number, found) = (middle, nearer),
-                }
-            }
-            found
-        })
+        let free =
+            |text: &str| self.free_name(id, text).ok().filter(|wanted| self.is_for_strangers(wanted));
+        free(text).or_else(|| nearest(&Name::near(text), free))
+    }
+
+    /// Whether a session without a password may have a name.
+    pub(super) fn is_for_strangers(&self, wanted: &Wanted) -> bool {
+        self.ledger.find(&wanted.folded).is_none() && !self.settings.reserved_names.contains(&wanted.folded)
     }
 
     /// The owner of an account is here, whose older sessions and seats end.
@@ -201,14 +201,25 @@ impl Engine {
         if text.is_empty() {
             return self.reply(id, &Event::Error(Problem::Usage(Usage::Rename)));
         }
-        let Some((old, room)) = self.place(id) else { return };
         // A name with an account has to be proved, for which there is no time here.
-        let Wanted { name: new, folded } = match self.free_name(id, text) {
-            Ok(free) if self.ledger.find(&free.folded).is_none() => free,
+        let wanted = match self.free_name(id, text) {
+            Ok(free) if self.ledger.find(&free.folded).is_none() => {
+                if self.settings.reserved_names.contains(&free.folded) {
+                    return self.reply(id, &Event::Error(Problem::NameReserved));
+                }
+                free
+            }
             Ok(own) if self.roster.holder(&self.connections, &own.folded) == Some(id) => own,
             Ok(_) => return self.reply(id, &Event::Error(Problem::NameTaken)),
             Err(problem) => return self.reply(id, &Event::Error(problem)),
         };
+        self.change_name(id, wanted);
+    }
+
+    /// Gives a session another name, which nobody else holds.
+    pub(super) fn change_name(&mut self, id: ConnId, wanted: Wanted) {
+        let Some((old, room)) = self.place(id) else { return };
+        let Wanted { name: new, folded } = wanted;
         if let Ok((_, old_folded)) = Name::parse(old.as_str()) {
             self.roster.release(&old_folded, id);
         }

@@ -1,6 +1,7 @@
 //! Proving a name: which password is looked at for whom, and what happens then. Passwords are compared off the loop; the
 //! connection waits meanwhile, and whatever it sent stays where it is.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::holders::Stays;
@@ -10,7 +11,7 @@ use crate::chat::{
     Change, CloseReason, ConnId, Event, Folded, Name, Now, PasswordHash, PasswordOutcome, PasswordTask,
     Phase, Problem, RoomName, SERVER_NAME,
 };
-use crate::limits::{PASSWORD_BYTES_MAX, PASSWORD_WRONG_HASHES};
+use crate::limits::{NAME_NUMBER_MAX, PASSWORD_BYTES_MAX, PASSWORD_WRONG_HASHES};
 use crate::state::AccountId;
 
 /// A name, and what makes it the same as others.
@@ -27,6 +28,19 @@ pub(super) enum Then {
     LogIn,
     /// It is logged in to its mailbox; without an account, that is made.
     OpenMailbox,
+    /// It has a name, and takes this one instead.
+    TakeName,
+    /// An account is made of its name.
+    MakeAccount,
+    /// Its account gets another password, which has to be hashed first.
+    ChangePassword {
+        /// The password.
+        new: NewPassword,
+    },
+    /// Its account gets the password that was hashed.
+    SetPassword,
+    /// Its account is deleted.
+    EndAccount,
     /// It gets a seat in a room.
     Enter {
         /// Which.
@@ -34,6 +48,22 @@ pub(super) enum Then {
         /// Make it first.
         making: bool,
     },
+}
+
+/// A password that is hashed once the old one turns out to be right. `Debug` shows none of it.
+#[derive(Clone)]
+pub(super) struct NewPassword(Box<str>);
+
+impl NewPassword {
+    pub(super) fn new(password: &str) -> Self {
+        Self(password.into())
+    }
+}
+
+impl fmt::Debug for NewPassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NewPassword(…)")
+    }
 }
 
 /// A password that is being looked at.
@@ -55,6 +85,31 @@ impl Wanted {
     }
 }
 
+/// The first free name of `base`, `base~2`, `base~3` and so on.
+pub(super) fn nearest(base: &str, free: impl Fn(&str) -> Option<Wanted>) -> Option<Wanted> {
+    free(base).or_else(|| {
+        // Doubling, then halving: the numbers below are mostly taken, and a thousand of one name cost no thousand tries.
+        let numbered = |number: u32| free(&format!("{base}~{number}"));
+        let (mut taken, mut number) = (1, 2);
+        let mut found = numbered(number);
+        while found.is_none() {
+            (taken, number) = (number, number * 2);
+            if number > NAME_NUMBER_MAX {
+                return None;
+            }
+            found = numbered(number);
+        }
+        while number - taken > 1 {
+            let middle = taken + (number - taken) / 2;
+            match numbered(middle) {
+                None => taken = middle,
+                nearer => (number, found) = (middle, nearer),
+            }
+        }
+        found
+    })
+}
+
 impl Engine {
     /// Has a password looked at, if it may be.
     pub(super) fn prove(&mut self, id: ConnId, wanted: Wanted, password: &str, then: Then) {
@@ -63,13 +118,17 @@ impl Engine {
         let source = self.source_of(id);
         let unusable = password.len() > PASSWORD_BYTES_MAX || (against.is_none() && password.is_empty());
         // Accounts are made where that is asked for, and nowhere else: this one was deleted meanwhile.
-        let is_gone = against.is_none() && !matches!(then, Then::OpenMailbox);
+        let is_gone = against.is_none() && !matches!(then, Then::OpenMailbox | Then::MakeAccount);
         let problem = if is_gone {
             Some(Problem::WrongPassword)
         } else if unusable {
             Some(Problem::PasswordUnusable)
         } else if !self.may_try(&wanted, source) {
             Some(Problem::TooManyAttempts)
+        } else if against.is_none()
+            && let Some(obstacle) = self.account_obstacle(&wanted)
+        {
+            Some(obstacle)
         } else if against.is_none() && self.ledger.is_full() {
             Some(Problem::TooManyAccounts)
         } else if against.is_none() && !self.can_keep() {
@@ -91,6 +150,18 @@ impl Engine {
         let serial = self.await_something(id, Awaited::Proof(Proof { wanted, account, then, until }));
         let task = PasswordTask { conn: id, serial, password: password.into(), against };
         self.passwords.push(source, task, until);
+    }
+
+    /// The old password was right: has the new one hashed.
+    fn hash_new_password(&mut self, id: ConnId, wanted: Wanted, NewPassword(password): NewPassword) {
+        let source = self.source_of(id);
+        if !self.passwords.has_place(source, false) {
+            return self.refuse_login(id, Problem::Busy);
+        }
+        let account = self.ledger.find(&wanted.folded);
+        let proof = Proof { wanted, account, then: Then::SetPassword, until: None };
+        let serial = self.await_something(id, Awaited::Proof(proof));
+        self.passwords.push(source, PasswordTask { conn: id, serial, password, against: None }, None);
     }
 
     /// Where a connection's checks are counted.
@@ -143,7 +214,7 @@ impl Engine {
             Some(&(serial, Awaited::Past(_))) => {
                 self.past_tasks.remove(source.network, |task| task.serial == serial);
             }
-            Some((_, Awaited::Seat)) | None => {}
+            Some((_, Awaited::Store)) | None => {}
         }
     }
 
@@ -176,7 +247,10 @@ impl Engine {
                 }
                 self.proved(id, wanted, then, false);
             }
-            PasswordOutcome::Hashed(hash) => self.make_account(id, wanted, hash, then),
+            PasswordOutcome::Hashed(hash) => match then {
+                Then::SetPassword => self.set_password(id, wanted, account, hash),
+                then => self.make_account(id, wanted, hash, then),
+            },
         }
     }
 
@@ -190,10 +264,17 @@ impl Engine {
 
     fn make_account(&mut self, id: ConnId, wanted: Wanted, password: PasswordHash, then: Then) {
         // Somebody may have been faster, with the account or with the name.
-        if self.ledger.find(&wanted.folded).is_some()
-            || self.roster.holder(&self.connections, &wanted.folded).is_some()
-        {
+        let is_own = matches!(then, Then::MakeAccount);
+        if self.ledger.find(&wanted.folded).is_some() {
+            let problem = if is_own { Problem::AccountExists } else { Problem::NameTaken };
+            return self.refuse_login(id, problem);
+        }
+        let holder = self.roster.holder(&self.connections, &wanted.folded);
+        if holder.is_some_and(|holder| !is_own || holder != id) {
             return self.refuse_login(id, Problem::NameTaken);
+        }
+        if let Some(obstacle) = self.account_obstacle(&wanted) {
+            return self.refuse_login(id, obstacle);
         }
         if self.ledger.is_full() {
             return self.refuse_login(id, Problem::TooManyAccounts);
@@ -201,7 +282,7 @@ impl Engine {
         if !self.can_keep() {
             return self.refuse_login(id, self.unkept_problem());
         }
-        self.add_account(&wanted, password, Stays::Nothing);
+        self.add_account(&wanted, password, if is_own { Stays::Session(id) } else { Stays::Nothing });
         self.proved(id, wanted, then, true);
     }
 
@@ -210,6 +291,12 @@ impl Engine {
         match then {
             Then::LogIn => self.log_in_again(id, wanted),
             Then::OpenMailbox => self.open_mailbox(id, wanted, is_made),
+            Then::TakeName => self.take_proved_name(id, wanted),
+            Then::MakeAccount => self.promise_own_account(id, wanted),
+            Then::ChangePassword { new } => self.hash_new_password(id, wanted, new),
+            Then::EndAccount => self.end_proved_account(id, wanted),
+            // That was hashed, and nothing compared.
+            Then::SetPassword => {}
             Then::Enter { room, making } => self.take_seat(id, room, making, wanted, true),
         }
     }
@@ -239,6 +326,11 @@ impl Engine {
 
     pub(super) fn refuse_login(&mut self, id: ConnId, problem: Problem<'_>) {
         self.metrics.attempts_refused += u64::from(problem == Problem::TooManyAttempts);
+        let conn = self.conn(id);
+        if conn.phase == Phase::Chat && conn.dialect.has_rooms() {
+            // It asked for something about an account, and stays logged in.
+            return self.reply(id, &Event::Error(problem));
+        }
         self.reply(id, &Event::LoginRefused(problem));
         if self.conn(id).dialect.closes_on_refused_login() {
             self.close(id, CloseReason::LoginRefused);

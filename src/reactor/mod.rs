@@ -29,8 +29,8 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::chat::Kept;
-use crate::config::{Config, MaxClients, PingIdentity, Shards, UcrpSender};
+use crate::chat::{Kept, ReservedNames};
+use crate::config::{Config, MaxClients, PingIdentity, Shards, TcrpNames, UcrpSender};
 use crate::engine::{Engine, LOBBY, Random, Settings};
 use crate::fanout::{Fanout, Outpost};
 use crate::limits::{
@@ -491,6 +491,8 @@ fn settings(
         gob_idle_timeout: seconds(config.gob_idle_timeout),
         gob_gap: config.gob_gap,
         seats_keep_address: config.ucrp_sender == UcrpSender::SameIp,
+        reserved_names: ReservedNames::with(&config.reserved_names),
+        seats_yield_names: config.tcrp_names == TcrpNames::Near,
         ping_identity: config.typed_ping_identity == PingIdentity::SameIp,
         journal: true,
         promises_wait: config.durability != Durability::None,

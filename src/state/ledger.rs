@@ -5,12 +5,13 @@
 //! recipient always, the sender if it was sent from an account. Whoever had no account then does not find it later under
 //! an account of that name.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
 use ahash::RandomState;
 
-use crate::chat::{self, Change, Folded, Kept, Mail, Name, Op, OpId, PasswordHash, UnixMillis};
+use crate::chat::{self, Change, Folded, Kept, Mail, Name, Op, OpId, PasswordHash, Skeleton, UnixMillis};
 use crate::limits::{
     ACCOUNTS_MAX, MAIL_BYTES_AROUND, MAIL_LISTED_BYTES_MAX, MAIL_TOTAL_BYTES_MAX, MAILBOX_BYTES_MAX,
 };
@@ -67,6 +68,9 @@ const RECIPIENT: usize = 1;
 pub(crate) struct Ledger {
     accounts: BTreeMap<AccountId, Account>,
     by_name: HashMap<Box<str>, AccountId, RandomState>,
+    /// How many accounts have names of one skeleton, by its hash: about 24 bytes an account. The hash is keyed and of 64
+    /// bits, so that two skeletons do not share one.
+    skeletons: HashMap<u64, u32, RandomState>,
     letters: HashMap<OpId, Letter, RandomState>,
     /// What senders called their messages.
     by_key: HashMap<(AccountId, Box<str>), OpId, RandomState>,
@@ -89,6 +93,7 @@ impl Ledger {
         Self {
             accounts: BTreeMap::new(),
             by_name: HashMap::with_hasher(hasher.clone()),
+            skeletons: HashMap::with_hasher(hasher.clone()),
             letters: HashMap::with_hasher(hasher.clone()),
             by_key: HashMap::with_hasher(hasher.clone()),
             next_account: 0,
@@ -105,6 +110,11 @@ impl Ledger {
     /// An account by its id, unless it is gone.
     pub(crate) fn account(&self, id: AccountId) -> Option<&Account> {
         self.accounts.get(&id)
+    }
+
+    /// Whether a name looks like that of an account.
+    pub(crate) fn resembles(&self, skeleton: &Skeleton) -> bool {
+        self.skeletons.contains_key(&self.hasher.hash_one(skeleton))
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -327,6 +337,7 @@ impl Ledger {
         let id = AccountId(self.next_account);
         self.next_account += 1;
         self.by_name.insert(folded.as_str().into(), id);
+        *self.skeletons.entry(self.hasher.hash_one(Skeleton::of(name))).or_default() += 1;
         let conversations = HashMap::with_hasher(self.hasher.clone());
         let account = Account {
             name: name.into(),
@@ -443,12 +454,22 @@ impl Ledger {
                 self.hide(letter_id, SENDER);
             }
         }
-        self.accounts.remove(&id);
+        if let Some(account) = self.accounts.remove(&id)
+            && let Entry::Occupied(mut alike) =
+                self.skeletons.entry(self.hasher.hash_one(Skeleton::of(&account.name)))
+        {
+            *alike.get_mut() -= 1;
+            if *alike.get() == 0 {
+                alike.remove();
+            }
+        }
     }
 
     /// Walks everything and panics where an invariant does not hold. For tests.
     pub(crate) fn check_invariants(&self) {
         assert_eq!(self.accounts.len(), self.by_name.len());
+        assert_eq!(self.accounts.len(), self.skeletons.values().map(|&alike| alike as usize).sum::<usize>());
+        assert!(self.accounts.values().all(|account| self.resembles(&Skeleton::of(&account.name))));
         let mut views = 0;
         for (&id, account) in &self.accounts {
             let mut bytes = 0;
