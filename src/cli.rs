@@ -37,6 +37,7 @@ Examples:
   parlance config --write                write the configuration down, to edit it
   parlance check-config --config p.toml  say what a file means, without serving
   parlance chat --as bob                 talk to the one that serves
+  parlance account add admin             make an account, while no server runs
   parlance history --room lobby          what was said in a room
   parlance import users.json chat.jsonl  take in what other programs left
   parlance backup copy.db                copy what is kept, while it serves
@@ -568,7 +569,8 @@ pub(crate) fn parse() -> Result<Arguments, ExitCode> {
 }
 
 /// The commands that look after a store, and the settings that say which one.
-const UPKEEP: [&str; 8] = ["history", "search", "store", "compact", "backup", "repair", "import", "export"];
+const UPKEEP: [&str; 9] =
+    ["history", "search", "store", "account", "compact", "backup", "repair", "import", "export"];
 const UPKEEP_SETTINGS: [&str; 3] = ["config", "data", "store"];
 
 /// The grammar, in which the help of `chat` is about chatting, and that of the commands for a store about stores: the

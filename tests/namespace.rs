@@ -228,8 +228,8 @@ fn five_wrong_passwords_close_a_name_in_all_dialects_for_the_address_that_they_c
     assert_eq!(slash.rest(), "Password: Registration failed: Too many wrong passwords, try again later\n");
     assert_eq!(shake(&server, ELSEWHERE, JOIN, ("alice", Some("secret"))), Err(Refusal::Busy));
     // The same address has other names, and the name is open to other addresses.
-    line.send("LOGIN bob secret\n");
-    line.expect("OK\n");
+    line.send("LOGIN bob secret\nLOGIN bob\n");
+    line.expect("ERR no-account bob\nOK\n");
     assert!(shake(&server, HERE, JOIN, ("alice", Some("secret"))).is_ok());
     drop((typed, line, slash));
     assert_eq!(server.stop().metrics.wrong_passwords, 5);
@@ -316,10 +316,10 @@ fn names_are_as_long_as_they_may_be_and_no_longer() {
     let longer = "n".repeat(33);
     let mut line = server.connect(Dialect::Line);
     line.send(format!("LOGIN {longer}\n"));
-    line.expect("ERR invalid-username\n");
+    line.expect("ERR invalid-username the name is too long, bytes allowed: 32\n");
     assert_eq!(shake(&server, HERE, JOIN, (&longer, None)), Err(Refusal::TooLong));
     let mut typed = TypedPeer::connect(&server, TagSet::InUse);
-    assert_eq!(typed.ask_error(Request::LoginName(&longer)), "the name is longer than 32");
+    assert_eq!(typed.ask_error(Request::LoginName(&longer)), "the name is too long, bytes allowed: 32");
     // With one that is taken, a number has to fit behind it.
     let _seat = Seat::join(&server, "lobby", &longest);
     for (number, name) in [(2, &longest), (3, &longer)] {

@@ -40,6 +40,8 @@ fn of_ascii(name: &str) -> String {
             'm' => text.push_str("rn"),
             'i' | '1' | '|' => text.push('l'),
             '0' => text.push('o'),
+            '"' => text.push_str("''"),
+            '`' => text.push('\''),
             c => text.push(c),
         }
     }

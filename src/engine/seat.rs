@@ -14,7 +14,7 @@ use super::room::Maker;
 use super::{Connection, Engine};
 use crate::chat;
 use crate::chat::{
-    Change, Command, ConnId, Entrance, Event, Folded, Name, Now, OpId, Phase, Problem, RoomId, RoomName, Token,
+    Change, Command, ConnId, Entrance, Event, Folded, Name, NameError, Now, OpId, Phase, Problem, RoomId, RoomName, Token,
 };
 use crate::fanout::DatagramPath;
 use crate::limits::{LOG_BACKLOG_DIVISOR, OUTBOX_TURN_BYTES_MAX_FOR_DATAGRAMS, SEATS_MAX, SEATS_OF_NAME_MAX};
@@ -105,7 +105,7 @@ impl Engine {
     /// The name that a handshake gets: the one that it asks for, or the nearest free one where that is not a name.
     fn seat_name(&self, id: ConnId, room: &RoomName, asked: &str) -> Result<Wanted, Problem<'static>> {
         match Wanted::parse(asked) {
-            Err(problem @ Problem::Name(_)) if self.settings.seats_yield_names => {
+            Err(problem @ Problem::Name(NameError::Character)) if self.settings.seats_yield_names => {
                 let ip = self.conn(id).more.as_ref().and_then(|more| more.ip);
                 let there = self.rooms_by_name.get(room).copied();
                 let text = self.roster.hash(asked);

@@ -46,6 +46,7 @@ pub use group_commit::{GroupCommit, Outcome, Task};
 use home::{Home, Other};
 use link::link;
 use passwords::Pool;
+pub use passwords::{HashError, hash_password};
 use role::{Away, Role};
 use shard::{Clock, Handle, Message, Shard, ShardReport};
 pub use shard::{Report, StoreReport, SystemCalls};

@@ -17,8 +17,8 @@ pub(super) const PRIVATE_COMMAND: &str = "/msg ";
 const PRIVATE_MARK: &str = " (private)";
 
 /// Behind these stands the number of bytes.
-const NAME_TOO_SHORT: &str = "the name is too short; bytes that names have at least: ";
-const NAME_TOO_LONG: &str = "the name is too long; bytes that names have at most: ";
+const NAME_TOO_SHORT: &str = "the name is too short, bytes needed: ";
+const NAME_TOO_LONG: &str = "the name is too long, bytes allowed: ";
 const NAME_CHARACTERS: &str = "names are 1 to 32 bytes of letters, digits and ASCII symbols, \
     without blanks, and do not start with # / or :";
 const _: () = assert!(NAME_BYTES_MAX == 32, "as the words say");
