@@ -632,7 +632,9 @@ mod tests {
             let default = match defaults.get(key) {
                 None => None,
                 Some(toml::Value::String(text)) => Some(text.clone()),
-                Some(toml::Value::Array(none)) if none.is_empty() => Some("any".to_owned()),
+                Some(toml::Value::Array(none)) if none.is_empty() => {
+                    Some(if key == "pin" { "any" } else { "none" }.to_owned())
+                }
                 Some(toml::Value::Array(some)) => {
                     let texts = some.iter().map(|text| text.as_str().expect("networks are texts"));
                     Some(texts.collect::<Vec<_>>().join(","))

@@ -1,7 +1,8 @@
-//! The accounts of a store that no server has open: the ops by which an operator makes, changes and deletes one.
+//! The accounts of a store that no server has open: the ops by which an operator makes, changes and deletes
+//! one.
 //!
-//! They are the ops of the server. A name that gains or loses an account, or whose account gets another password, also
-//! loses the seats that are held under it.
+//! They are the ops of the server. A name that gains or loses an account, or whose account gets another
+//! password, also loses the seats that are held under it.
 
 use super::plan::Ids;
 use crate::chat::{
@@ -90,8 +91,8 @@ impl Accounts {
         self.state.ledger.names()
     }
 
-    /// Checks that a name can have a new account. A reserved name can: that is how it gets one. `force` allows names that
-    /// look like others.
+    /// Checks that a name can have a new account. A reserved name can: that is how it gets one. `force`
+    /// allows names that look like others.
     ///
     /// # Errors
     ///

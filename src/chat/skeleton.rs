@@ -4,8 +4,9 @@ use unicode_security::confusable_detection::skeleton;
 
 /// What a name looks like: two names that people may take for one another have the same skeleton.
 ///
-/// It is made from the name as typed, since that is what people see. It ignores case, and in addition to the standard it
-/// takes `i`, which is `I` in capitals, for `l`: names are compared without regard to case, so that either may be shown.
+/// It is made from the name as typed, since that is what people see. It ignores case, and in addition to the
+/// standard it takes `i`, which is `I` in capitals, for `l`: names are compared without regard to case, so
+/// that either may be shown.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Skeleton(Box<str>);
 
@@ -20,7 +21,8 @@ impl Skeleton {
 }
 
 fn of_any(name: &str) -> String {
-    // The small letters of what the first pass finds may be confusable in turn: `M` becomes `m`, and that `rn`.
+    // The small letters of what the first pass finds may be confusable in turn: `M` becomes `m`, and that
+    // `rn`.
     let lower = skeleton(name).collect::<String>().to_lowercase();
     skeleton(&lower).map(without_case).collect()
 }
@@ -42,6 +44,7 @@ fn of_ascii(name: &str) -> String {
             '0' => text.push('o'),
             '"' => text.push_str("''"),
             '`' => text.push('\''),
+            '%' => text.push_str("\u{b0}/\u{2080}"),
             c => text.push(c),
         }
     }

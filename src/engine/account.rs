@@ -1,8 +1,8 @@
-//! The commands of accounts in the dialects with rooms: making an account of a session's own name, changing its password,
-//! deleting it, and taking the name of an account by its password.
+//! The commands of accounts in the dialects with rooms: making an account of a session's own name, changing
+//! its password, deleting it, and taking the name of an account by its password.
 //!
-//! Each compares or hashes a password off the loop, under the same limits as a login, and is answered once its op is kept.
-//! The session reads no further command until then.
+//! Each compares or hashes a password off the loop, under the same limits as a login, and is answered once
+//! its op is kept. The session reads no further command until then.
 
 use super::Engine;
 use super::holders::{NameEnd, Stays};
@@ -117,8 +117,8 @@ impl Engine {
         if !self.can_keep() {
             return self.refuse_login(id, self.unkept_problem());
         }
-        // A password is changed because others may know it: what they hold by it ends, and so does the trust in the
-        // networks that have shown it.
+        // A password is changed because others may know it: what they hold by it ends, and so does the trust
+        // in the networks that have shown it.
         self.end_others_of(&wanted.folded, Stays::Session(id), NameEnd::Replaced);
         self.log_mailboxes_out(account);
         self.attempts.forget(&wanted.folded);
@@ -139,7 +139,8 @@ impl Engine {
         }
     }
 
-    /// The password was right: the account of the session's name is deleted, and the session goes on as a stranger's.
+    /// The password was right: the account of the session's name is deleted, and the session goes on as a
+    /// stranger's.
     pub(super) fn end_proved_account(&mut self, id: ConnId, wanted: Wanted) {
         let Some(account) = self.ledger.find(&wanted.folded) else { return };
         if !self.can_keep() {

@@ -1,5 +1,5 @@
-//! The accounts of a store, as commands. A password comes from the terminal or from standard input: the arguments of a
-//! process are there for all to read.
+//! The accounts of a store, as commands. A password comes from the terminal or from standard input: the
+//! arguments of a process are there for all to read.
 
 use std::io::{self, Write};
 
@@ -33,7 +33,8 @@ fn list(spec: &StoreSpec) -> Result<(), UpkeepError> {
     Ok(stdout.flush()?)
 }
 
-/// Makes the store, too, where it is not there: an administrator has an account before the server first starts.
+/// Makes the store, too, where it is not there: an administrator has an account before the server first
+/// starts.
 fn add(spec: &StoreSpec, config: &Config, name: &str, force: bool) -> Result<(), UpkeepError> {
     // Held until the end: what was checked is still so when it is committed.
     let mut store = store::open(spec, &config.store_options())?;

@@ -1,5 +1,5 @@
-//! Accounts that are made, changed and deleted by command: when each is answered, what it ends, and what a store that fails
-//! leaves.
+//! Accounts that are made, changed and deleted by command: when each is answered, what it ends, and what a
+//! store that fails leaves.
 
 use parlance::chat::{
     Change, CloseReason, HistoryRules, Kept, Op, OpId, ReservedNames, Secret, UnixMillis,
