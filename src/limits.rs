@@ -467,6 +467,11 @@ pub const ROOM_VISITS_MAX: usize = WRITES_PER_TURN_MAX / 2;
 /// Members of rooms that their hosts closed who move on in a turn. More: with the next ones.
 pub const ROOM_LEAVERS_PER_TURN_MAX: usize = 256;
 
+/// Names of closed rooms that are known, so that a look-up of a room's history that began before the room was closed is
+/// not shown in the next room of that name. When more rooms close during one look-up, its result is dropped: a newcomer
+/// is shown no history on joining, and finds it with `/history`.
+pub const ROOMS_CLOSED_KNOWN_MAX: usize = 256;
+
 // What an operator may ask for.
 
 /// Seconds of a timeout, at most: 30 days. Whoever wants longer means "never", which is 0.

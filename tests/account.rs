@@ -105,7 +105,10 @@ fn an_account_is_made_changed_listed_and_deleted_in_both_stores() {
         server.end(Signal::TERM);
 
         assert_eq!(place.answer(&["passwd", "ALICE"], "new"), "changed the password of alice\n");
-        assert_eq!(place.answer(&["delete", "ADMIN"], ""), "deleted the account Admin, with its mail and seats\n");
+        assert_eq!(
+            place.answer(&["delete", "ADMIN"], ""),
+            "deleted the account Admin, with its mail and seats\n"
+        );
         let server = place.serve();
         assert_eq!(logs_in(&server, "alice", "secret"), "ERR wrong-password");
         assert_eq!(logs_in(&server, "alice", "new"), "OK");

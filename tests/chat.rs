@@ -10,7 +10,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 
-use parlance::chat::Event;
+use parlance::chat::{Command as Said, Event};
 use parlance::client::{Client, Entry, Mailbox, Seat};
 use parlance::wire::{Dialect, tcrp};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -438,6 +438,45 @@ fn the_end_of_the_server_is_told() {
     let status = chat.child.wait().expect("it ends");
     let (_, _, errors) = chat.end();
     assert_eq!((status.code(), errors.as_str()), (Some(1), "parlance: the server shuts down\n"));
+}
+
+/// The reason comes behind what was said to it, and it does not come back: that would take the name from its owner again.
+#[test]
+fn a_chat_that_a_newer_login_replaces_says_so_and_stays_away() {
+    let server = TestServer::start();
+    let mut alice = server.client(Dialect::Line, "alice");
+    let (_file, password) = password_file("bobby's");
+    let mut mailbox = mailbox(&server, "bobby", "bobby's");
+    let as_bobby = |more: &[&'static str]| -> Vec<String> {
+        ["--as", "bobby", "--password-file", &password].iter().chain(more).map(|&text| text.into()).collect()
+    };
+    for (dialect, more) in
+        [(Dialect::Line, &[][..]), (Dialect::Slash, &[]), (Dialect::Tcrp, &["--room", "lobby"])]
+    {
+        let arguments = as_bobby(more);
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        let mut chat = Chat::start(&server, dialect, &arguments);
+        chat.type_in("hi\n");
+        assert_eq!(said(&mut alice), "bobby: hi");
+        let mut owner =
+            Client::connect(Dialect::Line, server.address(Dialect::Line), deadline()).expect("it listens");
+        owner.login_with("bobby", "bobby's", deadline()).expect("the password is right");
+        let status = chat.child.wait().expect("it ends");
+        let (_, _, errors) = chat.end();
+        let why = "parlance: the server closed the connection: replaced by a new login\n";
+        assert_eq!((status.code(), errors.as_str()), (Some(1), why), "{}", dialect.name());
+        // It has not come back: the owner is the one who is written to.
+        alice.send(&Said::Direct { to: "bobby", text: "who is it?" }).expect("sent");
+        assert_eq!(said(&mut owner), "alice in private: who is it?");
+    }
+    let mut chat = Chat::start(&server, Dialect::Line, &["--as", "bobby", "--password-file", &password]);
+    chat.type_in("hi\n");
+    assert_eq!(said(&mut alice), "bobby: hi");
+    mailbox.delete_account().expect("sent");
+    let status = chat.child.wait().expect("it ends");
+    let (_, _, errors) = chat.end();
+    let why = "parlance: the server closed the connection: the account was deleted\n";
+    assert_eq!((status.code(), errors.as_str()), (Some(1), why));
 }
 
 /// A chat on a terminal.

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use parlance::chat::{HistoryRule, RoomPattern};
 use parlance::config::{
-    Config, ConfigError, Endpoint, HistoryRoom, Listener, LogFormat, MaxClients, Origin, PingIdentity, TcrpNames,
-    Shards, Sources, UcrpSender,
+    Config, ConfigError, Endpoint, HistoryRoom, Listener, LogFormat, MaxClients, Origin, PingIdentity,
+    Shards, Sources, TcrpNames, UcrpSender,
 };
 use parlance::fanout::{LagPolicies, LagPolicy};
 use parlance::store::{Durability, StoreSpec};
@@ -1112,7 +1112,10 @@ fn the_command_check_config_tells_the_dialects_apart() {
             "A typed client logs in with a password, or with the bare name that its address had up to 600 seconds ago.",
         ),
         (&["--tcrp-names", "strict"], "A tcrp client whose name is not one is refused."),
-        (&["--reserved-names", "helpdesk,owner"], "Reserved besides the names that always are: helpdesk, owner."),
+        (
+            &["--reserved-names", "helpdesk,owner"],
+            "Reserved besides the names that always are: helpdesk, owner.",
+        ),
         (
             &["--gob-gap", "1"],
             "A gob client is sent one message at a time, and the next after 1 microsecond.",

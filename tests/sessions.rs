@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use parlance::chat::{CloseReason, Secret};
 use parlance::config::{MaxClients, PingIdentity, UcrpSender};
+use parlance::store::StoreSpec;
 use parlance::wire::Dialect;
 use parlance::wire::gob::Kind;
 use parlance::wire::tcrp::{Operation, Refusal};
 use parlance::wire::typed::{Request, TagSet};
 use serde_json::Value;
 use support::gob::{GobPeer, Struct};
-use support::person::{AnyPeer, Person};
+use support::person::{AnyPeer, Heard, Person, notice, private, room};
 use support::seat::{Datum, ELSEWHERE, HERE, Seat, exchange, outcome, shake};
 use support::typed::{Letter, Told, TypedPeer};
 use support::{Peer, TestServer, deadline, unhex};
@@ -875,4 +876,78 @@ fn everybody_is_told_that_the_server_stops() {
     peer.expect("INFO server shutting down\n");
     drop((gob, typed, line));
     stopping.join().expect("it stopped");
+}
+
+// The owner of a name.
+
+/// What the older of two is told.
+fn replaced(dialect: Dialect) -> Heard {
+    match dialect {
+        Dialect::Line => notice("ERR replaced"),
+        Dialect::Slash => notice("*** replaced by a new login"),
+        _ => notice("replaced by a new login"),
+    }
+}
+
+#[test]
+fn the_right_password_gets_a_name_back_from_any_dialect_in_any_dialect() {
+    let dialects = [Dialect::Line, Dialect::Slash, Dialect::Ucrp];
+    let server = TestServer::start();
+    server.account("ann", "secret");
+    let mut witness = server.slash("witness");
+    for old in dialects {
+        for new in dialects.into_iter().filter(|&new| (old, new) != (Dialect::Ucrp, Dialect::Ucrp)) {
+            let mut ghost = Person::proved_in_lobby(&server, old, "ann", "secret");
+            witness.line_where(|line| line == "*** ann joined the room");
+            witness.send("before\n");
+            witness.line_where(|line| line.ends_with("before"));
+            let mut owner = Person::proved_in_lobby(&server, new, "ann", "secret");
+            // What was said before, and then the end.
+            while ghost.next() != room("witness", "before") {}
+            assert_eq!(ghost.next(), replaced(old), "{old:?} {new:?}");
+            witness.expect("*** ann left the room\n*** ann joined the room\n");
+            witness.send("/msg ann psst\n");
+            witness.expect("[Private to ann]: psst\n");
+            while owner.next() != private("witness", "psst") {}
+            // The next one finds nobody.
+            drop(ghost);
+            match &mut owner.peer {
+                AnyPeer::Seat(seat) => seat.leave(),
+                AnyPeer::Line(_) | AnyPeer::Slash(_) | AnyPeer::Gob(_) | AnyPeer::Typed(_) => drop(owner),
+            }
+            witness.expect("*** ann left the room\n");
+        }
+    }
+    let report = server.stop();
+    assert_eq!(report.metrics.closed_for(CloseReason::Replaced), 8);
+}
+
+#[test]
+fn a_host_that_comes_from_another_address_is_the_host_after_a_restart() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let specs =
+        [StoreSpec::Sqlite(directory.path().join("a.db")), StoreSpec::Jsonl(directory.path().join("log"))];
+    for spec in specs {
+        let start = || TestServer::with(|config| config.store = spec.clone());
+        let server = start();
+        server.account("ann", "secret");
+        let shake = |from, operation| {
+            shake(&server, from, (operation, "den"), ("ann", Some("secret"))).expect("the password is right")
+        };
+        let old = shake(HERE, Operation::Create);
+        let bob = Seat::join(&server, "den", "bob");
+        let new = shake(ELSEWHERE, Operation::Join);
+        assert!(old != new);
+        server.stop();
+        let server = start();
+        let bob = bob.moved(&server, HERE);
+        bob.register();
+        Seat::with(&server, HERE, "den", &old).say("I am ann");
+        let ann = Seat::with(&server, ELSEWHERE, "den", &new);
+        ann.say("I am");
+        assert_eq!(bob.next(), said("ann", "I am"));
+        ann.leave();
+        assert_eq!(bob.next(), Datum::Closed);
+        server.stop();
+    }
 }

@@ -37,7 +37,9 @@ pub enum AccountError {
     #[error("the name {0} has no account; `parlance account list` shows which have")]
     Missing(String),
     /// People may take it for another name.
-    #[error("{0} looks like a name that is reserved or has an account; --force makes the account all the same")]
+    #[error(
+        "{0} looks like a name that is reserved or has an account; --force makes the account all the same"
+    )]
     LooksAlike(String),
     /// There are [`ACCOUNTS_MAX`].
     #[error("there are {ACCOUNTS_MAX} accounts, which is as many as can be")]

@@ -21,9 +21,9 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::chat::{Name, RoomPattern};
 use crate::limits::{
     ATTEMPTS_LIMIT_MAX, CLIENTS_MAX, CORE_MAX, EXEMPT_MAX, HISTORY_KEEP_DAYS_MAX, HISTORY_KEEP_MESSAGES_MAX,
-    HISTORY_ON_JOIN_MAX, LOG_BYTES_LIMIT_MAX, LOG_BYTES_LIMIT_MIN, LOG_TOTAL_BYTES_LIMIT_MAX, NAME_BYTES_MAX, RESERVED_NAMES_MAX,
-    LOG_TOTAL_BYTES_LIMIT_MIN, RATE_MAX, ROOM_NAME_BYTES_MAX, ROOMS_MAX, SEATS_OF_NAME_MAX,
-    SESSION_BYTES_LIMIT_MAX, SESSION_BYTES_LIMIT_MIN, SHARDS_MAX,
+    HISTORY_ON_JOIN_MAX, LOG_BYTES_LIMIT_MAX, LOG_BYTES_LIMIT_MIN, LOG_TOTAL_BYTES_LIMIT_MAX,
+    LOG_TOTAL_BYTES_LIMIT_MIN, NAME_BYTES_MAX, RATE_MAX, RESERVED_NAMES_MAX, ROOM_NAME_BYTES_MAX, ROOMS_MAX,
+    SEATS_OF_NAME_MAX, SESSION_BYTES_LIMIT_MAX, SESSION_BYTES_LIMIT_MIN, SHARDS_MAX,
 };
 use crate::store::Durability;
 
@@ -346,7 +346,10 @@ impl<'de> Visitor<'de> for ReservedTextsVisitor {
     type Value = ReservedTexts;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "use names of 1 to {NAME_BYTES_MAX} bytes without blanks, such as helpdesk,owner, or none")
+        write!(
+            formatter,
+            "use names of 1 to {NAME_BYTES_MAX} bytes without blanks, such as helpdesk,owner, or none"
+        )
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<ReservedTexts, E> {

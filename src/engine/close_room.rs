@@ -2,9 +2,9 @@
 //! turn.
 
 use super::Engine;
-use crate::chat::{Change, CloseReason, ConnId, Event, RoomId};
+use crate::chat::{Change, CloseReason, ConnId, Event, RoomId, RoomName};
 use crate::fanout::Owed;
-use crate::limits::{LOG_BACKLOG_DIVISOR, ROOM_LEAVERS_PER_TURN_MAX};
+use crate::limits::{LOG_BACKLOG_DIVISOR, ROOM_LEAVERS_PER_TURN_MAX, ROOMS_CLOSED_KNOWN_MAX};
 use crate::wire::Transport;
 
 impl Engine {
@@ -17,10 +17,20 @@ impl Engine {
         room.closing = true;
         let name = room.name.clone();
         self.rooms_by_name.remove(&name);
+        if self.closed_lately.len() == ROOMS_CLOSED_KNOWN_MAX {
+            self.closed_lately.pop_front();
+        }
+        self.closed_lately.push_back(name.clone());
         self.commit(Change::RoomClosed { room: name.as_str().into(), made });
         self.publish(id, &Event::RoomClosed(name.as_str()), None);
         self.closing_rooms.push_back(id);
         self.empty_closing_rooms();
+    }
+
+    /// Whether a room of this name may have been closed since so many rooms were.
+    pub(super) fn was_closed_since(&self, name: &RoomName, rooms_closed: u64) -> bool {
+        let since = (self.rooms_closed - rooms_closed) as usize;
+        since > self.closed_lately.len() || self.closed_lately.iter().rev().take(since).any(|it| it == name)
     }
 
     /// Ends the seats in rooms that are closing, and takes the others there to the lobby, as far as a turn has time and the

@@ -133,8 +133,7 @@ impl Engine {
 
     /// The first name like this one that somebody who can prove nothing may have.
     fn nearest_free_name(&self, id: ConnId, text: &str) -> Option<Wanted> {
-        let free =
-            |text: &str| self.free_name(id, text).ok().filter(|wanted| self.is_for_strangers(wanted));
+        let free = |text: &str| self.free_name(id, text).ok().filter(|wanted| self.is_for_strangers(wanted));
         free(text).or_else(|| nearest(&Name::near(text), free))
     }
 

@@ -389,8 +389,10 @@ pub struct Engine {
     passwords: PasswordQueue,
     /// Rooms whose past is to be looked up, off the loop.
     past_tasks: Turns<Network, PastTask>,
-    /// Rooms that hosts have closed so far.
+    /// Rooms that hosts have closed so far, and the names of the last of them, up to
+    /// [`ROOMS_CLOSED_KNOWN_MAX`](crate::limits::ROOMS_CLOSED_KNOWN_MAX).
     rooms_closed: u64,
+    closed_lately: VecDeque<RoomName>,
     history_rules: HistoryRules,
     /// Who is told something when an op is committed. Mostly in the order of the ops.
     promised: VecDeque<(OpId, ConnId)>,
@@ -456,6 +458,7 @@ impl Engine {
             passwords: PasswordQueue::new(&hasher(9)),
             past_tasks: Turns::new(hasher(10)),
             rooms_closed: 0,
+            closed_lately: VecDeque::new(),
             history_rules,
             promised: VecDeque::new(),
             held_total_bytes: 0,

@@ -134,7 +134,8 @@ impl Engine {
             (Past::Show { .. }, None) => self.reply(id, &Event::Error(Problem::NotKept)),
             // A room can be entered without its past.
             (Past::Join { name, rooms_closed }, messages) => {
-                self.enter_named(id, name, messages.filter(|_| rooms_closed == self.rooms_closed));
+                let is_stale = self.was_closed_since(&name, rooms_closed);
+                self.enter_named(id, name, messages.filter(|_| !is_stale));
             }
         }
     }

@@ -14,7 +14,8 @@ use super::room::Maker;
 use super::{Connection, Engine};
 use crate::chat;
 use crate::chat::{
-    Change, Command, ConnId, Entrance, Event, Folded, Name, NameError, Now, OpId, Phase, Problem, RoomId, RoomName, Token,
+    Change, Command, ConnId, Entrance, Event, Folded, Name, NameError, Now, OpId, Phase, Problem, RoomId,
+    RoomName, Token,
 };
 use crate::fanout::DatagramPath;
 use crate::limits::{LOG_BACKLOG_DIVISOR, OUTBOX_TURN_BYTES_MAX_FOR_DATAGRAMS, SEATS_MAX, SEATS_OF_NAME_MAX};
@@ -276,8 +277,15 @@ impl Engine {
             self.addresses.seated(new.network);
         }
         self.insert(id, new);
-        self.more_mut(id).seat =
-            Some(Seat { token, ip, asked: None, made_by: None, room_made: None, hears: false, told_at: None });
+        self.more_mut(id).seat = Some(Seat {
+            token,
+            ip,
+            asked: None,
+            made_by: None,
+            room_made: None,
+            hears: false,
+            told_at: None,
+        });
         self.seats.insert(token, id);
         self.roster.hold(&self.connections, folded, id);
         let there = self.rooms_by_name.get(&room).copied();

@@ -48,11 +48,11 @@ impl Seating {
         self.next += 1;
     }
 
-    /// The op that made a room, as its host's seat has it. The outer `None`: the room has no host.
-    fn made(&self, room: &str) -> Option<Option<OpId>> {
+    /// The seat of a room's host.
+    fn host(&self, room: &str) -> Option<&Seated> {
         // A host is nearly always the first in its room.
         let mut seats = self.by_room.get(room)?.iter().filter_map(|number| self.seats.get(number));
-        seats.find(|seated| seated.is_host).map(|host| host.made)
+        seats.find(|seated| seated.is_host)
     }
 
     fn leave(&mut self, token: Token) {
@@ -81,7 +81,7 @@ impl Seating {
         match &op.change {
             // A host that gets another seat in its room: the room is as old as it was.
             Change::RoomMade { room, host } => {
-                let made = self.made(room).unwrap_or(Some(op.id));
+                let made = self.host(room).map_or(Some(op.id), |host| host.made);
                 self.take(room, host, true, made);
             }
             Change::SeatTaken { room, seat } => self.take(room, seat, false, None),

@@ -40,7 +40,8 @@ const GOB_HELP: &str = "  /msg NAME TEXT     say something to one person
 
 pub(super) const NO_SUCH_COMMAND: &str =
     "there is no such command; /help lists them, and //TEXT says a text that starts with /";
-const NO_PASSWORDS_IN_GOB: &str = "this program sends no passwords in gob: another server would say them in the room";
+const NO_PASSWORDS_IN_GOB: &str =
+    "this program sends no passwords in gob: another server would say them in the room";
 const PASSWORD_USAGE: &str = "it is /password OLD NEW";
 const ACCOUNT_USAGE: &str = "it is /register PASSWORD and /unregister PASSWORD";
 pub(super) const MSG_USAGE: &str = "it is /msg NAME TEXT";

@@ -120,7 +120,7 @@ pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
         }
         // The end of the session, which answers nothing.
         Event::Error(problem @ (Problem::Replaced | Problem::NameRegistered | Problem::AccountDeleted)) => {
-            encode_problem("*** ", problem, out)
+            encode_problem("*** ", problem, out);
         }
         Event::Error(problem) => encode_problem("ERROR: ", problem, out),
         Event::Joined(name) => push(out, &["*** ", name, " joined the room\n"]),

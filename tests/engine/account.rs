@@ -1,9 +1,7 @@
 //! Accounts that are made, changed and deleted by command: when each is answered, what it ends, and what a
 //! store that fails leaves.
 
-use parlance::chat::{
-    Change, CloseReason, HistoryRules, Kept, Op, OpId, ReservedNames, Secret, UnixMillis,
-};
+use parlance::chat::{Change, CloseReason, HistoryRules, Kept, Op, OpId, ReservedNames, Secret, UnixMillis};
 use parlance::engine::Settings;
 use parlance::limits::ATTEMPTS_DEFAULT;
 use parlance::store::Store;
@@ -46,7 +44,9 @@ fn an_account_is_promised_once_it_is_kept_and_what_follows_waits() {
         assert_eq!(gets(&mut world, alice, "/users"), "", "it would overtake the promise");
         disk.keeps(&mut world);
         assert!(world.hears(alice).starts_with(made));
-        assert!(disk.kept().iter().any(|kept| matches!(kept, Kept::Account { name, .. } if **name == *"alice")));
+        assert!(
+            disk.kept().iter().any(|kept| matches!(kept, Kept::Account { name, .. } if **name == *"alice"))
+        );
         let other = world.connects(Dialect::Line);
         assert_eq!(gets(&mut world, other, "LOGIN alice"), "ERR password-required\n");
         assert_eq!(ended(&world, alice), None);

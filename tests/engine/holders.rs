@@ -439,3 +439,25 @@ fn what_is_said_in_a_room_that_is_closing_is_kept_for_no_other_room() {
     disk.keeps(&mut world);
     assert_eq!(disk.store.history("team", None, 9).expect("memory"), []);
 }
+
+#[test]
+fn rooms_that_others_close_hide_no_history_from_a_newcomer() {
+    let (_, mut disk) = kept::world();
+    let mut world = disk.restarts(&shows_past());
+    talks_in_team(&mut world, &mut disk, "the plan");
+    let client = crate::seats::shakes(&mut world, ELSEWHERE, Operation::Create, "other", "stranger");
+    world.settles();
+    disk.keeps(&mut world);
+    let token = answer(&mut world, client).expect("a room");
+    let stranger = Seat { room: "other".to_owned(), token, address: SocketAddr::new(ELSEWHERE, 1) };
+    let ben = world.slash("ben");
+    world.types(ben, "/join team");
+    world.settles();
+    let task = world.engine.next_past_task().expect("it is looked up");
+    let messages = disk.store.history(&task.room, None, task.count).expect("memory");
+    world.seat_sends(&stranger, Message::Leave);
+    world.settles();
+    world.engine.past_read(task.conn, task.serial, Some(&messages), world.now);
+    let heard = world.hears(ben);
+    assert!(heard.contains("the plan"), "{heard}");
+}

@@ -20,6 +20,7 @@ mod connects;
 mod datagrams;
 mod descriptors;
 mod names;
+mod owners;
 mod passwords;
 mod publishers;
 mod readers;

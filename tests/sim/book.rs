@@ -11,8 +11,9 @@ use std::net::IpAddr;
 use parlance::chat::{Change, Kept, Op, OpId, RoomMessage, Seat, Token};
 use parlance::store::{Reader, StoreError};
 
+use crate::client::account_name;
 use crate::model::Model;
-use crate::script::ROOMS;
+use crate::script::{ACCOUNTS, ROOMS};
 
 /// The number of a text.
 pub(crate) type Number = usize;
@@ -161,6 +162,8 @@ struct Owners {
     renamed: HashSet<usize>,
     /// The stream that last spoke under each name, while the name has its account.
     last: HashMap<String, usize>,
+    /// Names whose seats were at several addresses after a crash.
+    apart: HashSet<String>,
     /// Streams that spoke before another one did, or before the account was deleted.
     ended: HashSet<(usize, String)>,
 }
@@ -255,6 +258,17 @@ impl Book {
             self.model.apply(&op);
             self.ops.push(op);
         }
+        for account in (0..ACCOUNTS).map(account_name) {
+            let is_together = self.is_together(&account) || self.owners.apart.contains(&account);
+            assert!(is_together, "{account} has seats at several addresses");
+        }
+    }
+
+    /// Whether the seats of a name are all at one address.
+    fn is_together(&self, name: &str) -> bool {
+        let mut ips = self.model.ips_of(name);
+        let first = ips.next();
+        ips.all(|ip| Some(ip) == first)
     }
 
     fn look_at(&mut self, op: &Op) {
@@ -274,7 +288,7 @@ impl Book {
             }
             Change::AccountCreated { name, .. } => {
                 // What was taken without the password is not the account's.
-                let is_new = !self.model.account_name(name).is_some();
+                let is_new = self.model.account_name(name).is_none();
                 assert!(!is_new || !self.model.has_seat_of(name), "{name} has an account, and seats before");
                 self.is_fact(Fact::Account(name.to_lowercase()), index);
             }
@@ -324,7 +338,11 @@ impl Book {
         if sender.starts_with("acc") {
             let has_account = self.model.account_name(sender).is_some();
             match *conn {
-                Some(conn) => self.owners.speaks(conn, sender, has_account),
+                Some(conn) => {
+                    let is_elsewhere = has_account && self.model.has_seat_of(sender);
+                    assert!(!is_elsewhere, "{sender} speaks on stream {conn}, and has seats");
+                    self.owners.speaks(conn, sender, has_account);
+                }
                 None => assert!(self.model.has_seat_of(sender), "{sender} speaks without a seat"),
             }
         }
@@ -395,6 +413,10 @@ impl Book {
         self.facts.retain(|_, index| *index < survived);
         self.model = Model::default();
         self.ops.iter().for_each(|op| self.model.apply(op));
+        // A new seat may be kept without the end of the old one.
+        let apart = (0..ACCOUNTS).map(account_name).filter(|account| !self.is_together(account));
+        let apart: Vec<_> = apart.collect();
+        self.owners.apart.extend(apart);
         assert_eq!(last, self.model.last, "the last id that was given out");
     }
 

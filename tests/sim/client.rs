@@ -86,6 +86,11 @@ pub(crate) fn account_name(account: usize) -> String {
     format!("acc{}", account % ACCOUNTS)
 }
 
+/// The account that a client wants for itself in a room. Half of them want the one that is deleted now and then.
+fn shared_account(client: usize) -> String {
+    account_name(if client.is_multiple_of(2) { ACCOUNTS - 1 } else { client })
+}
+
 pub(crate) fn password_of(account: &str) -> String {
     format!("w-{account}")
 }
@@ -98,7 +103,7 @@ fn name_of(client: usize, which: usize) -> String {
     match which {
         0 => own_name(client),
         1 => "star".to_owned(),
-        2 => account_name(client),
+        2 => shared_account(client),
         _ => format!("p{client}b"),
     }
 }

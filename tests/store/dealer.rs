@@ -178,7 +178,7 @@ impl Dealer {
                 let made = match self.dice.below(4) {
                     0 => None,
                     1 if !self.past.is_empty() => Some(*pick(&mut self.dice, &self.past)),
-                    _ => model.made(&room).flatten(),
+                    _ => model.made(&room),
                 };
                 Change::RoomClosed { room, made }
             }

@@ -280,9 +280,9 @@ fn a_room_that_is_made_again_begins_anew(shelf: &Shelf) {
 
 /// Other people have spoken in a room of that name before it was made, more than there is between two marks.
 fn a_room_that_closes_takes_what_was_said_since_it_was_made(shelf: &Shelf) {
-    for before in [0, 1, 63, 64, 130] {
-        for since in [0, 1, 64, 130] {
-            let mut pair = Pair::new(shelf);
+    let mut pair = Pair::new(shelf);
+    for before in [0, 1, 64, 130] {
+        for since in [0, 1, 130] {
             let texts =
                 |whose: &'static str, count| (0..count).map(move |n| said("den", &format!("{whose} {n}")));
             pair.commit_each(texts("before", before));
@@ -293,7 +293,7 @@ fn a_room_that_closes_takes_what_was_said_since_it_was_made(shelf: &Shelf) {
             // The stores have to know it after a restart, and after they were written anew.
             pair.compare();
             pair.store().compact().expect("there is space");
-            assert_eq!(pair.model.made("den"), Some(Some(made)));
+            assert_eq!(pair.model.made("den"), Some(made));
             pair.compare();
             pair.commit_each([Change::RoomClosed { room: "den".into(), made: Some(made) }]);
             pair.compare();
@@ -306,6 +306,7 @@ fn a_room_that_closes_takes_what_was_said_since_it_was_made(shelf: &Shelf) {
             while pair.store().tidy(&rules, now).expect("it is tidied") {}
             pair.model.forget(&rules, now);
             pair.compare();
+            pair.commit_each([Change::RoomClosed { room: "den".into(), made: None }]);
         }
     }
 }
@@ -317,7 +318,7 @@ fn a_room_whose_host_has_a_new_seat_is_as_old_as_it_was(shelf: &Shelf) {
     let made = pair.commit_each([said("den", "before"), makes(1), said("den", "since")])[1].id;
     pair.commit_each([makes(2), Change::SeatLeft { token: token(1) }, said("den", "since")]);
     pair.compare();
-    assert_eq!(pair.model.made("den"), Some(Some(made)));
+    assert_eq!(pair.model.made("den"), Some(made));
     pair.commit_each([makes(3), Change::SeatLeft { token: token(2) }]);
     pair.compare();
     assert!(pair.model.has_seat_of("Alice"));

@@ -128,7 +128,11 @@ impl Model {
             }
             Change::RoomMade { room, host: seat } | Change::SeatTaken { room, seat } => {
                 let is_host = matches!(op.change, Change::RoomMade { .. });
-                let made = if is_host { self.made(room).unwrap_or(Some(op.id)) } else { None };
+                let made = match self.host(room) {
+                    Some(_) => self.made(room),
+                    None => Some(op.id),
+                };
+                let made = made.filter(|_| is_host);
                 if self.seats.iter().all(|kept| seat_of(kept).1 != seat.token) {
                     self.seats.push(Kept::Seat { room: room.clone(), seat: seat.clone(), is_host, made });
                 }
@@ -237,16 +241,30 @@ impl Model {
 
     /// Whether a name has a seat in any room.
     pub(crate) fn has_seat_of(&self, name: &str) -> bool {
-        let is_its = |kept: &Kept| matches!(kept, Kept::Seat { seat, .. } if is_same(&seat.name, name));
-        self.seats.iter().any(is_its)
+        self.ips_of(name).next().is_some()
+    }
+
+    /// The addresses of the seats of a name.
+    pub(crate) fn ips_of(&self, name: &str) -> impl Iterator<Item = std::net::IpAddr> {
+        self.seats.iter().filter_map(move |kept| match kept {
+            Kept::Seat { seat, .. } if is_same(&seat.name, name) => Some(seat.ip),
+            Kept::Seat { .. } | Kept::Account { .. } | Kept::Letter(_) => None,
+        })
+    }
+
+    /// The seat of a room's host.
+    fn host(&self, room: &str) -> Option<&Kept> {
+        let is_its =
+            |kept: &&Kept| matches!(kept, Kept::Seat { room: other, is_host: true, .. } if &**other == room);
+        self.seats.iter().find(is_its)
     }
 
     /// The op that made a room that has a host.
-    pub(crate) fn made(&self, room: &str) -> Option<Option<OpId>> {
-        self.seats.iter().find_map(|kept| match kept {
-            Kept::Seat { room: other, is_host: true, made, .. } if &**other == room => Some(*made),
-            Kept::Seat { .. } | Kept::Account { .. } | Kept::Letter(_) => None,
-        })
+    pub(crate) fn made(&self, room: &str) -> Option<OpId> {
+        match self.host(room)? {
+            Kept::Seat { made, .. } => *made,
+            Kept::Account { .. } | Kept::Letter(_) => None,
+        }
     }
 
     pub(crate) fn has_seats_in(&self, room: &str) -> bool {

@@ -128,7 +128,10 @@ fn line_events_are_said_byte_for_byte() {
             refused(Problem::Name(NameError::TooShort { min: 1 })),
             "ERR invalid-username the name is too short, bytes needed: 1\n",
         ),
-        (refused(Problem::Name(NameError::TooLong { max: 32 })), "ERR invalid-username the name is too long, bytes allowed: 32\n"),
+        (
+            refused(Problem::Name(NameError::TooLong { max: 32 })),
+            "ERR invalid-username the name is too long, bytes allowed: 32\n",
+        ),
         (
             refused(Problem::Name(NameError::Character)),
             "ERR invalid-username names are 1 to 32 bytes of letters, digits and ASCII symbols, without blanks, \
@@ -295,7 +298,20 @@ fn slash_errors_are_said_byte_for_byte() {
 #[test]
 fn the_help_has_a_line_for_each_command() {
     let help = said(Dialect::Slash, Event::Help);
-    for word in ["nick", "join", "leave", "rooms", "users", "msg", "history", "register", "password", "unregister", "help", "quit"] {
+    for word in [
+        "nick",
+        "join",
+        "leave",
+        "rooms",
+        "users",
+        "msg",
+        "history",
+        "register",
+        "password",
+        "unregister",
+        "help",
+        "quit",
+    ] {
         let lines = help.lines().filter(|line| line.trim_start().starts_with(&format!("/{word}"))).count();
         assert_eq!(lines, 1, "/{word} in {help}");
     }

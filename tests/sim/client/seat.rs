@@ -4,7 +4,7 @@ use parlance::chat::{Secret, Token};
 use parlance::wire::tcrp::{Content, Decoded, Operation, Reply, encode_request};
 use parlance::wire::ucrp::{Datagram, Delivery, Message};
 
-use super::{Around, Client, account_name, direct_name, own_name};
+use super::{Around, Client, direct_name, own_name, shared_account};
 use crate::book::{Aim, Fact, text_of};
 use crate::script::{Act, ROOMS};
 use crate::trace;
@@ -75,7 +75,7 @@ impl Client {
         // Half of them go by the name of an account that others want as well, each by one name: seats of several names in
         // a room would all be told at one address.
         let is_own = self.index.is_multiple_of(2);
-        let name = if is_own { own_name(self.index) } else { account_name(self.index) };
+        let name = if is_own { own_name(self.index) } else { shared_account(self.index / 2) };
         let password = (!is_own).then(|| self.password_of(&name, None, around));
         self.may_be(&name);
         let secret = password.as_deref().map(Secret);
