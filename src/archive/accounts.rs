@@ -18,7 +18,7 @@ use crate::wire::words;
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum AccountError {
     /// The text is not a name.
-    #[error("`{name}` cannot be a name: {}{}", words(Problem::Name(*.error)), hint(.near))]
+    #[error("`{name}` cannot be a name: {}{}", words(Problem::Name(*.error)), hint(.near.as_ref()))]
     Name {
         /// The text, made visible.
         name: String,
@@ -46,8 +46,8 @@ pub enum AccountError {
     Full,
 }
 
-fn hint(near: &Option<String>) -> String {
-    near.as_ref().map_or_else(String::new, |near| format!("; a name like it is {near}"))
+fn hint(near: Option<&String>) -> String {
+    near.map_or_else(String::new, |near| format!("; a name like it is {near}"))
 }
 
 /// The accounts of a store, as they are when it is read.

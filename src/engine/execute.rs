@@ -112,13 +112,13 @@ impl Engine {
         };
         if self.ledger.find(&wanted.folded).is_none() {
             // Names have no blanks: what follows one was meant as a password, or as a part of the name.
-            return if password.is_some() {
-                self.refuse_login(id, Problem::NoAccount(wanted.name.as_str()))
-            } else if self.settings.reserved_names.contains(&wanted.folded) {
-                self.refuse_login(id, Problem::NameReserved)
-            } else {
-                self.log_in(id, wanted, None)
-            };
+            if password.is_some() {
+                return self.refuse_login(id, Problem::NoAccount(wanted.name.as_str()));
+            }
+            if self.settings.reserved_names.contains(&wanted.folded) {
+                return self.refuse_login(id, Problem::NameReserved);
+            }
+            return self.log_in(id, wanted, None);
         }
         // The password decides, also where the name is held: the owner may have left a session behind.
         if let Some(Secret(password)) = password {
