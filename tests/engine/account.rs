@@ -15,6 +15,9 @@ use crate::pace::shown;
 use crate::seats::asks;
 use crate::world::{Client, HERE, World, hash, settings};
 
+const RESERVED: &str = "ERR invalid-username the name is reserved\n";
+const LOOKS: &str = "ERR invalid-username the name looks like one that is reserved or has an account\n";
+
 /// Types a line of the line dialect, and reads what came of it.
 fn gets(world: &mut World, client: Client, line: &str) -> String {
     world.types(client, line);
@@ -225,7 +228,6 @@ fn reserved_names_are_for_accounts_that_were_made_elsewhere() {
     assert_eq!(gets(&mut world, admin, "LOGIN admin secret"), "OK\n");
 
     let mut world = World::with(Settings { reserved_names, ..settings() });
-    const RESERVED: &str = "ERR invalid-username the name is reserved\n";
     let line = world.connects(Dialect::Line);
     for name in ["ADMIN", "root", "HelpDesk"] {
         assert_eq!(gets(&mut world, line, &format!("LOGIN {name}")), RESERVED);
@@ -251,7 +253,6 @@ fn a_name_that_looks_like_an_accounts_gets_none() {
     let mut world = World::new();
     let first = world.line("William");
     assert_eq!(gets(&mut world, first, "REGISTER secret"), "OK\n");
-    const LOOKS: &str = "ERR invalid-username the name looks like one that is reserved or has an account\n";
     for name in ["WiIIiarn", "wi1liam", "w\u{456}lliam", "adm1n", "rnoderator"] {
         let other = world.line(name);
         assert_eq!(gets(&mut world, other, "REGISTER secret"), LOOKS, "{name}");

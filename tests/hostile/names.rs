@@ -149,12 +149,13 @@ fn a_name_of_letters_that_only_look_alike_is_another() {
     }
 }
 
+const LOOK_ALIKE: &str = "the name looks like one that is reserved or has an account";
+
 #[test]
 fn nobody_makes_an_account_whose_name_looks_like_another_in_any_dialect() {
     let server = TestServer::start();
     server.account("paypal", "secret");
     let mut bystander = server.line("calm");
-    const LOOK_ALIKE: &str = "the name looks like one that is reserved or has an account";
     let alike = OTHERS.into_iter().take(3).chain(["PAYPA1", "adm1n", "rn0derator", "r00t"]);
     for (index, name) in alike.enumerate() {
         // As a stranger's, the name is one like any other.
