@@ -606,16 +606,6 @@ fn a_refused_value_is_told_with_its_origin_and_the_remedy() {
             "`typed-ping-identity` cannot be `true` (parlance.toml): use off or same-ip".to_owned(),
         ),
         (
-            given().flag("tcrp-names", "any"),
-            "`tcrp-names` cannot be `any` (flag --tcrp-names): use near or strict".to_owned(),
-        ),
-        (
-            given().flag("reserved-names", "John Smith"),
-            "`reserved-names` cannot be `John Smith` (flag --reserved-names): use names of 1 to 32 bytes without \
-             blanks, such as helpdesk,owner, or none"
-                .to_owned(),
-        ),
-        (
             given().flag("gob-gap", "0.2ms"),
             "`gob-gap` cannot be `0.2ms` (flag --gob-gap): use whole microseconds, \
              from 0 (no pause) to 1000000 (a second)"
@@ -1090,6 +1080,37 @@ fn the_command_check_config_reports_equal_exemptions_once() {
 }
 
 #[test]
+fn the_rules_for_names_are_settings() {
+    let rows = [
+        (
+            given().flag("tcrp-names", "any"),
+            "`tcrp-names` cannot be `any` (flag --tcrp-names): use near or strict".to_owned(),
+        ),
+        (
+            given().flag("reserved-names", "John Smith"),
+            "`reserved-names` cannot be `John Smith` (flag --reserved-names): use names of 1 to 32 bytes without \
+             blanks, such as helpdesk,owner, or none"
+                .to_owned(),
+        ),
+    ];
+    for (given, expected) in rows {
+        assert_eq!(given.refusal(), expected);
+    }
+    let rows = [
+        (&["--tcrp-names", "strict"][..], "A tcrp client whose name is not one is refused."),
+        (
+            &["--reserved-names", "helpdesk,owner"],
+            "Reserved besides the names that always are: helpdesk, owner.",
+        ),
+    ];
+    for (flags, expected) in rows {
+        let output = parlance(&given(), &[&["check-config"], flags].concat());
+        let words = text(&output.stdout);
+        assert!(words.lines().any(|line| line == expected), "{flags:?}: {words}");
+    }
+}
+
+#[test]
 fn the_command_check_config_tells_the_dialects_apart() {
     let words = |flags: &[&str]| {
         let output = parlance(&given(), &[&["check-config"], flags].concat());
@@ -1110,11 +1131,6 @@ fn the_command_check_config_tells_the_dialects_apart() {
         (
             &["--typed-ping-identity", "same-ip"],
             "A typed client logs in with a password, or with the bare name that its address had up to 600 seconds ago.",
-        ),
-        (&["--tcrp-names", "strict"], "A tcrp client whose name is not one is refused."),
-        (
-            &["--reserved-names", "helpdesk,owner"],
-            "Reserved besides the names that always are: helpdesk, owner.",
         ),
         (
             &["--gob-gap", "1"],
