@@ -138,18 +138,18 @@ fn nobody_is_renamed_to_an_account() {
 }
 
 #[test]
-fn whoever_is_here_keeps_the_name_of_an_account_that_is_deleted() {
+fn the_sessions_of_an_account_that_is_deleted_end_and_its_name_is_free() {
     let server = TestServer::start();
     server.account("alice", "secret");
-    let mut line = Person::proved_in_lobby(&server, Dialect::Line, "alice", "secret");
+    let mut line = server.connect(Dialect::Line);
+    line.send("LOGIN alice secret\n");
+    line.expect("OK\n");
     let mut typed = TypedPeer::connect(&server, TagSet::InUse);
     typed.log_in("alice", "secret");
     typed.send(Request::DeleteAccount);
-    assert_eq!(typed.try_log_in("alice", "another"), Told::Failed);
-    assert_eq!(line.heard(), []);
-    drop(line);
-    // The name is free with the end of that connection, which nobody is told of here.
-    while typed.try_log_in("alice", "another") == Told::Failed {}
+    line.expect("ERR account-deleted\n");
+    line.expect_end();
+    assert_eq!(typed.try_log_in("alice", "another"), Told::LoggedIn(vec!["alice".to_owned()]));
     assert_eq!(typed.users(), [("alice".to_owned(), 0)]);
 }
 

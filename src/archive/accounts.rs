@@ -6,19 +6,18 @@
 
 use super::plan::Ids;
 use crate::chat::{
-    Change, Folded, Kept, Name, NameError, Op, PasswordHash, Problem, ReservedNames, SERVER_NAME, Skeleton,
-    Token, UnixMillis,
+    Change, Folded, Kept, Name, NameError, Op, PasswordHash, ReservedNames, SERVER_NAME, Skeleton, Token,
+    UnixMillis,
 };
 use crate::limits::ACCOUNTS_MAX;
 use crate::state::State;
 use crate::store::{Reader, StoreError};
-use crate::wire::words;
 
 /// Why an account cannot be made, changed or deleted.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum AccountError {
     /// The text is not a name.
-    #[error("`{name}` cannot be a name: {}{}", words(Problem::Name(*.error)), hint(.near.as_ref()))]
+    #[error("`{name}` cannot be a name: {}{}", describe(*.error), hint(.near.as_ref()))]
     Name {
         /// The text, made visible.
         name: String,
@@ -44,6 +43,17 @@ pub enum AccountError {
     /// There are [`ACCOUNTS_MAX`].
     #[error("there are {ACCOUNTS_MAX} accounts, which is as many as can be")]
     Full,
+}
+
+fn describe(error: NameError) -> String {
+    match error {
+        NameError::TooShort { min } => format!("it is too short, bytes needed: {min}"),
+        NameError::TooLong { max } => format!("it is too long, bytes allowed: {max}"),
+        NameError::Character => {
+            "names are letters, digits and ASCII symbols, without blanks, and do not start with # / or :"
+                .into()
+        }
+    }
 }
 
 fn hint(near: Option<&String>) -> String {
