@@ -61,12 +61,14 @@ fn the_name_of_an_account_needs_its_password_in_each_dialect() {
     line.expect("ERR password-required\nERR must-login-first\nERR wrong-password\n");
     line.send("LOGIN ALICE se cret\nWHO\n");
     line.expect("OK\nUSER ALICE\n");
-    // Proved or not, one at a time.
+    // One at a time: the newer login has the name.
     let mut second = server.connect(Dialect::Line);
     second.send("LOGIN alice se cret\n");
-    second.expect("ERR username-taken\n");
-    line.finish();
+    second.expect("OK\n");
+    line.expect("ERR replaced\n");
     line.expect_end();
+    second.finish();
+    second.expect_end();
 
     let mut slash = server.connect(Dialect::Slash);
     slash.send("alice\nwrong\n");
@@ -91,10 +93,13 @@ fn the_name_of_an_account_needs_its_password_in_each_dialect() {
     let token = shake(&server, HERE, JOIN, ("alice", Some("se cret"))).expect("a seat");
     let seat = Seat::with(&server, HERE, "lobby", &token);
     seat.register();
-    // Once more, with the password, is the same seat; without, or from elsewhere, it is none.
+    // Once more, with the password, is the same seat; without, it is none; elsewhere, it is another in its place.
     assert_eq!(shake(&server, HERE, JOIN, ("Alice", Some("se cret"))), Ok(token));
     assert_eq!(shake(&server, HERE, JOIN, ("alice", None)), refused);
-    assert_eq!(shake(&server, ELSEWHERE, JOIN, ("alice", Some("se cret"))), Err(Refusal::NameTaken));
+    let moved = shake(&server, ELSEWHERE, JOIN, ("alice", Some("se cret"))).expect("a seat");
+    assert_ne!(moved, token);
+    let seat = Seat::with(&server, ELSEWHERE, "lobby", &moved);
+    seat.register();
     let mut witness = server.line("witness");
     seat.leave();
     witness.expect("INFO alice disconnected\n");
