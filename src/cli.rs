@@ -235,7 +235,7 @@ struct Flags {
     #[arg(long, global = true, value_name = "NAME", help_heading = "What clients may do")]
     reserved_names: Vec<String>,
 
-    /// What a TCRP client gets whose name is not one, such as John Smith: the nearest free name, John_Smith (near),
+    /// What a TCRP client gets whose name is not one, such as one with a blank: the nearest free name (near),
     /// or a refusal (strict) [default: near]
     #[arg(long, global = true, value_name = "HOW", value_parser = ["near", "strict"], hide_possible_values = true,
           help_heading = "What clients may do")]

@@ -89,7 +89,7 @@ impl Keyboard {
 
 /// Whether a line is a command with a password in it, which the history of the editor is not to show again.
 fn has_password(line: &str) -> bool {
-    let word = line.trim_start().split_whitespace().next().unwrap_or_default();
+    let word = line.split_whitespace().next().unwrap_or_default();
     ["/login", "/register", "/password", "/unregister"].contains(&word)
 }
 
