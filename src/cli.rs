@@ -37,6 +37,7 @@ Examples:
   parlance config --write                write the configuration down, to edit it
   parlance check-config --config p.toml  say what a file means, without serving
   parlance chat --as bob                 talk to the one that serves
+  parlance account add admin             make an account, while no server runs
   parlance history --room lobby          what was said in a room
   parlance import users.json chat.jsonl  take in what other programs left
   parlance backup copy.db                copy what is kept, while it serves
@@ -228,6 +229,17 @@ struct Flags {
     #[arg(long, global = true, value_name = "WHOSE", value_parser = ["same-ip", "any"], hide_possible_values = true,
           help_heading = "What clients may do")]
     ucrp_sender: Option<String>,
+
+    /// Names that nobody has without an account, besides admin, root and the like, with commas or one flag each
+    /// [default: none]
+    #[arg(long, global = true, value_name = "NAME", help_heading = "What clients may do")]
+    reserved_names: Vec<String>,
+
+    /// What a TCRP client gets whose name is not one, such as one with a blank: the nearest free name (near),
+    /// or a refusal (strict) [default: near]
+    #[arg(long, global = true, value_name = "HOW", value_parser = ["near", "strict"], hide_possible_values = true,
+          help_heading = "What clients may do")]
+    tcrp_names: Option<String>,
 
     /// What a typed client's bare name is worth without a password: nothing (off), or a login, where the same IP
     /// address had that name up to ten minutes ago (same-ip) [default: off]
@@ -501,6 +513,7 @@ impl Flags {
         // A list is one value, however many flags it was given in.
         let list = |texts: &[String]| (!texts.is_empty()).then(|| texts.join(","));
         let (bind, exempt) = (list(&self.bind), list(&self.exempt));
+        let reserved_names = list(&self.reserved_names);
         let all = [
             ("bind", &bind),
             ("line", &self.line),
@@ -516,6 +529,8 @@ impl Flags {
             ("gob-idle-timeout", &self.gob_idle_timeout),
             ("login-timeout", &self.login_timeout),
             ("ucrp-sender", &self.ucrp_sender),
+            ("reserved-names", &reserved_names),
+            ("tcrp-names", &self.tcrp_names),
             ("typed-ping-identity", &self.typed_ping_identity),
             ("gob-gap", &self.gob_gap),
             ("max-clients", &self.max_clients),
@@ -565,7 +580,8 @@ pub(crate) fn parse() -> Result<Arguments, ExitCode> {
 }
 
 /// The commands that look after a store, and the settings that say which one.
-const UPKEEP: [&str; 8] = ["history", "search", "store", "compact", "backup", "repair", "import", "export"];
+const UPKEEP: [&str; 9] =
+    ["history", "search", "store", "account", "compact", "backup", "repair", "import", "export"];
 const UPKEEP_SETTINGS: [&str; 3] = ["config", "data", "store"];
 
 /// The grammar, in which the help of `chat` is about chatting, and that of the commands for a store about stores: the
@@ -627,7 +643,9 @@ mod tests {
             let default = match defaults.get(key) {
                 None => None,
                 Some(toml::Value::String(text)) => Some(text.clone()),
-                Some(toml::Value::Array(none)) if none.is_empty() => Some("any".to_owned()),
+                Some(toml::Value::Array(none)) if none.is_empty() => {
+                    Some(if key == "pin" { "any" } else { "none" }.to_owned())
+                }
                 Some(toml::Value::Array(some)) => {
                     let texts = some.iter().map(|text| text.as_str().expect("networks are texts"));
                     Some(texts.collect::<Vec<_>>().join(","))

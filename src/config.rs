@@ -40,7 +40,7 @@ use crate::wire::{Dialect, Transport};
 
 pub use endpoint::Endpoint;
 pub use error::{ConfigError, Origin};
-pub use field::{LogFormat, MaxClients, PingIdentity, Shards, UcrpSender};
+pub use field::{LogFormat, MaxClients, PingIdentity, Shards, TcrpNames, UcrpSender};
 pub use history::HistoryRoom;
 pub use listener::{Listener, ListenerRefused, ListenerSpec};
 pub use sources::Sources;
@@ -100,6 +100,14 @@ pub struct Config {
     /// Whose datagrams count: those from the address of the handshake, or from any.
     #[serde(deserialize_with = "field::ucrp_sender")]
     pub ucrp_sender: UcrpSender,
+
+    /// Names that are reserved besides those that always are.
+    #[serde(deserialize_with = "field::reserved_names")]
+    pub reserved_names: Vec<String>,
+
+    /// What a TCRP handshake with a text that is not a name gets.
+    #[serde(deserialize_with = "field::tcrp_names")]
+    pub tcrp_names: TcrpNames,
 
     /// Whether a typed client's bare name resumes its login.
     #[serde(deserialize_with = "field::ping_identity")]
@@ -226,7 +234,7 @@ pub struct Config {
 
 impl Config {
     /// The name of every setting that can come from anywhere, as the file has it, in the order of the fields.
-    pub const KEYS: [&str; 43] = [
+    pub const KEYS: [&str; 45] = [
         "bind",
         "line",
         "slash",
@@ -241,6 +249,8 @@ impl Config {
         "gob-idle-timeout",
         "login-timeout",
         "ucrp-sender",
+        "reserved-names",
+        "tcrp-names",
         "typed-ping-identity",
         "gob-gap",
         "max-clients",
@@ -410,6 +420,8 @@ impl Default for Config {
             gob_idle_timeout: Some(Duration::from_secs(24 * 60 * 60)),
             login_timeout: Some(Duration::from_secs(60)),
             ucrp_sender: UcrpSender::SameIp,
+            reserved_names: Vec::new(),
+            tcrp_names: TcrpNames::Near,
             typed_ping_identity: PingIdentity::Off,
             gob_gap: Duration::from_micros(GOB_GAP_MICROS_DEFAULT),
             max_clients: MaxClients::Auto,

@@ -29,4 +29,4 @@ pub mod telemetry;
 mod text_encoding;
 pub mod wire;
 
-pub use reactor::{StartupError, serve};
+pub use reactor::{HashError, StartupError, hash_password, serve};

@@ -512,6 +512,10 @@ pub const RATE_MAX: u32 = 1_000_000;
 /// those that were there longest ago are forgotten, and may connect as if they never had. Whoever has so many addresses is not
 /// held by what each of them may.
 pub const ADDRESSES_IDLE_MAX: usize = 1 << 16;
+/// Names that an operator may reserve besides those that always are. More: refused. Each login of a stranger compares
+/// its name with a sorted list of them.
+pub const RESERVED_NAMES_MAX: usize = 1024;
+
 /// Networks that an operator may exempt, in general and for one listener. More: refused. They are looked
 /// through with each connection.
 pub const EXEMPT_MAX: usize = 64;

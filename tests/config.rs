@@ -12,7 +12,7 @@ use std::time::Duration;
 use parlance::chat::{HistoryRule, RoomPattern};
 use parlance::config::{
     Config, ConfigError, Endpoint, HistoryRoom, Listener, LogFormat, MaxClients, Origin, PingIdentity,
-    Shards, Sources, UcrpSender,
+    Shards, Sources, TcrpNames, UcrpSender,
 };
 use parlance::fanout::{LagPolicies, LagPolicy};
 use parlance::store::{Durability, StoreSpec};
@@ -78,6 +78,8 @@ fn all_changed() -> Config {
         gob_idle_timeout: Some(Duration::from_secs(8)),
         login_timeout: Some(Duration::from_secs(1)),
         ucrp_sender: UcrpSender::Any,
+        reserved_names: vec!["helpdesk".to_owned(), "Owner".to_owned()],
+        tcrp_names: TcrpNames::Strict,
         typed_ping_identity: PingIdentity::SameIp,
         gob_gap: Duration::ZERO,
         max_clients: MaxClients::Limit(1_000_000),
@@ -346,6 +348,14 @@ fn every_form_of_a_value_is_read() {
     let sender = |text: &str| given().flag("ucrp-sender", text).config().ucrp_sender;
     assert_eq!(sender("same-ip"), UcrpSender::SameIp);
     assert_eq!(sender("any"), UcrpSender::Any);
+    let names = |text: &str| given().flag("tcrp-names", text).config().tcrp_names;
+    assert_eq!(names("near"), TcrpNames::Near);
+    assert_eq!(names("strict"), TcrpNames::Strict);
+    let reserved = |text: &str| given().file(&format!("reserved-names = {text}")).config().reserved_names;
+    assert_eq!(reserved("[]"), [""; 0]);
+    assert_eq!(reserved("\"none\""), [""; 0]);
+    assert_eq!(reserved("[\"helpdesk\", \"Owner\"]"), ["helpdesk", "Owner"]);
+    assert_eq!(reserved("\"helpdesk, Owner\""), ["helpdesk", "Owner"]);
     let identity = |text: &str| given().flag("typed-ping-identity", text).config().typed_ping_identity;
     assert_eq!(identity("off"), PingIdentity::Off);
     assert_eq!(identity("same-ip"), PingIdentity::SameIp);
@@ -1039,6 +1049,7 @@ fn the_command_check_config_says_it_in_words() {
          A gob client that sends no message for 86400 seconds is closed.\n\
          A connection that has not logged in after 1 second is closed.\n\
          A ucrp datagram counts only from the address that its token was given to.\n\
+         A tcrp client whose name is not one gets the nearest free name.\n\
          A typed client logs in with a password.\n\
          A gob client is sent one message at a time, and the next after 200 microseconds.\n\
          As many clients are served at once as the limit on open files allows.\n\
@@ -1068,6 +1079,37 @@ fn the_command_check_config_reports_equal_exemptions_once() {
         let said = text(&output.stdout);
         assert_eq!(said.matches("exempt").count(), 1, "{said}");
         assert!(!said.contains("On the line listener"), "{said}");
+    }
+}
+
+#[test]
+fn the_rules_for_names_are_settings() {
+    let rows = [
+        (
+            given().flag("tcrp-names", "any"),
+            "`tcrp-names` cannot be `any` (flag --tcrp-names): use near or strict".to_owned(),
+        ),
+        (
+            given().flag("reserved-names", "John Smith"),
+            "`reserved-names` cannot be `John Smith` (flag --reserved-names): use names of 1 to 32 bytes without \
+             blanks, such as helpdesk,owner, or none"
+                .to_owned(),
+        ),
+    ];
+    for (given, expected) in rows {
+        assert_eq!(given.refusal(), expected);
+    }
+    let rows = [
+        (&["--tcrp-names", "strict"][..], "A tcrp client whose name is not one is refused."),
+        (
+            &["--reserved-names", "helpdesk,owner"],
+            "Reserved besides the names that always are: helpdesk, owner.",
+        ),
+    ];
+    for (flags, expected) in rows {
+        let output = parlance(&given(), &[&["check-config"], flags].concat());
+        let words = text(&output.stdout);
+        assert!(words.lines().any(|line| line == expected), "{flags:?}: {words}");
     }
 }
 

@@ -10,15 +10,21 @@ fn login_gives_a_name_once_and_to_one() {
     let server = TestServer::start();
     let mut alice = server.connect(Dialect::Line);
     alice.send("LOGIN\nLOGIN #alice\nLOGIN a\u{7}b\n");
-    alice.expect("ERR invalid-username\nERR invalid-username\nERR invalid-username\n");
+    alice.expect("ERR invalid-username the name is too short, bytes needed: 1\n");
+    for _ in 0..2 {
+        alice.expect(
+            "ERR invalid-username names are 1 to 32 bytes of letters, digits and ASCII symbols, without blanks, \
+             and do not start with # / or :\n",
+        );
+    }
     alice.send(format!("LOGIN {}\nLOGIN alice\n", "x".repeat(33)));
-    alice.expect("ERR invalid-username\nOK\n");
+    alice.expect("ERR invalid-username the name is too long, bytes allowed: 32\nOK\n");
     alice.send("LOGIN alice\nLOGIN other\n");
     alice.expect("ERR already-logged-in\nERR already-logged-in\n");
 
     let mut other = server.connect(Dialect::Line);
-    other.send("LOGIN alice\nLOGIN ALICE\nLOGIN Bob secret\nWHO\n");
-    other.expect("ERR username-taken\nERR username-taken\nOK\nUSER alice\nUSER Bob\n");
+    other.send("LOGIN alice\nLOGIN ALICE\nLOGIN Bob secret\nLOGIN Bob\nWHO\n");
+    other.expect("ERR username-taken\nERR username-taken\nERR no-account Bob\nOK\nUSER alice\nUSER Bob\n");
     // Nobody is told of a login.
     alice.send("PING\n");
     alice.expect("PONG\n");
@@ -31,6 +37,45 @@ fn before_the_login_only_ping_is_answered() {
     peer.send("MSG hello\nWHO\nDM bob hi\nwhatever\n\nPING\n");
     peer.expect(&"ERR must-login-first\n".repeat(5));
     peer.expect("PONG\n");
+}
+
+#[test]
+fn an_account_is_made_changed_and_deleted() {
+    let server = TestServer::start();
+    let mut alice = server.line("alice");
+    alice.send("REGISTER\nREGISTER open sesame\nREGISTER again\nPASSWD open sesame new\nPING\n");
+    alice.expect("ERR invalid-format\nOK\nERR account-exists\nERR invalid-format\nPONG\n");
+    let mut other = server.connect(Dialect::Line);
+    other.send("LOGIN alice\nLOGIN alice wrong\nLOGIN alice open sesame\n");
+    other.expect("ERR password-required\nERR wrong-password\nOK\n");
+    alice.expect("ERR replaced\n");
+    alice.expect_end();
+    other.send("UNREGISTER wrong\nUNREGISTER open sesame\nUNREGISTER open sesame\nREGISTER one\n");
+    other.expect("ERR wrong-password\nOK\nERR no-account\nOK\n");
+    other.send("PASSWD two three\nPASSWD one two\nWHO\nQUIT\n");
+    other.expect("ERR wrong-password\nOK\nUSER alice\nOK\n");
+    other.expect_end();
+    let mut late = server.connect(Dialect::Line);
+    late.send("LOGIN alice one\nLOGIN alice two\n");
+    late.expect("ERR wrong-password\nOK\n");
+}
+
+#[test]
+fn the_help_is_a_notice_for_each_command() {
+    let server = TestServer::start();
+    let mut peer = server.connect(Dialect::Line);
+    peer.send("HELP\nPING\n");
+    let mut commands = Vec::new();
+    loop {
+        let line = peer.line();
+        if line == "PONG" {
+            break;
+        }
+        let rest = line.strip_prefix("INFO ").expect("a notice");
+        commands.push(rest.split(' ').next().expect("a word").to_owned());
+    }
+    let all = ["LOGIN", "MSG", "DM", "WHO", "REGISTER", "PASSWD", "UNREGISTER", "PING", "HELP", "QUIT"];
+    assert_eq!(commands, all);
 }
 
 #[test]

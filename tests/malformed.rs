@@ -202,7 +202,7 @@ fn a_name_or_a_room_that_is_none_is_answered_which() {
     let mut witnesses = Witnesses::new(&server);
     let mut causes = Causes::default();
     let long = format!("\"{}\"", "n".repeat(33));
-    let requests: [(&[u8], u8, &[u8], Refusal); 19] = [
+    let requests: [(&[u8], u8, &[u8], Refusal); 16] = [
         (b"", 1, b"\"alice\"", Refusal::BadRoom),
         (b" den", 1, b"\"alice\"", Refusal::BadRoom),
         (b"d\ten", 1, b"\"alice\"", Refusal::BadRoom),
@@ -211,9 +211,6 @@ fn a_name_or_a_room_that_is_none_is_answered_which() {
         (b"lobby", 1, b"\"alice\"", Refusal::RoomExists),
         (b"den", 1, b"\"\"", Refusal::BadName),
         (b"den", 1, b"", Refusal::BadName),
-        (b"den", 1, b"\"a b\"", Refusal::BadName),
-        (b"den", 1, b"\"a\\u0000b\"", Refusal::BadName),
-        (b"den", 1, b"\"#alice\"", Refusal::BadName),
         (b"den", 1, b"\"alice", Refusal::BadName),
         (b"den", 1, b"\"alice\" x", Refusal::BadName),
         (b"den", 1, b"{\"username\": \"alice\"", Refusal::BadName),

@@ -61,12 +61,14 @@ fn the_name_of_an_account_needs_its_password_in_each_dialect() {
     line.expect("ERR password-required\nERR must-login-first\nERR wrong-password\n");
     line.send("LOGIN ALICE se cret\nWHO\n");
     line.expect("OK\nUSER ALICE\n");
-    // Proved or not, one at a time.
+    // One at a time: the newer login has the name.
     let mut second = server.connect(Dialect::Line);
     second.send("LOGIN alice se cret\n");
-    second.expect("ERR username-taken\n");
-    line.finish();
+    second.expect("OK\n");
+    line.expect("ERR replaced\n");
     line.expect_end();
+    second.finish();
+    second.expect_end();
 
     let mut slash = server.connect(Dialect::Slash);
     slash.send("alice\nwrong\n");
@@ -91,10 +93,13 @@ fn the_name_of_an_account_needs_its_password_in_each_dialect() {
     let token = shake(&server, HERE, JOIN, ("alice", Some("se cret"))).expect("a seat");
     let seat = Seat::with(&server, HERE, "lobby", &token);
     seat.register();
-    // Once more, with the password, is the same seat; without, or from elsewhere, it is none.
+    // Once more, with the password, is the same seat; without, it is none; elsewhere, it is another in its place.
     assert_eq!(shake(&server, HERE, JOIN, ("Alice", Some("se cret"))), Ok(token));
     assert_eq!(shake(&server, HERE, JOIN, ("alice", None)), refused);
-    assert_eq!(shake(&server, ELSEWHERE, JOIN, ("alice", Some("se cret"))), Err(Refusal::NameTaken));
+    let moved = shake(&server, ELSEWHERE, JOIN, ("alice", Some("se cret"))).expect("a seat");
+    assert_ne!(moved, token);
+    let seat = Seat::with(&server, ELSEWHERE, "lobby", &moved);
+    seat.register();
     let mut witness = server.line("witness");
     seat.leave();
     witness.expect("INFO alice disconnected\n");
@@ -138,18 +143,18 @@ fn nobody_is_renamed_to_an_account() {
 }
 
 #[test]
-fn whoever_is_here_keeps_the_name_of_an_account_that_is_deleted() {
+fn the_sessions_of_an_account_that_is_deleted_end_and_its_name_is_free() {
     let server = TestServer::start();
     server.account("alice", "secret");
-    let mut line = Person::proved_in_lobby(&server, Dialect::Line, "alice", "secret");
+    let mut line = server.connect(Dialect::Line);
+    line.send("LOGIN alice secret\n");
+    line.expect("OK\n");
     let mut typed = TypedPeer::connect(&server, TagSet::InUse);
     typed.log_in("alice", "secret");
     typed.send(Request::DeleteAccount);
-    assert_eq!(typed.try_log_in("alice", "another"), Told::Failed);
-    assert_eq!(line.heard(), []);
-    drop(line);
-    // The name is free with the end of that connection, which nobody is told of here.
-    while typed.try_log_in("alice", "another") == Told::Failed {}
+    line.expect("ERR account-deleted\n");
+    line.expect_end();
+    assert_eq!(typed.try_log_in("alice", "another"), Told::LoggedIn(vec!["alice".to_owned()]));
     assert_eq!(typed.users(), [("alice".to_owned(), 0)]);
 }
 
@@ -316,10 +321,10 @@ fn names_are_as_long_as_they_may_be_and_no_longer() {
     let longer = "n".repeat(33);
     let mut line = server.connect(Dialect::Line);
     line.send(format!("LOGIN {longer}\n"));
-    line.expect("ERR invalid-username\n");
+    line.expect("ERR invalid-username the name is too long, bytes allowed: 32\n");
     assert_eq!(shake(&server, HERE, JOIN, (&longer, None)), Err(Refusal::TooLong));
     let mut typed = TypedPeer::connect(&server, TagSet::InUse);
-    assert_eq!(typed.ask_error(Request::LoginName(&longer)), "the name is longer than 32");
+    assert_eq!(typed.ask_error(Request::LoginName(&longer)), "the name is too long, bytes allowed: 32");
     // With one that is taken, a number has to fit behind it.
     let _seat = Seat::join(&server, "lobby", &longest);
     for (number, name) in [(2, &longest), (3, &longer)] {

@@ -263,7 +263,7 @@ fn another_address_may_speak_where_that_is_allowed() {
     let bert = Seat::join(&server, "den", "bert");
     host.register();
     let moved = bert.moved(&server, ELSEWHERE);
-    moved.register();
+    moved.register_elsewhere();
     moved.say("from elsewhere");
     host.expect("bert", "from elsewhere");
     host.say("welcome");

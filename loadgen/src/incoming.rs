@@ -139,6 +139,9 @@ fn of_event(event: Event<'_>) -> Incoming<'_> {
         | Event::RoomsBegin
         | Event::Room { .. }
         | Event::RoomsOmitted(_)
+        | Event::AccountMade
+        | Event::PasswordChanged
+        | Event::AccountEnded
         | Event::Help
         | Event::AddressChallenge(_)
         | Event::Goodbye => Incoming::Aside,

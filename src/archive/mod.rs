@@ -7,6 +7,7 @@
 //!
 //! The formats are documented in `docs/storage.md`. Nothing here opens a file or a store.
 
+mod accounts;
 mod export;
 mod foreign_id;
 mod json;
@@ -16,6 +17,7 @@ mod plan;
 mod report;
 mod rooms;
 
+pub use accounts::{AccountError, Accounts};
 pub use export::{ExportError, export_json, export_jsonl};
 pub use material::{Format, Material, ReadError};
 pub use plan::Plan;

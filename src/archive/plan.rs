@@ -106,17 +106,22 @@ struct Seats {
 }
 
 /// Ids above all that were given out.
-struct Ids<'a> {
+pub(super) struct Ids<'a> {
     at: UnixMillis,
     sequence: u16,
     random: &'a mut dyn FnMut() -> u64,
 }
 
-impl Ids<'_> {
+impl<'a> Ids<'a> {
     /// 12 bits are there for it.
     const SEQUENCE_MAX: u16 = 0xfff;
 
-    fn next(&mut self) -> OpId {
+    /// The first is of this time, which lies behind all ids that were given out.
+    pub(super) fn from(at: UnixMillis, random: &'a mut dyn FnMut() -> u64) -> Self {
+        Self { at, sequence: 0, random }
+    }
+
+    pub(super) fn next(&mut self) -> OpId {
         let id = OpId::new(self.at, self.sequence, (self.random)());
         if self.sequence == Self::SEQUENCE_MAX {
             (self.at, self.sequence) = (UnixMillis(self.at.0 + 1), 0);
@@ -144,7 +149,7 @@ impl<'a> Planner<'a> {
             deleted: Vec::new(),
             ops: Vec::new(),
             report: Report::default(),
-            ids: Ids { at: now, sequence: 0, random },
+            ids: Ids::from(now, random),
             now,
         };
         let last = store.load(&mut |kept| {

@@ -92,6 +92,17 @@ pub enum Command<'a> {
     Accounts,
     /// Delete the account, with all messages from and to it.
     DeleteAccount,
+    /// Make an account of the session's name, which this password proves from then on.
+    MakeAccount(Secret<'a>),
+    /// Give the account of the session's name another password.
+    ChangePassword {
+        /// The password at present.
+        old: Secret<'a>,
+        /// The password from then on.
+        new: Secret<'a>,
+    },
+    /// Delete the account of the session's name. Its password proves that the owner asks for it.
+    EndAccount(Secret<'a>),
     /// Whether to be told of each new message in the mailbox.
     Subscribe(bool),
     /// Take another name.

@@ -62,6 +62,12 @@ pub enum Event<'a> {
         /// What.
         text: &'a str,
     },
+    /// The session's name has an account now, which is kept.
+    AccountMade,
+    /// The account of the session's name has another password now.
+    PasswordChanged,
+    /// The account of the session's name is deleted.
+    AccountEnded,
     /// A list begins, in a dialect whose lists are one frame each. Its entries follow.
     ListBegin(List),
     /// An entry of [`ListKind::AccountNames`].
@@ -158,6 +164,14 @@ pub enum Usage {
     Rename,
     /// A count that is a number.
     History,
+    /// A name and a password.
+    Login,
+    /// A password.
+    MakeAccount,
+    /// Two passwords, the old one and the new one, without blanks.
+    ChangePassword,
+    /// A password.
+    EndAccount,
 }
 
 /// Why a request failed. Each dialect has its words for it.
@@ -167,6 +181,20 @@ pub enum Problem<'a> {
     NameTaken,
     /// The name is not one.
     Name(NameError),
+    /// The name is reserved, and has no account whose password could prove it.
+    NameReserved,
+    /// The name looks like that of an account, or like a reserved one: it can not have an account.
+    NameLookAlike,
+    /// A password was given for a name that has no account.
+    NoAccount(&'a str),
+    /// The name has an account already.
+    AccountExists,
+    /// The session's name has no account.
+    NotRegistered,
+    /// Passwords do not travel in this dialect.
+    NoPasswordsHere,
+    /// A seat belongs to its room: the command does not exist in this dialect.
+    NotInSeats,
     /// The password is not the account's.
     WrongPassword,
     /// Too many passwords were wrong lately, for this name or from this address.

@@ -18,12 +18,12 @@ use serde::{Serialize, Serializer};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::chat::RoomPattern;
+use crate::chat::{Name, RoomPattern};
 use crate::limits::{
     ATTEMPTS_LIMIT_MAX, CLIENTS_MAX, CORE_MAX, EXEMPT_MAX, HISTORY_KEEP_DAYS_MAX, HISTORY_KEEP_MESSAGES_MAX,
     HISTORY_ON_JOIN_MAX, LOG_BYTES_LIMIT_MAX, LOG_BYTES_LIMIT_MIN, LOG_TOTAL_BYTES_LIMIT_MAX,
-    LOG_TOTAL_BYTES_LIMIT_MIN, RATE_MAX, ROOM_NAME_BYTES_MAX, ROOMS_MAX, SEATS_OF_NAME_MAX,
-    SESSION_BYTES_LIMIT_MAX, SESSION_BYTES_LIMIT_MIN, SHARDS_MAX,
+    LOG_TOTAL_BYTES_LIMIT_MIN, NAME_BYTES_MAX, RATE_MAX, RESERVED_NAMES_MAX, ROOM_NAME_BYTES_MAX, ROOMS_MAX,
+    SEATS_OF_NAME_MAX, SESSION_BYTES_LIMIT_MAX, SESSION_BYTES_LIMIT_MIN, SHARDS_MAX,
 };
 use crate::store::Durability;
 
@@ -63,6 +63,16 @@ pub enum UcrpSender {
     SameIp,
     /// Those from any address, for clients behind pools of them: the token is all that is asked for.
     Any,
+}
+
+/// What a TCRP handshake with a text that is not a name gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TcrpNames {
+    /// The nearest free name.
+    Near,
+    /// A refusal.
+    Strict,
 }
 
 /// Whether a typed client's bare name resumes a login.
@@ -139,6 +149,14 @@ pub(super) fn ucrp_sender<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     scalar(deserializer, "use same-ip or any", |text| match text {
         "same-ip" => Some(UcrpSender::SameIp),
         "any" => Some(UcrpSender::Any),
+        _ => None,
+    })
+}
+
+pub(super) fn tcrp_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TcrpNames, D::Error> {
+    scalar(deserializer, "use near or strict", |text| match text {
+        "near" => Some(TcrpNames::Near),
+        "strict" => Some(TcrpNames::Strict),
         _ => None,
     })
 }
@@ -315,6 +333,53 @@ impl<'de> Deserialize<'de> for Networks {
 pub(super) fn network(text: &str) -> Option<IpNet> {
     let network = text.parse().ok().map(|network: IpNet| network.trunc());
     network.or_else(|| text.parse().ok().map(|address: IpAddr| IpNet::from(address)))
+}
+
+pub(super) fn reserved_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let ReservedTexts(names) = ReservedTexts::deserialize(deserializer)?;
+    if names.len() > RESERVED_NAMES_MAX {
+        return Err(de::Error::custom(format!("give at most {RESERVED_NAMES_MAX} names")));
+    }
+    Ok(names)
+}
+
+/// Names: text with commas, or an array of such texts; `none`, where there are none and a text has to say so.
+struct ReservedTexts(Vec<String>);
+
+struct ReservedTextsVisitor;
+
+impl<'de> Visitor<'de> for ReservedTextsVisitor {
+    type Value = ReservedTexts;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "use names of 1 to {NAME_BYTES_MAX} bytes without blanks, such as helpdesk,owner, or none"
+        )
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<ReservedTexts, E> {
+        if text == "none" {
+            return Ok(ReservedTexts(Vec::new()));
+        }
+        let name = |name: &str| Name::parse(name.trim()).ok().map(|(name, _)| name.as_str().to_owned());
+        let names: Option<_> = text.split(',').map(name).collect();
+        names.map(ReservedTexts).ok_or_else(|| E::invalid_type(de::Unexpected::Str(text), &self))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<ReservedTexts, A::Error> {
+        let mut names = Vec::new();
+        while let Some(ReservedTexts(more)) = sequence.next_element()? {
+            names.extend(more);
+        }
+        Ok(ReservedTexts(names))
+    }
+}
+
+impl<'de> Deserialize<'de> for ReservedTexts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ReservedTextsVisitor)
+    }
 }
 
 pub(super) fn pin<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<usize>, D::Error> {

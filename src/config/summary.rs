@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::{Config, LogFormat, MaxClients, PingIdentity, Shards, UcrpSender};
+use super::{Config, LogFormat, MaxClients, PingIdentity, Shards, TcrpNames, UcrpSender};
 use crate::chat::HistoryRule;
 use crate::fanout::{LagPolicies, LagPolicy};
 use crate::limits::{
@@ -92,6 +92,18 @@ impl Config {
                 UcrpSender::Any => "from any address, as long as it shows a token",
             };
             writeln!(out, "A ucrp datagram counts {whence}.")?;
+        }
+        if self.speaks(Dialect::Tcrp) {
+            match self.tcrp_names {
+                TcrpNames::Near => {
+                    writeln!(out, "A tcrp client whose name is not one gets the nearest free name.")?;
+                }
+                TcrpNames::Strict => writeln!(out, "A tcrp client whose name is not one is refused.")?,
+            }
+        }
+        if !self.reserved_names.is_empty() {
+            let names = self.reserved_names.join(", ");
+            writeln!(out, "Reserved besides the names that always are: {names}.")?;
         }
         if self.speaks(Dialect::Typed) {
             match self.typed_ping_identity {

@@ -3,7 +3,7 @@
 use super::answers::Question;
 use super::holders::{NameEnd, Stays};
 use super::past::Past;
-use super::proof::{Then, Wanted};
+use super::proof::{Draws, Then, Wanted, nearest};
 use super::room::Maker;
 use super::{Engine, history};
 use crate::chat::{
@@ -11,7 +11,7 @@ use crate::chat::{
     RoomName, Secret, Usage,
 };
 use crate::fanout::Owed;
-use crate::limits::{NAME_NUMBER_MAX, ROOMS_LISTED_BYTES_MAX, ROOMS_LISTED_MAX};
+use crate::limits::{ROOMS_LISTED_BYTES_MAX, ROOMS_LISTED_MAX};
 
 impl Engine {
     pub(super) fn execute(&mut self, id: ConnId, command: Command<'_>) {
@@ -24,6 +24,10 @@ impl Engine {
             }
             (_, Command::Identify { name, answered }) => self.identify(id, name, answered),
             (_, Command::Password(Secret(password))) => self.password(id, password),
+            (_, Command::Help) => self.reply(id, &Event::Help),
+            (Phase::Chat, Command::Login { name, password }) if self.conn(id).dialect.yields_names() => {
+                self.log_in_as(id, name, password);
+            }
             (Phase::Chat, Command::Login { .. } | Command::SayAs { .. } | Command::Enter(_)) => {
                 self.reply(id, &Event::Error(Problem::AlreadyLoggedIn));
             }
@@ -53,7 +57,6 @@ impl Engine {
             Command::Rooms => self.ask(id, Question::Rooms),
             Command::Users => self.ask(id, Question::Users),
             Command::History(count) => self.ask_for_history(id, count),
-            Command::Help => self.reply(id, &Event::Help),
             Command::Send { to, text, key } => self.send(id, to, text, key),
             Command::Conversation { with, before, count } => {
                 let before = before.map(OpId::parse);
@@ -67,6 +70,11 @@ impl Engine {
             Command::DeleteMail(mail) => self.delete_mail(id, mail),
             Command::Accounts => self.ask(id, Question::Accounts),
             Command::DeleteAccount => self.delete_account(id),
+            Command::MakeAccount(Secret(password)) => self.make_own_account(id, password),
+            Command::ChangePassword { old: Secret(old), new: Secret(new) } => {
+                self.change_password(id, old, new);
+            }
+            Command::EndAccount(Secret(password)) => self.end_own_account(id, password),
             Command::Subscribe(on) => self.subscribe(id, on),
             Command::Unknown(word) => self.reply(id, &Event::Error(Problem::UnknownCommand(word))),
             // That the datagram came was all.
@@ -74,6 +82,7 @@ impl Engine {
             Command::Nothing
             | Command::Ping
             | Command::Quit
+            | Command::Help
             | Command::Identify { .. }
             | Command::Login { .. }
             | Command::SayAs { .. }
@@ -83,7 +92,7 @@ impl Engine {
     }
 
     /// The name, if it is one that the connection's dialect allows.
-    fn wanted_name(&self, id: ConnId, text: &str) -> Result<Wanted, Problem<'static>> {
+    pub(super) fn wanted_name(&self, id: ConnId, text: &str) -> Result<Wanted, Problem<'static>> {
         self.conn(id).dialect.check_name(text).map_err(Problem::Name)?;
         Wanted::parse(text)
     }
@@ -99,7 +108,7 @@ impl Engine {
 
     fn login(&mut self, id: ConnId, text: &str, password: Option<Secret<'_>>) {
         let dialect = self.conn(id).dialect;
-        if dialect.yields_names() {
+        if dialect.yields_names() && password.is_none() {
             return match self.nearest_free_name(id, text) {
                 Some(wanted) => self.log_in(id, wanted, Some(text)),
                 None => self.refuse_login(id, Problem::NameTaken),
@@ -110,6 +119,13 @@ impl Engine {
             Err(problem) => return self.refuse_login(id, problem),
         };
         if self.ledger.find(&wanted.folded).is_none() {
+            // Names have no blanks: what follows one was meant as a password, or as a part of the name.
+            if password.is_some() {
+                return self.refuse_login(id, Problem::NoAccount(wanted.name.as_str()));
+            }
+            if self.settings.reserved_names.contains(&wanted.folded) {
+                return self.refuse_login(id, Problem::NameReserved);
+            }
             return self.log_in(id, wanted, None);
         }
         // The password decides, also where the name is held: the owner may have left a session behind.
@@ -123,59 +139,16 @@ impl Engine {
         self.reply(id, &Event::PasswordWanted);
     }
 
-    /// A free name like this one, for a login that can prove nothing: the name itself, or with a number behind it. Numbers
-    /// in use are mostly the lowest, so the search doubles, then halves. The numbers that it tries are drawn at random from
-    /// each doubling: nobody can hold just those.
+    /// A free name like this one, for a login that can prove nothing.
     fn nearest_free_name(&mut self, id: ConnId, text: &str) -> Option<Wanted> {
-        let base = Name::near(text);
-        if let Some(wanted) = self.unowned_name(id, text).or_else(|| self.unowned_name(id, &base)) {
-            return Some(wanted);
-        }
-        let mut taken = 1;
-        for doubling in 1..NAME_NUMBER_MAX.ilog2() {
-            let number = (1 << doubling) + self.random_below(1 << doubling);
-            if let Some(wanted) = self.numbered_name(id, &base, number) {
-                return Some(self.lowest_free_name(id, &base, taken, (number, wanted)));
-            }
-            taken = number;
-        }
-        // Most of the numbers are in use, or held to keep others out: one after another, from anywhere.
-        let first = self.random_below(NAME_NUMBER_MAX);
-        (0..NAME_NUMBER_MAX).find_map(|step| {
-            let number = 1 + (first + step) % NAME_NUMBER_MAX;
-            self.numbered_name(id, &base, number)
-        })
+        let draws = Draws(self.random.bytes());
+        let free = |text: &str| self.free_name(id, text).ok().filter(|wanted| self.is_for_strangers(wanted));
+        free(text).or_else(|| nearest(&Name::near(text), &draws, free))
     }
 
-    /// Halves the way from a number in use to a free one.
-    fn lowest_free_name(&self, id: ConnId, base: &str, mut taken: u32, free: (u32, Wanted)) -> Wanted {
-        let (mut number, mut found) = free;
-        while number - taken > 1 {
-            let middle = taken + (number - taken) / 2;
-            match self.numbered_name(id, base, middle) {
-                None => taken = middle,
-                Some(wanted) => (number, found) = (middle, wanted),
-            }
-        }
-        found
-    }
-
-    fn numbered_name(&self, id: ConnId, base: &str, number: u32) -> Option<Wanted> {
-        (2..=NAME_NUMBER_MAX)
-            .contains(&number)
-            .then(|| format!("{base}~{number}"))
-            .and_then(|text| self.unowned_name(id, &text))
-    }
-
-    /// The name, if nobody holds it and it has no account.
-    fn unowned_name(&self, id: ConnId, text: &str) -> Option<Wanted> {
-        self.free_name(id, text).ok().filter(|wanted| self.ledger.find(&wanted.folded).is_none())
-    }
-
-    /// Any number below a bound.
-    fn random_below(&mut self, bound: u32) -> u32 {
-        let random = u64::from(u32::from_le_bytes(self.random.bytes()));
-        (random * u64::from(bound) >> 32) as u32
+    /// Whether a session without a password may have a name.
+    pub(super) fn is_for_strangers(&self, wanted: &Wanted) -> bool {
+        self.ledger.find(&wanted.folded).is_none() && !self.settings.reserved_names.contains(&wanted.folded)
     }
 
     /// The owner of an account is here, whose older sessions and seats end.
@@ -236,14 +209,25 @@ impl Engine {
         if text.is_empty() {
             return self.reply(id, &Event::Error(Problem::Usage(Usage::Rename)));
         }
-        let Some((old, room)) = self.place(id) else { return };
         // A name with an account has to be proved, for which there is no time here.
-        let Wanted { name: new, folded } = match self.free_name(id, text) {
-            Ok(free) if self.ledger.find(&free.folded).is_none() => free,
+        let wanted = match self.free_name(id, text) {
+            Ok(free) if self.ledger.find(&free.folded).is_none() => {
+                if self.settings.reserved_names.contains(&free.folded) {
+                    return self.reply(id, &Event::Error(Problem::NameReserved));
+                }
+                free
+            }
             Ok(own) if self.roster.holder(&self.connections, &own.folded) == Some(id) => own,
             Ok(_) => return self.reply(id, &Event::Error(Problem::NameTaken)),
             Err(problem) => return self.reply(id, &Event::Error(problem)),
         };
+        self.change_name(id, wanted);
+    }
+
+    /// Gives a session another name, which nobody else holds.
+    pub(super) fn change_name(&mut self, id: ConnId, wanted: Wanted) {
+        let Some((old, room)) = self.place(id) else { return };
+        let Wanted { name: new, folded } = wanted;
         if let Ok((_, old_folded)) = Name::parse(old.as_str()) {
             self.roster.release(&old_folded, id);
         }

@@ -463,6 +463,10 @@ impl Engine {
                     continue;
                 }
                 (None, Phase::Login | Phase::Password) => (Problem::LoginTimeout, CloseReason::LoginTimeout),
+                (None, Phase::Chat) if self.awaits_proof(id) => {
+                    self.heard(id);
+                    continue;
+                }
                 (None, Phase::Chat) => (Problem::IdleTimeout, CloseReason::IdleTimeout),
             };
             let conn = self.conn(id);

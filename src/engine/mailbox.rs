@@ -137,25 +137,30 @@ impl Engine {
         if !self.can_keep(id) {
             return self.reply(id, &Event::Error(self.unkept_problem()));
         }
-        let deleted = self.end_account(account, name);
+        let deleted = self.end_account(account, name, Stays::Nothing);
         self.promise_change(id, deleted);
     }
 
     /// Deletes an account: logs out the connections that have its mailbox open, and ends the sessions and seats that hold
-    /// its name. They held it by the account's password, and it is free from now on.
-    pub(super) fn end_account(&mut self, account: AccountId, name: Name) -> OpId {
-        self.end_others_of(&name.folded(), Stays::Nothing, NameEnd::AccountDeleted);
-        for open in self.mailboxes.remove(&account).unwrap_or_default() {
-            self.leave_mailbox(open);
-            self.deadlines.set(open, self.now.monotonic, self.settings.login_timeout);
-        }
-        self.resumable.remove(&account);
+    /// its name, but for what stays. They held it by the account's password, and it is free from now on.
+    pub(super) fn end_account(&mut self, account: AccountId, name: Name, stays: Stays) -> OpId {
+        self.end_others_of(&name.folded(), stays, NameEnd::AccountDeleted);
+        self.log_mailboxes_out(account);
         self.give_account_back(account);
         if let Ok((_, folded)) = Name::parse(name.as_str()) {
             self.attempts.forget(&folded);
         }
         let stored = self.ledger.account(account).map(|account| account.id);
         self.commit(Change::AccountDeleted { name: name.as_str().into(), account: stored })
+    }
+
+    /// Logs out the connections that have the mailbox of an account open.
+    pub(super) fn log_mailboxes_out(&mut self, account: AccountId) {
+        for open in self.mailboxes.remove(&account).unwrap_or_default() {
+            self.leave_mailbox(open);
+            self.deadlines.set(open, self.now.monotonic, self.settings.login_timeout);
+        }
+        self.resumable.remove(&account);
     }
 
     pub(super) fn subscribe(&mut self, id: ConnId, on: bool) {

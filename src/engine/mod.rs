@@ -36,6 +36,7 @@
 //! read its answers is not read from. A publisher whose room is not flushed as fast as it talks waits; one who talks in
 //! datagrams cannot be made to, and loses them.
 
+mod account;
 mod addresses;
 mod answers;
 mod attempts;
@@ -86,7 +87,9 @@ use slab::Slab;
 pub use metrics::Metrics;
 pub use random::Random;
 
-use crate::chat::{ConnId, HistoryRules, ListenerId, Name, Now, OpId, Phase, RoomId, RoomName, Token};
+use crate::chat::{
+    ConnId, HistoryRules, ListenerId, Name, Now, OpId, Phase, ReservedNames, RoomId, RoomName, Token,
+};
 use crate::fanout::{self, Fanout, LagPolicies, Reports};
 use crate::limits::{
     ADDRESS_ACCOUNTS_DEFAULT, ADDRESS_CLIENTS_DEFAULT, ADDRESS_CONNECTS_DEFAULT, ADDRESS_ROOMS_DEFAULT,
@@ -168,6 +171,10 @@ pub struct Settings {
     pub gob_gap: Duration,
     /// A seat's datagrams count only from the IP address of its handshake.
     pub seats_keep_address: bool,
+    /// Names that nobody has without an account.
+    pub reserved_names: ReservedNames,
+    /// A handshake with a text that is not a name gets the nearest name; otherwise it is refused.
+    pub seats_yield_names: bool,
     /// A bare name resumes a login that was made from the same IP address a short time ago.
     pub ping_identity: bool,
     /// Somebody takes the ops: see [`Engine::take_ops`].
@@ -213,6 +220,8 @@ impl Default for Settings {
             gob_idle_timeout: 86_400,
             gob_gap: Duration::from_micros(GOB_GAP_MICROS_DEFAULT),
             seats_keep_address: true,
+            reserved_names: ReservedNames::default(),
+            seats_yield_names: true,
             ping_identity: false,
             journal: false,
             promises_wait: false,
@@ -359,8 +368,8 @@ enum Awaited {
     Proof(Proof),
     /// What was said in a room is being looked up.
     Past(Past),
-    /// Its seat is being kept.
-    Seat,
+    /// What it asked for is being kept: its seat, or a change of its account.
+    Store,
     /// Its last answer is being made.
     Answer,
 }

@@ -15,9 +15,10 @@
 use std::collections::VecDeque;
 
 use super::answers::Question;
+use super::holders::Stays;
 use super::proof::Wanted;
 use super::{Awaited, Engine};
-use crate::chat::{Change, CloseReason, ConnId, Event, OpId, Problem};
+use crate::chat::{Change, CloseReason, ConnId, Event, OpId, PasswordHash, Problem};
 use crate::state::AccountId;
 
 /// What an answer promises.
@@ -36,6 +37,22 @@ pub(super) enum Promise {
     Mail(Option<OpId>),
     /// That messages are read or deleted, or an account is. There is no answer.
     Change,
+    /// That the name of a session has an account.
+    OwnAccount {
+        /// The name.
+        made: Box<Wanted>,
+    },
+    /// That the account of a session has another password.
+    Password {
+        /// The name.
+        wanted: Box<Wanted>,
+        /// The hash before.
+        old: PasswordHash,
+        /// The hash from now on.
+        new: PasswordHash,
+    },
+    /// That the account of a session is deleted.
+    OwnChange,
     /// That there is a seat.
     Seat {
         /// Which.
@@ -43,6 +60,16 @@ pub(super) enum Promise {
         /// It was made for this, or for somebody who went away before hearing of it.
         is_made: bool,
     },
+}
+
+impl Promise {
+    /// Whether the answer waits in every dialect, and the connection with it.
+    fn is_awaited(&self) -> bool {
+        match self {
+            Self::Seat { .. } | Self::OwnAccount { .. } | Self::Password { .. } | Self::OwnChange => true,
+            Self::Nothing | Self::Account { .. } | Self::Mail(_) | Self::Change => false,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -83,7 +110,8 @@ impl Engine {
         events: impl FnOnce(&Self, &mut dyn FnMut(&Event<'_>) -> bool),
     ) {
         let until = until.filter(|&until| !self.is_committed(until));
-        let (Some(until), true) = (until, self.conn(id).dialect.answers_when_kept()) else {
+        let waits = promise.is_awaited() || self.conn(id).dialect.answers_when_kept();
+        let (Some(until), true) = (until, waits) else {
             self.reply_with(id, events);
             return self.told(id, &promise);
         };
@@ -91,8 +119,8 @@ impl Engine {
             // It waits for what was there before the store failed; nobody knows for how long.
             return self.refuse_promise(id, &promise);
         }
-        if matches!(promise, Promise::Seat { .. }) {
-            self.await_something(id, Awaited::Seat);
+        if promise.is_awaited() {
+            self.await_something(id, Awaited::Store);
         }
         let mut ends = Vec::new();
         let bytes = self.encode_events(id, &mut ends, events);
@@ -145,6 +173,19 @@ impl Engine {
         }
     }
 
+    /// Holds answers behind those that are held, each frame as one where the dialect's go out one by one: `ends` says
+    /// where each ends.
+    pub(super) fn hold_frames(&mut self, id: ConnId, frames: &[u8], ends: &[usize]) {
+        if !self.fanouts.own.is_framed(self.conn(id).dialect) {
+            return self.hold_behind(id, frames);
+        }
+        let mut start = 0;
+        for &end in ends {
+            self.hold_behind(id, &frames[start..end]);
+            start = end;
+        }
+    }
+
     fn hold(&mut self, id: ConnId, until: OpId, bytes: &[u8], promise: Promise) {
         let held = self.more_mut(id).held.get_or_insert_default();
         let before = held.answers.back().map(|answer| answer.until);
@@ -177,14 +218,14 @@ impl Engine {
         let Some(mut held) = self.more_mut(id).held.take() else { return };
         let before = held.len();
         let mut bytes = 0;
-        let mut seat = None;
+        let mut ends = Vec::new();
+        let mut kept = None;
         while let Some(answer) = held.answers.front()
             && self.is_committed(answer.until)
         {
             bytes += answer.bytes;
-            if let Some(Answer { promise: promise @ Promise::Seat { .. }, .. }) = held.answers.pop_front() {
-                seat = Some(promise);
-            }
+            ends.push(bytes);
+            kept = held.answers.pop_front().map(|answer| answer.promise).filter(Promise::is_awaited).or(kept);
         }
         let told: Vec<u8> = held.bytes.drain(..bytes).collect();
         let is_empty = held.answers.is_empty();
@@ -192,13 +233,14 @@ impl Engine {
         if !is_empty {
             self.more_mut(id).held = Some(held);
         }
-        match seat {
+        match kept {
             Some(Promise::Seat { seat, .. }) if !self.is_seated(seat) => self.refuse_lost_seat(id),
-            Some(promise) => {
-                self.push_outbox(id, &told);
-                self.told(id, &promise);
+            kept => {
+                self.push_answers(id, &told, &ends);
+                if let Some(promise) = kept {
+                    self.told(id, &promise);
+                }
             }
-            None => self.push_outbox(id, &told),
         }
         // It may have waited for this alone.
         if self.conn(id).throttled {
@@ -210,6 +252,18 @@ impl Engine {
         }
     }
 
+    /// Sends answers, each alone where the dialect's frames go out one by one: see [`Engine::hold_frames`].
+    fn push_answers(&mut self, id: ConnId, told: &[u8], ends: &[usize]) {
+        if !self.fanouts.own.is_framed(self.conn(id).dialect) {
+            return self.push_outbox(id, told);
+        }
+        let mut start = 0;
+        for &end in ends {
+            self.push_outbox(id, &told[start..end]);
+            start = end;
+        }
+    }
+
     /// A seat has ended before its handshake was told of it, as by a newer login under the name: its token is nobody's.
     fn refuse_lost_seat(&mut self, handshake: ConnId) {
         self.stop_awaiting(handshake);
@@ -218,9 +272,11 @@ impl Engine {
 
     /// An answer is on its way to its connection.
     fn told(&mut self, id: ConnId, promise: &Promise) {
+        if promise.is_awaited() {
+            self.stop_awaiting(id);
+        }
         if matches!(promise, Promise::Seat { .. }) {
             // A handshake has its answer, and ends with it.
-            self.stop_awaiting(id);
             self.close(id, CloseReason::Served);
         }
     }
@@ -280,6 +336,22 @@ impl Engine {
                 self.reply(id, &Event::Error(Problem::NotKept));
             }
             Promise::Change => self.reply(id, &Event::Error(Problem::Busy)),
+            Promise::OwnAccount { made } => {
+                if let Some(account) = self.ledger.find(&made.folded) {
+                    self.end_account(account, made.name, Stays::Session(id));
+                }
+                self.stop_awaiting(id);
+                self.reply(id, &Event::Error(Problem::NotKept));
+            }
+            Promise::Password { wanted, old, new } => {
+                self.undo_password(wanted, old.clone(), new);
+                self.stop_awaiting(id);
+                self.reply(id, &Event::Error(Problem::NotKept));
+            }
+            Promise::OwnChange => {
+                self.stop_awaiting(id);
+                self.reply(id, &Event::Error(Problem::Busy));
+            }
             Promise::Seat { seat, is_made } => {
                 if *is_made {
                     self.undo_seat(*seat);
@@ -327,7 +399,7 @@ impl Engine {
 
     fn undo_account(&mut self, Wanted { name, folded }: &Wanted) {
         if let Some(account) = self.ledger.find(folded) {
-            self.end_account(account, *name);
+            self.end_account(account, *name, Stays::Nothing);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Proving a name: which password is looked at for whom, and what happens then. Passwords are compared off the loop; the
 //! connection waits meanwhile, and whatever it sent stays where it is.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::holders::Stays;
@@ -10,7 +11,7 @@ use crate::chat::{
     Change, CloseReason, ConnId, Event, Folded, Name, Now, PasswordHash, PasswordOutcome, PasswordTask,
     Phase, Problem, RoomName, SERVER_NAME,
 };
-use crate::limits::{PASSWORD_BYTES_MAX, PASSWORD_WRONG_HASHES};
+use crate::limits::{NAME_NUMBER_MAX, PASSWORD_BYTES_MAX, PASSWORD_WRONG_HASHES};
 use crate::state::AccountId;
 
 /// A name, and what makes it the same as others.
@@ -27,6 +28,19 @@ pub(super) enum Then {
     LogIn,
     /// It is logged in to its mailbox; without an account, that is made.
     OpenMailbox,
+    /// It has a name, and takes this one instead.
+    TakeName,
+    /// An account is made of its name.
+    MakeAccount,
+    /// Its account gets another password, which has to be hashed first.
+    ChangePassword {
+        /// The password.
+        new: NewPassword,
+    },
+    /// Its account gets the password that was hashed.
+    SetPassword,
+    /// Its account is deleted.
+    EndAccount,
     /// It gets a seat in a room.
     Enter {
         /// Which.
@@ -34,6 +48,22 @@ pub(super) enum Then {
         /// Make it first.
         making: bool,
     },
+}
+
+/// A password that is hashed once the old one turns out to be right. `Debug` shows none of it.
+#[derive(Clone)]
+pub(super) struct NewPassword(Box<str>);
+
+impl NewPassword {
+    pub(super) fn new(password: &str) -> Self {
+        Self(password.into())
+    }
+}
+
+impl fmt::Debug for NewPassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NewPassword(…)")
+    }
 }
 
 /// A password that is being looked at.
@@ -55,6 +85,54 @@ impl Wanted {
     }
 }
 
+/// Random bits for the search of a free name.
+pub(super) struct Draws(pub(super) [u8; 4 * Draws::COUNT]);
+
+impl Draws {
+    /// One for each doubling up to [`NAME_NUMBER_MAX`], and one for where a search of all begins.
+    const COUNT: usize = NAME_NUMBER_MAX.ilog2() as usize;
+
+    /// One of the numbers below a bound.
+    fn below(&self, index: u32, bound: u32) -> u32 {
+        let (draws, _) = self.0.as_chunks::<4>();
+        let draw = u32::from_le_bytes(draws[index as usize % Self::COUNT]);
+        ((u64::from(draw) * u64::from(bound)) >> 32) as u32
+    }
+}
+
+/// A free name among `base`, `base~2`, `base~3` and so on. Numbers in use are mostly the lowest, so the search doubles,
+/// then halves. The numbers that it tries are drawn at random from each doubling: nobody can hold just those.
+pub(super) fn nearest(base: &str, draws: &Draws, free: impl Fn(&str) -> Option<Wanted>) -> Option<Wanted> {
+    if let Some(wanted) = free(base) {
+        return Some(wanted);
+    }
+    let numbered = |number: u32| free(&format!("{base}~{number}"));
+    let mut taken = 1;
+    for doubling in 1..NAME_NUMBER_MAX.ilog2() {
+        let number = (1 << doubling) + draws.below(doubling, 1 << doubling);
+        if let Some(wanted) = numbered(number) {
+            return Some(lowest_free(taken, (number, wanted), numbered));
+        }
+        taken = number;
+    }
+    // Most of the numbers are in use, or held to keep others out: one after another, from anywhere.
+    let first = draws.below(0, NAME_NUMBER_MAX - 1);
+    (0..NAME_NUMBER_MAX - 1).find_map(|step| numbered(2 + (first + step) % (NAME_NUMBER_MAX - 1)))
+}
+
+/// Halves the way from a number in use to a free one.
+fn lowest_free(mut taken: u32, free: (u32, Wanted), numbered: impl Fn(u32) -> Option<Wanted>) -> Wanted {
+    let (mut number, mut found) = free;
+    while number - taken > 1 {
+        let middle = taken + (number - taken) / 2;
+        match numbered(middle) {
+            None => taken = middle,
+            Some(wanted) => (number, found) = (middle, wanted),
+        }
+    }
+    found
+}
+
 impl Engine {
     /// Has a password looked at, if it may be.
     pub(super) fn prove(&mut self, id: ConnId, wanted: Wanted, password: &str, then: Then) {
@@ -63,13 +141,17 @@ impl Engine {
         let source = self.source_of(id);
         let unusable = password.len() > PASSWORD_BYTES_MAX || (against.is_none() && password.is_empty());
         // Accounts are made where that is asked for, and nowhere else: this one was deleted meanwhile.
-        let is_gone = against.is_none() && !matches!(then, Then::OpenMailbox);
+        let is_gone = against.is_none() && !matches!(then, Then::OpenMailbox | Then::MakeAccount);
         let problem = if is_gone {
             Some(Problem::WrongPassword)
         } else if unusable {
             Some(Problem::PasswordUnusable)
         } else if !self.may_try(&wanted, source) {
             Some(Problem::TooManyAttempts)
+        } else if against.is_none()
+            && let Some(obstacle) = self.account_obstacle(&wanted)
+        {
+            Some(obstacle)
         } else if against.is_none()
             && let Err(problem) = self.check_account_place(id)
         {
@@ -95,6 +177,18 @@ impl Engine {
         let serial = self.await_something(id, Awaited::Proof(Proof { wanted, account, then, until }));
         let task = PasswordTask { conn: id, serial, password: password.into(), against };
         self.passwords.push(source, task, until);
+    }
+
+    /// The old password was right: has the new one hashed.
+    fn hash_new_password(&mut self, id: ConnId, wanted: Wanted, NewPassword(password): NewPassword) {
+        let source = self.source_of(id);
+        if !self.passwords.has_place(source, false) {
+            return self.refuse_login(id, Problem::Busy);
+        }
+        let account = self.ledger.find(&wanted.folded);
+        let proof = Proof { wanted, account, then: Then::SetPassword, until: None };
+        let serial = self.await_something(id, Awaited::Proof(proof));
+        self.passwords.push(source, PasswordTask { conn: id, serial, password, against: None }, None);
     }
 
     /// Where a connection's checks are counted.
@@ -147,7 +241,7 @@ impl Engine {
             Some(&(serial, Awaited::Past(_))) => {
                 self.past_tasks.remove(source.network, |task| task.serial == serial);
             }
-            Some((_, Awaited::Seat | Awaited::Answer)) | None => {}
+            Some((_, Awaited::Store | Awaited::Answer)) | None => {}
         }
     }
 
@@ -183,7 +277,10 @@ impl Engine {
                 }
                 self.proved(id, wanted, then, false);
             }
-            PasswordOutcome::Hashed(hash) => self.make_account(id, wanted, hash, then),
+            PasswordOutcome::Hashed(hash) => match then {
+                Then::SetPassword => self.set_password(id, wanted, account, hash),
+                then => self.make_account(id, wanted, hash, then),
+            },
         }
     }
 
@@ -197,10 +294,17 @@ impl Engine {
 
     fn make_account(&mut self, id: ConnId, wanted: Wanted, password: PasswordHash, then: Then) {
         // Somebody may have been faster, with the account or with the name.
-        if self.ledger.find(&wanted.folded).is_some()
-            || self.roster.holder(&self.connections, &wanted.folded).is_some()
-        {
+        let is_own = matches!(then, Then::MakeAccount);
+        if self.ledger.find(&wanted.folded).is_some() {
+            let problem = if is_own { Problem::AccountExists } else { Problem::NameTaken };
+            return self.refuse_login(id, problem);
+        }
+        let holder = self.roster.holder(&self.connections, &wanted.folded);
+        if holder.is_some_and(|holder| !is_own || holder != id) {
             return self.refuse_login(id, Problem::NameTaken);
+        }
+        if let Some(obstacle) = self.account_obstacle(&wanted) {
+            return self.refuse_login(id, obstacle);
         }
         if let Err(problem) = self.check_account_place(id) {
             return self.refuse_login(id, problem);
@@ -212,7 +316,8 @@ impl Engine {
         if !self.can_keep(id) {
             return self.refuse_login(id, self.unkept_problem());
         }
-        self.add_account(id, &wanted, password, Stays::Nothing);
+        let stays = if is_own { Stays::Session(id) } else { Stays::Nothing };
+        self.add_account(id, &wanted, password, stays);
         self.proved(id, wanted, then, true);
     }
 
@@ -237,6 +342,12 @@ impl Engine {
         match then {
             Then::LogIn => self.log_in_again(id, wanted),
             Then::OpenMailbox => self.open_mailbox(id, wanted, is_made),
+            Then::TakeName => self.take_proved_name(id, wanted),
+            Then::MakeAccount => self.promise_own_account(id, wanted),
+            Then::ChangePassword { new } => self.hash_new_password(id, wanted, new),
+            Then::EndAccount => self.end_proved_account(id, wanted),
+            // That was hashed, and nothing compared.
+            Then::SetPassword => {}
             Then::Enter { room, making } => self.take_seat(id, room, making, wanted, true),
         }
     }
@@ -267,6 +378,11 @@ impl Engine {
     pub(super) fn refuse_login(&mut self, id: ConnId, problem: Problem<'_>) {
         self.metrics.attempts_refused += u64::from(problem == Problem::TooManyAttempts);
         self.metrics.accounts_refused += u64::from(matches!(problem, Problem::TooManyNewAccounts { .. }));
+        let conn = self.conn(id);
+        if conn.phase == Phase::Chat && conn.dialect.has_rooms() {
+            // It asked for something about an account, and stays logged in.
+            return self.reply(id, &Event::Error(problem));
+        }
         self.reply(id, &Event::LoginRefused(problem));
         if self.conn(id).dialect.closes_on_refused_login() {
             self.close(id, CloseReason::LoginRefused);

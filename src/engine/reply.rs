@@ -22,7 +22,7 @@ impl Engine {
         let mut ends = Vec::new();
         let frames = self.encode_events(id, &mut ends, events);
         if self.holds(id) {
-            self.hold_behind(id, &frames);
+            self.hold_frames(id, &frames, &ends);
         } else {
             self.push_frames(id, &frames, &ends);
         }

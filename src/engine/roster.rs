@@ -24,6 +24,11 @@ impl Roster {
         Self { holders: HashTable::new(), hasher: hasher.clone(), further: HashMap::with_hasher(hasher) }
     }
 
+    /// The keyed hash of a text.
+    pub(super) fn hash(&self, text: &str) -> u64 {
+        self.hasher.hash_one(text)
+    }
+
     /// Who holds a name, the first of several.
     pub(super) fn holder(&self, connections: &Connections, folded: &str) -> Option<ConnId> {
         let holds = |&id: &ConnId| connections.folded_name(id).is_some_and(|name| *name == *folded);

@@ -9,12 +9,13 @@ use super::holders::{NameEnd, Stays};
 use super::intake::NewConnection;
 use super::network::Network;
 use super::promise::Promise;
-use super::proof::{Then, Wanted};
+use super::proof::{Draws, Then, Wanted, nearest};
 use super::room::Maker;
 use super::{Connection, Engine};
 use crate::chat;
 use crate::chat::{
-    Change, Command, ConnId, Entrance, Event, Folded, Now, OpId, Phase, Problem, RoomId, RoomName, Token,
+    Change, Command, ConnId, Entrance, Event, Folded, Name, NameError, Now, OpId, Phase, Problem, RoomId,
+    RoomName, Token,
 };
 use crate::fanout::DatagramPath;
 use crate::limits::{
@@ -34,6 +35,8 @@ pub(super) struct Seat {
     made_by: Option<OpId>,
     /// Of a host: the op that made its room, where that is known.
     room_made: Option<OpId>,
+    /// The hash of the text that it was asked for with, where that is not its name. The server forgets it when it ends.
+    asked: Option<u64>,
     /// It was heard, and there is an address where it is told what concerns it.
     hears: bool,
     /// When it was last told that its datagrams come too fast.
@@ -78,14 +81,27 @@ const ROOM_BUSY: &str = "ucrp-room-busy";
 const PEOPLE_BUSY: &str = "ucrp-people-busy";
 const TOO_FAST: &str = "ucrp-too-fast";
 
+/// Why a seat can not do something: its datagrams are in the clear, and it belongs to one room.
+fn impossible(command: &Command<'_>) -> Option<Problem<'static>> {
+    match command {
+        Command::Login { .. }
+        | Command::MakeAccount(_)
+        | Command::ChangePassword { .. }
+        | Command::EndAccount(_) => Some(Problem::NoPasswordsHere),
+        Command::Join(_) | Command::Leave => Some(Problem::NotInSeats),
+        _ => None,
+    }
+}
+
 impl Engine {
     /// A handshake asks for a seat.
     pub(super) fn enter(&mut self, id: ConnId, entrance: &Entrance<'_>) {
         let Entrance { room, making, name, password } = entrance;
+        let draws = Draws(self.random.bytes());
         let checked = RoomName::parse(room)
             .map_err(Problem::RoomName)
-            .and_then(|room| Ok((room, Wanted::parse(name)?)))
-            .and_then(|(room, wanted)| {
+            .and_then(|room| Ok((self.seat_name(id, &room, name, &draws)?, room)))
+            .and_then(|(wanted, room)| {
                 self.check_entrance(id, &room, *making, &wanted.folded)?;
                 Ok((room, wanted))
             });
@@ -94,11 +110,59 @@ impl Engine {
             Err(problem) => return self.refuse_login(id, problem),
         };
         if self.ledger.find(&wanted.folded).is_none() {
-            return self.take_seat(id, room, *making, wanted, false);
+            if self.settings.reserved_names.contains(&wanted.folded) {
+                return self.refuse_login(id, Problem::NameReserved);
+            }
+            let asked = (**name != *wanted.name.as_str()).then(|| (room.clone(), self.roster.hash(name)));
+            self.take_seat(id, room, *making, wanted, false);
+            if let Some((room, asked)) = asked {
+                self.note_asked(&room, &wanted, asked);
+            }
+            return;
         }
         match password {
             Some(password) => self.prove(id, wanted, password, Then::Enter { room, making: *making }),
             None => self.refuse_login(id, Problem::WrongPassword),
+        }
+    }
+
+    /// The name that a handshake gets: the one that it asks for, or the nearest free one where that is not a name.
+    fn seat_name(
+        &self,
+        id: ConnId,
+        room: &RoomName,
+        asked: &str,
+        draws: &Draws,
+    ) -> Result<Wanted, Problem<'static>> {
+        match Wanted::parse(asked) {
+            Err(problem @ Problem::Name(NameError::Character)) if self.settings.seats_yield_names => {
+                let ip = self.conn(id).more.as_ref().and_then(|more| more.ip);
+                let there = self.rooms_by_name.get(room).copied();
+                let text = self.roster.hash(asked);
+                let is_free = |wanted: &Wanted| {
+                    self.is_for_strangers(wanted)
+                        && self.roster.all_holders(&self.connections, &wanted.folded).all(|holder| {
+                            let is_here = self.conn(holder).membership.map(|at| at.room) == there;
+                            self.seat(holder).is_some_and(|seat| {
+                                // The same text again, in the same room, is the same person.
+                                Some(seat.ip) == ip && (!is_here || seat.asked == Some(text))
+                            })
+                        })
+                };
+                let free = |text: &str| Wanted::parse(text).ok().filter(is_free);
+                nearest(&Name::near(asked), draws, free).ok_or(problem)
+            }
+            parsed => parsed,
+        }
+    }
+
+    /// Notes the text that the seat of a name in a room was asked for with, which is not its name.
+    fn note_asked(&mut self, room: &RoomName, wanted: &Wanted, asked: u64) {
+        let there = self.rooms_by_name.get(room).copied();
+        let is_here = |&id: &ConnId| self.conn(id).membership.map(|at| at.room) == there;
+        let seat = self.roster.all_holders(&self.connections, &wanted.folded).find(is_here);
+        if let Some(seat) = seat.and_then(|id| self.seat_mut(id)) {
+            seat.asked = Some(asked);
         }
     }
 
@@ -250,6 +314,7 @@ impl Engine {
         self.more_mut(id).seat = Some(Seat {
             token,
             ip,
+            asked: None,
             made_by: None,
             room_made: None,
             hears: false,
@@ -375,7 +440,8 @@ impl Engine {
         let are_busy = are_shards_busy || self.has_unread_answers(id) || is_turn_full;
         // Of a shard that is behind with its orders, not even the address.
         let is_to_be_dropped = match command {
-            Command::Direct { .. } => are_busy,
+            Command::Direct { .. } | Command::Users => are_busy,
+            _ if impossible(&command).is_some() => are_busy,
             Command::Quit => false,
             _ => are_shards_busy,
         };
@@ -384,15 +450,23 @@ impl Engine {
         }
         let is_proved = self.is_address_proved(id, path.peer, &datagram.message);
         self.fanouts.heard_from(id, path, is_proved, bytes.len());
-        if let Some(seat) = self.seat_mut(id) {
-            seat.hears = true;
-        }
+        let is_renamed = self.seat_mut(id).is_some_and(|seat| {
+            let hears = std::mem::replace(&mut seat.hears, true);
+            !hears && seat.asked.is_some()
+        });
         self.heard(id);
+        if is_renamed && let Some(name) = self.conn(id).name {
+            // The answer to the handshake has no place for it.
+            self.reply(id, &Event::YouRenamed(name.as_str()));
+        }
         self.metrics.commands += 1;
         if !is_proved {
             self.ask_for_proof(id, path.peer);
         }
-        self.execute(id, command);
+        match impossible(&command) {
+            Some(problem) => self.reply(id, &Event::Error(problem)),
+            None => self.execute(id, command),
+        }
         Ok(())
     }
 

@@ -10,6 +10,7 @@
 use std::time::Duration;
 
 use super::Engine;
+use super::holders::Stays;
 use crate::chat::{Change, Name, Now, UnixMillis};
 use crate::limits::{
     CLOCK_DRIFT_DIVISOR, CLOCK_JUMP_MILLIS, UNUSED_ACCOUNT_DAYS, UNUSED_CLOCK_SECONDS, UNUSED_LOOK_SECONDS,
@@ -102,7 +103,7 @@ impl Engine {
             // A session that lasts for all of that time shows as much as a second login.
             return self.commit_use(account);
         }
-        self.end_account(account, name);
+        self.end_account(account, name, Stays::Nothing);
         self.metrics.accounts_expired += 1;
     }
 }

@@ -30,8 +30,8 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::chat::Kept;
-use crate::config::{Config, MaxClients, PingIdentity, Shards, UcrpSender};
+use crate::chat::{Kept, ReservedNames};
+use crate::config::{Config, MaxClients, PingIdentity, Shards, TcrpNames, UcrpSender};
 use crate::engine::{Engine, LOBBY, Lanes, Random, Settings};
 use crate::fanout::{Fanout, Outpost};
 use crate::limits::{
@@ -47,6 +47,7 @@ pub use group_commit::{GroupCommit, Outcome, Task};
 use home::{Home, Other};
 use link::link;
 use passwords::Pool;
+pub use passwords::{HashError, hash_password};
 use role::{Away, Role};
 use shard::{Clock, Handle, Message, Shard, ShardReport};
 pub use shard::{Report, StoreReport, SystemCalls};
@@ -496,6 +497,8 @@ fn settings(
         gob_idle_timeout: seconds(config.gob_idle_timeout),
         gob_gap: config.gob_gap,
         seats_keep_address: config.ucrp_sender == UcrpSender::SameIp,
+        reserved_names: ReservedNames::with(&config.reserved_names),
+        seats_yield_names: config.tcrp_names == TcrpNames::Near,
         ping_identity: config.typed_ping_identity == PingIdentity::SameIp,
         journal: true,
         promises_wait: config.durability != Durability::None,

@@ -20,7 +20,7 @@ use super::os::{self, Cores};
 use crate::chat::{ConnId, PasswordOutcome, PasswordTask};
 use crate::limits::{LOG_REPEAT_SECONDS, PASSWORD_AT_WORK_MAX, PASSWORD_NICENESS, PASSWORD_THREADS_MAX};
 use crate::telemetry::Every;
-use hash::HashError;
+pub use hash::{HashError, hash_password};
 
 /// At most [`PASSWORD_THREADS_MAX`] threads, none before the first task. A pool that is dropped ends them: what is in work
 /// is finished, which nobody waits for, and what waits is dropped unanswered.

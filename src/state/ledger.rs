@@ -7,13 +7,14 @@
 //! before it: neither the messages of a stranger nor those of an earlier account, which are deleted with it.
 
 use std::borrow::Cow;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
 use ahash::RandomState;
 
 use super::shares::Shares;
-use crate::chat::{self, Change, Folded, Kept, Mail, Name, Op, OpId, PasswordHash, UnixMillis};
+use crate::chat::{self, Change, Folded, Kept, Mail, Name, Op, OpId, PasswordHash, Skeleton, UnixMillis};
 use crate::limits::{MAIL_BYTES_AROUND, MAIL_LISTED_BYTES_MAX, MAIL_TOTAL_BYTES_MAX, MAILBOX_BYTES_MAX};
 
 /// An account in this ledger, never used again after it. Later ones are higher. It is a short form of [`Account::id`],
@@ -107,6 +108,9 @@ const RECIPIENT: usize = 1;
 pub(crate) struct Ledger {
     accounts: BTreeMap<AccountId, Account>,
     by_name: HashMap<Box<str>, AccountId, RandomState>,
+    /// How many accounts have names of one skeleton, by its hash: about 24 bytes an account. The hash is keyed and of 64
+    /// bits, so that two skeletons do not share one.
+    skeletons: HashMap<u64, u32, RandomState>,
     letters: HashMap<OpId, Letter, RandomState>,
     /// What senders called their messages.
     by_key: HashMap<(AccountId, Box<str>), OpId, RandomState>,
@@ -140,6 +144,7 @@ impl Ledger {
         Self {
             accounts: BTreeMap::new(),
             by_name: HashMap::with_hasher(hasher.clone()),
+            skeletons: HashMap::with_hasher(hasher.clone()),
             letters: HashMap::with_hasher(hasher.clone()),
             by_key: HashMap::with_hasher(hasher.clone()),
             next_account: 0,
@@ -160,6 +165,11 @@ impl Ledger {
         self.accounts.get(&id)
     }
 
+    /// Whether a name looks like that of an account.
+    pub(crate) fn resembles(&self, skeleton: &Skeleton) -> bool {
+        self.skeletons.contains_key(&self.skeletons.hasher().hash_one(skeleton))
+    }
+
     pub(crate) fn account_count(&self) -> usize {
         self.accounts.len()
     }
@@ -171,6 +181,11 @@ impl Ledger {
         }
         let folded = fold(text)?;
         Some(self.find(&folded).map_or(With::Stranger(folded), With::Account))
+    }
+
+    /// The names of all accounts, oldest first.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.accounts.values().map(|account| &*account.name)
     }
 
     /// The oldest accounts, as many as a list holds in which an entry takes so many bytes beside its name.
@@ -486,6 +501,8 @@ impl Ledger {
         if is_unused {
             self.unused.insert((id, number));
         }
+        let skeleton = self.skeletons.hasher().hash_one(Skeleton::of(name));
+        *self.skeletons.entry(skeleton).or_default() += 1;
         let account = Account {
             name: name.into(),
             folded,
@@ -619,13 +636,23 @@ impl Ledger {
             self.hide(letter_id, RECIPIENT);
             self.hide(letter_id, SENDER);
         }
-        self.accounts.remove(&id);
         self.oldest.clear();
+        if let Some(account) = self.accounts.remove(&id) {
+            let skeleton = self.skeletons.hasher().hash_one(Skeleton::of(&account.name));
+            if let Entry::Occupied(mut alike) = self.skeletons.entry(skeleton) {
+                *alike.get_mut() -= 1;
+                if *alike.get() == 0 {
+                    alike.remove();
+                }
+            }
+        }
     }
 
     /// Walks everything and panics where an invariant does not hold. For tests.
     pub(crate) fn check_invariants(&self) {
         assert_eq!(self.accounts.len(), self.by_name.len());
+        assert_eq!(self.accounts.len(), self.skeletons.values().map(|&alike| alike as usize).sum::<usize>());
+        assert!(self.accounts.values().all(|account| self.resembles(&Skeleton::of(&account.name))));
         let mut views = 0;
         for (&id, account) in &self.accounts {
             let mut bytes = 0;

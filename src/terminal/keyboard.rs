@@ -29,7 +29,7 @@ impl Keyboard {
     /// The editor of the terminal, and what prints above it; or lines as they come, where the terminal has no cursor.
     pub(super) fn editor() -> Result<(Self, Option<Above>), ChatError> {
         // What is pasted is said line by line, as if it had been typed.
-        let config = Config::builder().auto_add_history(true).bracketed_paste(false).build();
+        let config = Config::builder().auto_add_history(false).bracketed_paste(false).build();
         let history = MemHistory::with_config(&config);
         let mut editor = Editor::with_history(config, history)?;
         match editor.create_external_printer() {
@@ -64,7 +64,13 @@ impl Keyboard {
     fn next(&mut self, prompt: &str) -> Happened {
         match self {
             Self::Editor(editor, state) => match state.during(prompt, |prompt| editor.readline(prompt)) {
-                Ok(line) => Happened::Typed(line),
+                Ok(line) => {
+                    if !has_password(&line) {
+                        // It is in memory only, where there is space for it.
+                        let _ = editor.add_history_entry(&line);
+                    }
+                    Happened::Typed(line)
+                }
                 Err(ReadlineError::Eof | ReadlineError::Interrupted) => Happened::Left,
                 Err(error) => Happened::Failed(error.into()),
             },
@@ -79,6 +85,12 @@ impl Keyboard {
             },
         }
     }
+}
+
+/// Whether a line is a command with a password in it, which the history of the editor is not to show again.
+fn has_password(line: &str) -> bool {
+    let word = line.split_whitespace().next().unwrap_or_default();
+    ["/login", "/register", "/password", "/unregister"].contains(&word)
 }
 
 /// The next line without its end, or why it is none that can be said.
@@ -118,6 +130,16 @@ impl Drop for TerminalState {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_with_passwords_are_told_from_others() {
+        for line in ["/register a", " /password a b", "/unregister a", "/login bob a", "/register"] {
+            assert!(has_password(line), "{line}");
+        }
+        for line in ["", "hi", "/who", "/registers", "//register a", "register a"] {
+            assert!(!has_password(line), "{line}");
+        }
+    }
 
     #[test]
     fn lines_end_and_are_bounded() {

@@ -20,6 +20,7 @@ use std::io::{self, IsTerminal};
 
 pub(crate) use arguments::ChatArguments;
 pub(crate) use error::ChatError;
+pub(crate) use password::for_account as password_for_account;
 pub(crate) use screen::date;
 
 use conversation::Conversation;

@@ -85,6 +85,23 @@ pub(super) fn ask(name: &str, is_new: bool) -> Result<String, ChatError> {
     if password == again { Ok(password) } else { Err(ChatError::PasswordsDiffer) }
 }
 
+/// The password of an account of a store: asked for twice on a terminal, otherwise the first line of standard input.
+pub(crate) fn for_account(name: &str) -> Result<String, ChatError> {
+    if !io::stdin().is_terminal() {
+        let mut bytes = Vec::new();
+        let mut input = io::stdin().lock().take((PASSWORD_BYTES_MAX + BYTES_AROUND) as u64);
+        input.read_to_end(&mut bytes).map_err(ChatError::Input)?;
+        let invalid = |what| ChatError::Input(io::Error::new(io::ErrorKind::InvalidData, what));
+        return password_in(&bytes).map(str::to_owned).map_err(invalid);
+    }
+    let password = read(&format!("New password for {name}: "))?;
+    if password.is_empty() {
+        return Err(ChatError::Input(io::Error::new(io::ErrorKind::InvalidData, "a password is not empty")));
+    }
+    let again = read("The same once more: ")?;
+    if password == again { Ok(password) } else { Err(ChatError::PasswordsDiffer) }
+}
+
 fn read(prompt: &str) -> Result<String, ChatError> {
     // On the terminal, wherever standard output goes.
     let config = Config::builder()

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use parlance::chat::{Command, Event, Problem, SERVER_NAME, UnixSeconds};
+use parlance::chat::{Command, Event, Problem, SERVER_NAME, Secret, UnixSeconds};
 use parlance::client::{Client, ClientError, FirstBytes, Opened, Speaker};
 use parlance::wire::{Dialect, name_end, words};
 
@@ -15,6 +15,9 @@ use super::sync_name::SyncNames;
 
 const LINE_HELP: &str = "  /who               who is here
   /msg NAME TEXT     say something to one person
+  /register PW       make an account of your name
+  /password OLD NEW  change its password
+  /unregister PW     delete it, with its mail
   /quit              leave
   //TEXT             say a text that starts with /";
 
@@ -25,14 +28,22 @@ const SLASH_HELP: &str = "  /users             who is in this room
   /leave             go back to the lobby
   /nick NAME         take another name
   /history [N]       what was said last in this room
+  /register PW       make an account of your name
+  /password OLD NEW  change its password
+  /unregister PW     delete it, with its mail
   /quit              leave";
 
 const GOB_HELP: &str = "  /msg NAME TEXT     say something to one person
+  /who               who is in this room
   /quit              leave
   //TEXT             say a text that starts with /";
 
 pub(super) const NO_SUCH_COMMAND: &str =
     "there is no such command; /help lists them, and //TEXT says a text that starts with /";
+const NO_PASSWORDS_IN_GOB: &str =
+    "this program sends no passwords in gob: another server would say them in the room";
+const PASSWORD_USAGE: &str = "it is /password OLD NEW";
+const ACCOUNT_USAGE: &str = "it is /register PASSWORD and /unregister PASSWORD";
 pub(super) const MSG_USAGE: &str = "it is /msg NAME TEXT";
 
 /// Events that are kept until the conversation begins.
@@ -112,7 +123,21 @@ impl Mouth for RoomMouth {
         match (self.speaker.dialect(), word) {
             // The server knows its commands.
             (Dialect::Slash, _) => self.speaker.send_bytes(format!("/{word} {rest}\n").as_bytes())?,
-            (Dialect::Line, "who") => self.speaker.send(&Command::Users)?,
+            (Dialect::Line | Dialect::Gob, "who") => self.speaker.send(&Command::Users)?,
+            // A gob server that is not ours would say them in the room.
+            (Dialect::Gob, "register" | "unregister" | "password") => {
+                return Ok(Uttered::Impossible(NO_PASSWORDS_IN_GOB));
+            }
+            (_, "register") if !rest.is_empty() => self.speaker.send(&Command::MakeAccount(Secret(rest)))?,
+            (_, "unregister") if !rest.is_empty() => self.speaker.send(&Command::EndAccount(Secret(rest)))?,
+            (_, "password") => match rest.split_once(char::is_whitespace) {
+                Some((old, new)) => {
+                    let (old, new) = (Secret(old), Secret(new.trim_start()));
+                    self.speaker.send(&Command::ChangePassword { old, new })?;
+                }
+                None => return Ok(Uttered::Impossible(PASSWORD_USAGE)),
+            },
+            (_, "register" | "unregister") => return Ok(Uttered::Impossible(ACCOUNT_USAGE)),
             (_, "msg" | "pm") => match rest.split_once(char::is_whitespace) {
                 Some((to, text)) => self.speaker.send(&Command::Direct { to, text: text.trim_start() })?,
                 None => return Ok(Uttered::Impossible(MSG_USAGE)),
@@ -294,6 +319,11 @@ pub(super) fn heard(event: &Event<'_>, reading: &Reading) -> Heard {
         Event::Renamed { old, new } => Shown::Notice(format!("{old} is now known as {new}")),
         Event::YouJoined(room) => Shown::Notice(format!("you are in #{room}")),
         Event::YouReturned(room) => Shown::Notice(format!("you are back in #{room}")),
+        Event::AccountMade => Shown::Notice("the account is made".to_owned()),
+        Event::PasswordChanged => Shown::Notice("the password is changed".to_owned()),
+        Event::AccountEnded => Shown::Notice("the account is deleted".to_owned()),
+        // In line, the answer to a command of an account.
+        Event::LoggedIn { name: "", .. } => Shown::Notice("done".to_owned()),
         Event::YouRenamed(name) => Shown::Notice(format!("you are now known as {name}")),
         Event::UsersBegin { room, .. } => Shown::Answer(format!("in #{room}:")),
         Event::User { name, own } => Shown::Answer(format!("  {name}{}", if own { " (you)" } else { "" })),

@@ -16,6 +16,16 @@ All files are looked at before anything is written, accounts first, and what is 
 all. The same file twice changes nothing the second time. It says what it took, and what it left, and why. The server \
 must not run meanwhile; with --dry-run it may, as nothing is written.";
 
+const PASSWORD_HELP: &str = "\
+The password is asked for on the terminal; elsewhere it is the first line of standard input. It never stands in the \
+arguments, which every user of the machine can read.";
+
+const ACCOUNT_HELP: &str = "\
+Examples:
+  parlance account add alice                    asks for the password
+  parlance account add admin < password.txt     reads it from the first line
+  parlance account list";
+
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub(crate) enum UpkeepCommand {
     /// Print what was said in a room, oldest first; without --room, the rooms of which something is kept
@@ -26,6 +36,12 @@ pub(crate) enum UpkeepCommand {
     Store {
         #[command(subcommand)]
         command: StoreCommand,
+    },
+    /// Make, change, delete and list accounts; no server may have the store open, but for list
+    #[command(after_help = ACCOUNT_HELP)]
+    Account {
+        #[command(subcommand)]
+        command: AccountCommand,
     },
     /// Make the store as small as it can be; no server may have it open
     Compact,
@@ -42,6 +58,33 @@ pub(crate) enum UpkeepCommand {
     Import(ImportArguments),
     /// Write everything out; a server may have the store open
     Export(ExportArguments),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub(crate) enum AccountCommand {
+    /// Make an account, and the store where there is none. A reserved name such as admin can have one
+    #[command(after_help = PASSWORD_HELP)]
+    Add {
+        /// The name
+        name: String,
+
+        /// Also where the name looks like one that is reserved or has an account
+        #[arg(long)]
+        force: bool,
+    },
+    /// Give an account another password. Its seats end
+    #[command(after_help = PASSWORD_HELP)]
+    Passwd {
+        /// The name
+        name: String,
+    },
+    /// Delete an account, with all messages from and to it, and its seats
+    Delete {
+        /// The name
+        name: String,
+    },
+    /// Print the names that have an account, oldest first; a server may have the store open
+    List,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]

@@ -3,6 +3,7 @@
 //! Those that only look, and `backup`, work while a server has the store open; those that change it want it for themselves.
 //! What was asked for goes to standard output, nothing else does.
 
+mod accounts;
 mod arguments;
 mod new_file;
 mod pages;
@@ -14,13 +15,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use parlance::archive::{ExportError, ReadError};
+use parlance::HashError;
+use parlance::archive::{AccountError, ExportError, ReadError};
 use parlance::chat::{UnixMillis, visible};
 use parlance::config::Config;
 use parlance::store::{self, Reader, Sizes, StoreError, StoreSpec};
 
 use self::place::PlaceError;
 use crate::output::OutputError;
+use crate::terminal::ChatError;
 pub(crate) use arguments::{StoreCommand, UpkeepCommand};
 
 /// The exit status of an import that took what it could use, and left something out.
@@ -54,6 +57,12 @@ pub(crate) enum UpkeepError {
     #[error(transparent)]
     Export(#[from] ExportError),
     #[error(transparent)]
+    Account(#[from] AccountError),
+    #[error("no password: {0}")]
+    Password(#[from] ChatError),
+    #[error(transparent)]
+    Hash(#[from] HashError),
+    #[error(transparent)]
     Redirection(#[from] OutputError),
     #[error("a backup is made in a file: name one (`./-` is a file of that name)")]
     NoStream,
@@ -77,6 +86,9 @@ impl UpkeepError {
             | Self::Unwritable { .. }
             | Self::Place(_)
             | Self::Export(_)
+            | Self::Account(_)
+            | Self::Password(_)
+            | Self::Hash(_)
             | Self::Unreported(_)
             | Self::Output(_) => ExitCode::FAILURE,
         }
@@ -121,6 +133,7 @@ pub(crate) fn run(command: &UpkeepCommand, config: &Config) -> Result<(), Upkeep
         UpkeepCommand::History(arguments) => pages::history(&mut *open_reader(&spec)?, arguments),
         UpkeepCommand::Search(arguments) => pages::search(&mut *open_reader(&spec)?, arguments),
         UpkeepCommand::Store { command: StoreCommand::Check } => check(&spec),
+        UpkeepCommand::Account { command } => accounts::run(&spec, config, command),
         UpkeepCommand::Compact => compact(&spec, config),
         UpkeepCommand::Backup { file } => transfer::backup(&spec, &mut *open_reader(&spec)?, file),
         UpkeepCommand::Repair => repair(&spec),

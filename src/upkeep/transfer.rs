@@ -71,7 +71,7 @@ fn open(path: &Path) -> Result<(String, Box<dyn BufRead>), UpkeepError> {
 }
 
 /// For ids that nobody needs to guess wrong: whoever can see them can see what they are of.
-fn random() -> u64 {
+pub(super) fn random() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(0)
 }

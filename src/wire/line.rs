@@ -1,16 +1,31 @@
-//! The line protocol: one command a line, `LOGIN`, `MSG`, `WHO`, `DM`, `PING`. docs/protocols.md describes it.
+//! The line protocol: one command a line, `LOGIN`, `MSG`, `WHO`, `DM`, `PING`, and the commands of accounts.
+//! docs/protocols.md describes it.
 //!
 //! A server's lines start with `OK`, `ERR`, `MSG`, `DM`, `USER`, `PONG` or `INFO`; no text of a user can stand at the
 //! start of a line.
 
-use super::text::{is_word, push, push_visible, split_word};
-use super::{DecodeError, Unsayable};
-use crate::chat::{Command, Departure, Event, NameError, Problem, RoomNameError, Secret, UnixSeconds, Usage};
+use super::text::{self, is_word, push, push_visible, split_word};
+use super::{Codec, DecodeError, Decoded, Frame, Unsayable};
+use crate::chat::{Command, Departure, Event, Problem, RoomNameError, Secret, UnixSeconds, Usage};
+use crate::limits::SERVER_LINE_BYTES_MAX;
 
 const SHUTDOWN: &str = "server shutting down";
 const MISSED: &str = "messages missed";
 const DISCONNECTED: &str = "disconnected";
 const CLOSED: &str = "closed by its host";
+const INVALID_NAME: &str = "invalid-username";
+/// Each line is a notice, which no client takes for an answer to something else.
+const HELP: &str = "INFO LOGIN <name> [<password>] - take a name
+INFO MSG <text> - say something in the room
+INFO DM <name> <text> - tell one person something
+INFO WHO - list who is in the room
+INFO REGISTER <password> - make an account of your name
+INFO PASSWD <old> <new> - change the password of your account
+INFO UNREGISTER <password> - delete your account, with its mail
+INFO PING - ask for a PONG
+INFO HELP - this list
+INFO QUIT - leave
+";
 
 /// Understands a line sent by a client.
 #[inline]
@@ -30,6 +45,11 @@ pub(super) fn command(line: &str) -> Result<Command<'_>, DecodeError> {
             let password = (!password.is_empty()).then_some(Secret(password));
             Command::Login { name, password }
         }
+        "REGISTER" => Command::MakeAccount(Secret(rest)),
+        "PASSWD" => text::two_passwords(rest),
+        "UNREGISTER" => Command::EndAccount(Secret(rest)),
+        "HELP" => Command::Help,
+        "QUIT" => Command::Quit,
         _ => Command::Unknown(word),
     })
 }
@@ -41,7 +61,12 @@ pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
         Event::Message { sender, text, at: _ } => from_somebody(out, "MSG ", sender, text),
         Event::Direct { sender, text, at: _ } => from_somebody(out, "DM ", sender, text),
         Event::User { name, own: _ } => push(out, &["USER ", name, "\n"]),
-        Event::LoggedIn { .. } => push(out, &["OK\n"]),
+        Event::LoggedIn { .. }
+        | Event::AccountMade
+        | Event::PasswordChanged
+        | Event::AccountEnded
+        | Event::Goodbye => push(out, &["OK\n"]),
+        Event::Help => push(out, &[HELP]),
         Event::Pong => push(out, &["PONG\n"]),
         Event::Left { name, departure: Departure::Disconnected } => {
             push(out, &["INFO ", name, " ", DISCONNECTED, "\n"]);
@@ -76,8 +101,6 @@ pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
         | Event::RoomsBegin
         | Event::Room { .. }
         | Event::RoomsOmitted(_)
-        | Event::Help
-        | Event::Goodbye
         | Event::AddressChallenge(_) => {}
     }
 }
@@ -95,7 +118,18 @@ fn from_somebody(out: &mut Vec<u8>, word: &str, sender: &str, text: &str) {
 fn encode_problem(problem: Problem<'_>, out: &mut Vec<u8>) {
     let word = match problem {
         Problem::NameTaken => "username-taken",
-        Problem::Name(_) => "invalid-username",
+        Problem::Name(_) | Problem::NameReserved | Problem::NameLookAlike => {
+            push(out, &["ERR ", INVALID_NAME, " ", &text::words(problem)]);
+            return push(out, &["\n"]);
+        }
+        Problem::NoAccount(name) => {
+            push(out, &["ERR no-account "]);
+            push_visible(out, name);
+            return push(out, &["\n"]);
+        }
+        Problem::NotRegistered => "no-account",
+        Problem::AccountExists => "account-exists",
+        Problem::NoPasswordsHere | Problem::NotInSeats => "not-possible",
         Problem::WrongPassword => "wrong-password",
         Problem::TooManyAttempts => "too-many-attempts",
         Problem::Busy => "busy",
@@ -117,7 +151,15 @@ fn encode_problem(problem: Problem<'_>, out: &mut Vec<u8>) {
             return push(out, &["\n"]);
         }
         Problem::Usage(Usage::Direct) => "invalid-dm-format",
-        Problem::Usage(Usage::Join | Usage::Rename | Usage::History) => "invalid-format",
+        Problem::Usage(
+            Usage::Join
+            | Usage::Rename
+            | Usage::History
+            | Usage::Login
+            | Usage::MakeAccount
+            | Usage::ChangePassword
+            | Usage::EndAccount,
+        ) => "invalid-format",
         Problem::RoomName(_) => "invalid-room",
         Problem::AlreadyInRoom => "already-in-room",
         Problem::TooManyRoomsOfSession => "too-many-own-rooms",
@@ -164,6 +206,22 @@ pub(super) fn encode_command(command: &Command<'_>, out: &mut Vec<u8>) -> Result
         }
         Command::Users => push(out, &["WHO"]),
         Command::Ping => push(out, &["PING"]),
+        Command::MakeAccount(Secret(password)) => {
+            push(out, &["REGISTER "]);
+            push_visible(out, password);
+        }
+        Command::ChangePassword { old: Secret(old), new: Secret(new) } if is_word(old) && is_word(new) => {
+            push(out, &["PASSWD "]);
+            push_visible(out, old);
+            push(out, &[" "]);
+            push_visible(out, new);
+        }
+        Command::EndAccount(Secret(password)) => {
+            push(out, &["UNREGISTER "]);
+            push_visible(out, password);
+        }
+        Command::Help => push(out, &["HELP"]),
+        Command::Quit => push(out, &["QUIT"]),
         Command::Direct { .. }
         | Command::Password(_)
         | Command::Identify { .. }
@@ -183,17 +241,30 @@ pub(super) fn encode_command(command: &Command<'_>, out: &mut Vec<u8>) -> Result
         | Command::Leave
         | Command::Rooms
         | Command::History(_)
-        | Command::Help
-        | Command::Quit
+        | Command::ChangePassword { .. }
         | Command::Unknown(_) => return Err(Unsayable),
     }
     push(out, &["\n"]);
     Ok(())
 }
 
+/// Decodes the first event that a server sent. The one of several lines is recognized by its fixed text.
+#[inline]
+pub(super) fn decode_event<'a>(codec: &mut Codec, bytes: &'a [u8]) -> Decoded<Event<'a>> {
+    if bytes.first() == Some(&b'I') && !codec.is_skipping() {
+        if bytes.starts_with(HELP.as_bytes()) {
+            return Decoded { consumed: HELP.len(), frame: Frame::Whole(Event::Help) };
+        }
+        if HELP.as_bytes().starts_with(bytes) {
+            return Decoded { consumed: 0, frame: Frame::Incomplete };
+        }
+    }
+    codec.event_line(SERVER_LINE_BYTES_MAX, bytes, event)
+}
+
 /// Understands a line sent by a server.
 #[inline]
-pub(super) fn event(line: &str) -> Result<Event<'_>, DecodeError> {
+fn event(line: &str) -> Result<Event<'_>, DecodeError> {
     let (word, rest) = split_word(line);
     let at = UnixSeconds::default();
     Ok(match word {
@@ -233,7 +304,11 @@ fn problem(rest: &str) -> Result<Event<'_>, DecodeError> {
     // Where the server's reason is finer than the word, the client gets the mildest one that has this word.
     Ok(match word {
         "username-taken" => Event::LoginRefused(Problem::NameTaken),
-        "invalid-username" => Event::LoginRefused(Problem::Name(NameError::Character)),
+        INVALID_NAME => Event::LoginRefused(text::name_problem(argument)),
+        "no-account" if argument.is_empty() => Event::Error(Problem::NotRegistered),
+        "no-account" => Event::LoginRefused(Problem::NoAccount(argument)),
+        "account-exists" => Event::Error(Problem::AccountExists),
+        "not-possible" => Event::Error(Problem::NotInSeats),
         "wrong-password" => Event::LoginRefused(Problem::WrongPassword),
         "server-full" => Event::LoginRefused(Problem::ServerFull),
         "too-many-connections" => Event::LoginRefused(Problem::AddressFull),

@@ -21,7 +21,6 @@ pub use opening::{Foreign, Opening};
 pub use text::{name_end, words};
 
 use crate::chat::{Command, Event, NameError, Phase};
-use crate::limits::SERVER_LINE_BYTES_MAX;
 
 /// The dialects that are spoken.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -356,7 +355,7 @@ impl Dialect {
     #[inline]
     pub fn decode_event<'a>(self, codec: &mut Codec, bytes: &'a [u8]) -> Decoded<Event<'a>> {
         match self {
-            Self::Line => codec.event_line(SERVER_LINE_BYTES_MAX, bytes, line::event),
+            Self::Line => line::decode_event(codec, bytes),
             Self::Slash => slash::decode_event(codec, bytes),
             Self::Gob => gob::decode_event(codec.gob(), bytes),
             Self::Tcrp | Self::Ucrp | Self::Typed => {

@@ -14,6 +14,9 @@ const GREETING: &str = "Welcome to the chat server!\nEnter your nickname: ";
 const PASSWORD: &str = "Password: ";
 /// The second line of [`Event::LoggedIn`].
 const HINT: &str = "Type /help for available commands\n";
+const ACCOUNT_MADE: &str = "Account created";
+const PASSWORD_CHANGED: &str = "Password changed";
+const ACCOUNT_ENDED: &str = "Account deleted";
 /// In front of an entry of a list.
 const INDENT: &str = "  ";
 const HELP: &str = "Available commands:
@@ -24,6 +27,9 @@ const HELP: &str = "Available commands:
   /users - list who is in this room
   /msg <nick> <text> - tell somebody something in private (also /pm)
   /history [n] - show the last n messages of this room
+  /register <password> - make an account of your nickname
+  /password <old> <new> - change the password of your account
+  /unregister <password> - delete your account, with its mail
   /help - this list
   /quit - say goodbye (also /exit)
 ";
@@ -71,6 +77,9 @@ fn slash_command(line: &str) -> Command<'_> {
             Command::Direct { to, text }
         }
         "history" => Command::History(rest),
+        "register" => Command::MakeAccount(Secret(rest)),
+        "password" => text::two_passwords(rest),
+        "unregister" => Command::EndAccount(Secret(rest)),
         "help" => Command::Help,
         "quit" | "exit" => Command::Quit,
         _ => Command::Unknown(word),
@@ -133,6 +142,9 @@ pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
         Event::RoomsOmitted(count) => push(out, &[INDENT, "… and ", &count.to_string(), " more rooms\n"]),
         Event::Help => push(out, &[HELP]),
         Event::Goodbye => push(out, &["Goodbye!\n"]),
+        Event::AccountMade => push(out, &[ACCOUNT_MADE, "\n"]),
+        Event::PasswordChanged => push(out, &[PASSWORD_CHANGED, "\n"]),
+        Event::AccountEnded => push(out, &[ACCOUNT_ENDED, "\n"]),
         Event::Missed(count) => push(out, &["*** ", &count.to_string(), " messages missed\n"]),
         Event::RoomClosed(room) => {
             push(out, &["*** "]);
@@ -226,6 +238,17 @@ fn encode_problem(what: &str, problem: Problem<'_>, out: &mut Vec<u8>) {
         Problem::Usage(Usage::Join) => "Usage: /join <room_name>",
         Problem::Usage(Usage::Rename) => "Usage: /nick <name>",
         Problem::Usage(Usage::History) => "Usage: /history [n]",
+        Problem::Usage(Usage::Login) => "Usage: /login <nick> <password>",
+        Problem::Usage(Usage::MakeAccount) => "Usage: /register <password>",
+        Problem::Usage(Usage::ChangePassword) => "Usage: /password <old> <new>",
+        Problem::Usage(Usage::EndAccount) => "Usage: /unregister <password>",
+        Problem::NameReserved => "Nickname is reserved",
+        Problem::NameLookAlike => "Nickname looks like one that is reserved or has an account",
+        Problem::NoAccount(_) => "No such account",
+        Problem::AccountExists => "Account already exists",
+        Problem::NotRegistered => "You have no account",
+        Problem::NoPasswordsHere => "No passwords here",
+        Problem::NotInSeats => "Not possible here",
         Problem::LineTooLong => "Line too long",
         Problem::InvalidUtf8 => "Invalid UTF-8",
         Problem::IdleTimeout => "Idle timeout",
@@ -258,6 +281,10 @@ pub(super) fn encode_command(command: &Command<'_>, out: &mut Vec<u8>) -> Result
         Command::History(count) => ("/history ", count),
         Command::Help => ("/help", ""),
         Command::Quit => ("/quit", ""),
+        Command::MakeAccount(_) | Command::ChangePassword { .. } | Command::EndAccount(_) => {
+            text::push_account_command(command, out)?;
+            ("", "")
+        }
         Command::Login { password: Some(_), .. }
         | Command::Identify { .. }
         | Command::Enter(_)
@@ -394,6 +421,9 @@ fn answer(line: &str) -> Option<Event<'_>> {
         match line {
             "Available rooms:" => Some(Event::RoomsBegin),
             "Goodbye!" => Some(Event::Goodbye),
+            ACCOUNT_MADE => Some(Event::AccountMade),
+            PASSWORD_CHANGED => Some(Event::PasswordChanged),
+            ACCOUNT_ENDED => Some(Event::AccountEnded),
             _ => None,
         }
     }
@@ -449,6 +479,17 @@ fn parse_problem(text: &str) -> Option<Problem<'_>> {
         "Usage: /join <room_name>" => Problem::Usage(Usage::Join),
         "Usage: /nick <name>" => Problem::Usage(Usage::Rename),
         "Usage: /history [n]" => Problem::Usage(Usage::History),
+        "Usage: /login <nick> <password>" => Problem::Usage(Usage::Login),
+        "Usage: /register <password>" => Problem::Usage(Usage::MakeAccount),
+        "Usage: /password <old> <new>" => Problem::Usage(Usage::ChangePassword),
+        "Usage: /unregister <password>" => Problem::Usage(Usage::EndAccount),
+        "Nickname is reserved" => Problem::NameReserved,
+        "Nickname looks like one that is reserved or has an account" => Problem::NameLookAlike,
+        "No such account" => Problem::NoAccount(""),
+        "Account already exists" => Problem::AccountExists,
+        "You have no account" => Problem::NotRegistered,
+        "No passwords here" => Problem::NoPasswordsHere,
+        "Not possible here" => Problem::NotInSeats,
         "Room name is empty" => Problem::RoomName(RoomNameError::Empty),
         "Room name is too long" => Problem::RoomName(RoomNameError::TooLong),
         "Room name can not contain control characters" => Problem::RoomName(RoomNameError::Character),

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 
 use arrayvec::ArrayString;
 
-use super::DecodeError;
-use crate::chat::{Command, Event, NameError, Phase, Problem, RoomNameError, Usage, is_disruptive};
+use super::{DecodeError, Unsayable};
+use crate::chat::{Command, Event, NameError, Phase, Problem, RoomNameError, Secret, Usage, is_disruptive};
 use crate::limits::NAME_BYTES_MAX;
 
 /// Who speaks where a dialect has no other way for the server to say something. No user can have the name.
@@ -16,6 +16,20 @@ pub(super) const PRIVATE_COMMAND: &str = "/msg ";
 /// Behind the sender of a direct message, in the dialects that have nothing else to tell it by. Names have no blanks.
 const PRIVATE_MARK: &str = " (private)";
 
+/// Behind these stands the number of bytes.
+const NAME_TOO_SHORT: &str = "the name is too short, bytes needed: ";
+const NAME_TOO_LONG: &str = "the name is too long, bytes allowed: ";
+const NAME_CHARACTERS: &str = "names are 1 to 32 bytes of letters, digits and ASCII symbols, \
+    without blanks, and do not start with # / or :";
+const _: () = assert!(NAME_BYTES_MAX == 32, "as the words say");
+const NAME_RESERVED: &str = "the name is reserved";
+const NAME_LOOK_ALIKE: &str = "the name looks like one that is reserved or has an account";
+
+/// Answers to the commands of accounts.
+pub(super) const ACCOUNT_MADE: &str = "account created";
+pub(super) const PASSWORD_CHANGED: &str = "password changed";
+pub(super) const ACCOUNT_ENDED: &str = "account deleted";
+
 /// What a session is told that ends because of its name.
 pub(super) const REPLACED: &str = "replaced by a new login";
 pub(super) const NAME_REGISTERED: &str = "the name has an account now";
@@ -24,13 +38,58 @@ pub(super) const ACCOUNT_DELETED: &str = "the account was deleted";
 /// Understands a text in a dialect that has texts only: it is said in the room, or is a direct message.
 #[inline]
 pub(super) fn said(text: &str) -> Command<'_> {
-    if text.starts_with('/')
-        && let Some(rest) = text.strip_prefix(PRIVATE_COMMAND).or_else(|| text.strip_prefix("/pm "))
-    {
-        let (to, text) = split_word(rest.trim_ascii_start());
-        return Command::Direct { to, text };
+    if text.starts_with('/') { command(text).unwrap_or(Command::Say(text)) } else { Command::Say(text) }
+}
+
+/// The command that a text starting with `/` stands for. Other such texts are said in the room.
+fn command(text: &str) -> Option<Command<'_>> {
+    let (word, rest) = split_word(text);
+    Some(match word {
+        "/msg" | "/pm" if text.len() > word.len() => {
+            let (to, text) = split_word(rest);
+            Command::Direct { to, text }
+        }
+        "/login" => {
+            let (name, password) = split_word(rest);
+            Command::Login { name, password: Some(Secret(password)) }
+        }
+        "/register" => Command::MakeAccount(Secret(rest)),
+        "/password" => two_passwords(rest),
+        "/unregister" => Command::EndAccount(Secret(rest)),
+        "/who" if rest.is_empty() => Command::Users,
+        "/join" => Command::Join(rest.strip_prefix('#').unwrap_or(rest)),
+        "/leave" if rest.is_empty() => Command::Leave,
+        _ => return None,
+    })
+}
+
+/// The old password and the new one. A blank separates the two, so that neither can have one; with more or fewer words,
+/// both are empty, which the engine answers with the usage.
+pub(super) fn two_passwords(text: &str) -> Command<'_> {
+    let (old, new) = match split_word(text) {
+        (old, new) if is_word(new) => (old, new),
+        _ => ("", ""),
+    };
+    Command::ChangePassword { old: Secret(old), new: Secret(new) }
+}
+
+/// Appends a command of an account as the texts and the slash commands have it.
+pub(super) fn push_account_command(command: &Command<'_>, out: &mut Vec<u8>) -> Result<(), Unsayable> {
+    let (word, first, second) = match *command {
+        Command::MakeAccount(Secret(password)) if !password.is_empty() => ("/register ", password, None),
+        Command::EndAccount(Secret(password)) if !password.is_empty() => ("/unregister ", password, None),
+        Command::ChangePassword { old: Secret(old), new: Secret(new) } if is_word(old) && is_word(new) => {
+            ("/password ", old, Some(new))
+        }
+        _ => return Err(Unsayable),
+    };
+    push(out, &[word]);
+    push_visible(out, first);
+    if let Some(second) = second {
+        push(out, &[" "]);
+        push_visible(out, second);
     }
-    Command::Say(text)
+    Ok(())
 }
 
 /// The sender of a direct message, marked as that.
@@ -66,6 +125,11 @@ pub(super) fn told<'a>(event: &Event<'a>) -> Option<Cow<'a, str>> {
         Event::Renamed { old, new } => format!("{old} is now known as {new}").into(),
         Event::Missed(count) => format!("{count} messages missed").into(),
         Event::ShuttingDown => "server shutting down".into(),
+        Event::AccountMade => ACCOUNT_MADE.into(),
+        Event::PasswordChanged => PASSWORD_CHANGED.into(),
+        Event::AccountEnded => ACCOUNT_ENDED.into(),
+        Event::YouJoined(room) | Event::YouReturned(room) => format!("you are in {room}").into(),
+        Event::UsersBegin { room, count } => format!("in {room}: {count}").into(),
         Event::LoginRefused(problem) | Event::Error(problem) => words(problem),
         _ => return None,
     })
@@ -75,9 +139,18 @@ pub(super) fn told<'a>(event: &Event<'a>) -> Option<Cow<'a, str>> {
 pub fn words(problem: Problem<'_>) -> Cow<'_, str> {
     match problem {
         Problem::NameTaken => "the name is taken",
-        Problem::Name(NameError::TooShort { .. }) => "the name is too short",
-        Problem::Name(NameError::TooLong { max }) => return format!("the name is longer than {max}").into(),
-        Problem::Name(NameError::Character) => "the name has a character that names do not have",
+        Problem::Name(NameError::TooShort { min }) => return format!("{NAME_TOO_SHORT}{min}").into(),
+        Problem::Name(NameError::TooLong { max }) => return format!("{NAME_TOO_LONG}{max}").into(),
+        Problem::Name(NameError::Character) => NAME_CHARACTERS,
+        Problem::NameReserved => NAME_RESERVED,
+        Problem::NameLookAlike => NAME_LOOK_ALIKE,
+        Problem::NoAccount(name) => return format!("there is no account {name}").into(),
+        Problem::AccountExists => "the name has an account already",
+        Problem::NotRegistered => "your name has no account",
+        Problem::NoPasswordsHere => {
+            "this is not possible in datagrams: anybody on the way could read the password; use another dialect"
+        }
+        Problem::NotInSeats => "this is not possible here: a token is for one room",
         Problem::WrongPassword => "wrong password",
         Problem::TooManyAttempts => "too many wrong passwords; try again later",
         Problem::Busy => "busy; try again later",
@@ -113,6 +186,10 @@ pub fn words(problem: Problem<'_>) -> Cow<'_, str> {
         Problem::Usage(Usage::Join) => "usage: /join <room>",
         Problem::Usage(Usage::Rename) => "usage: /nick <name>",
         Problem::Usage(Usage::History) => "usage: /history [n]",
+        Problem::Usage(Usage::Login) => "usage: /login <name> <password>",
+        Problem::Usage(Usage::MakeAccount) => "usage: /register <password>",
+        Problem::Usage(Usage::ChangePassword) => "usage: /password <old> <new>, two passwords without blanks",
+        Problem::Usage(Usage::EndAccount) => "usage: /unregister <password>",
         Problem::LineTooLong => "the line is too long",
         Problem::InvalidUtf8 => "the text is not UTF-8",
         Problem::IdleTimeout => "nothing was heard for too long",
@@ -123,6 +200,22 @@ pub fn words(problem: Problem<'_>) -> Cow<'_, str> {
         Problem::AccountDeleted => ACCOUNT_DELETED,
     }
     .into()
+}
+
+/// Why a name was refused, from the words for it; earlier servers give none.
+pub(super) fn name_problem(words: &str) -> Problem<'static> {
+    let number = |prefix| words.strip_prefix(prefix).and_then(|number| number.parse().ok());
+    if let Some(min) = number(NAME_TOO_SHORT) {
+        return Problem::Name(NameError::TooShort { min });
+    }
+    if let Some(max) = number(NAME_TOO_LONG) {
+        return Problem::Name(NameError::TooLong { max });
+    }
+    match words {
+        NAME_RESERVED => Problem::NameReserved,
+        NAME_LOOK_ALIKE => Problem::NameLookAlike,
+        _ => Problem::Name(NameError::Character),
+    }
 }
 
 /// The reason for which a session ends because of its name, if these are the words for it.

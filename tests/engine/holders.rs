@@ -136,7 +136,8 @@ fn a_login_that_is_not_proved_ends_nothing() {
     world.line("bob");
     let other = world.connects(Dialect::Line);
     world.types(other, "LOGIN bob bob");
-    assert_eq!(world.hears(other), "ERR username-taken\n");
+    world.types(other, "LOGIN bob");
+    assert_eq!(world.hears(other), "ERR no-account bob\nERR username-taken\n");
     let stranger = world.connects(Dialect::Typed);
     assert_eq!(world.gets(stranger, &Request::LoginName("bob")), ["known"]);
     assert_eq!(world.gets(stranger, &Request::LoginPassword(Secret("bob"))), ["failed"]);
@@ -245,7 +246,8 @@ fn of_logins_whose_passwords_are_compared_at_once_the_last_one_has_the_name() {
     world.mail_user("alice");
     world.compares_at_once = false;
     let both = [line_login(&mut world, "alice", "alice"), line_login(&mut world, "alice", "alice")];
-    let seat = shakes(&mut world, HERE, (Operation::Join, "lobby"), "alice", "alice");
+    // Of the same address: those of several are compared in turn.
+    let seat = shakes(&mut world, ELSEWHERE, (Operation::Join, "lobby"), "alice", "alice");
     world.compares_passwords();
     world.settles();
     assert_eq!(both.map(|client| world.hears(client)), ["OK\nERR replaced\n"; 2]);

@@ -1,6 +1,7 @@
 //! The engine, driven through fake sockets: what everybody sees, in which order, and what happens to who is slow.
 
 mod abuse;
+mod account;
 mod accounts;
 mod addresses;
 mod answers;

@@ -65,7 +65,11 @@ fn a_refused_login_holds_no_name() {
     let second = world.connects(Dialect::Line);
     world.types(second, "LOGIN #x");
     world.types(second, "MSG hi");
-    assert_eq!(world.hears(second), "ERR invalid-username\nERR must-login-first\n");
+    assert_eq!(
+        world.hears(second),
+        "ERR invalid-username names are 1 to 32 bytes of letters, digits and ASCII symbols, without blanks, and \
+         do not start with # / or :\nERR must-login-first\n"
+    );
     world.types(second, "LOGIN x");
     world.types(second, "LOGIN y");
     assert_eq!(world.hears(second), "OK\nERR already-logged-in\n");

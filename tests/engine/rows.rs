@@ -125,19 +125,29 @@ fn each_slash_command_is_answered_and_seen_in_both_dialects() {
     }
 }
 
+const NOT_A_NAME: &str = "ERR invalid-username names are 1 to 32 bytes of letters, digits and ASCII symbols, \
+                          without blanks, and do not start with # / or :\n";
+
 #[test]
 fn each_login_is_answered() {
     let long = "x".repeat(33);
     let too_long = format!("LOGIN {long}");
     for (line, answer) in [
         ("LOGIN zoe", "OK\n"),
-        ("LOGIN zoe secret", "OK\n"),
+        ("LOGIN zoe secret", "ERR no-account zoe\n"),
+        ("LOGIN John Smith", "ERR no-account John\n"),
+        ("LOGIN root", "ERR invalid-username the name is reserved\n"),
+        ("LOGIN Admin", "ERR invalid-username the name is reserved\n"),
+        ("LOGIN root secret", "ERR no-account root\n"),
+        ("REGISTER secret", "ERR must-login-first\n"),
+        ("PASSWD a b", "ERR must-login-first\n"),
+        ("UNREGISTER secret", "ERR must-login-first\n"),
         ("LOGIN ZOË", "OK\n"),
         ("LOGIN Alice", "ERR username-taken\n"),
         ("LOGIN CAROL", "ERR username-taken\n"),
-        ("LOGIN", "ERR invalid-username\n"),
-        ("LOGIN #zoe", "ERR invalid-username\n"),
-        (&too_long, "ERR invalid-username\n"),
+        ("LOGIN", "ERR invalid-username the name is too short, bytes needed: 1\n"),
+        ("LOGIN #zoe", NOT_A_NAME),
+        (&too_long, "ERR invalid-username the name is too long, bytes allowed: 32\n"),
         ("MSG hi", "ERR must-login-first\n"),
         ("WHO", "ERR must-login-first\n"),
         ("anything", "ERR must-login-first\n"),
@@ -242,7 +252,7 @@ fn the_help_is_shown() {
     let (mut world, [_, _, carol, _]) = lobby();
     world.types(carol, "/help");
     let help = world.hears(carol);
-    assert!(help.starts_with("Available commands:\n") && help.lines().count() == 10, "{help}");
+    assert!(help.starts_with("Available commands:\n") && help.lines().count() == 13, "{help}");
 }
 
 #[test]

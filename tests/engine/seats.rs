@@ -191,7 +191,7 @@ fn every_refusal_has_its_word() {
         (Operation::Join, "nowhere", "bob", Refusal::NoSuchRoom),
         (Operation::Join, "den", "DAVE", Refusal::NameTaken),
         (Operation::Join, "den", "server", Refusal::NameTaken),
-        (Operation::Join, "den", "b ob", Refusal::BadName),
+        (Operation::Join, "den", "root", Refusal::BadName),
         (Operation::Join, "den", "", Refusal::BadName),
         (Operation::Create, "", "bob", Refusal::BadRoom),
         (Operation::Create, "a\nb", "bob", Refusal::BadRoom),
@@ -201,6 +201,57 @@ fn every_refusal_has_its_word() {
     }
     assert_eq!(world.engine.seat_count(), 1);
     assert_eq!(world.engine.connection_count(), 1, "each connection was closed");
+}
+
+#[test]
+fn a_text_that_is_not_a_name_gets_the_nearest_free_one_and_is_told_so() {
+    let mut world = World::new();
+    world.line("Eve_Smith");
+    world.host("den", "alice", 1);
+    let john = world.guest("den", "John Smith", 2);
+    assert_eq!(world.seat_hears(1), ["server: your name here is John_Smith"; 0]);
+    assert_eq!(world.seat_hears(2), ["server: your name here is John_Smith"]);
+    world.seat_sends(&john, Message::Chat("hi"));
+    assert_eq!(world.seat_hears(1), ["John_Smith: hi"]);
+    // The same text in the same room from the same address is the same person; another text is not.
+    assert_eq!(asks(&mut world, HERE, Operation::Join, "den", "John Smith"), Ok(john.token));
+    let other = world.guest("den", "John,Smith", 3);
+    assert_ne!(other.token, john.token, "a comma is allowed in a name");
+    let other = world.guest("den", "John\tSmith", 4);
+    assert_eq!(world.seat_hears(4), ["server: your name here is John_Smith~2"]);
+    assert_ne!(other.token, john.token);
+    let elsewhere = asks(&mut world, ELSEWHERE, Operation::Join, "den", "John Smith").expect("a seat");
+    assert!(elsewhere != john.token && elsewhere != other.token);
+    // What a session holds is not free.
+    world.guest("den", "Eve Smith", 5);
+    assert_eq!(world.seat_hears(5), ["server: your name here is Eve_Smith~2"]);
+
+    let mut strict = World::with(Settings { seats_yield_names: false, ..settings() });
+    strict.host("den", "alice", 1);
+    for name in ["b ob", "a\0b", "#alice"] {
+        assert_eq!(asks(&mut strict, HERE, Operation::Join, "den", name), Err(Refusal::BadName));
+    }
+}
+
+#[test]
+fn a_seat_takes_no_passwords_and_stays_in_its_room() {
+    let mut world = World::new();
+    world.host("den", "alice", 1);
+    let bob = world.guest("den", "bob", 2);
+    for (text, answer) in [
+        ("/login alice secret", "datagrams"),
+        ("/register secret", "datagrams"),
+        ("/password old new", "datagrams"),
+        ("/unregister secret", "datagrams"),
+        ("/join lobby", "a token is for one room"),
+        ("/leave", "a token is for one room"),
+        ("/who", "in den: 2"),
+    ] {
+        world.seat_sends(&bob, Message::Chat(text));
+        let heard = world.seat_hears(2);
+        assert!(heard.len() == 1 && heard[0].contains(answer), "{text}: {heard:?}");
+        assert_eq!(world.seat_hears(1), NOTHING, "{text} is not said");
+    }
 }
 
 #[test]

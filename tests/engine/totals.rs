@@ -7,9 +7,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use parlance::chat::{CloseReason, HistoryRules, Kept, PasswordHash, Refused, Secret, Token};
 use parlance::engine::{Engine, Random, Settings};
 use parlance::limits::{
-    ACCOUNTS_MAX, HELD_TOTAL_BYTES_MAX, HISTORY_TASKS_MAX, LINE_BYTES_MAX, OUTBOX_TOTAL_BYTES_MAX,
-    PLACES_KEPT_DIVISOR, PLACES_SMALL_DIVISOR, REFUSED_MAX, ROOMS_MAX, SEATS_MAX, STORE_QUEUE_OPS_MAX,
-    STORE_RESERVE_DIVISOR,
+    ACCOUNTS_MAX, HISTORY_TASKS_MAX, LINE_BYTES_MAX, OUTBOX_TOTAL_BYTES_MAX, PLACES_KEPT_DIVISOR,
+    PLACES_SMALL_DIVISOR, REFUSED_MAX, ROOMS_MAX, SEATS_MAX, STORE_QUEUE_OPS_MAX, STORE_RESERVE_DIVISOR,
 };
 use parlance::wire::Dialect;
 use parlance::wire::tcrp::{Operation, Refusal};

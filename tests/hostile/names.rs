@@ -1,6 +1,7 @@
 //! Names that look alike: which are the same, which are none, and which are others, though they look alike.
 
 use parlance::chat::Secret;
+use parlance::config::TcrpNames;
 use parlance::wire::Dialect;
 use parlance::wire::gob::Kind;
 use parlance::wire::tcrp::{Operation, Refusal};
@@ -105,18 +106,20 @@ fn a_name_that_differs_in_case_width_or_composition_is_the_same_in_all_dialects(
 #[test]
 fn a_name_with_something_in_it_that_is_not_seen_is_none_in_all_dialects() {
     let server = TestServer::start();
+    let strict = TestServer::with(|config| config.tcrp_names = TcrpNames::Strict);
     let mut holder = server.line("paypal");
     for name in NONE {
         let mut line = server.connect(Dialect::Line);
         line.send(format!("LOGIN {name}\n"));
-        line.expect("ERR invalid-username\n");
+        assert!(line.line().starts_with("ERR invalid-username names are 1 to 32 bytes"), "{name:?}");
         let mut slash = server.connect(Dialect::Slash);
         slash.send(format!("{name}\n"));
         slash.expect(GREETING);
         assert!(slash.rest().starts_with("Invalid nickname: "), "{name:?}");
-        for operation in [Operation::Join, Operation::Create] {
-            assert_eq!(shake(&server, ELSEWHERE, (operation, "lobby"), (name, None)), Err(Refusal::BadName));
-        }
+        // Nor here: it is told which with its first datagram.
+        assert!(shake(&server, ELSEWHERE, (Operation::Join, "lobby"), (name, None)).is_ok(), "{name:?}");
+        let strict_answer = shake(&strict, ELSEWHERE, (Operation::Join, "lobby"), (name, None));
+        assert_eq!(strict_answer, Err(Refusal::BadName));
         let mut typed = TypedPeer::connect(&server, TagSet::InUse);
         typed.ask_error(Request::LoginName(name));
         // Nobody can be refused here: it gets a name in which that is seen.
@@ -144,4 +147,32 @@ fn a_name_of_letters_that_only_look_alike_is_another() {
         // Who it is from is another name than one's own, for a program at least.
         holder.line_where(|line| line == format!("DM {name} who am I?"));
     }
+}
+
+const LOOK_ALIKE: &str = "the name looks like one that is reserved or has an account";
+
+#[test]
+fn nobody_makes_an_account_whose_name_looks_like_another_in_any_dialect() {
+    let server = TestServer::start();
+    server.account("paypal", "secret");
+    let mut bystander = server.line("calm");
+    let alike = OTHERS.into_iter().take(3).chain(["PAYPA1", "adm1n", "rn0derator", "r00t"]);
+    for (index, name) in alike.enumerate() {
+        // As a stranger's, the name is one like any other.
+        let mut line = server.line(name);
+        line.send("REGISTER secret\nPING\n");
+        line.expect(&format!("ERR invalid-username {LOOK_ALIKE}\nPONG\n"));
+        drop(line);
+        let mut typed = TypedPeer::connect(&server, TagSet::InUse);
+        let made = format!("nobody{}", char::from(b'a' + index as u8));
+        for (name, is_refused) in [(name, true), (made.as_str(), false)] {
+            match typed.try_log_in(name, "secret") {
+                Told::Error(reason) => assert!(is_refused && reason == LOOK_ALIKE, "{name}: {reason}"),
+                Told::Failed if is_refused => {}
+                told => assert!(!is_refused, "{name}: {told:?}"),
+            }
+        }
+    }
+    bystander.send("PING\n");
+    bystander.read_until("PONG\n");
 }

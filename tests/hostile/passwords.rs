@@ -215,3 +215,28 @@ fn right_passwords_of_one_address_hold_up_nobody_elses() {
     });
     assert_eq!(counts.of("attempts_refused") + counts.of("wrong_passwords"), 0);
 }
+
+/// Guesses at the password of an account from a session that is logged in to it, as a terminal that was left alone would
+/// let somebody.
+#[test]
+fn guesses_by_the_commands_of_accounts_are_held_to_the_same_limits() {
+    let server = Child::start(&["--exempt", "none"]);
+    server.account("victim", "secret");
+    let mut bystanders = Bystanders::new(&server);
+    for (index, command) in (1..).zip(["PASSWD guess new", "UNREGISTER guess"]) {
+        let mut peer = Peer::of(connect_from([127, 3, 0, index].into(), server.address(Dialect::Line)));
+        peer.send("LOGIN victim secret\n");
+        peer.expect("OK\n");
+        peer.send(format!("{command}\n").repeat(TRIES));
+        for tried in 0..TRIES {
+            let is_looked_at = tried < usize::from(ATTEMPTS_DEFAULT);
+            peer.expect(if is_looked_at { "ERR wrong-password\n" } else { "ERR too-many-attempts\n" });
+        }
+        bystanders.go_round();
+    }
+    logs_in(&server, HERE, "victim");
+    bystanders.leave();
+    let counts = server.stop();
+    assert_eq!(counts.of("wrong_passwords"), 2 * u64::from(ATTEMPTS_DEFAULT));
+    assert_eq!(counts.of("attempts_refused"), 2 * (TRIES as u64 - u64::from(ATTEMPTS_DEFAULT)));
+}

@@ -51,6 +51,11 @@ pub(crate) fn shown(command: &Command<'_>) -> String {
             format!("Login {name:?} with {password:?}")
         }
         Command::Password(Secret(password)) => format!("Password {password:?}"),
+        Command::MakeAccount(Secret(password)) => format!("MakeAccount {password:?}"),
+        Command::ChangePassword { old: Secret(old), new: Secret(new) } => {
+            format!("ChangePassword {old:?} {new:?}")
+        }
+        Command::EndAccount(Secret(password)) => format!("EndAccount {password:?}"),
         other => format!("{other:?}"),
     }
 }

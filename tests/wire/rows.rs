@@ -33,6 +33,15 @@ fn line_commands_are_understood() {
         ("DM bob", Command::Direct { to: "bob", text: "" }),
         ("DM", Command::Direct { to: "", text: "" }),
         ("PING", Command::Ping),
+        ("REGISTER pass word", Command::MakeAccount(Secret("pass word"))),
+        ("REGISTER", Command::MakeAccount(Secret(""))),
+        ("PASSWD old new", Command::ChangePassword { old: Secret("old"), new: Secret("new") }),
+        ("PASSWD old new password", Command::ChangePassword { old: Secret(""), new: Secret("") }),
+        ("PASSWD old", Command::ChangePassword { old: Secret(""), new: Secret("") }),
+        ("PASSWD", Command::ChangePassword { old: Secret(""), new: Secret("") }),
+        ("UNREGISTER pass word", Command::EndAccount(Secret("pass word"))),
+        ("HELP", Command::Help),
+        ("QUIT", Command::Quit),
         ("  PING\t ", Command::Ping),
         ("msg hi", Command::Unknown("msg")),
         ("MSGhi", Command::Unknown("MSGhi")),
@@ -73,6 +82,14 @@ fn slash_commands_are_understood() {
         (Phase::Chat, "/history", Command::History("")),
         (Phase::Chat, "/history 5", Command::History("5")),
         (Phase::Chat, "/help", Command::Help),
+        (Phase::Chat, "/register pass word", Command::MakeAccount(Secret("pass word"))),
+        (
+            Phase::Chat,
+            "/password old new",
+            Command::ChangePassword { old: Secret("old"), new: Secret("new") },
+        ),
+        (Phase::Chat, "/password old", Command::ChangePassword { old: Secret(""), new: Secret("") }),
+        (Phase::Chat, "/unregister pass word", Command::EndAccount(Secret("pass word"))),
         (Phase::Chat, "/quit", Command::Quit),
         (Phase::Chat, "/exit", Command::Quit),
         (Phase::Chat, "  /exit ", Command::Quit),
@@ -89,7 +106,14 @@ fn slash_commands_are_understood() {
 #[test]
 fn a_password_is_never_shown() {
     let login = Command::Login { name: "alice", password: Some(Secret("hunter2")) };
-    for command in [login, Command::Password(Secret("hunter2"))] {
+    let hunter = Secret("hunter2");
+    for command in [
+        login,
+        Command::Password(hunter),
+        Command::MakeAccount(hunter),
+        Command::ChangePassword { old: hunter, new: hunter },
+        Command::EndAccount(hunter),
+    ] {
         assert!(!format!("{command:?}").contains("hunter2"));
     }
 }
@@ -100,9 +124,31 @@ fn line_events_are_said_byte_for_byte() {
     for (event, line) in [
         (Event::LoggedIn { name: "alice", room: "lobby" }, "OK\n"),
         (refused(Problem::NameTaken), "ERR username-taken\n"),
-        (refused(Problem::Name(NameError::TooShort { min: 1 })), "ERR invalid-username\n"),
-        (refused(Problem::Name(NameError::TooLong { max: 32 })), "ERR invalid-username\n"),
-        (refused(Problem::Name(NameError::Character)), "ERR invalid-username\n"),
+        (
+            refused(Problem::Name(NameError::TooShort { min: 1 })),
+            "ERR invalid-username the name is too short, bytes needed: 1\n",
+        ),
+        (
+            refused(Problem::Name(NameError::TooLong { max: 32 })),
+            "ERR invalid-username the name is too long, bytes allowed: 32\n",
+        ),
+        (
+            refused(Problem::Name(NameError::Character)),
+            "ERR invalid-username names are 1 to 32 bytes of letters, digits and ASCII symbols, without blanks, \
+             and do not start with # / or :\n",
+        ),
+        (refused(Problem::NameReserved), "ERR invalid-username the name is reserved\n"),
+        (
+            refused(Problem::NameLookAlike),
+            "ERR invalid-username the name looks like one that is reserved or has an account\n",
+        ),
+        (refused(Problem::NoAccount("zoe")), "ERR no-account zoe\n"),
+        (Event::Error(Problem::NotRegistered), "ERR no-account\n"),
+        (Event::Error(Problem::AccountExists), "ERR account-exists\n"),
+        (Event::AccountMade, "OK\n"),
+        (Event::PasswordChanged, "OK\n"),
+        (Event::AccountEnded, "OK\n"),
+        (Event::Goodbye, "OK\n"),
         (refused(Problem::WrongPassword), "ERR wrong-password\n"),
         (refused(Problem::ServerFull), "ERR server-full\n"),
         (Event::PasswordWanted, "ERR password-required\n"),
@@ -147,8 +193,6 @@ fn what_the_line_dialect_has_no_words_for_is_left_out() {
         Event::RoomsBegin,
         Event::Room { name: "lobby", members: 3 },
         Event::RoomsOmitted(7),
-        Event::Help,
-        Event::Goodbye,
         Event::Error(Problem::UnknownCommand("dance")),
     ] {
         assert_eq!(said(Dialect::Line, event), "", "{event:?}");
@@ -181,6 +225,9 @@ fn slash_events_are_said_byte_for_byte() {
         (Event::DirectSent { to: "bob", text: "psst" }, "[Private to bob]: psst\n"),
         (Event::Direct { sender: "bob", text: "psst", at: AT }, "[12:34:56] [Private from bob]: psst\n"),
         (Event::Goodbye, "Goodbye!\n"),
+        (Event::AccountMade, "Account created\n"),
+        (Event::PasswordChanged, "Password changed\n"),
+        (Event::AccountEnded, "Account deleted\n"),
         (Event::RoomClosed("games"), "*** games was closed by its host\n"),
         (Event::Error(Problem::Replaced), "*** replaced by a new login\n"),
         (Event::Error(Problem::NameRegistered), "*** the name has an account now\n"),
@@ -210,6 +257,7 @@ fn slash_refusals_say_what_is_wrong_with_the_nickname() {
         ),
         (Problem::NameTaken, "Registration failed: Nickname already taken\n"),
         (Problem::ServerFull, "Registration failed: Server is full\n"),
+        (Problem::NameReserved, "Registration failed: Nickname is reserved\n"),
         (Problem::WrongPassword, "Registration failed: Wrong password\n"),
     ] {
         assert_eq!(said(Dialect::Slash, Event::LoginRefused(problem)), line);
@@ -229,6 +277,12 @@ fn slash_errors_are_said_byte_for_byte() {
         (Problem::Usage(Usage::Direct), "ERROR: Usage: /msg <nick> <text>\n"),
         (Problem::Usage(Usage::Rename), "ERROR: Usage: /nick <name>\n"),
         (Problem::Usage(Usage::History), "ERROR: Usage: /history [n]\n"),
+        (Problem::Usage(Usage::MakeAccount), "ERROR: Usage: /register <password>\n"),
+        (Problem::Usage(Usage::ChangePassword), "ERROR: Usage: /password <old> <new>\n"),
+        (Problem::Usage(Usage::EndAccount), "ERROR: Usage: /unregister <password>\n"),
+        (Problem::AccountExists, "ERROR: Account already exists\n"),
+        (Problem::NotRegistered, "ERROR: You have no account\n"),
+        (Problem::WrongPassword, "ERROR: Wrong password\n"),
         (Problem::RoomName(RoomNameError::TooLong), "ERROR: Room name is too long\n"),
         (Problem::TooManyRooms, "ERROR: Too many rooms\n"),
         (Problem::LineTooLong, "ERROR: Line too long\n"),
@@ -244,7 +298,20 @@ fn slash_errors_are_said_byte_for_byte() {
 #[test]
 fn the_help_has_a_line_for_each_command() {
     let help = said(Dialect::Slash, Event::Help);
-    for word in ["nick", "join", "leave", "rooms", "users", "msg", "history", "help", "quit"] {
+    for word in [
+        "nick",
+        "join",
+        "leave",
+        "rooms",
+        "users",
+        "msg",
+        "history",
+        "register",
+        "password",
+        "unregister",
+        "help",
+        "quit",
+    ] {
         let lines = help.lines().filter(|line| line.trim_start().starts_with(&format!("/{word}"))).count();
         assert_eq!(lines, 1, "/{word} in {help}");
     }

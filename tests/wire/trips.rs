@@ -26,6 +26,11 @@ pub(crate) fn sayable_commands(dialect: Dialect) -> Vec<(Phase, Command<'static>
             (Phase::Chat, direct),
             (Phase::Chat, Command::Users),
             (Phase::Chat, Command::Ping),
+            (Phase::Chat, Command::MakeAccount(Secret("pass word"))),
+            (Phase::Chat, Command::ChangePassword { old: Secret("old"), new: Secret("new") }),
+            (Phase::Chat, Command::EndAccount(Secret("pass word"))),
+            (Phase::Chat, Command::Help),
+            (Phase::Chat, Command::Quit),
         ],
         Dialect::Slash => vec![
             (Phase::Login, login(None)),
@@ -41,6 +46,9 @@ pub(crate) fn sayable_commands(dialect: Dialect) -> Vec<(Phase, Command<'static>
             (Phase::Chat, Command::Users),
             (Phase::Chat, Command::History("")),
             (Phase::Chat, Command::History("7")),
+            (Phase::Chat, Command::MakeAccount(Secret("pass word"))),
+            (Phase::Chat, Command::ChangePassword { old: Secret("old"), new: Secret("new") }),
+            (Phase::Chat, Command::EndAccount(Secret("pass word"))),
             (Phase::Chat, Command::Help),
             (Phase::Chat, Command::Quit),
         ],
@@ -58,7 +66,7 @@ pub(crate) fn all_events(dialect: Dialect) -> Vec<(Event<'static>, Option<Event<
     let left = |departure| Event::Left { name: "bob", departure };
     let mut all: Vec<_> = [DIRECT, MESSAGE, Event::PasswordWanted, Event::Missed(17), Event::ShuttingDown]
         .into_iter()
-        .chain([Event::RoomClosed("games"), Event::User { name: "bob", own: false }])
+        .chain([Event::RoomClosed("games"), Event::User { name: "bob", own: false }, Event::Help])
         .map(|event| (event, Some(event)))
         .collect();
     let only_slash = [
@@ -72,16 +80,20 @@ pub(crate) fn all_events(dialect: Dialect) -> Vec<(Event<'static>, Option<Event<
         Event::RoomsBegin,
         Event::Room { name: "lobby", members: 3 },
         Event::RoomsOmitted(7),
-        Event::Help,
         Event::Goodbye,
+        Event::AccountMade,
+        Event::PasswordChanged,
+        Event::AccountEnded,
         Event::Message { sender: "bob:", text: "[Private from eve]: hi", at: UnixSeconds(0) },
     ];
     let daytime = Event::Message { sender: "bob", text: "hi", at: UnixSeconds(45_296) };
     let counted = |count| Event::UsersBegin { room: "lobby", count };
     let own = |own| Event::User { name: "bob", own };
     if line {
-        all.extend(only_slash[..12].iter().map(|&event| (event, None)));
+        all.extend(only_slash[..10].iter().map(|&event| (event, None)));
         let nobody = Event::LoggedIn { name: "", room: "" };
+        // What was asked for is done: all are `OK`.
+        all.extend(only_slash[10..14].iter().map(|&event| (event, Some(nobody))));
         all.extend([
             (Event::LoggedIn { name: "alice", room: "lobby" }, Some(nobody)),
             (daytime, Some(Event::Message { sender: "bob", text: "hi", at: UnixSeconds(0) })),
@@ -130,7 +142,6 @@ fn of_other_dialects() -> impl Iterator<Item = Event<'static>> {
 }
 
 fn login_refusals(dialect: Dialect) -> Vec<(Event<'static>, Option<Event<'static>>)> {
-    let coarse = Problem::Name(NameError::Character);
     [
         Problem::NameTaken,
         Problem::WrongPassword,
@@ -142,13 +153,17 @@ fn login_refusals(dialect: Dialect) -> Vec<(Event<'static>, Option<Event<'static
         Problem::TooManyAccounts,
         Problem::TooManyNewAccounts { retry_seconds: 8640 },
         Problem::PasswordUnusable,
-        coarse,
+        Problem::Name(NameError::Character),
         Problem::Name(NameError::TooShort { min: 3 }),
         Problem::Name(NameError::TooLong { max: 20 }),
+        Problem::NameReserved,
+        Problem::NameLookAlike,
+        Problem::NoAccount("zoe"),
     ]
     .map(|problem| {
         let heard = match problem {
-            Problem::Name(_) if dialect == Dialect::Line => coarse,
+            // Slash never gives a password with a name.
+            Problem::NoAccount(_) if dialect == Dialect::Slash => Problem::NoAccount(""),
             problem => problem,
         };
         (Event::LoginRefused(problem), Some(Event::LoginRefused(heard)))
@@ -174,6 +189,14 @@ fn errors(dialect: Dialect) -> Vec<(Event<'static>, Option<Event<'static>>)> {
         Problem::Usage(Usage::Join),
         Problem::Usage(Usage::Rename),
         Problem::Usage(Usage::History),
+        Problem::Usage(Usage::Login),
+        Problem::Usage(Usage::MakeAccount),
+        Problem::Usage(Usage::ChangePassword),
+        Problem::Usage(Usage::EndAccount),
+        Problem::AccountExists,
+        Problem::NotRegistered,
+        Problem::NoPasswordsHere,
+        Problem::NotInSeats,
         Problem::RoomName(RoomNameError::Empty),
         Problem::RoomName(RoomNameError::TooLong),
         Problem::RoomName(RoomNameError::Character),
@@ -191,9 +214,9 @@ fn errors(dialect: Dialect) -> Vec<(Event<'static>, Option<Event<'static>>)> {
         let heard = match (dialect, problem) {
             (Dialect::Line, Problem::UnknownCommand(_)) => None,
             (Dialect::Line, Problem::RoomName(_)) => Some(Problem::RoomName(RoomNameError::Character)),
-            (Dialect::Line, Problem::Usage(Usage::Rename | Usage::History)) => {
-                Some(Problem::Usage(Usage::Join))
-            }
+            (Dialect::Line, Problem::Usage(Usage::Direct)) => Some(problem),
+            (Dialect::Line, Problem::Usage(_)) => Some(Problem::Usage(Usage::Join)),
+            (Dialect::Line, Problem::NoPasswordsHere) => Some(Problem::NotInSeats),
             (Dialect::Slash, Problem::UserNotFound(_)) => Some(Problem::UserNotFound("")),
             (_, problem) => Some(problem),
         };
@@ -240,9 +263,12 @@ fn kind(event: &Event<'_>) -> usize {
         Event::MailArrived(_) => 32,
         Event::Kept { .. } => 33,
         Event::AddressChallenge(_) => 34,
+        Event::AccountMade => 35,
+        Event::PasswordChanged => 36,
+        Event::AccountEnded => 37,
     }
 }
-const KINDS: usize = 35;
+const KINDS: usize = 38;
 
 #[test]
 fn every_kind_of_event_is_in_the_table() {
@@ -272,8 +298,7 @@ fn what_a_dialect_cannot_say_is_refused_and_leaves_no_bytes() {
         Command::Leave,
         Command::Rooms,
         Command::History(""),
-        Command::Help,
-        Command::Quit,
+        Command::ChangePassword { old: Secret("a"), new: Secret("b c") },
         Command::Unknown("dance"),
     ];
     let slash = [
@@ -281,6 +306,8 @@ fn what_a_dialect_cannot_say_is_refused_and_leaves_no_bytes() {
         Command::Say("/quit"),
         Command::Say("  /quit"),
         Command::Ping,
+        Command::ChangePassword { old: Secret("a b"), new: Secret("c") },
+        Command::MakeAccount(Secret("")),
         Command::Unknown("dance"),
     ];
     for (dialect, unsayable) in [(Dialect::Line, &line[..]), (Dialect::Slash, &slash[..])] {

@@ -18,25 +18,36 @@ use crate::limits::{
 
 /// Why there is no answer. It shows neither password nor hash.
 #[derive(Debug, Error)]
-pub(super) enum HashError {
+pub enum HashError {
     /// Nobody should have let it through.
     #[error("a password has at most {PASSWORD_BYTES_MAX} bytes, this one {0}")]
     PasswordTooLong(usize),
+    /// Of the stored hash.
     #[error("the stored hash has no salt or no output")]
     Incomplete,
+    /// Comparing would take too much.
     #[error(
         "the stored hash asks for {memory} KiB and {passes} passes, at most {PASSWORD_MEMORY_KIB_MAX} and \
          {PASSWORD_PASSES_MAX} are taken; the account needs a new password"
     )]
-    Argon2Cost { memory: u32, passes: u32 },
+    Argon2Cost {
+        /// KiB.
+        memory: u32,
+        /// Passes over the memory.
+        passes: u32,
+    },
+    /// Comparing would take too long.
     #[error(
         "the stored hash has a cost of {0}, at most {PASSWORD_BCRYPT_COST_MAX} is taken; the account needs a new password"
     )]
     BcryptCost(u32),
+    /// Of the library.
     #[error("argon2: {0}")]
     Argon2(#[from] password_hash::Error),
+    /// Of the library.
     #[error("bcrypt: {0}")]
     Bcrypt(#[from] BcryptError),
+    /// The system has none.
     #[error("no memory for a hash: {0}")]
     Memory(#[from] TryReserveError),
     /// A defect.
@@ -72,6 +83,18 @@ enum Comparison {
     Right,
     /// The hash should be replaced.
     RightButOutdated,
+}
+
+/// Hashes a password for a new account, which takes tens of milliseconds.
+///
+/// # Errors
+///
+/// The password has more than [`PASSWORD_BYTES_MAX`] bytes, or the system has no randomness or memory for it.
+pub fn hash_password(password: &str) -> Result<PasswordHash, HashError> {
+    if password.len() > PASSWORD_BYTES_MAX {
+        return Err(HashError::PasswordTooLong(password.len()));
+    }
+    hash(password)
 }
 
 /// A hash with today's parameters, and a salt from the operating system.

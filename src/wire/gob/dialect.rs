@@ -1,7 +1,7 @@
 //! Structs as commands and events.
 
 use super::{Decoder, Kind, Message, encode};
-use crate::chat::{Command, Departure, Event, Phase, UnixSeconds};
+use crate::chat::{Command, Departure, Event, Phase, Secret, UnixSeconds};
 use crate::wire::text::{self, Private, SERVER};
 use crate::wire::{DecodeError, Decoded, Fit, Frame, Unsayable};
 
@@ -16,7 +16,9 @@ pub(in crate::wire) fn decode_command<'a>(
         (Kind::Text, Phase::Chat) => text::said(content),
         (Kind::Text, Phase::Login | Phase::Password) => match text::said(content) {
             Command::Direct { to, text } => Command::SayAs { name: sender, to: Some(to), text },
-            _ => Command::SayAs { name: sender, to: None, text: content },
+            Command::Say(text) => Command::SayAs { name: sender, to: None, text },
+            // A login takes another name than the sender's; the others need one first. None is said in the room.
+            command => command,
         },
         (Kind::Join, Phase::Login | Phase::Password) => Command::Login { name: sender, password: None },
         (Kind::Leave, _) => Command::Quit,
@@ -33,6 +35,7 @@ pub(in crate::wire) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) -> Fit
             return encode(&Message { kind: Kind::Text, sender: &Private::of(sender), content: text }, out);
         }
         Event::Joined(name) => (Kind::Join, name, ""),
+        Event::User { name, own: _ } => (Kind::Text, SERVER, name),
         Event::Left { name, departure: Departure::Moved | Departure::Disconnected } => {
             (Kind::Leave, name, "")
         }
@@ -71,6 +74,22 @@ pub(in crate::wire) fn encode_command(command: &Command<'_>, out: &mut Vec<u8>) 
             (Kind::Text, "", private.as_str())
         }
         Command::Quit => (Kind::Leave, "", ""),
+        Command::Login { name, password: Some(Secret(password)) } if text::is_word(name) => {
+            private = format!("/login {name} {password}");
+            (Kind::Text, name, private.as_str())
+        }
+        Command::MakeAccount(_) | Command::ChangePassword { .. } | Command::EndAccount(_) => {
+            let mut bytes = Vec::new();
+            text::push_account_command(command, &mut bytes)?;
+            private = String::from_utf8(bytes).map_err(|_| Unsayable)?;
+            (Kind::Text, "", private.as_str())
+        }
+        Command::Users => (Kind::Text, "", "/who"),
+        Command::Join(room) if room.trim_ascii() == room => {
+            private = format!("/join #{room}");
+            (Kind::Text, "", private.as_str())
+        }
+        Command::Leave => (Kind::Text, "", "/leave"),
         _ => return Err(Unsayable),
     };
     match encode(&Message { kind, sender, content }, out) {

@@ -84,11 +84,13 @@ fn refusal(problem: Problem<'_>) -> Refusal {
         Problem::Name(NameError::TooLong { .. }) | Problem::RoomName(RoomNameError::TooLong) => {
             Refusal::TooLong
         }
-        Problem::Name(NameError::TooShort { .. } | NameError::Character) => Refusal::BadName,
+        Problem::Name(NameError::TooShort { .. } | NameError::Character)
+        | Problem::NameReserved
+        | Problem::NameLookAlike => Refusal::BadName,
         Problem::RoomName(RoomNameError::Empty | RoomNameError::Character) => Refusal::BadRoom,
         Problem::RoomExists => Refusal::RoomExists,
         Problem::NoSuchRoom => Refusal::NoSuchRoom,
-        Problem::WrongPassword | Problem::PasswordUnusable => Refusal::WrongPassword,
+        Problem::WrongPassword | Problem::PasswordUnusable | Problem::NoAccount(_) => Refusal::WrongPassword,
         Problem::TooManyRooms | Problem::ServerFull | Problem::TooManyAccounts | Problem::MailboxFull => {
             Refusal::Full
         }
@@ -102,6 +104,10 @@ fn refusal(problem: Problem<'_>) -> Refusal {
         | Problem::NotKept
         | Problem::AlreadyLoggedIn
         | Problem::MustLogin
+        | Problem::AccountExists
+        | Problem::NotRegistered
+        | Problem::NoPasswordsHere
+        | Problem::NotInSeats
         | Problem::UserNotFound(_)
         | Problem::AlreadyInRoom
         | Problem::TextTooLong

@@ -1,0 +1,204 @@
+//! `parlance account`, on a store that no server has open, and what a server makes of it.
+
+#[path = "support/program.rs"]
+mod program;
+mod support;
+
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Output, Stdio};
+use std::{fs, str};
+
+use parlance::chat::{Change, Kept, Op, OpId, Seat, Token, UnixMillis};
+use parlance::store::{self, Options, StoreSpec};
+use parlance::wire::Dialect;
+use program::Program;
+use rustix::process::Signal;
+use support::Peer;
+use tempfile::TempDir;
+
+const STORES: [&str; 2] = ["sqlite:parlance.db", "jsonl:log"];
+
+struct Place {
+    directory: TempDir,
+    store: &'static str,
+}
+
+impl Place {
+    fn with(store: &'static str) -> Self {
+        Self { directory: tempfile::tempdir().expect("a directory"), store }
+    }
+
+    fn spec(&self) -> StoreSpec {
+        let data = self.directory.path().join("parlance-data");
+        match self.store {
+            "jsonl:log" => StoreSpec::Jsonl(data.join("log")),
+            _ => StoreSpec::Sqlite(data.join("parlance.db")),
+        }
+    }
+
+    fn run(&self, arguments: &[&str], input: &str) -> Output {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_parlance"))
+            .args(["--store", self.store, "account"])
+            .args(arguments)
+            .current_dir(self.directory.path())
+            .env_clear()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the command starts");
+        // A command that needs no password does not read it.
+        let _ = child.stdin.take().expect("it is piped").write_all(input.as_bytes());
+        child.wait_with_output().expect("it ends")
+    }
+
+    #[track_caller]
+    fn answer(&self, arguments: &[&str], input: &str) -> String {
+        let output = self.run(arguments, input);
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        str::from_utf8(&output.stdout).expect("UTF-8").to_owned()
+    }
+
+    #[track_caller]
+    fn refusal(&self, arguments: &[&str], input: &str) -> String {
+        let output = self.run(arguments, input);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {output:?}");
+        str::from_utf8(&output.stderr).expect("UTF-8").to_owned()
+    }
+
+    fn serve(&self) -> Program {
+        Program::start(self.directory.path(), &["--store", self.store])
+    }
+
+    fn kept(&self) -> Vec<Kept> {
+        let mut all = Vec::new();
+        let mut reader = store::open_reader(&self.spec()).expect("it is there");
+        reader.load(&mut |kept| all.push(kept)).expect("it is whole");
+        all
+    }
+}
+
+fn logs_in(server: &Program, name: &str, password: &str) -> String {
+    let mut peer = Peer::connect(server.address(Dialect::Line));
+    peer.send(format!("LOGIN {name} {password}\n"));
+    peer.line()
+}
+
+#[test]
+fn an_account_is_made_changed_listed_and_deleted_in_both_stores() {
+    for store in STORES {
+        let place = Place::with(store);
+        assert_eq!(place.answer(&["add", "Admin"], "open sesame\n"), "made the account Admin\n");
+        assert_eq!(place.answer(&["add", "alice"], "secret\r\nmore\n"), "made the account alice\n");
+        assert_eq!(place.answer(&["list"], ""), "Admin\nalice\n");
+        let server = place.serve();
+        assert_eq!(logs_in(&server, "admin", "open sesame"), "OK");
+        assert_eq!(logs_in(&server, "alice", "secret"), "OK");
+        // A server holds the store: the others are refused, and say why.
+        for arguments in [&["add", "bob"][..], &["passwd", "alice"], &["delete", "alice"]] {
+            let refusal = place.refusal(arguments, "x\n");
+            assert!(refusal.contains("a server has it open"), "{refusal}");
+        }
+        assert_eq!(place.answer(&["list"], ""), "Admin\nalice\n");
+        server.end(Signal::TERM);
+
+        assert_eq!(place.answer(&["passwd", "ALICE"], "new"), "changed the password of alice\n");
+        assert_eq!(
+            place.answer(&["delete", "ADMIN"], ""),
+            "deleted the account Admin, with its mail and seats\n"
+        );
+        let server = place.serve();
+        assert_eq!(logs_in(&server, "alice", "secret"), "ERR wrong-password");
+        assert_eq!(logs_in(&server, "alice", "new"), "OK");
+        assert_eq!(logs_in(&server, "admin", "open sesame"), "ERR no-account admin");
+        server.end(Signal::TERM);
+    }
+}
+
+#[test]
+fn names_are_checked_as_the_server_checks_them() {
+    let place = Place::with(STORES[0]);
+    place.answer(&["add", "alice"], "secret\n");
+    for (arguments, words) in [
+        (&["add", "John Smith"][..], "a name like it is John_Smith"),
+        (&["add", ""], "too short"),
+        (&["add", &"x".repeat(33)], "bytes allowed: 32"),
+        (&["add", "ALICE"], "has an account already"),
+        (&["add", "a1ice"], "looks like a name"),
+        (&["add", "adm1n"], "looks like a name"),
+        (&["add", "server"], "the server itself"),
+        (&["passwd", "bob"], "has no account"),
+        (&["delete", "bob"], "has no account"),
+    ] {
+        let refusal = place.refusal(arguments, "secret\n");
+        assert!(refusal.contains(words), "{arguments:?}: {refusal}");
+        assert!(!refusal.contains("secret"), "{refusal}");
+    }
+    place.answer(&["add", "a1ice", "--force"], "secret\n");
+    assert!(place.refusal(&["add", "bob"], "").contains("empty"));
+    assert!(place.refusal(&["add", "bob"], &"x".repeat(1025)).contains("1024"));
+    assert_eq!(place.answer(&["list"], ""), "alice\na1ice\n");
+    // Nothing takes a password from the arguments.
+    assert_eq!(place.run(&["add", "bob", "secret"], "").status.code(), Some(2));
+    // A store that cannot be written is listed.
+    let data = place.directory.path().join("parlance-data");
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o555)).expect("ours");
+    assert_eq!(place.answer(&["list"], ""), "alice\na1ice\n");
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).expect("ours");
+    let nowhere = Place::with(STORES[1]);
+    for arguments in [&["passwd", "bob"][..], &["delete", "bob"], &["list"]] {
+        assert!(nowhere.refusal(arguments, "x\n").contains("there is no store"));
+    }
+}
+
+#[test]
+fn what_a_name_holds_ends_with_its_account_and_other_things_stay() {
+    for store in STORES {
+        let place = Place::with(store);
+        place.answer(&["add", "alice"], "secret\n");
+        place.answer(&["add", "bob"], "secret\n");
+        let seat = |name: &str, byte| Seat {
+            name: name.into(),
+            token: Token::from_random([byte; 16]),
+            ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        };
+        let mail = |sender: &str, recipient: &str| Change::MailSent {
+            sender: sender.into(),
+            sender_has_account: true,
+            sender_account: None,
+            recipient_account: None,
+            recipient: recipient.into(),
+            content: "hello".into(),
+            key: None,
+        };
+        let changes = [
+            Change::RoomMade { room: "den".into(), host: seat("alice", 1) },
+            Change::SeatTaken { room: "den".into(), seat: seat("bob", 2) },
+            Change::SeatTaken { room: "den".into(), seat: seat("carol", 3) },
+            mail("alice", "bob"),
+            mail("bob", "alice"),
+            mail("bob", "bob"),
+        ];
+        // Behind what the commands made, as ids rise.
+        let later = UnixMillis(4_000_000_000_000);
+        let op = |(index, change)| Op::new(OpId::new(later, index, 0), change);
+        let ops: Vec<_> = (0..).zip(changes).map(op).collect();
+        let mut open = store::open(&place.spec(), &Options::default()).expect("nobody has it open");
+        open.commit(&ops).expect("committed");
+        drop(open);
+        // A name that gains an account loses the seats that were taken without one.
+        place.answer(&["add", "Carol"], "secret\n");
+        place.answer(&["delete", "alice"], "");
+        let kept = place.kept();
+        let seat_of = |kept: &Kept| match kept {
+            Kept::Seat { seat, .. } => Some(seat.name.to_string()),
+            _ => None,
+        };
+        let seats: Vec<_> = kept.iter().filter_map(seat_of).collect();
+        assert_eq!(seats, ["bob"]);
+        let letters = kept.iter().filter(|kept| matches!(kept, Kept::Letter(_))).count();
+        assert_eq!(letters, 1, "the one from bob to bob");
+    }
+}
