@@ -165,13 +165,13 @@ impl Seat {
             }
             self.socket.set_read_timeout(Some(left.min(quiet)))?;
             match self.socket.recv(&mut self.buffer) {
-                Ok(length) => match Delivery::decode(&self.buffer[..length]) {
-                    Ok(delivery) => match delivery.challenge() {
-                        Some(number) => self.send(Message::Confirm(number))?,
-                        None => break length,
-                    },
-                    Err(_) => {}
-                },
+                Ok(length) => {
+                    match Delivery::decode(&self.buffer[..length]).map(|delivery| delivery.challenge()) {
+                        Ok(None) => break length,
+                        Ok(Some(number)) => self.send(Message::Confirm(number))?,
+                        Err(_) => {}
+                    }
+                }
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted => {}
                     _ => return Err(ClientError::Undelivered(error)),

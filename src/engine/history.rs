@@ -29,7 +29,8 @@ struct Half {
 
 /// Bytes in front of a message.
 const HEADER_BYTES: usize = 16 + 8 + 2 + 2;
-const _: () = assert!(NAME_BYTES_MAX <= u16::MAX as usize && LINE_BYTES_MAX <= u16::MAX as usize);
+// What a sender's and a text's length are written in.
+const _: () = assert!(NAME_BYTES_MAX < LINE_BYTES_MAX && LINE_BYTES_MAX <= u16::MAX as usize);
 
 #[derive(Debug, Default)]
 pub(super) struct History {
