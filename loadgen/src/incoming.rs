@@ -135,6 +135,8 @@ fn of_event(event: Event<'_>) -> Incoming<'_> {
         | Event::MailBegin
         | Event::Mail(_)
         | Event::MailArrived(_)
+        | Event::MailEnd
+        | Event::MailWaits(_)
         | Event::Kept { .. }
         | Event::RoomsBegin
         | Event::Room { .. }

@@ -122,6 +122,8 @@ pub(super) struct Message {
     pub(super) key: Option<Box<str>>,
     /// None where the file does not say.
     pub(super) sender_sees: Option<bool>,
+    /// The file says that it was sent from an account.
+    pub(super) is_from_account: bool,
     pub(super) recipient_sees: bool,
 }
 
@@ -464,7 +466,8 @@ impl Material {
         }
         for message in self.messages.iter_mut().filter(|message| message.place.file == place.file) {
             if let To::Recipient(recipient) = &message.to {
-                let is_sender = message.sender_sees != Some(false) && fold(&message.sender) == gone;
+                let is_from_account = message.is_from_account || message.sender_sees != Some(false);
+                let is_sender = is_from_account && fold(&message.sender) == gone;
                 message.is_deleted |= is_sender || fold(recipient) == gone;
             }
         }
@@ -511,6 +514,7 @@ impl Material {
                 Some(_) => Some(true),
                 None => line.sender_has_account,
             },
+            is_from_account: line.sender_account.is_some(),
             recipient_sees: seen_by.as_deref() != Some("sender"),
         };
         match index.messages.get(&message.id).map(|&at| &mut self.messages[at]) {

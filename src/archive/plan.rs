@@ -83,6 +83,8 @@ struct Planner<'a> {
     read: BTreeMap<Folded, (Box<str>, Vec<OpId>)>,
     /// To be deleted, and by whom: after the read marks, which those of them have that were read.
     deleted: Vec<(Box<str>, OpId)>,
+    /// Messages that only their recipients see, by the names of the senders.
+    cleared: Vec<(Box<str>, OpId)>,
     ops: Vec<Op>,
     report: Report,
     ids: Ids<'a>,
@@ -131,6 +133,7 @@ impl<'a> Planner<'a> {
             said: HashMap::new(),
             read: BTreeMap::new(),
             deleted: Vec::new(),
+            cleared: Vec::new(),
             ops: Vec::new(),
             report: Report::default(),
             ids: Ids { at: now, sequence: 0, random },
@@ -364,8 +367,10 @@ impl<'a> Planner<'a> {
             let sender_account = sender_folded.and_then(|folded| ledger.find(&folded));
             // A message to oneself is seen by its recipient alone, and was sent by the account all the same.
             let is_to_oneself = sender_folded == folded(&recipient);
+            let is_hidden = message.sender_sees == Some(false);
             let sender_account =
-                sender_account.filter(|_| is_to_oneself || message.sender_sees != Some(false));
+                sender_account.filter(|_| is_to_oneself || message.is_from_account || !is_hidden);
+            let is_cleared = is_hidden && sender_account.is_some() && !is_to_oneself;
             let key = message.key.filter(|key| !key.is_empty());
             let account = folded(&recipient).and_then(|folded| ledger.find(&folded));
             let Some(account) = account else {
@@ -396,6 +401,9 @@ impl<'a> Planner<'a> {
                 content: message.content,
                 key,
             };
+            if is_cleared && let Change::MailSent { sender, .. } = &change {
+                self.cleared.push((sender.clone(), id));
+            }
             self.push(id, message.at, change);
             self.report.taken.letters += 1;
         }
@@ -469,6 +477,10 @@ impl<'a> Planner<'a> {
                 let id = self.ids.next();
                 self.push(id, self.now, Change::MailRead { reader: reader.clone(), messages: some.into() });
             }
+        }
+        for (by, message) in std::mem::take(&mut self.cleared) {
+            let id = self.ids.next();
+            self.push(id, self.now, Change::ConversationCleared { by, messages: [message].into() });
         }
         let mut seen = HashSet::new();
         for (by, message) in std::mem::take(&mut self.deleted) {

@@ -75,6 +75,10 @@ pub enum Event<'a> {
     MailBegin,
     /// One in that list.
     Mail(Mail<'a>),
+    /// A list from a mailbox, or a change of it, is complete.
+    MailEnd,
+    /// The mailbox has this number of unread messages.
+    MailWaits(u32),
     /// A message came into this connection's mailbox.
     MailArrived(Mail<'a>),
     /// A message is kept.
@@ -206,6 +210,12 @@ pub enum Problem<'a> {
     TextTooLong,
     /// The recipient's mailbox, or the server's memory for all of them, holds no more.
     MailboxFull,
+    /// The recipient's mailbox holds the sender's share of it already.
+    MailboxFullForYou,
+    /// The recipient's mailbox holds the share of people that its owner has not written to.
+    MailboxFullForUnknown,
+    /// Only accounts have a mailbox.
+    NoMailbox,
     /// No more users can log in.
     ServerFull,
     /// As many connections as may be come from this address.

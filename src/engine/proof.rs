@@ -176,7 +176,10 @@ impl Engine {
             self.note_use(account);
         }
         match then {
-            Then::LogIn => self.log_in(id, wanted, None),
+            Then::LogIn => {
+                self.log_in(id, wanted, None);
+                self.tell_waiting_mail(id);
+            }
             Then::OpenMailbox => self.open_mailbox(id, wanted, is_made),
             Then::Enter { room, making } => self.take_seat(id, room, making, wanted),
         }

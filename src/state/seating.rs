@@ -87,6 +87,7 @@ impl Seating {
             | Change::MailSent { .. }
             | Change::MailRead { .. }
             | Change::MailDeleted { .. }
+            | Change::ConversationCleared { .. }
             | Change::Said { .. } => {}
         }
     }

@@ -142,6 +142,7 @@ impl Store for MemoryStore {
                 | Change::MailSent { .. }
                 | Change::MailRead { .. }
                 | Change::MailDeleted { .. }
+                | Change::ConversationCleared { .. }
                 | Change::RoomMade { .. }
                 | Change::SeatTaken { .. }
                 | Change::SeatLeft { .. } => {}

@@ -3,14 +3,19 @@
 //! A server's lines start with `OK`, `ERR`, `MSG`, `DM`, `USER`, `PONG` or `INFO`; no text of a user can stand at the
 //! start of a line.
 
-use super::text::{is_word, push, push_visible, split_word};
+use super::text::{is_mail_name, is_word, mail, push, push_visible, split_word};
 use super::{DecodeError, Unsayable};
-use crate::chat::{Command, Departure, Event, NameError, Problem, RoomNameError, Secret, UnixSeconds, Usage};
+use crate::chat::{
+    Command, Departure, Event, Mail, NameError, Problem, RoomNameError, Secret, UnixMillis, UnixSeconds, Usage,
+};
 
 const SHUTDOWN: &str = "server shutting down";
 const MISSED: &str = "messages missed";
 const DISCONNECTED: &str = "disconnected";
 const CLOSED: &str = "closed by its host";
+const WAIT: &str = "messages wait: MAIL";
+/// In front of the name of a conversation that is to go.
+const CLEAR: &str = "CLEAR";
 
 /// Understands a line sent by a client.
 #[inline]
@@ -25,6 +30,7 @@ pub(super) fn command(line: &str) -> Result<Command<'_>, DecodeError> {
         }
         "PING" => Command::Ping,
         "WHO" => Command::Users,
+        "MAIL" => mail(CLEAR, rest),
         "LOGIN" => {
             let (name, password) = split_word(rest);
             let password = (!password.is_empty()).then_some(Secret(password));
@@ -47,6 +53,13 @@ pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
             push(out, &["INFO ", name, " ", DISCONNECTED, "\n"]);
         }
         Event::Missed(count) => push(out, &["INFO ", &count.to_string(), " ", MISSED, "\n"]),
+        Event::Account { name, unread } => push(out, &["MAIL ", name, " ", &unread.to_string(), "\n"]),
+        Event::Mail(Mail { at, sender, content, .. }) => {
+            push(out, &["FROM ", &at.0.to_string(), " "]);
+            from_somebody(out, "", sender, content);
+        }
+        Event::MailWaits(count) => push(out, &["INFO ", &count.to_string(), " ", WAIT, "\n"]),
+        Event::MailEnd => push(out, &["OK\n"]),
         Event::RoomClosed(room) => {
             push(out, &["INFO "]);
             push_visible(out, room);
@@ -60,9 +73,7 @@ pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
         | Event::NameFree
         | Event::Seated(_)
         | Event::AccountsBegin
-        | Event::Account { .. }
         | Event::MailBegin
-        | Event::Mail(_)
         | Event::MailArrived(_)
         | Event::Kept { .. }
         | Event::DirectSent { .. }
@@ -108,6 +119,9 @@ fn encode_problem(problem: Problem<'_>, out: &mut Vec<u8>) {
         Problem::NoSuchRoom => "no-such-room",
         Problem::TextTooLong => "text-too-long",
         Problem::MailboxFull => "mailbox-full",
+        Problem::MailboxFullForYou => "mailbox-full-for-you",
+        Problem::MailboxFullForUnknown => "mailbox-full-for-strangers",
+        Problem::NoMailbox => "no-mailbox",
         Problem::AlreadyLoggedIn => "already-logged-in",
         Problem::MustLogin => "must-login-first",
         Problem::UserNotFound(name) => {
@@ -160,7 +174,18 @@ pub(super) fn encode_command(command: &Command<'_>, out: &mut Vec<u8>) -> Result
         }
         Command::Users => push(out, &["WHO"]),
         Command::Ping => push(out, &["PING"]),
+        Command::Mailbox => push(out, &["MAIL"]),
+        Command::ReadMail(with) if is_mail_name(with) => {
+            push(out, &["MAIL "]);
+            push_visible(out, with);
+        }
+        Command::ClearMail(with) if is_mail_name(with) => {
+            push(out, &["MAIL ", CLEAR, " "]);
+            push_visible(out, with);
+        }
         Command::Direct { .. }
+        | Command::ReadMail(_)
+        | Command::ClearMail(_)
         | Command::Password(_)
         | Command::Identify { .. }
         | Command::Enter(_)
@@ -204,6 +229,17 @@ pub(super) fn event(line: &str) -> Result<Event<'_>, DecodeError> {
         "USER" => Event::User { name: rest, own: false },
         "OK" => Event::LoggedIn { name: "", room: "" },
         "PONG" => Event::Pong,
+        "MAIL" => {
+            let (name, unread) = rest.rsplit_once(' ').ok_or(DecodeError::Unrecognized)?;
+            let unread = unread.parse().map_err(|_| DecodeError::Unrecognized)?;
+            Event::Account { name, unread }
+        }
+        "FROM" => {
+            let (at, rest) = split_word(rest);
+            let at = UnixMillis(at.parse().map_err(|_| DecodeError::Unrecognized)?);
+            let (sender, content) = split_word(rest);
+            Event::Mail(Mail { id: "", at, sender, recipient: "", content, unread: false })
+        }
         "INFO" => notice(rest)?,
         "ERR" => problem(rest)?,
         _ => return Err(DecodeError::Unrecognized),
@@ -219,6 +255,7 @@ fn notice(rest: &str) -> Result<Event<'_>, DecodeError> {
     }
     match split_word(rest) {
         (name, DISCONNECTED) => Ok(Event::Left { name, departure: Departure::Disconnected }),
+        (count, WAIT) => count.parse().map(Event::MailWaits).map_err(|_| DecodeError::Unrecognized),
         (count, MISSED) => count.parse().map(Event::Missed).map_err(|_| DecodeError::Unrecognized),
         _ => Err(DecodeError::Unrecognized),
     }
@@ -248,6 +285,9 @@ fn problem(rest: &str) -> Result<Event<'_>, DecodeError> {
         "no-such-room" => Event::Error(Problem::NoSuchRoom),
         "text-too-long" => Event::Error(Problem::TextTooLong),
         "mailbox-full" => Event::Error(Problem::MailboxFull),
+        "mailbox-full-for-you" => Event::Error(Problem::MailboxFullForYou),
+        "mailbox-full-for-strangers" => Event::Error(Problem::MailboxFullForUnknown),
+        "no-mailbox" => Event::Error(Problem::NoMailbox),
         "password-required" => Event::PasswordWanted,
         "already-logged-in" => Event::Error(Problem::AlreadyLoggedIn),
         "must-login-first" => Event::Error(Problem::MustLogin),

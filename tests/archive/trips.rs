@@ -48,6 +48,9 @@ fn fill(store: &mut dyn Store) {
         mail("bob", true, "Zoë", "deleted by its recipient, unread", None),
         mail("bob", true, "Zoë", "deleted by its recipient, read", None),
         mail("bob", true, "Zoë", "deleted by its sender", None),
+        mail("bob", true, "Zoë", "cleared by its sender", Some("cleared")),
+        mail("bob", true, "Zoë", "cleared by its recipient", None),
+        mail("Zoë", true, "bob", "cleared by both", None),
         Change::RoomMade { room: "den".into(), host: seat("alice", 1) },
         Change::SeatTaken { room: "lobby".into(), seat: seat("\"quoted\"", 2) },
         Change::SeatTaken { room: "den".into(), seat: seat("bob", 3) },
@@ -66,6 +69,10 @@ fn fill(store: &mut dyn Store) {
         [(7, "Zoë"), (8, "Zoë"), (9, "bob")]
             .map(|(index, by)| Change::MailDeleted { by: by.into(), message: id(index) }),
     );
+    more.extend([("bob", [10, 12]), ("Zoë", [11, 12])].map(|(by, messages)| Change::ConversationCleared {
+        by: by.into(),
+        messages: messages.map(id).into(),
+    }));
     changes.extend(more);
     let ops: Vec<_> = changes
         .into_iter()
@@ -94,7 +101,7 @@ fn exported(store: &mut dyn Store, is_json: bool) -> Vec<u8> {
 fn an_export_imported_into_an_empty_store_is_the_same_state() {
     for (kind, mut store, _directory) in filled() {
         let expected = contents(&mut *store);
-        assert_eq!(expected.letters.len(), 6, "{kind}");
+        assert_eq!(expected.letters.len(), 8, "{kind}");
         for is_json in [false, true] {
             let bytes = exported(&mut *store, is_json);
             for (target, mut empty, _directory) in stores() {

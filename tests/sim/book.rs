@@ -228,6 +228,7 @@ impl Book {
             Change::AccountUsed { .. }
             | Change::PasswordChanged { .. }
             | Change::MailRead { .. }
+            | Change::ConversationCleared { .. }
             | Change::SeatLeft { .. }
             | Change::RoomClosed { .. } => {}
         }

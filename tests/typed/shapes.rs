@@ -97,6 +97,7 @@ fn a_missing_payload_is_the_empty_string_where_nobody_is_hurt() {
         (4, Request::MarkRead("")),
         (5, Request::ListMessages("")),
         (7, Request::DeleteMessage("")),
+        (13, Request::Clear("")),
         (9, Request::Ping(None)),
     ] {
         assert_eq!(Decoder::default().decode(&frame(message_type, &[])).frame, Frame::Whole(expected));

@@ -87,9 +87,12 @@ fn refusal(problem: Problem<'_>) -> Refusal {
         Problem::RoomExists => Refusal::RoomExists,
         Problem::NoSuchRoom => Refusal::NoSuchRoom,
         Problem::WrongPassword | Problem::PasswordUnusable => Refusal::WrongPassword,
-        Problem::TooManyRooms | Problem::ServerFull | Problem::TooManyAccounts | Problem::MailboxFull => {
-            Refusal::Full
-        }
+        Problem::TooManyRooms
+        | Problem::ServerFull
+        | Problem::TooManyAccounts
+        | Problem::MailboxFull
+        | Problem::MailboxFullForYou
+        | Problem::MailboxFullForUnknown => Refusal::Full,
         Problem::AddressFull
         | Problem::TooManyRoomsOfAddress
         | Problem::TooManyRoomsOfSession
@@ -100,6 +103,7 @@ fn refusal(problem: Problem<'_>) -> Refusal {
         | Problem::NotKept
         | Problem::AlreadyLoggedIn
         | Problem::MustLogin
+        | Problem::NoMailbox
         | Problem::UserNotFound(_)
         | Problem::AlreadyInRoom
         | Problem::TextTooLong
