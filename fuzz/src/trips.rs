@@ -147,7 +147,7 @@ fn event(dialect: Dialect, input: &mut Input<'_>) {
     let seen_at = UnixSeconds(if is_line { 0 } else { number % 86_400 });
     let (name, new, room) = (&*first, &*second, &*place);
     let only_slash = |event| (event, (!is_line).then_some(event));
-    let (event, heard) = match input.below(15) {
+    let (event, heard) = match input.below(17) {
         0 => (
             Event::Message { sender: name, text: &text, at },
             Some(Event::Message { sender: name, text: &seen, at: seen_at }),

@@ -6,9 +6,7 @@ use super::Engine;
 use super::promise::Promise;
 use super::proof::Wanted;
 use crate::chat::{Change, ConnId, Event, Mail, Name, OP_ID_BYTES, OpId, Phase, Problem};
-use crate::limits::{
-    MAIL_LISTED_BYTES_AROUND, MAIL_LISTED_BYTES_MAX, MAIL_READ_MAX, RESUME_SECONDS_MAX,
-};
+use crate::limits::{MAIL_LISTED_BYTES_AROUND, MAIL_LISTED_BYTES_MAX, MAIL_READ_MAX, RESUME_SECONDS_MAX};
 use crate::state::{Account, AccountId};
 
 impl Engine {

@@ -218,7 +218,8 @@ impl Ledger {
     /// Whether a message has space in the mailboxes that it would be in, whatever the sender's share of them.
     pub(crate) fn has_space(&self, sender: Option<AccountId>, recipient: AccountId, content: &str) -> bool {
         let bytes = counted(content);
-        let fits = |id| self.account(id).is_none_or(|account| account.held.bytes + bytes <= MAILBOX_BYTES_MAX);
+        let fits =
+            |id| self.account(id).is_none_or(|account| account.held.bytes + bytes <= MAILBOX_BYTES_MAX);
         self.bytes + bytes <= MAIL_TOTAL_BYTES_MAX && fits(recipient) && sender.is_none_or(fits)
     }
 
@@ -277,8 +278,7 @@ impl Ledger {
     /// The messages of a conversation that an account reads at once, oldest first, as many as an answer holds: the
     /// newest ones, or those from the oldest unread one on where the newest ones leave unread ones out.
     pub(crate) fn next_read(&self, reader: AccountId, with: &With) -> Vec<OpId> {
-        let newest: Vec<OpId> =
-            self.conversation(reader, with, None, usize::MAX).map(|(id, _)| id).collect();
+        let newest: Vec<OpId> = self.conversation(reader, with, None, usize::MAX).map(|(id, _)| id).collect();
         let Some(&oldest_unread) = self.unread_from(reader, with).last() else { return newest };
         if newest.first().is_some_and(|&first| first <= oldest_unread) {
             return newest;

@@ -76,7 +76,9 @@ impl Mouth for MailboxMouth {
 
     fn command(&mut self, word: &str, rest: &str) -> Result<Uttered, ClientError> {
         let (request, uttered) = match (word, rest) {
-            ("to" | "list" | "read" | "clear", "") => return Ok(Uttered::Impossible("of whom? A name is missing")),
+            ("to" | "list" | "read" | "clear", "") => {
+                return Ok(Uttered::Impossible("of whom? A name is missing"));
+            }
             ("delete", "") => return Ok(Uttered::Impossible("which one? /list NAME shows the ids")),
             ("to", name) => {
                 self.to = Some(name.to_owned());

@@ -6,7 +6,8 @@
 use super::text::{is_mail_name, is_word, mail, push, push_visible, split_word};
 use super::{DecodeError, Unsayable};
 use crate::chat::{
-    Command, Departure, Event, Mail, NameError, Problem, RoomNameError, Secret, UnixMillis, UnixSeconds, Usage,
+    Command, Departure, Event, Mail, NameError, Problem, RoomNameError, Secret, UnixMillis, UnixSeconds,
+    Usage,
 };
 
 const SHUTDOWN: &str = "server shutting down";

@@ -32,9 +32,7 @@ const HELP: &str = "Available commands:
   /rooms - list the rooms
   /users - list who is in this room
   /msg <nick> <text> - tell somebody something in private (also /pm)
-  /mail - list the private messages that are kept for your account
-  /mail <nick> - read those of one person
-  /mail clear <nick> - delete them
+  /mail [nick] - list the mail of your account, or read that of one person (/mail clear <nick> deletes it)
   /history [n] - show the last n messages of this room
   /help - this list
   /quit - say goodbye (also /exit)

@@ -120,9 +120,7 @@ pub fn words(problem: Problem<'_>) -> Cow<'_, str> {
         Problem::TextTooLong => "the text is too long",
         Problem::MailboxFull => "the mailbox is full",
         Problem::MailboxFullForYou => "the mailbox is full for you: it holds as much from you as it may",
-        Problem::MailboxFullForUnknown => {
-            "the mailbox is full for people that its owner has not written to"
-        }
+        Problem::MailboxFullForUnknown => "the mailbox is full for people that its owner has not written to",
         Problem::NoMailbox => "only accounts have a mailbox",
         Problem::TooFast => "too fast; this was not done",
         Problem::AddressTooFast => "your address connects too often; try again later",

@@ -20,6 +20,7 @@ mod announced;
 mod connects;
 mod datagrams;
 mod descriptors;
+mod mail;
 mod names;
 mod passwords;
 mod publishers;

@@ -77,7 +77,7 @@ fn payloads_that_nobody_needs_are_not_looked_at() {
         (6, Frame::Whole(Request::ListUsers)),
         (8, Frame::Whole(Request::DeleteAccount)),
         (0, Frame::Ignored(0)),
-        (13, Frame::Ignored(13)),
+        (14, Frame::Ignored(14)),
         (100, Frame::Ignored(100)),
         (105, Frame::Ignored(105)),
         (u64::MAX, Frame::Ignored(u64::MAX)),
