@@ -127,6 +127,20 @@ pub(super) struct Message {
     pub(super) recipient_sees: bool,
 }
 
+impl Message {
+    /// It goes from the view of one of its two people.
+    fn clear(&mut self, by: &str) {
+        let To::Recipient(recipient) = &self.to else { return };
+        if fold(recipient) == fold(by) {
+            self.recipient_sees = false;
+        } else if fold(&self.sender) == fold(by) {
+            self.is_from_account |= self.sender_sees != Some(false);
+            self.sender_sees = Some(false);
+        }
+        self.is_deleted |= !self.recipient_sees && self.sender_sees == Some(false);
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Account {
     pub(super) place: Place,
@@ -165,6 +179,8 @@ pub(super) enum MarkKind {
     Read,
     /// None: for both.
     Deleted(Option<Box<str>>),
+    /// From the view of this account alone.
+    Cleared(Box<str>),
 }
 
 /// See the module's documentation.
@@ -393,6 +409,13 @@ impl Material {
                 let by = line.by.as_ref().map(|name| Box::from(&*name.0));
                 self.take_marks(place, &line, &MarkKind::Deleted(by), index);
             }
+            Some("clear") => match &line.by {
+                Some(by) => {
+                    let by = Box::from(&*by.0);
+                    self.take_marks(place, &line, &MarkKind::Cleared(by), index);
+                }
+                None => self.leave("a cleared conversation without the name of who cleared it", place, ""),
+            },
             Some("account-created" | "password-changed") => self.take_account(place, line, index),
             Some("account-used") => {
                 let at = line.name.and_then(|name| index.accounts.get(&*fold(&name.0)).copied());
@@ -545,6 +568,7 @@ impl Material {
                 MarkKind::Read => message.is_read = true,
                 MarkKind::Deleted(Some(by)) if *by != message.sender => message.recipient_sees = false,
                 MarkKind::Deleted(_) => message.is_deleted = true,
+                MarkKind::Cleared(by) => message.clear(by),
             }
         }
     }

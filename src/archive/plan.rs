@@ -421,12 +421,13 @@ impl<'a> Planner<'a> {
         let Some(id) = OpId::parse(id).filter(|&id| self.state.ledger.mail(id).is_some()) else {
             return match kind {
                 MarkKind::Read => material.leave("a read mark of a message that is not there", *place, id),
-                MarkKind::Deleted(_) => self.report.gone += 1,
+                MarkKind::Deleted(_) | MarkKind::Cleared(_) => self.report.gone += 1,
             };
         };
         match kind {
             MarkKind::Read => self.mark_read(id),
             MarkKind::Deleted(by) => self.delete(id, by.as_deref()),
+            MarkKind::Cleared(by) => self.clear(id, by),
         }
     }
 
@@ -453,6 +454,17 @@ impl<'a> Planner<'a> {
             self.deleted.push((mail.sender.into(), id));
         } else {
             self.hide(id);
+        }
+    }
+
+    /// Takes a message from the view of one of its two people.
+    fn clear(&mut self, id: OpId, by: &str) {
+        let account = folded(by).and_then(|folded| self.state.ledger.find(&folded));
+        if account.is_some_and(|account| self.state.ledger.sees(account, id)) {
+            self.cleared.push((by.into(), id));
+            self.report.taken.deleted += 1;
+        } else {
+            self.report.there.deleted += 1;
         }
     }
 

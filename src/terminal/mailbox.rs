@@ -20,6 +20,7 @@ const HELP: &str = "  /to NAME           write to somebody, from now on
   /list NAME         the messages exchanged with somebody, with their ids
   /read NAME         you have read all messages from somebody
   /delete ID         delete a message: yours for both, another's for you
+  /clear NAME        delete all messages exchanged with somebody, for you
   /quit              leave
   //TEXT             write a text that starts with /";
 

@@ -514,8 +514,8 @@ fn strangers_and_unknown_accounts_fill_their_shares_and_friends_still_write() {
         assert_eq!(shares.new_account_fills("new4"), (0, FULL_FOR_UNKNOWN.to_owned()));
         let friend = shares.friend;
         let (sent, refused) = fills(&mut shares.world, friend, "ann");
-        assert_eq!((sent, &*refused), (MAILBOX_SENDER_BYTES_MAX / LONG_BYTES - 1, FULL_FOR_YOU));
-        // Whom she writes to is known, and she has space for it.
+        assert_eq!((sent, &*refused), (MAILBOX_SENDER_BYTES_MAX / LONG_BYTES, FULL_FOR_YOU));
+        // The owner has space for an answer, and knows its recipient then.
         let ann = shares.ann;
         shares.world.sends_mail(ann, "new4", "who are you?");
         assert_eq!(shares.new_account_fills("new4").1, FULL_FOR_YOU);
