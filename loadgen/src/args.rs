@@ -458,9 +458,9 @@ mod tests {
         let fits = |line: &str| !matches!(plan(line), Err(PlanError::Mailbox { .. }));
         assert!(fits("--dialect typed --clients 1000 --rate 150000"));
         assert!(!fits("--dialect typed --clients 1000 --rate 155000"), "in all");
-        assert!(fits("--dialect typed --clients 2 --rate 590"));
-        assert!(!fits("--dialect typed --clients 2 --rate 600"), "from one sender");
-        assert!(fits("--dialect typed --clients 2 --publishers 2 --rate 1180"), "from two");
+        assert!(fits("--dialect typed --clients 2 --publishers 1 --rate 590"));
+        assert!(!fits("--dialect typed --clients 2 --publishers 1 --rate 600"), "from one sender");
+        assert!(fits("--dialect typed --clients 2 --rate 1180"), "from two");
         assert!(fits("--dialect line --clients 2 --rate 5000"));
         assert!(fits("--dialect typed --kept --clients 64 --publishers 4 --rate 17000"), "in a publisher's");
         assert!(

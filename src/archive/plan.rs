@@ -370,7 +370,6 @@ impl<'a> Planner<'a> {
             let is_hidden = message.sender_sees == Some(false);
             let sender_account =
                 sender_account.filter(|_| is_to_oneself || message.is_from_account || !is_hidden);
-            let is_cleared = is_hidden && sender_account.is_some() && !is_to_oneself;
             let key = message.key.filter(|key| !key.is_empty());
             let account = folded(&recipient).and_then(|folded| ledger.find(&folded));
             let Some(account) = account else {
@@ -401,9 +400,6 @@ impl<'a> Planner<'a> {
                 content: message.content,
                 key,
             };
-            if is_cleared && let Change::MailSent { sender, .. } = &change {
-                self.cleared.push((sender.clone(), id));
-            }
             self.push(id, message.at, change);
             self.report.taken.letters += 1;
         }
@@ -412,6 +408,9 @@ impl<'a> Planner<'a> {
         }
         if !message.recipient_sees {
             self.hide(id);
+        }
+        if message.is_from_account && message.sender_sees == Some(false) {
+            self.hide_from_sender(id);
         }
     }
 
@@ -454,6 +453,17 @@ impl<'a> Planner<'a> {
             self.deleted.push((mail.sender.into(), id));
         } else {
             self.hide(id);
+        }
+    }
+
+    /// Takes a message from its sender's view. One to oneself is in the recipient's view alone.
+    fn hide_from_sender(&mut self, id: OpId) {
+        let Some(mail) = self.state.ledger.mail(id) else { return };
+        let (sender, recipient) = (folded(mail.sender), folded(mail.recipient));
+        let account =
+            sender.filter(|_| sender != recipient).and_then(|folded| self.state.ledger.find(&folded));
+        if account.is_some_and(|account| self.state.ledger.sees(account, id)) {
+            self.cleared.push((mail.sender.into(), id));
         }
     }
 

@@ -480,7 +480,7 @@ impl Shares {
 
 #[test]
 fn strangers_and_unknown_accounts_fill_their_shares_and_friends_still_write() {
-    let mut world = World::new();
+    let mut world = World::with(Settings { journal: true, ..settings() });
     world.checks = false;
     let mut shares = Shares::with(world);
     let Shares { ann, friend, .. } = shares;
@@ -545,7 +545,7 @@ fn what_a_mailbox_has_no_space_for_still_reaches_those_who_are_there() {
 
 #[test]
 fn a_conversation_is_cleared_from_the_view_of_the_one_who_asks() {
-    let mut world = World::new();
+    let mut world = World::with(Settings { journal: true, ..settings() });
     let [alice, bob] = ["alice", "bob"].map(|name| world.mail_user(name));
     for (from, to, text) in [(alice, "bob", "one"), (bob, "alice", "two"), (alice, "alice", "note")] {
         world.sends_mail(from, to, text);
@@ -556,15 +556,20 @@ fn a_conversation_is_cleared_from_the_view_of_the_one_who_asks() {
     assert_eq!(list(&mut world, alice, "bob"), ["[]"]);
     assert_eq!(list(&mut world, alice, "alice"), ["[alice>alice:note*]"]);
     assert_eq!(list(&mut world, bob, "alice"), ["[alice>bob:one*, bob>alice:two*]"]);
+    let kept = |store: &mut MemoryStore| {
+        let mut letters = 0;
+        store.load(&mut |kept| letters += usize::from(matches!(kept, Kept::Letter(_)))).expect("memory");
+        letters
+    };
+    let mut store = MemoryStore::new();
+    store.commit(&world.engine.take_ops()).expect("memory");
+    assert_eq!(kept(&mut store), 3);
     assert_eq!(world.gets(alice, &Request::Clear("alice")), [""; 0]);
     assert_eq!(list(&mut world, alice, "alice"), ["[]"]);
     assert_eq!(world.gets(bob, &Request::Clear("alice")), [""; 0]);
     assert_eq!(list(&mut world, bob, "alice"), ["[]"]);
-    let mut store = MemoryStore::new();
     store.commit(&world.engine.take_ops()).expect("memory");
-    let mut letters = 0;
-    store.load(&mut |kept| letters += usize::from(matches!(kept, Kept::Letter(_)))).expect("memory");
-    assert_eq!(letters, 0, "what both have cleared is gone");
+    assert_eq!(kept(&mut store), 0, "what both have cleared is gone");
 }
 
 #[test]

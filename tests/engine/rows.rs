@@ -242,7 +242,7 @@ fn the_help_is_shown() {
     let (mut world, [_, _, carol, _]) = lobby();
     world.types(carol, "/help");
     let help = world.hears(carol);
-    assert!(help.starts_with("Available commands:\n") && help.lines().count() == 10, "{help}");
+    assert!(help.starts_with("Available commands:\n") && help.lines().count() == 11, "{help}");
 }
 
 #[test]
