@@ -507,7 +507,8 @@ fn strangers_and_unknown_accounts_fill_their_shares_and_friends_still_write() {
     let mut restored = World::new();
     restored.checks = false;
     let now = restored.now;
-    store.load(&mut |kept| restored.engine.restore(&kept, now)).expect("memory");
+    let last = store.load(&mut |kept| restored.engine.restore(&kept, now)).expect("memory");
+    restored.engine.restore_last(last.expect("there are ops"));
     restored.check();
     for mut shares in [shares, Shares::with(restored)] {
         assert_eq!(shares.stranger_fills(0), 0);
