@@ -642,15 +642,14 @@ impl Ledger {
         let Some(letter) = self.letters.get_mut(&id) else { return };
         if let Some(viewer) = letter.seen_by[whose].take()
             && let Some(account) = self.accounts.get_mut(&viewer)
+            && let Some(with) = letter.other(whose)
         {
-            if let Some(with) = letter.other(whose) {
-                let is_own = whose == SENDER || letter.is_to_oneself();
-                account.change(&with, |conversation| {
-                    conversation.letters.remove(&id);
-                    conversation.unread -= u32::from(letter.unread && whose == RECIPIENT);
-                    *conversation.bytes_of(is_own) -= counted(&letter.content);
-                });
-            }
+            let is_own = whose == SENDER || letter.is_to_oneself();
+            account.change(&with, |conversation| {
+                conversation.letters.remove(&id);
+                conversation.unread -= u32::from(letter.unread && whose == RECIPIENT);
+                *conversation.bytes_of(is_own) -= counted(&letter.content);
+            });
         }
         if letter.seen_by == [None, None] {
             if let (Some(sender), Some(key)) = (letter.sent_from, &letter.key) {

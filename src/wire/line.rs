@@ -48,7 +48,7 @@ pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
         Event::Message { sender, text, at: _ } => from_somebody(out, "MSG ", sender, text),
         Event::Direct { sender, text, at: _ } => from_somebody(out, "DM ", sender, text),
         Event::User { name, own: _ } => push(out, &["USER ", name, "\n"]),
-        Event::LoggedIn { .. } => push(out, &["OK\n"]),
+        Event::LoggedIn { .. } | Event::MailEnd => push(out, &["OK\n"]),
         Event::Pong => push(out, &["PONG\n"]),
         Event::Left { name, departure: Departure::Disconnected } => {
             push(out, &["INFO ", name, " ", DISCONNECTED, "\n"]);
@@ -60,7 +60,6 @@ pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
             from_somebody(out, "", sender, content);
         }
         Event::MailWaits(count) => push(out, &["INFO ", &count.to_string(), " ", WAIT, "\n"]),
-        Event::MailEnd => push(out, &["OK\n"]),
         Event::RoomClosed(room) => {
             push(out, &["INFO "]);
             push_visible(out, room);
