@@ -224,14 +224,25 @@ pub const MAIL_KEY_BYTES_MAX: usize = 128;
 pub const MAIL_BYTES_AROUND: usize = 256;
 /// Bytes of the messages that one account has sent and received. More: who would add one is told that the mailbox is full.
 pub const MAILBOX_BYTES_MAX: usize = 16 << 20;
+/// The part of it that messages from all people without an account take together. More: their senders are told that
+/// the mailbox takes no more from people that its owner has not written to.
+pub const MAILBOX_STRANGERS_BYTES_MAX: usize = MAILBOX_BYTES_MAX / 8;
+/// The part of it that messages from one account take. More: that sender is told so.
+pub const MAILBOX_SENDER_BYTES_MAX: usize = MAILBOX_BYTES_MAX / 8;
+/// The part of it that messages take from people without an account and from accounts that its owner has not written to.
+/// The rest is for the owner and the people that it wrote to. More: as for [`MAILBOX_STRANGERS_BYTES_MAX`].
+pub const MAILBOX_UNKNOWN_BYTES_MAX: usize = MAILBOX_BYTES_MAX / 2;
 /// Bytes of all messages in all mailboxes. More, or more than its [share](PLACES_KEPT_DIVISOR) for a network: as for
 /// [`MAILBOX_BYTES_MAX`].
 pub const MAIL_TOTAL_BYTES_MAX: usize = 512 << 20;
-/// Messages that one op marks as read, so that a line of a log or a transaction stays small. More: with further ops.
+/// Messages that one op marks as read or clears, so that a line of a log or a transaction stays small. More: with further ops.
 pub const MAIL_READ_MAX: usize = 1000;
 /// Bytes of the messages in an answer to a list of them, counted as in the mailbox, so that a reply holds them. More: the
 /// newest ones are listed.
 pub const MAIL_LISTED_BYTES_MAX: usize = TYPED_REPLY_BYTES_MAX / 2;
+/// Bytes that a conversation in a list of them is counted for beside its name. More than [`MAIL_LISTED_BYTES_MAX`]: the
+/// list ends. Those with unread messages come first.
+pub const MAIL_LISTED_BYTES_AROUND: usize = 32;
 
 // The store.
 

@@ -124,6 +124,40 @@ fn a_direct_message_reaches_one() {
 }
 
 #[test]
+fn mail_waits_for_its_owner_and_is_read_and_cleared() {
+    let server = TestServer::start();
+    server.account("ann", "secret");
+    server.account("clear", "secret");
+    let mut bob = server.line("bob");
+    bob.send("MAIL\nMAIL bob\nMAIL CLEAR bob\nDM ann first\nDM ann a\u{2028}INFO b\nPING\n");
+    bob.expect(&"ERR no-mailbox\n".repeat(3));
+    bob.expect("PONG\n");
+    let mut clear = server.connect(Dialect::Line);
+    clear.send("LOGIN clear secret\nDM ann third\nPING\n");
+    clear.expect("OK\nPONG\n");
+
+    let mut ann = server.connect(Dialect::Line);
+    ann.send("LOGIN ann secret\nMAIL\nMAIL bob\n");
+    ann.expect("OK\nINFO 3 messages wait: MAIL\nMAIL clear 1\nMAIL bob 2\nOK\n");
+    for text in ["first", "a\u{fffd}INFO b"] {
+        let line = ann.line();
+        let at = line.strip_prefix("FROM ").and_then(|rest| rest.strip_suffix(&format!(" bob {text}")));
+        assert!(at.is_some_and(|at| at.parse::<u64>().is_ok()), "{line:?}");
+    }
+    // A name is read back, also one that looks like the word for something else.
+    ann.send("MAIL\nMAIL CLEAR\n");
+    ann.expect("OK\nMAIL clear 1\nMAIL bob 0\nOK\n");
+    assert!(ann.line().ends_with(" clear third"));
+    ann.send("MAIL CLEAR CLEAR\nMAIL\nMAIL CLEAR bob\nMAIL\nMAIL bob\nMAIL two words\n");
+    ann.expect("OK\nOK\nMAIL bob 0\nOK\nOK\nOK\nOK\nERR user-not-found two words\n");
+    ann.finish();
+    bob.expect("INFO ann disconnected\n");
+    let mut ann = server.connect(Dialect::Line);
+    ann.send("LOGIN ann secret\nPING\n");
+    ann.expect("OK\nPONG\n");
+}
+
+#[test]
 fn what_is_unknown_is_passed_over_after_the_login() {
     let server = TestServer::start();
     let mut alice = server.line("alice");

@@ -608,7 +608,7 @@ fn types_that_nobody_knows_are_ignored() {
     let server = TestServer::start();
     let mut anna = TypedPeer::connect(&server, TagSet::Document);
     anna.log_in("anna", "anna's");
-    for message_type in [0_u64, 13, 99, 103, u64::MAX] {
+    for message_type in [0_u64, 14, 99, 103, u64::MAX] {
         let payload = b"\xff\xff whatever";
         let length = payload.len() as u32;
         anna.send_raw(&[&message_type.to_be_bytes()[..], &length.to_be_bytes(), payload].concat());

@@ -149,6 +149,37 @@ fn a_private_message_needs_somebody_and_something() {
 }
 
 #[test]
+fn mail_waits_for_its_owner_and_is_read_and_cleared() {
+    let server = TestServer::start();
+    server.account("alice", "secret");
+    let mut bob = server.slash("bobby");
+    bob.send("/mail\n/mail bobby\n/mail clear bobby\n/msg alice one\n/msg alice two\u{7}\n");
+    bob.expect(&"ERROR: Only accounts have a mailbox\n".repeat(3));
+    bob.expect("[Private to alice]: one\n[Private to alice]: two\u{fffd}\n");
+    let mut alice = server.connect(Dialect::Slash);
+    alice.send("alice\nsecret\n");
+    alice.read_until("*** 2 messages wait: /mail\n");
+    alice.send("/mail\n/mail bobby\n/mail\n");
+    alice.expect("Your mail:\n  bobby: 2 unread\nEnd of mail\nYour messages:\n");
+    for text in ["one", "two\u{fffd}"] {
+        let line = alice.line();
+        let date = line.strip_prefix("  [").and_then(|rest| rest.strip_suffix(&format!("] bobby: {text}")));
+        let Some(date) = date else { panic!("{line:?}") };
+        assert!(date.starts_with("20") && date.len() == "2026-12-31 12:34:56".len(), "{line:?}");
+    }
+    alice.expect("End of mail\nYour mail:\n  bobby: 0 unread\nEnd of mail\n");
+    alice.send("/mail clear bobby\n/mail\n/mail nobody\n/mail two words\n");
+    alice.expect("End of mail\nYour mail:\nEnd of mail\nYour messages:\nEnd of mail\n");
+    alice.expect("ERROR: User not found\n");
+    // Nothing waits any more.
+    drop(alice);
+    bob.read_until("*** alice left the room\n");
+    let mut alice = server.connect(Dialect::Slash);
+    alice.send("alice\nsecret\n/users\n");
+    assert!(!alice.read_until("  alice (you)\n").contains("wait"));
+}
+
+#[test]
 fn history_shows_the_last_messages_of_the_room() {
     let server = TestServer::start();
     let mut alice = server.line("alice");
@@ -175,7 +206,9 @@ fn help_has_a_line_a_command() {
     let mut alice = server.slash("alice");
     alice.send("/help\n/users\n");
     let help = alice.read_until("Users in #lobby:\n  alice (you)\n");
-    for command in ["/nick", "/join", "/leave", "/rooms", "/users", "/msg", "/history", "/help", "/quit"] {
+    for command in
+        ["/nick", "/join", "/leave", "/rooms", "/users", "/msg", "/mail", "/history", "/help", "/quit"]
+    {
         assert_eq!(help.matches(&format!("\n  {command} ")).count(), 1, "{command} in {help}");
     }
 }

@@ -147,7 +147,7 @@ fn event(dialect: Dialect, input: &mut Input<'_>) {
     let seen_at = UnixSeconds(if is_line { 0 } else { number % 86_400 });
     let (name, new, room) = (&*first, &*second, &*place);
     let only_slash = |event| (event, (!is_line).then_some(event));
-    let (event, heard) = match input.below(15) {
+    let (event, heard) = match input.below(17) {
         0 => (
             Event::Message { sender: name, text: &text, at },
             Some(Event::Message { sender: name, text: &seen, at: seen_at }),
@@ -169,6 +169,14 @@ fn event(dialect: Dialect, input: &mut Input<'_>) {
         9 => (Event::User { name, own: true }, Some(Event::User { name, own: !is_line })),
         10 => (Event::RoomClosed(room), Some(Event::RoomClosed(room))),
         11 => (Event::Missed(number), Some(Event::Missed(number))),
+        14 => {
+            let waits = Event::MailWaits(number as u32);
+            (waits, Some(waits))
+        }
+        15 => {
+            let account = Event::Account { name, unread: number as u32 };
+            (account, Some(account))
+        }
         12 => {
             let heard = if is_line { Problem::UserNotFound(&seen) } else { Problem::UserNotFound("") };
             (Event::Error(Problem::UserNotFound(&text)), Some(Event::Error(heard)))
@@ -219,7 +227,7 @@ fn request(input: &mut Input<'_>) {
     let tags = tags(input);
     let (to, text, key) = (input.text(), input.text(), input.text());
     let (recipient, content) = (&*to, &*text);
-    let request = match input.below(12) {
+    let request = match input.below(13) {
         0 => Request::LoginName(&text),
         1 => Request::LoginPassword(Secret(&text)),
         2 => Request::Send { recipient, content },
@@ -235,6 +243,7 @@ fn request(input: &mut Input<'_>) {
             before: (!text.is_empty()).then_some(&text),
             count: input.word() as u32 * 65_537,
         },
+        11 => Request::Clear(&text),
         _ => Request::SendKept { recipient, content, key: &key },
     };
     let mut out = Vec::new();

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use parlance::limits::{MAIL_BYTES_AROUND, MAIL_TOTAL_BYTES_MAX, MAILBOX_BYTES_MAX};
+use parlance::limits::{
+    MAIL_BYTES_AROUND, MAIL_TOTAL_BYTES_MAX, MAILBOX_BYTES_MAX, MAILBOX_SENDER_BYTES_MAX,
+    MAILBOX_UNKNOWN_BYTES_MAX,
+};
 use thiserror::Error;
 
 use crate::dialect::{Dialect, Rooms};
@@ -377,8 +380,17 @@ fn check_mailboxes(plan: &Plan) -> Result<(), PlanError> {
         false => 0.0,
     };
     let of_mailbox = sent + received;
-    let checks =
-        [(total, "all mailboxes", MAIL_TOTAL_BYTES_MAX), (of_mailbox, "one mailbox", MAILBOX_BYTES_MAX)];
+    // From one publisher to one recipient.
+    let recipients = if plan.kept { (plan.clients - 1).max(1) } else { 1 };
+    let of_sender = sent / recipients as f64;
+    // Clients that publish nothing know nobody.
+    let of_unknown = if plan.kept && plan.publishers < plan.clients { received } else { 0.0 };
+    let checks = [
+        (total, "all mailboxes", MAIL_TOTAL_BYTES_MAX),
+        (of_mailbox, "one mailbox", MAILBOX_BYTES_MAX),
+        (of_sender, "one sender's share of a mailbox", MAILBOX_SENDER_BYTES_MAX),
+        (of_unknown, "the share of a mailbox for people unknown to its owner", MAILBOX_UNKNOWN_BYTES_MAX),
+    ];
     match checks.into_iter().find(|(bytes, _, max)| *bytes > *max as f64) {
         Some((bytes, what, max)) => Err(PlanError::Mailbox { bytes, what, max }),
         None => Ok(()),
@@ -446,9 +458,9 @@ mod tests {
         let fits = |line: &str| !matches!(plan(line), Err(PlanError::Mailbox { .. }));
         assert!(fits("--dialect typed --clients 1000 --rate 150000"));
         assert!(!fits("--dialect typed --clients 1000 --rate 155000"), "in all");
-        assert!(fits("--dialect typed --clients 2 --rate 4500"));
-        assert!(!fits("--dialect typed --clients 2 --rate 5000"), "in one");
-        assert!(fits("--dialect typed --clients 2 --publishers 2 --rate 4500"), "the same two");
+        assert!(fits("--dialect typed --clients 2 --publishers 1 --rate 590"));
+        assert!(!fits("--dialect typed --clients 2 --publishers 1 --rate 600"), "from one sender");
+        assert!(fits("--dialect typed --clients 2 --rate 1180"), "from two");
         assert!(fits("--dialect line --clients 2 --rate 5000"));
         assert!(fits("--dialect typed --kept --clients 64 --publishers 4 --rate 17000"), "in a publisher's");
         assert!(

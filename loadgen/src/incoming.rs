@@ -135,6 +135,8 @@ fn of_event(event: Event<'_>) -> Incoming<'_> {
         | Event::Account { .. }
         | Event::Mail(_)
         | Event::MailArrived(_)
+        | Event::MailEnd
+        | Event::MailWaits(_)
         | Event::Kept { .. }
         | Event::RoomsBegin
         | Event::Room { .. }
@@ -144,6 +146,8 @@ fn of_event(event: Event<'_>) -> Incoming<'_> {
         | Event::AccountEnded
         | Event::Help
         | Event::AddressChallenge(_)
+        | Event::MailListBegin
+        | Event::ConversationBegin
         | Event::Goodbye => Incoming::Aside,
         Event::PasswordWanted
         | Event::LoginRefused(_)

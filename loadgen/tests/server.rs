@@ -175,7 +175,7 @@ fn acknowledgements_refill_the_closed_window() {
 #[test]
 fn what_a_full_mailbox_does_not_take_is_refused() {
     let server = TestServer::start();
-    // A message takes 4352 bytes of a mailbox's 16 MiB.
+    // A message takes 4352 bytes of a sender's 2 MiB.
     let arguments = ["--kept", "--clients", "2", "--size", "4096", "--window", "256"];
     let mut refused = 0;
     // As many runs as it takes to fill it, however fast this machine is.
@@ -194,7 +194,10 @@ fn what_a_full_mailbox_does_not_take_is_refused() {
         &["--kept", "--clients", "2", "--rate", "100", "--size", "4096"],
     );
     assert_eq!((&report["published"], &report["check"]["refused"]), (&Value::from(20), &Value::from(20)));
-    assert_eq!(report["problems"][0], "20 messages refused (first: the mailbox is full)");
+    assert_eq!(
+        report["problems"][0],
+        "20 messages refused (first: the mailbox is full for you: it holds as much from you as it may)"
+    );
 }
 
 #[test]

@@ -35,6 +35,9 @@ pub(super) struct Line<'a> {
     pub(super) key: Option<Text<'a>>,
     /// Whether the sender had an account. None: if there is one.
     pub(super) sender_has_account: Option<bool>,
+    /// The id of the sender's account. It is not taken over; the sender had an account.
+    #[serde(borrow)]
+    pub(super) sender_account: Option<Text<'a>>,
     /// Who still sees it: `sender`, `recipient` or `both`.
     #[serde(borrow)]
     pub(super) seen_by: Option<Text<'a>>,

@@ -124,7 +124,23 @@ pub(super) struct Message {
     pub(super) key: Option<Box<str>>,
     /// None where the file does not say.
     pub(super) sender_sees: Option<bool>,
+    /// The file says that it was sent from an account.
+    pub(super) is_from_account: bool,
     pub(super) recipient_sees: bool,
+}
+
+impl Message {
+    /// It goes from the view of one of its two people.
+    fn clear(&mut self, by: &str) {
+        let To::Recipient(recipient) = &self.to else { return };
+        if fold(recipient) == fold(by) {
+            self.recipient_sees = false;
+        } else if fold(&self.sender) == fold(by) {
+            self.is_from_account |= self.sender_sees != Some(false);
+            self.sender_sees = Some(false);
+        }
+        self.is_deleted |= !self.recipient_sees && self.sender_sees == Some(false);
+    }
 }
 
 #[derive(Debug)]
@@ -167,6 +183,8 @@ pub(super) enum MarkKind {
     Read,
     /// None: for both.
     Deleted(Option<Box<str>>),
+    /// From the view of this account alone.
+    Cleared(Box<str>),
 }
 
 /// See the module's documentation.
@@ -401,6 +419,13 @@ impl Material {
                 let by = line.by.as_ref().map(|name| Box::from(&*name.0));
                 self.take_marks(place, &line, &MarkKind::Deleted(by), index);
             }
+            Some("clear") => match &line.by {
+                Some(by) => {
+                    let by = Box::from(&*by.0);
+                    self.take_marks(place, &line, &MarkKind::Cleared(by), index);
+                }
+                None => self.leave("a cleared conversation without the name of who cleared it", place, ""),
+            },
             Some("account-created" | "password-changed") => self.take_account(place, line, index),
             Some("account-used") => {
                 let at = line.name.and_then(|name| index.accounts.get(&*fold(&name.0)).copied());
@@ -499,7 +524,8 @@ impl Material {
         }
         for message in self.messages.iter_mut().filter(|message| message.place.file == place.file) {
             if let To::Recipient(recipient) = &message.to {
-                let is_sender = message.sender_sees != Some(false) && fold(&message.sender) == gone;
+                let is_from_account = message.is_from_account || message.sender_sees != Some(false);
+                let is_sender = is_from_account && fold(&message.sender) == gone;
                 message.is_deleted |= is_sender || fold(recipient) == gone;
             }
         }
@@ -554,6 +580,7 @@ impl Material {
                 Some(_) => Some(true),
                 None => line.sender_has_account,
             },
+            is_from_account: line.sender_account.is_some(),
             recipient_sees: seen_by.as_deref() != Some("sender"),
         };
         match index.messages.get(&message.id).map(|&at| &mut self.messages[at]) {
@@ -591,6 +618,7 @@ impl Material {
                 MarkKind::Read => message.is_read = true,
                 MarkKind::Deleted(Some(by)) if *by != message.sender => message.recipient_sees = false,
                 MarkKind::Deleted(_) => message.is_deleted = true,
+                MarkKind::Cleared(by) => message.clear(by),
             }
         }
     }

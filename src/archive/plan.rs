@@ -93,6 +93,8 @@ struct Planner<'a> {
     read: BTreeMap<Folded, (Box<str>, Vec<OpId>)>,
     /// To be deleted, and by whom: after the read marks, which those of them have that were read.
     deleted: Vec<(Box<str>, OpId)>,
+    /// Messages that only their recipients see, by the names of the senders.
+    cleared: Vec<(Box<str>, OpId)>,
     ops: Vec<Op>,
     report: Report,
     ids: Ids<'a>,
@@ -147,6 +149,7 @@ impl<'a> Planner<'a> {
             said: HashMap::new(),
             read: BTreeMap::new(),
             deleted: Vec::new(),
+            cleared: Vec::new(),
             ops: Vec::new(),
             report: Report::default(),
             ids: Ids::from(now, random),
@@ -449,8 +452,9 @@ impl<'a> Planner<'a> {
             let sender_account = sender_folded.and_then(|folded| ledger.find(&folded));
             // A message to oneself is seen by its recipient alone, and was sent by the account all the same.
             let is_to_oneself = sender_folded == folded(&recipient);
+            let is_hidden = message.sender_sees == Some(false);
             let sender_account =
-                sender_account.filter(|_| is_to_oneself || message.sender_sees != Some(false));
+                sender_account.filter(|_| is_to_oneself || message.is_from_account || !is_hidden);
             let key = message.key.filter(|key| !key.is_empty());
             let account = folded(&recipient).and_then(|folded| ledger.find(&folded));
             let Some(account) = account else {
@@ -490,6 +494,9 @@ impl<'a> Planner<'a> {
         if !message.recipient_sees {
             self.hide(id);
         }
+        if message.is_from_account && message.sender_sees == Some(false) {
+            self.hide_from_sender(id);
+        }
     }
 
     /// A read mark or a deletion of a message that came with an earlier import.
@@ -498,12 +505,13 @@ impl<'a> Planner<'a> {
         let Some(id) = OpId::parse(id).filter(|&id| self.state.ledger.mail(id).is_some()) else {
             return match kind {
                 MarkKind::Read => material.leave("a read mark of a message that is not there", *place, id),
-                MarkKind::Deleted(_) => self.report.gone += 1,
+                MarkKind::Deleted(_) | MarkKind::Cleared(_) => self.report.gone += 1,
             };
         };
         match kind {
             MarkKind::Read => self.mark_read(id),
             MarkKind::Deleted(by) => self.delete(id, by.as_deref()),
+            MarkKind::Cleared(by) => self.clear(id, by),
         }
     }
 
@@ -533,6 +541,28 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Takes a message from its sender's view. One to oneself is in the recipient's view alone.
+    fn hide_from_sender(&mut self, id: OpId) {
+        let Some(mail) = self.state.ledger.mail(id) else { return };
+        let (sender, recipient) = (folded(mail.sender), folded(mail.recipient));
+        let account =
+            sender.filter(|_| sender != recipient).and_then(|folded| self.state.ledger.find(&folded));
+        if account.is_some_and(|account| self.state.ledger.sees(account, id)) {
+            self.cleared.push((mail.sender.into(), id));
+        }
+    }
+
+    /// Takes a message from the view of one of its two people.
+    fn clear(&mut self, id: OpId, by: &str) {
+        let account = folded(by).and_then(|folded| self.state.ledger.find(&folded));
+        if account.is_some_and(|account| self.state.ledger.sees(account, id)) {
+            self.cleared.push((by.into(), id));
+            self.report.taken.deleted += 1;
+        } else {
+            self.report.there.deleted += 1;
+        }
+    }
+
     /// Takes a message from its recipient's view.
     fn hide(&mut self, id: OpId) {
         let Some(mail) = self.state.ledger.mail(id) else { return };
@@ -554,6 +584,10 @@ impl<'a> Planner<'a> {
                 let id = self.ids.next();
                 self.push(id, self.now, Change::MailRead { reader: reader.clone(), messages: some.into() });
             }
+        }
+        for (by, message) in std::mem::take(&mut self.cleared) {
+            let id = self.ids.next();
+            self.push(id, self.now, Change::ConversationCleared { by, messages: [message].into() });
         }
         let mut seen = HashSet::new();
         for (by, message) in std::mem::take(&mut self.deleted) {

@@ -88,6 +88,12 @@ pub enum Command<'a> {
     MarkRead(&'a str),
     /// Delete a message: one's own for both, somebody else's from one's own mailbox.
     DeleteMail(&'a str),
+    /// List the conversations in the mailbox, with their unread messages.
+    Mailbox,
+    /// Show the messages exchanged with somebody, which are read then.
+    ReadMail(&'a str),
+    /// Delete a whole conversation from one's own mailbox.
+    ClearMail(&'a str),
     /// List who has an account, and how many messages from each are unread.
     Accounts,
     /// Delete the account, with all messages from and to it.

@@ -81,6 +81,14 @@ pub enum Event<'a> {
     },
     /// An entry of [`ListKind::Mail`].
     Mail(Mail<'a>),
+    /// The list of the conversations of a mailbox begins.
+    MailListBegin,
+    /// The messages of a conversation begin.
+    ConversationBegin,
+    /// A list from a mailbox, or a change of it, is complete.
+    MailEnd,
+    /// The mailbox has this number of unread messages.
+    MailWaits(u32),
     /// A message came into this connection's mailbox.
     MailArrived(Mail<'a>),
     /// A message is kept.
@@ -236,6 +244,12 @@ pub enum Problem<'a> {
     TextTooLong,
     /// The recipient's mailbox, or the server's memory for all of them, holds no more.
     MailboxFull,
+    /// The recipient's mailbox holds the sender's share of it already.
+    MailboxFullForYou,
+    /// The recipient's mailbox holds the share of people that its owner has not written to.
+    MailboxFullForUnknown,
+    /// Only accounts have a mailbox.
+    NoMailbox,
     /// No more users can log in.
     ServerFull,
     /// As many connections as may be come from this address.

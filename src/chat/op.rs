@@ -37,6 +37,7 @@ impl Op {
             }
             Change::MailRead { reader, messages } => reader.len() + size_of_val(&**messages),
             Change::MailDeleted { by, .. } => by.len(),
+            Change::ConversationCleared { by, messages } => by.len() + size_of_val(&**messages),
             Change::Said { room, sender, text } => room.len() + sender.len() + text.len(),
             Change::RoomMade { room, host: seat } | Change::SeatTaken { room, seat } => {
                 room.len() + seat.name.len()
@@ -129,6 +130,13 @@ pub enum Change {
         by: Box<str>,
         /// The message.
         message: OpId,
+    },
+    /// An account deleted messages of a conversation from its own view alone.
+    ConversationCleared {
+        /// The account.
+        by: Box<str>,
+        /// The messages: at most [`MAIL_READ_MAX`](crate::limits::MAIL_READ_MAX).
+        messages: Box<[OpId]>,
     },
     /// Somebody said something in a room.
     Said {

@@ -196,6 +196,11 @@ impl Mailbox {
         self.request(&Request::DeleteMessage(id))
     }
 
+    /// Deletes the conversation with a user from the own view. There is no answer.
+    pub fn clear(&mut self, other: &str) -> Result<(), ClientError> {
+        self.request(&Request::Clear(other))
+    }
+
     /// Deletes the account and its messages. There is no answer.
     pub fn delete_account(&mut self) -> Result<(), ClientError> {
         self.request(&Request::DeleteAccount)

@@ -87,6 +87,7 @@ impl Engine {
     pub(super) fn take_proved_name(&mut self, id: ConnId, wanted: Wanted) {
         self.end_others_of(&wanted.folded, Stays::Session(id), NameEnd::Replaced);
         self.change_name(id, wanted);
+        self.tell_waiting_mail(id);
     }
 
     /// The account of the session's name was just made.

@@ -492,6 +492,9 @@ impl Engine {
                 }
             }
             Change::MailDeleted { message, .. } => self.rescue_letter(*message),
+            Change::ConversationCleared { messages, .. } => {
+                messages.iter().for_each(|&message| self.rescue_letter(message));
+            }
             Change::AccountCreated { .. }
             | Change::AccountUsed { .. }
             | Change::PasswordChanged { .. }

@@ -59,8 +59,9 @@ impl Engine {
         }
     }
 
-    /// Delivers a message: into the mailbox of whoever has an account, and live. While nothing can be kept, live only; and
-    /// not at all, if it has to be kept or nobody is there.
+    /// Delivers a message: into the mailbox of an account, and live. Where it cannot be kept, because the store fails
+    /// or the mailbox takes no more from the sender, it is delivered live only. It is refused if the recipient is not
+    /// there, or if the sender's dialect says that messages are kept.
     fn deliver<'a>(
         &mut self,
         id: ConnId,
@@ -92,16 +93,23 @@ impl Engine {
         let mut kept = None;
         let mut name = holder.and_then(|holder| self.conn(holder).name).unwrap_or(to_name);
         let charged = self.charged_to(id);
-        let keeps = self.can_keep(id);
-        if account.is_some() && !keeps && (holder.is_none() || self.conn(id).dialect.answers_when_kept()) {
-            return Err(self.unkept_problem());
+        let origin = charged.map(Network::origin);
+        let problem = match account {
+            Some(_) if !self.can_keep(id) => Some(self.unkept_problem()),
+            Some(account) => self.ledger.full_for(origin, sender_account, account, text),
+            None => None,
+        };
+        if let (Some(Problem::MailboxFull), Some(account)) = (problem, account) {
+            let has_space = self.ledger.has_space(None, sender_account, account, text);
+            self.metrics.shares_refused += u64::from(has_space);
+        }
+        let keeps = problem.is_none();
+        if let Some(problem) = problem
+            && (holder.is_none() || self.conn(id).dialect.answers_when_kept())
+        {
+            return Err(problem);
         }
         if let Some(account) = account.filter(|_| keeps) {
-            if !self.ledger.has_space(charged.map(Network::origin), sender_account, account, text) {
-                let has_space = self.ledger.has_space(None, sender_account, account, text);
-                self.metrics.shares_refused += u64::from(has_space);
-                return Err(Problem::MailboxFull);
-            }
             if let Some(stored) = self.ledger.account(account)
                 && let Ok((stored, _)) = Name::parse(&stored.name)
             {

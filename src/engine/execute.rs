@@ -68,6 +68,9 @@ impl Engine {
             }
             Command::MarkRead(sender) => self.mark_read(id, sender),
             Command::DeleteMail(mail) => self.delete_mail(id, mail),
+            Command::Mailbox => self.list_mail(id),
+            Command::ReadMail(with) => self.read_mail(id, with),
+            Command::ClearMail(with) => self.clear_mail(id, with),
             Command::Accounts => self.ask(id, Question::Accounts),
             Command::DeleteAccount => self.delete_account(id),
             Command::MakeAccount(Secret(password)) => self.make_own_account(id, password),

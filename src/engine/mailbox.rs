@@ -6,8 +6,8 @@ use super::Engine;
 use super::holders::{NameEnd, Stays};
 use super::promise::Promise;
 use super::proof::Wanted;
-use crate::chat::{Change, ConnId, Event, Name, OpId, Phase, Problem};
-use crate::limits::{MAIL_READ_MAX, RESUME_SECONDS_MAX};
+use crate::chat::{Change, ConnId, Event, Mail, Name, OP_ID_BYTES, OpId, Phase, Problem};
+use crate::limits::{MAIL_LISTED_BYTES_AROUND, MAIL_LISTED_BYTES_MAX, MAIL_READ_MAX, RESUME_SECONDS_MAX};
 use crate::state::{Account, AccountId};
 
 impl Engine {
@@ -129,6 +129,94 @@ impl Engine {
             let deleted = self.commit_for(self.charged_to(id), deleted);
             self.promise_change(id, deleted);
         }
+    }
+
+    /// Tells a connection that has proved its name about unread mail.
+    pub(super) fn tell_waiting_mail(&mut self, id: ConnId) {
+        if self.find(id).is_none() {
+            return;
+        }
+        let count = self.account_of(id).map_or(0, |account| self.ledger.unread(account));
+        if count > 0 {
+            self.reply(id, &Event::MailWaits(count));
+        }
+    }
+
+    /// Lists the conversations of the connection's account.
+    pub(super) fn list_mail(&mut self, id: ConnId) {
+        let Some(reader) = self.account_of(id) else {
+            return self.reply(id, &Event::Error(Problem::NoMailbox));
+        };
+        self.reply_with(id, |engine, answer| {
+            answer(&Event::MailListBegin);
+            let mut bytes = 0;
+            for (name, unread) in engine.ledger.conversations_of(reader) {
+                bytes += MAIL_LISTED_BYTES_AROUND + name.len();
+                if bytes > MAIL_LISTED_BYTES_MAX {
+                    break;
+                }
+                answer(&Event::Account { name: &name, unread });
+            }
+            answer(&Event::MailEnd);
+        });
+    }
+
+    /// Shows a conversation of the connection's account. Its messages are read then. Unread ones that the answer does
+    /// not hold stay unread, and come with the next answer.
+    pub(super) fn read_mail(&mut self, id: ConnId, with: &str) {
+        let (Some(reader), Some(name)) = (self.account_of(id), self.conn(id).name) else {
+            return self.reply(id, &Event::Error(Problem::NoMailbox));
+        };
+        let Some(other) = self.ledger.with(with) else {
+            return self.reply(id, &Event::Error(Problem::UserNotFound(with)));
+        };
+        let shown = self.ledger.next_read(reader, &other);
+        self.reply_with(id, |engine, answer| {
+            answer(&Event::ConversationBegin);
+            for &mail_id in &shown {
+                if let Some(mail) = engine.ledger.mail(mail_id) {
+                    answer(&Event::Mail(Mail { id: mail_id.text(&mut [0; OP_ID_BYTES]), ..mail }));
+                }
+            }
+        });
+        let mut read = self.ledger.unread_from(reader, &other);
+        let before = read.len();
+        read.retain(|id| shown.binary_search(id).is_ok());
+        if !read.is_empty() && !self.can_keep(id) {
+            return self.reply(id, &Event::Error(self.unkept_problem()));
+        }
+        for messages in read.chunks(MAIL_READ_MAX) {
+            let change = Change::MailRead { reader: name.as_str().into(), messages: messages.into() };
+            self.commit_for(self.charged_to(id), change);
+        }
+        let unread = u32::try_from(before - read.len()).unwrap_or(u32::MAX);
+        if unread > 0 {
+            self.reply(id, &Event::MailWaits(unread));
+        }
+        self.reply(id, &Event::MailEnd);
+    }
+
+    /// Deletes a conversation from the mailbox of the connection's account.
+    pub(super) fn clear_mail(&mut self, id: ConnId, with: &str) {
+        let (Some(viewer), Some(name)) = (self.account_of(id), self.conn(id).name) else {
+            return self.reply(id, &Event::Error(Problem::NoMailbox));
+        };
+        let Some(other) = self.ledger.with(with) else {
+            return self.reply(id, &Event::Error(Problem::UserNotFound(with)));
+        };
+        let seen = self.ledger.seen_with(viewer, &other);
+        if !seen.is_empty() && !self.can_keep(id) {
+            return self.reply(id, &Event::Error(self.unkept_problem()));
+        }
+        if seen.is_empty() {
+            self.promise_unchanged(id);
+        }
+        for messages in seen.chunks(MAIL_READ_MAX) {
+            let by = name.as_str().into();
+            let cleared = self.commit(Change::ConversationCleared { by, messages: messages.into() });
+            self.promise_change(id, cleared);
+        }
+        self.reply(id, &Event::MailEnd);
     }
 
     /// Deletes the account of a connection that has its mailbox open.

@@ -340,7 +340,10 @@ impl Engine {
             self.note_use(account);
         }
         match then {
-            Then::LogIn => self.log_in_again(id, wanted),
+            Then::LogIn => {
+                self.log_in_again(id, wanted);
+                self.tell_waiting_mail(id);
+            }
             Then::OpenMailbox => self.open_mailbox(id, wanted, is_made),
             Then::TakeName => self.take_proved_name(id, wanted),
             Then::MakeAccount => self.promise_own_account(id, wanted),

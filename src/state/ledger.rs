@@ -14,8 +14,13 @@ use std::ops::Bound;
 use ahash::RandomState;
 
 use super::shares::Shares;
-use crate::chat::{self, Change, Folded, Kept, Mail, Name, Op, OpId, PasswordHash, Skeleton, UnixMillis};
-use crate::limits::{MAIL_BYTES_AROUND, MAIL_LISTED_BYTES_MAX, MAIL_TOTAL_BYTES_MAX, MAILBOX_BYTES_MAX};
+use crate::chat::{
+    self, Change, Folded, Kept, Mail, NO_ACCOUNT, Name, Op, OpId, PasswordHash, Problem, Skeleton, UnixMillis,
+};
+use crate::limits::{
+    MAIL_BYTES_AROUND, MAIL_LISTED_BYTES_MAX, MAIL_TOTAL_BYTES_MAX, MAILBOX_BYTES_MAX,
+    MAILBOX_SENDER_BYTES_MAX, MAILBOX_STRANGERS_BYTES_MAX, MAILBOX_UNKNOWN_BYTES_MAX,
+};
 
 /// An account in this ledger, never used again after it. Later ones are higher. It is a short form of [`Account::id`],
 /// which stores and ops have.
@@ -29,9 +34,6 @@ pub(crate) enum With {
     /// Those who have, or had, this folded name without an account.
     Stranger(Folded),
 }
-
-/// Behind the name of a stranger in a list of names, where the name is an account's by now. No name has a blank in it.
-const STRANGER_SUFFIX: &str = " (no account)";
 
 #[derive(Debug)]
 pub(crate) struct Account {
@@ -50,8 +52,8 @@ pub(crate) struct Account {
     conversations: BTreeMap<AccountId, Conversation>,
     /// With strangers, by folded name.
     strangers: BTreeMap<Box<str>, Conversation>,
-    /// What its messages are counted for.
-    bytes: usize,
+    /// The sums over its conversations.
+    held: Held,
 }
 
 /// What one account sees of its messages with another one, or with the strangers of a name. Never empty.
@@ -61,6 +63,23 @@ struct Conversation {
     other: Box<str>,
     /// Oldest first.
     letters: BTreeSet<OpId>,
+    unread: u32,
+    /// Bytes of the messages that the other one sent.
+    received: usize,
+    /// Bytes of the messages that the account itself sent. More than 0: it knows the other one.
+    sent: usize,
+}
+
+/// What a mailbox holds, in counted bytes. The shares of a mailbox bound the parts of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Held {
+    /// All messages.
+    bytes: usize,
+    /// Messages that strangers sent.
+    from_strangers: usize,
+    /// Messages from strangers, and from accounts that the mailbox's own has not written to.
+    from_unknown: usize,
+    /// The number of unread messages.
     unread: u32,
 }
 
@@ -139,6 +158,30 @@ fn counted(content: &str) -> usize {
     MAIL_BYTES_AROUND + content.len()
 }
 
+impl Held {
+    /// The part of one conversation. An account knows a sender while the conversation holds a message of its own, so
+    /// that the same holds after a restart. A stranger's name proves nothing: nobody knows a stranger.
+    fn of(with: &With, conversation: &Conversation) -> Self {
+        let &Conversation { unread, received, sent, .. } = conversation;
+        let is_stranger = matches!(with, With::Stranger(_));
+        Self {
+            bytes: received + sent,
+            from_strangers: if is_stranger { received } else { 0 },
+            from_unknown: if is_stranger || sent == 0 { received } else { 0 },
+            unread,
+        }
+    }
+
+    /// Counts a conversation as it is now in place of what it was.
+    fn replace(&mut self, before: Self, now: Self) {
+        let Self { bytes, from_strangers, from_unknown, unread } = self;
+        *bytes = *bytes - before.bytes + now.bytes;
+        *from_strangers = *from_strangers - before.from_strangers + now.from_strangers;
+        *from_unknown = *from_unknown - before.from_unknown + now.from_unknown;
+        *unread = *unread - before.unread + now.unread;
+    }
+}
+
 impl Ledger {
     pub(crate) fn new(hasher: &RandomState) -> Self {
         Self {
@@ -176,7 +219,7 @@ impl Ledger {
 
     /// The other side that a client means by a name, or by what [`Ledger::strangers_of`] shows of one.
     pub(crate) fn with(&self, text: &str) -> Option<With> {
-        if let Some(name) = text.strip_suffix(STRANGER_SUFFIX) {
+        if let Some(name) = text.strip_suffix(NO_ACCOUNT).and_then(|text| text.strip_suffix(' ')) {
             return fold(name).map(With::Stranger);
         }
         let folded = fold(text)?;
@@ -232,10 +275,7 @@ impl Ledger {
     pub(crate) fn strangers_of(&self, reader: AccountId) -> impl Iterator<Item = (Cow<'_, str>, u32)> {
         let strangers = self.account(reader).into_iter().flat_map(|reader| &reader.strangers);
         strangers.map(|(folded, conversation)| {
-            let name = &*conversation.other;
-            let is_taken = self.by_name.contains_key(folded);
-            let shown = if is_taken { format!("{name}{STRANGER_SUFFIX}").into() } else { name.into() };
-            (shown, conversation.unread)
+            (self.shown_stranger(folded, &conversation.other), conversation.unread)
         })
     }
 
@@ -253,12 +293,94 @@ impl Ledger {
         content: &str,
     ) -> bool {
         let bytes = counted(content);
-        let fits = |id| self.account(id).is_none_or(|account| account.bytes + bytes <= MAILBOX_BYTES_MAX);
+        let fits =
+            |id| self.account(id).is_none_or(|account| account.held.bytes + bytes <= MAILBOX_BYTES_MAX);
         // It fits where its last byte does.
         let taken = self.bytes + bytes - 1;
         self.shares.has_place(origin, taken, MAIL_TOTAL_BYTES_MAX)
             && fits(recipient)
             && sender.is_none_or(fits)
+    }
+
+    /// The bound that keeps a sender from putting a message into a mailbox.
+    pub(crate) fn full_for(
+        &self,
+        origin: Option<Origin>,
+        sender: Option<AccountId>,
+        recipient: AccountId,
+        content: &str,
+    ) -> Option<Problem<'static>> {
+        if !self.has_space(origin, sender, recipient, content) {
+            return Some(Problem::MailboxFull);
+        }
+        let account = self.account(recipient).filter(|_| sender != Some(recipient))?;
+        let bytes = counted(content);
+        let conversation = sender.and_then(|sender| account.conversations.get(&sender));
+        let is_known = conversation.is_some_and(|conversation| conversation.sent > 0);
+        let received = conversation.map_or(0, |conversation| conversation.received);
+        let Held { from_strangers, from_unknown, .. } = account.held;
+        if received + bytes > MAILBOX_SENDER_BYTES_MAX {
+            Some(Problem::MailboxFullForYou)
+        } else if (sender.is_none() && from_strangers + bytes > MAILBOX_STRANGERS_BYTES_MAX)
+            || (!is_known && from_unknown + bytes > MAILBOX_UNKNOWN_BYTES_MAX)
+        {
+            Some(Problem::MailboxFullForUnknown)
+        } else {
+            None
+        }
+    }
+
+    /// The number of messages that an account has not read.
+    pub(crate) fn unread(&self, reader: AccountId) -> u32 {
+        self.account(reader).map_or(0, |account| account.held.unread)
+    }
+
+    /// The conversations of an account by the names that [`Ledger::with`] understands, with their unread messages:
+    /// those with unread ones first.
+    pub(crate) fn conversations_of(&self, reader: AccountId) -> impl Iterator<Item = (Cow<'_, str>, u32)> {
+        let reader = self.account(reader);
+        let all = move |is_unread: bool| {
+            let with_accounts = reader.into_iter().flat_map(|reader| &reader.conversations);
+            let named = with_accounts
+                .filter_map(|(id, c)| Some((Cow::Borrowed(&*self.account(*id)?.name), c.unread)));
+            let strangers = reader.into_iter().flat_map(|reader| &reader.strangers);
+            let strangers = strangers.map(|(folded, c)| (self.shown_stranger(folded, &c.other), c.unread));
+            named.chain(strangers).filter(move |(_, unread)| (*unread > 0) == is_unread)
+        };
+        all(true).chain(all(false))
+    }
+
+    /// What a list shows for a stranger: the name, marked where it is an account's by now.
+    fn shown_stranger<'a>(&self, folded: &str, name: &'a str) -> Cow<'a, str> {
+        if self.by_name.contains_key(folded) { format!("{name} {NO_ACCOUNT}").into() } else { name.into() }
+    }
+
+    /// The messages of a conversation that an account reads at once, oldest first, as many as an answer holds: the
+    /// newest ones, or those from the oldest unread one on where the newest ones leave unread ones out.
+    pub(crate) fn next_read(&self, reader: AccountId, with: &With) -> Vec<OpId> {
+        let newest = self.conversation(reader, with, None, usize::MAX);
+        let Some(&oldest_unread) = self.unread_from(reader, with).last() else { return newest };
+        if newest.first().is_some_and(|&first| first <= oldest_unread) {
+            return newest;
+        }
+        let conversation = self.account(reader).and_then(|account| account.conversation(with));
+        let from = conversation.into_iter().flat_map(|c| c.letters.range(oldest_unread..).copied());
+        from.take_while(self.within_answer()).collect()
+    }
+
+    /// Whether an answer still holds a message, asked of one after the other.
+    fn within_answer(&self) -> impl FnMut(&OpId) -> bool {
+        let mut bytes = 0;
+        move |id| {
+            bytes += self.letters.get(id).map_or(0, |letter| counted(&letter.content));
+            bytes <= MAIL_LISTED_BYTES_MAX
+        }
+    }
+
+    /// All messages that an account sees of a conversation, oldest first.
+    pub(crate) fn seen_with(&self, viewer: AccountId, with: &With) -> Vec<OpId> {
+        let conversation = self.account(viewer).and_then(|account| account.conversation(with));
+        conversation.into_iter().flat_map(|c| c.letters.iter().copied()).collect()
     }
 
     /// What an account sees of a conversation before a message, oldest first: so many of the newest, and no more than an
@@ -272,14 +394,9 @@ impl Ledger {
     ) -> Vec<OpId> {
         let conversation = self.account(reader).and_then(|account| account.conversation(with));
         let end = before.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut bytes = 0;
-        let fits = |id: &OpId| {
-            bytes += self.letters.get(id).map_or(0, |letter| counted(&letter.content));
-            bytes <= MAIL_LISTED_BYTES_MAX
-        };
         let newest =
             conversation.into_iter().flat_map(|c| c.letters.range((Bound::Unbounded, end)).rev().copied());
-        let mut shown: Vec<_> = newest.take(count).take_while(fits).collect();
+        let mut shown: Vec<_> = newest.take(count).take_while(self.within_answer()).collect();
         shown.reverse();
         shown
     }
@@ -469,6 +586,13 @@ impl Ledger {
                     self.delete_letter(by, *message);
                 }
             }
+            Change::ConversationCleared { by, messages } => {
+                if let Some(by) = self.id_of(by) {
+                    for &message in messages {
+                        self.hide_from(by, message);
+                    }
+                }
+            }
             Change::Said { .. }
             | Change::RoomMade { .. }
             | Change::SeatTaken { .. }
@@ -513,7 +637,7 @@ impl Ledger {
             password: password.clone(),
             conversations: BTreeMap::new(),
             strangers: BTreeMap::new(),
-            bytes: 0,
+            held: Held::default(),
         };
         self.accounts.insert(number, account);
     }
@@ -540,14 +664,17 @@ impl Ledger {
         let from = letter.sent_from.map_or(With::Stranger(sender), With::Account);
         let to = letter.sent_to.map_or(With::Stranger(recipient), With::Account);
         if let Some(account) = letter.seen_by[RECIPIENT].and_then(|id| self.accounts.get_mut(&id)) {
-            let conversation = account.converse(&from, &letter.sender);
-            conversation.letters.insert(id);
-            conversation.unread += u32::from(letter.unread);
-            account.bytes += bytes;
+            account.converse(&from, &letter.sender, |conversation| {
+                conversation.letters.insert(id);
+                conversation.unread += u32::from(letter.unread);
+                *conversation.bytes_of(letter.is_to_oneself()) += bytes;
+            });
         }
         if let Some(account) = letter.seen_by[SENDER].and_then(|id| self.accounts.get_mut(&id)) {
-            account.converse(&to, &letter.recipient).letters.insert(id);
-            account.bytes += bytes;
+            account.converse(&to, &letter.recipient, |conversation| {
+                conversation.letters.insert(id);
+                conversation.sent += bytes;
+            });
         }
         // Also where one of the two sees it no more: it goes with their account.
         if let (Some(sender), Some(recipient)) = (letter.sent_from, letter.sent_to)
@@ -578,9 +705,8 @@ impl Ledger {
             && std::mem::take(&mut letter.unread)
             && let Some(with) = letter.other(RECIPIENT)
             && let Some(account) = self.accounts.get_mut(&reader)
-            && let Some(conversation) = account.conversation_mut(&with)
         {
-            conversation.unread -= 1;
+            account.change(&with, |conversation| conversation.unread -= 1);
         }
     }
 
@@ -595,22 +721,28 @@ impl Ledger {
         }
     }
 
+    /// From the view of one of its two people alone.
+    fn hide_from(&mut self, viewer: AccountId, id: OpId) {
+        for whose in [SENDER, RECIPIENT] {
+            if self.letters.get(&id).is_some_and(|letter| letter.seen_by[whose] == Some(viewer)) {
+                self.hide(id, whose);
+            }
+        }
+    }
+
     /// Takes a message out of one of its two views; with the last one it is gone.
     fn hide(&mut self, id: OpId, whose: usize) {
         let Some(letter) = self.letters.get_mut(&id) else { return };
         if let Some(viewer) = letter.seen_by[whose].take()
             && let Some(account) = self.accounts.get_mut(&viewer)
+            && let Some(with) = letter.other(whose)
         {
-            account.bytes -= counted(&letter.content);
-            if let Some(with) = letter.other(whose)
-                && let Some(conversation) = account.conversation_mut(&with)
-            {
+            let is_own = whose == SENDER || letter.is_to_oneself();
+            account.change(&with, |conversation| {
                 conversation.letters.remove(&id);
                 conversation.unread -= u32::from(letter.unread && whose == RECIPIENT);
-                if conversation.letters.is_empty() {
-                    account.forget(&with);
-                }
-            }
+                *conversation.bytes_of(is_own) -= counted(&letter.content);
+            });
         }
         if letter.seen_by == [None, None] {
             if let (Some(sender), Some(key)) = (letter.sent_from, &letter.key) {
@@ -655,7 +787,7 @@ impl Ledger {
         assert!(self.accounts.values().all(|account| self.resembles(&Skeleton::of(&account.name))));
         let mut views = 0;
         for (&id, account) in &self.accounts {
-            let mut bytes = 0;
+            let mut held = Held::default();
             assert_eq!(account.is_unused, self.unused.contains(&(account.id, id)));
             let with_accounts = account.conversations.iter().map(|(&with, c)| (With::Account(with), c));
             let stranger = |folded: &str| With::Stranger(fold(folded).expect("it was a name"));
@@ -667,18 +799,21 @@ impl Ledger {
                     With::Stranger(folded) => folded,
                 };
                 assert_eq!(fold(&conversation.other), Some(named));
-                let mut unread = 0;
+                let (mut unread, mut received, mut sent) = (0, 0, 0);
                 for letter in &conversation.letters {
                     let letter = &self.letters[letter];
                     let side = if letter.seen_by[RECIPIENT] == Some(id) { RECIPIENT } else { SENDER };
                     assert!(letter.seen_by[side] == Some(id) && letter.other(side) == Some(with));
                     unread += u32::from(letter.unread && letter.seen_by[RECIPIENT] == Some(id));
-                    bytes += counted(&letter.content);
+                    let is_own = letter.sent_from == Some(id);
+                    *(if is_own { &mut sent } else { &mut received }) += counted(&letter.content);
                     views += 1;
                 }
-                assert_eq!(unread, conversation.unread);
+                let found = (conversation.unread, conversation.received, conversation.sent);
+                assert_eq!((unread, received, sent), found);
+                held.replace(Held::default(), Held::of(&with, conversation));
             }
-            assert_eq!(bytes, account.bytes);
+            assert_eq!(held, account.held);
         }
         let seen = |letter: &Letter| match letter.seen_by {
             [None, None] => panic!("somebody sees each message"),
@@ -697,6 +832,11 @@ impl Ledger {
 }
 
 impl Letter {
+    /// Its sender's account is its recipient's.
+    fn is_to_oneself(&self) -> bool {
+        self.sent_from.is_some() && self.sent_from == self.sent_to
+    }
+
     /// The other side of the conversation in which one of its two people sees it.
     fn other(&self, whose: usize) -> Option<With> {
         let (account, name) =
@@ -718,10 +858,18 @@ impl Account {
         }
     }
 
-    fn conversation_mut(&mut self, with: &With) -> Option<&mut Conversation> {
-        match with {
+    /// Changes a conversation that is there. An empty one goes.
+    fn change(&mut self, with: &With, change: impl FnOnce(&mut Conversation)) {
+        let conversation = match with {
             With::Account(id) => self.conversations.get_mut(id),
             With::Stranger(folded) => self.strangers.get_mut(folded.as_str()),
+        };
+        let Some(conversation) = conversation else { return };
+        let before = Held::of(with, conversation);
+        change(conversation);
+        self.held.replace(before, Held::of(with, conversation));
+        if conversation.letters.is_empty() {
+            self.forget(with);
         }
     }
 
@@ -732,22 +880,29 @@ impl Account {
         }
     }
 
-    /// The conversation with another one, whose name was typed so.
-    fn converse(&mut self, with: &With, other: &str) -> &mut Conversation {
+    /// Changes the conversation with another one, whose name was typed so.
+    fn converse(&mut self, with: &With, other: &str, change: impl FnOnce(&mut Conversation)) {
         // Most are there already: no copy of the name for them.
-        if let With::Stranger(folded) = with
-            && !self.strangers.contains_key(folded.as_str())
-        {
-            self.strangers.insert(folded.as_str().into(), Conversation::default());
+        match with {
+            With::Account(id) => _ = self.conversations.entry(*id).or_default(),
+            With::Stranger(folded) if self.strangers.contains_key(folded.as_str()) => {}
+            With::Stranger(folded) => {
+                self.strangers.insert(folded.as_str().into(), Conversation::default());
+            }
         }
-        let conversation = match with {
-            With::Account(id) => self.conversations.entry(*id).or_default(),
-            With::Stranger(folded) => self.strangers.get_mut(folded.as_str()).expect("it was just put there"),
-        };
-        if &*conversation.other != other {
-            conversation.other = other.into();
-        }
-        conversation
+        self.change(with, |conversation| {
+            if &*conversation.other != other {
+                conversation.other = other.into();
+            }
+            change(conversation);
+        });
+    }
+}
+
+impl Conversation {
+    /// The bytes that one of its messages counts among.
+    fn bytes_of(&mut self, is_own: bool) -> &mut usize {
+        if is_own { &mut self.sent } else { &mut self.received }
     }
 }
 

@@ -100,6 +100,7 @@ impl Seating {
             | Change::MailSent { .. }
             | Change::MailRead { .. }
             | Change::MailDeleted { .. }
+            | Change::ConversationCleared { .. }
             | Change::Said { .. } => {}
         }
     }

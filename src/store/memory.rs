@@ -148,6 +148,7 @@ impl Store for MemoryStore {
                 | Change::MailSent { .. }
                 | Change::MailRead { .. }
                 | Change::MailDeleted { .. }
+                | Change::ConversationCleared { .. }
                 | Change::RoomMade { .. }
                 | Change::SeatTaken { .. }
                 | Change::SeatLeft { .. } => {}

@@ -21,6 +21,7 @@ const HELP: &str = "  /to NAME           write to somebody, from now on
   /list NAME         the messages exchanged with somebody, with their ids
   /read NAME         you have read all messages from somebody
   /delete ID         delete a message: yours for both, another's for you
+  /clear NAME        delete all messages exchanged with somebody, for you
   /quit              leave
   //TEXT             write a text that starts with /";
 
@@ -78,7 +79,9 @@ impl Mouth for MailboxMouth {
 
     fn command(&mut self, word: &str, rest: &str) -> Result<Uttered, ClientError> {
         let (request, uttered) = match (word, rest) {
-            ("to" | "list" | "read", "") => return Ok(Uttered::Impossible("of whom? A name is missing")),
+            ("to" | "list" | "read" | "clear", "") => {
+                return Ok(Uttered::Impossible("of whom? A name is missing"));
+            }
             ("delete", "") => return Ok(Uttered::Impossible("which one? /list NAME shows the ids")),
             ("to", name) => {
                 self.to = Some(name.to_owned());
@@ -87,6 +90,7 @@ impl Mouth for MailboxMouth {
             ("users", _) => (Request::ListUsers, Uttered::Asked),
             ("list", name) => (Request::ListMessages(name), Uttered::Asked),
             ("read", name) => (Request::MarkRead(name), Uttered::Sent),
+            ("clear", name) => (Request::Clear(name), Uttered::Sent),
             ("delete", id) => (Request::DeleteMessage(id), Uttered::Sent),
             _ => return Ok(Uttered::Impossible(NO_SUCH_COMMAND)),
         };

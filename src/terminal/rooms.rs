@@ -331,6 +331,7 @@ pub(super) fn heard(event: &Event<'_>, reading: &Reading) -> Heard {
         Event::Room { name, members } => Shown::Answer(format!("  #{name} ({members})")),
         Event::RoomsOmitted(count) => Shown::Answer(format!("  and {count} more")),
         Event::Missed(count) => Shown::Notice(format!("{count} messages missed")),
+        Event::MailWaits(count) => Shown::Notice(format!("{count} messages wait in the mailbox")),
         Event::RoomClosed(room) => Shown::Notice(format!("{room} was closed by its host")),
         Event::Error(
             problem @ (Problem::IdleTimeout

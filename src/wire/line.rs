@@ -4,9 +4,11 @@
 //! A server's lines start with `OK`, `ERR`, `MSG`, `DM`, `USER`, `PONG` or `INFO`; no text of a user can stand at the
 //! start of a line.
 
-use super::text::{self, is_word, push, push_visible, split_word};
+use super::text::{self, is_mail_name, is_word, mail, push, push_visible, split_word};
 use super::{Codec, DecodeError, Decoded, Frame, Unsayable};
-use crate::chat::{Command, Departure, Event, Problem, RoomNameError, Secret, UnixSeconds, Usage};
+use crate::chat::{
+    Command, Departure, Event, Mail, Problem, RoomNameError, Secret, UnixMillis, UnixSeconds, Usage,
+};
 use crate::limits::SERVER_LINE_BYTES_MAX;
 
 const SHUTDOWN: &str = "server shutting down";
@@ -19,6 +21,7 @@ const HELP: &str = "INFO LOGIN <name> [<password>] - take a name
 INFO MSG <text> - say something in the room
 INFO DM <name> <text> - tell one person something
 INFO WHO - list who is in the room
+INFO MAIL [<name>] - list your mail, or read that of one person (MAIL CLEAR <name> deletes it)
 INFO REGISTER <password> - make an account of your name
 INFO PASSWD <old> <new> - change the password of your account
 INFO UNREGISTER <password> - delete your account, with its mail
@@ -26,6 +29,9 @@ INFO PING - ask for a PONG
 INFO HELP - this list
 INFO QUIT - leave
 ";
+const WAIT: &str = "messages wait: MAIL";
+/// In front of the name of a conversation that is to go.
+const CLEAR: &str = "CLEAR";
 
 /// Understands a line sent by a client.
 #[inline]
@@ -40,6 +46,7 @@ pub(super) fn command(line: &str) -> Result<Command<'_>, DecodeError> {
         }
         "PING" => Command::Ping,
         "WHO" => Command::Users,
+        "MAIL" => mail(CLEAR, rest),
         "LOGIN" => {
             let (name, password) = split_word(rest);
             let password = (!password.is_empty()).then_some(Secret(password));
@@ -65,6 +72,7 @@ pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
         | Event::AccountMade
         | Event::PasswordChanged
         | Event::AccountEnded
+        | Event::MailEnd
         | Event::Goodbye => push(out, &["OK\n"]),
         Event::Help => push(out, &[HELP]),
         Event::Pong => push(out, &["PONG\n"]),
@@ -72,6 +80,12 @@ pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
             push(out, &["INFO ", name, " ", DISCONNECTED, "\n"]);
         }
         Event::Missed(count) => push(out, &["INFO ", &count.to_string(), " ", MISSED, "\n"]),
+        Event::Account { name, unread } => push(out, &["MAIL ", name, " ", &unread.to_string(), "\n"]),
+        Event::Mail(Mail { at, sender, content, .. }) => {
+            push(out, &["FROM ", &at.0.to_string(), " "]);
+            from_somebody(out, "", sender, content);
+        }
+        Event::MailWaits(count) => push(out, &["INFO ", &count.to_string(), " ", WAIT, "\n"]),
         Event::RoomClosed(room) => {
             push(out, &["INFO "]);
             push_visible(out, room);
@@ -86,8 +100,8 @@ pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
         | Event::Seated(_)
         | Event::ListBegin(_)
         | Event::AccountName(_)
-        | Event::Account { .. }
-        | Event::Mail(_)
+        | Event::MailListBegin
+        | Event::ConversationBegin
         | Event::MailArrived(_)
         | Event::Kept { .. }
         | Event::DirectSent { .. }
@@ -143,6 +157,9 @@ fn encode_problem(problem: Problem<'_>, out: &mut Vec<u8>) {
         Problem::NoSuchRoom => "no-such-room",
         Problem::TextTooLong => "text-too-long",
         Problem::MailboxFull => "mailbox-full",
+        Problem::MailboxFullForYou => "mailbox-full-for-you",
+        Problem::MailboxFullForUnknown => "mailbox-full-for-strangers",
+        Problem::NoMailbox => "no-mailbox",
         Problem::AlreadyLoggedIn => "already-logged-in",
         Problem::MustLogin => "must-login-first",
         Problem::UserNotFound(name) => {
@@ -222,7 +239,18 @@ pub(super) fn encode_command(command: &Command<'_>, out: &mut Vec<u8>) -> Result
         }
         Command::Help => push(out, &["HELP"]),
         Command::Quit => push(out, &["QUIT"]),
+        Command::Mailbox => push(out, &["MAIL"]),
+        Command::ReadMail(with) if is_mail_name(with) => {
+            push(out, &["MAIL "]);
+            push_visible(out, with);
+        }
+        Command::ClearMail(with) if is_mail_name(with) => {
+            push(out, &["MAIL ", CLEAR, " "]);
+            push_visible(out, with);
+        }
         Command::Direct { .. }
+        | Command::ReadMail(_)
+        | Command::ClearMail(_)
         | Command::Password(_)
         | Command::Identify { .. }
         | Command::Enter(_)
@@ -279,6 +307,17 @@ fn event(line: &str) -> Result<Event<'_>, DecodeError> {
         "USER" => Event::User { name: rest, own: false },
         "OK" => Event::LoggedIn { name: "", room: "" },
         "PONG" => Event::Pong,
+        "MAIL" => {
+            let (name, unread) = rest.rsplit_once(' ').ok_or(DecodeError::Unrecognized)?;
+            let unread = unread.parse().map_err(|_| DecodeError::Unrecognized)?;
+            Event::Account { name, unread }
+        }
+        "FROM" => {
+            let (at, rest) = split_word(rest);
+            let at = UnixMillis(at.parse().map_err(|_| DecodeError::Unrecognized)?);
+            let (sender, content) = split_word(rest);
+            Event::Mail(Mail { id: "", at, sender, recipient: "", content, unread: false })
+        }
         "INFO" => notice(rest)?,
         "ERR" => problem(rest)?,
         _ => return Err(DecodeError::Unrecognized),
@@ -294,6 +333,7 @@ fn notice(rest: &str) -> Result<Event<'_>, DecodeError> {
     }
     match split_word(rest) {
         (name, DISCONNECTED) => Ok(Event::Left { name, departure: Departure::Disconnected }),
+        (count, WAIT) => count.parse().map(Event::MailWaits).map_err(|_| DecodeError::Unrecognized),
         (count, MISSED) => count.parse().map(Event::Missed).map_err(|_| DecodeError::Unrecognized),
         _ => Err(DecodeError::Unrecognized),
     }
@@ -327,6 +367,9 @@ fn problem(rest: &str) -> Result<Event<'_>, DecodeError> {
         "no-such-room" => Event::Error(Problem::NoSuchRoom),
         "text-too-long" => Event::Error(Problem::TextTooLong),
         "mailbox-full" => Event::Error(Problem::MailboxFull),
+        "mailbox-full-for-you" => Event::Error(Problem::MailboxFullForYou),
+        "mailbox-full-for-strangers" => Event::Error(Problem::MailboxFullForUnknown),
+        "no-mailbox" => Event::Error(Problem::NoMailbox),
         "password-required" => Event::PasswordWanted,
         "already-logged-in" => Event::Error(Problem::AlreadyLoggedIn),
         "must-login-first" => Event::Error(Problem::MustLogin),

@@ -3,10 +3,13 @@
 //! What a user wrote stands behind a time and a name; a notice starts with `*** `; an answer starts with a letter or
 //! two blanks. No text of a user can stand at the start of a line.
 
-use super::text::{self, is_word, push, push_visible, split_word};
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::text::{self, is_mail_name, is_word, mail, push, push_visible, split_word};
 use super::{Codec, DecodeError, Decoded, Frame, Unsayable};
 use crate::chat::{
-    Command, Departure, Event, NameError, Phase, Problem, RoomNameError, Secret, UnixSeconds, Usage,
+    Command, Departure, Event, Mail, NameError, Phase, Problem, RoomNameError, Secret, UnixMillis,
+    UnixSeconds, Usage,
 };
 use crate::limits::{SERVER_LINE_BYTES_MAX, SLASH_NAME_CHARS_MAX, SLASH_NAME_CHARS_MIN};
 
@@ -19,6 +22,12 @@ const PASSWORD_CHANGED: &str = "Password changed";
 const ACCOUNT_ENDED: &str = "Account deleted";
 /// In front of an entry of a list.
 const INDENT: &str = "  ";
+const MAIL: &str = "Your mail:";
+const MAIL_READ: &str = "Your messages:";
+const MAIL_END: &str = "End of mail";
+const WAIT: &str = "messages wait: /mail";
+/// In front of the name of a conversation that is to go.
+const CLEAR: &str = "clear";
 const HELP: &str = "Available commands:
   /nick <name> - change your nickname
   /join <room> - go to a room, making it if there is none
@@ -26,6 +35,7 @@ const HELP: &str = "Available commands:
   /rooms - list the rooms
   /users - list who is in this room
   /msg <nick> <text> - tell somebody something in private (also /pm)
+  /mail [nick] - list the mail of your account, or read that of one person (/mail clear <nick> deletes it)
   /history [n] - show the last n messages of this room
   /register <password> - make an account of your nickname
   /password <old> <new> - change the password of your account
@@ -76,6 +86,7 @@ fn slash_command(line: &str) -> Command<'_> {
             let (to, text) = split_word(rest);
             Command::Direct { to, text }
         }
+        "mail" => mail(CLEAR, rest),
         "history" => Command::History(rest),
         "register" => Command::MakeAccount(Secret(rest)),
         "password" => text::two_passwords(rest),
@@ -133,6 +144,18 @@ pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
         Event::YouRenamed(name) => push(out, &["You are now known as ", name, "\n"]),
         Event::UsersBegin { room, count: _ } => push_room(out, "Users in #", room, ":\n"),
         Event::User { name, own } => push(out, &[INDENT, name, if own { " (you)\n" } else { "\n" }]),
+        Event::MailListBegin => push(out, &[MAIL, "\n"]),
+        Event::Account { name, unread } => {
+            push(out, &[INDENT, name, ": ", &unread.to_string(), " unread\n"]);
+        }
+        Event::ConversationBegin => push(out, &[MAIL_READ, "\n"]),
+        Event::Mail(Mail { at, sender, content, .. }) => {
+            push(out, &[INDENT, "[", &date(at.seconds()), "] ", sender, ": "]);
+            push_visible(out, content);
+            out.push(b'\n');
+        }
+        Event::MailEnd => push(out, &[MAIL_END, "\n"]),
+        Event::MailWaits(count) => push(out, &["*** ", &count.to_string(), " ", WAIT, "\n"]),
         Event::RoomsBegin => push(out, &["Available rooms:\n"]),
         Event::Room { name, members } => {
             push(out, &[INDENT]);
@@ -159,8 +182,6 @@ pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
         | Event::Seated(_)
         | Event::ListBegin(_)
         | Event::AccountName(_)
-        | Event::Account { .. }
-        | Event::Mail(_)
         | Event::MailArrived(_)
         | Event::Kept { .. }
         | Event::AddressChallenge(_) => {}
@@ -175,6 +196,24 @@ fn clock(at: UnixSeconds) -> [u8; 11] {
     let ones = |number: u32| b'0' + (number % 10) as u8;
     let (h, m, s) = (second / 3600, second / 60 % 60, second % 60);
     [b'[', tens(h), ones(h), b':', tens(m), ones(m), b':', tens(s), ones(s), b']', b' ']
+}
+
+/// Date and time, as `YYYY-MM-DD HH:MM:SS`.
+fn date(at: UnixSeconds) -> String {
+    // A year has four digits.
+    let at = Duration::from_secs(at.0.min(253_402_300_799));
+    let mut date = humantime::format_rfc3339_seconds(UNIX_EPOCH + at).to_string();
+    date.truncate(DATE_BYTES);
+    date.replace('T', " ")
+}
+
+const DATE_BYTES: usize = "2026-12-31 12:34:56".len();
+
+/// The inverse of [`date`].
+fn parse_date(text: &str) -> Option<UnixMillis> {
+    let text = format!("{}Z", text.replacen(' ', "T", 1));
+    let at = humantime::parse_rfc3339(&text).ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(UnixMillis(at.as_secs() * 1000))
 }
 
 /// Appends the name of a room, which may be older than the rules for names.
@@ -215,6 +254,9 @@ fn encode_problem(what: &str, problem: Problem<'_>, out: &mut Vec<u8>) {
         Problem::NoSuchRoom => "No such room",
         Problem::TextTooLong => "Text too long",
         Problem::MailboxFull => "Mailbox is full",
+        Problem::MailboxFullForYou => "Mailbox is full for you",
+        Problem::MailboxFullForUnknown => "Mailbox is full for people its owner has not written to",
+        Problem::NoMailbox => "Only accounts have a mailbox",
         Problem::AlreadyLoggedIn => "Already logged in",
         Problem::MustLogin => "Enter a nickname first",
         Problem::UserNotFound(_) => "User not found",
@@ -279,6 +321,9 @@ pub(super) fn encode_command(command: &Command<'_>, out: &mut Vec<u8>) -> Result
         Command::Rooms => ("/rooms", ""),
         Command::Users => ("/users", ""),
         Command::History(count) => ("/history ", count),
+        Command::Mailbox => ("/mail", ""),
+        Command::ReadMail(with) if is_mail_name(with) => ("/mail ", with),
+        Command::ClearMail(with) if is_mail_name(with) => ("/mail clear ", with),
         Command::Help => ("/help", ""),
         Command::Quit => ("/quit", ""),
         Command::MakeAccount(_) | Command::ChangePassword { .. } | Command::EndAccount(_) => {
@@ -294,6 +339,8 @@ pub(super) fn encode_command(command: &Command<'_>, out: &mut Vec<u8>) -> Result
         | Command::Conversation { .. }
         | Command::MarkRead(_)
         | Command::DeleteMail(_)
+        | Command::ReadMail(_)
+        | Command::ClearMail(_)
         | Command::Accounts
         | Command::DeleteAccount
         | Command::Subscribe(_)
@@ -392,6 +439,7 @@ fn notice(rest: &str) -> Option<Event<'_>> {
     match words {
         "joined the room" => Some(Event::Joined(first)),
         "left the room" => Some(Event::Left { name: first, departure: Departure::Moved }),
+        WAIT => first.parse().ok().map(Event::MailWaits),
         "messages missed" => first.parse().ok().map(Event::Missed),
         _ => {
             let new = words.strip_prefix("is now known as ")?;
@@ -420,6 +468,9 @@ fn answer(line: &str) -> Option<Event<'_>> {
     } else {
         match line {
             "Available rooms:" => Some(Event::RoomsBegin),
+            MAIL => Some(Event::MailListBegin),
+            MAIL_READ => Some(Event::ConversationBegin),
+            MAIL_END => Some(Event::MailEnd),
             "Goodbye!" => Some(Event::Goodbye),
             ACCOUNT_MADE => Some(Event::AccountMade),
             PASSWORD_CHANGED => Some(Event::PasswordChanged),
@@ -434,6 +485,18 @@ fn listed(line: &str) -> Option<Event<'_>> {
     if let Some(rest) = line.strip_prefix('#') {
         let (name, members) = rest.strip_suffix(" users)")?.rsplit_once(" (")?;
         return Some(Event::Room { name, members: members.parse().ok()? });
+    }
+    // The name of a user has no blank, and may start as a date does.
+    if let Some((date, rest)) = line.strip_prefix('[').and_then(|rest| rest.split_once("] "))
+        && let Some(at) = parse_date(date)
+    {
+        let (sender, content) = split_word(rest);
+        let sender = sender.strip_suffix(':')?;
+        return Some(Event::Mail(Mail { id: "", at, sender, recipient: "", content, unread: false }));
+    }
+    if let Some(rest) = line.strip_suffix(" unread") {
+        let (name, unread) = rest.rsplit_once(": ")?;
+        return Some(Event::Account { name, unread: unread.parse().ok()? });
     }
     if let Some(count) = line.strip_prefix("… and ") {
         return count.strip_suffix(" more rooms")?.parse().ok().map(Event::RoomsOmitted);
@@ -459,6 +522,9 @@ fn parse_problem(text: &str) -> Option<Problem<'_>> {
         "No such room" => Problem::NoSuchRoom,
         "Text too long" => Problem::TextTooLong,
         "Mailbox is full" => Problem::MailboxFull,
+        "Mailbox is full for you" => Problem::MailboxFullForYou,
+        "Mailbox is full for people its owner has not written to" => Problem::MailboxFullForUnknown,
+        "Only accounts have a mailbox" => Problem::NoMailbox,
         "Already logged in" => Problem::AlreadyLoggedIn,
         "Enter a nickname first" => Problem::MustLogin,
         "User not found" => Problem::UserNotFound(""),

@@ -6,7 +6,9 @@ use std::borrow::Cow;
 use arrayvec::ArrayString;
 
 use super::{DecodeError, Unsayable};
-use crate::chat::{Command, Event, NameError, Phase, Problem, RoomNameError, Secret, Usage, is_disruptive};
+use crate::chat::{
+    Command, Event, NO_ACCOUNT, NameError, Phase, Problem, RoomNameError, Secret, Usage, is_disruptive,
+};
 use crate::limits::NAME_BYTES_MAX;
 
 /// Who speaks where a dialect has no other way for the server to say something. No user can have the name.
@@ -90,6 +92,24 @@ pub(super) fn push_account_command(command: &Command<'_>, out: &mut Vec<u8>) -> 
         push_visible(out, second);
     }
     Ok(())
+}
+
+/// Understands what follows the command for mail. `clear` is the word in front of a name whose conversation is to go;
+/// alone, it is a name like others.
+pub(super) fn mail<'a>(clear: &str, rest: &'a str) -> Command<'a> {
+    match split_word(rest) {
+        ("", _) => Command::Mailbox,
+        (word, with) if word == clear && !with.is_empty() && with != NO_ACCOUNT => Command::ClearMail(with),
+        _ => Command::ReadMail(rest),
+    }
+}
+
+/// Whether a name, which may be marked as that of people without an account, is read back as it is.
+pub(super) fn is_mail_name(name: &str) -> bool {
+    match split_word(name) {
+        (name, "") => is_word(name),
+        (name, mark) => is_word(name) && mark == NO_ACCOUNT,
+    }
 }
 
 /// The sender of a direct message, marked as that.
@@ -177,6 +197,9 @@ pub fn words(problem: Problem<'_>) -> Cow<'_, str> {
         Problem::NoSuchRoom => "there is no such room",
         Problem::TextTooLong => "the text is too long",
         Problem::MailboxFull => "the mailbox is full",
+        Problem::MailboxFullForYou => "the mailbox is full for you: it holds as much from you as it may",
+        Problem::MailboxFullForUnknown => "the mailbox is full for people that its owner has not written to",
+        Problem::NoMailbox => "only accounts have a mailbox",
         Problem::TooFast => "too fast; this was not done",
         Problem::AddressTooFast => "your address connects too often; try again later",
         Problem::AddressFull => "there are too many connections from your address",

@@ -201,6 +201,25 @@ fn what_was_read_or_deleted_since_the_last_import_is_so_here_too() {
 }
 
 #[test]
+fn a_conversation_that_was_cleared_since_the_last_import_is_cleared_here_for_the_same_one() {
+    let message = "{\"id\":\"1\",\"timestamp\":1700000000.0,\"sender\":\"alice\",\"recipient\":\"bob\",\
+                   \"content\":\"x\",\"status\":\"unread\"}\n";
+    for (by, seen) in [("alice", (false, true)), ("bob", (true, false))] {
+        let cleared = format!("{{\"operation\":\"clear\",\"ids\":[\"1\"],\"by\":\"{by}\"}}\n");
+        for (kind, mut store, _directory) in stores() {
+            import(&mut *store, &[ACCOUNTS, ("log", message.as_bytes())]);
+            let whole = format!("{message}{cleared}");
+            let (_, ops) = import(&mut *store, &[("log", whole.as_bytes())]);
+            let letters = contents(&mut *store).letters;
+            let shown: Vec<_> = letters.iter().map(|l| (l.sender_sees, l.recipient_sees)).collect();
+            assert_eq!((ops, shown), (1, vec![seen]), "{kind}, {by}");
+            let (_, ops) = import(&mut *store, &[("log", whole.as_bytes())]);
+            assert_eq!(ops, 0, "{kind}, {by}: once more");
+        }
+    }
+}
+
+#[test]
 fn operations_of_our_own_logs_are_carried_out() {
     let id = OpId::new(UnixMillis(1_700_000_000_000), 0, 1);
     let token = format!("token_{:032x}", 1);

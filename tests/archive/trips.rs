@@ -54,6 +54,9 @@ fn fill(store: &mut dyn Store) {
         mail("bob", true, "Zoë", "deleted by its recipient, unread", None),
         mail("bob", true, "Zoë", "deleted by its recipient, read", None),
         mail("bob", true, "Zoë", "deleted by its sender", None),
+        mail("bob", true, "Zoë", "cleared by its sender", Some("cleared")),
+        mail("bob", true, "Zoë", "cleared by its recipient", None),
+        mail("Zoë", true, "bob", "cleared by both", None),
         Change::RoomMade { room: "den".into(), host: seat("alice", 1) },
         Change::SeatTaken { room: "lobby".into(), seat: seat("\"quoted\"", 2) },
         Change::SeatTaken { room: "den".into(), seat: seat("bob", 3) },
@@ -72,6 +75,10 @@ fn fill(store: &mut dyn Store) {
         [(7, "Zoë"), (8, "Zoë"), (9, "bob")]
             .map(|(index, by)| Change::MailDeleted { by: by.into(), message: id(index) }),
     );
+    more.extend([("bob", [10, 12]), ("Zoë", [11, 12])].map(|(by, messages)| Change::ConversationCleared {
+        by: by.into(),
+        messages: messages.map(id).into(),
+    }));
     changes.extend(more);
     let ops: Vec<_> = changes
         .into_iter()
@@ -100,7 +107,7 @@ fn exported(store: &mut dyn Store, is_json: bool) -> Vec<u8> {
 fn an_export_imported_into_an_empty_store_is_the_same_state() {
     for (kind, mut store, _directory) in filled() {
         let expected = contents(&mut *store);
-        assert_eq!(expected.letters.len(), 6, "{kind}");
+        assert_eq!(expected.letters.len(), 8, "{kind}");
         for is_json in [false, true] {
             let bytes = exported(&mut *store, is_json);
             for (target, mut empty, _directory) in stores() {
@@ -274,7 +281,7 @@ fn both_exports_are_what_they_are_called() {
     let host = format!("token_{}", "01".repeat(16));
     assert_eq!(object["rooms"]["den"]["host_token"], host.as_str());
     assert_eq!(object["tokens"][&host]["username"], "\"alice\"");
-    assert_eq!(object["messages"].as_array().map(Vec::len), Some(2507));
+    assert_eq!(object["messages"].as_array().map(Vec::len), Some(2509));
 }
 
 #[test]

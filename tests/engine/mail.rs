@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use parlance::chat::{Change, HistoryRules, Kept, OpId, Secret, UnixMillis};
 use parlance::engine::{Engine, Random, Settings};
-use parlance::limits::{MAILBOX_BYTES_MAX, TEXT_BYTES_MAX};
+use parlance::limits::{
+    MAIL_BYTES_AROUND, MAIL_LISTED_BYTES_MAX, MAILBOX_BYTES_MAX, MAILBOX_SENDER_BYTES_MAX,
+    MAILBOX_STRANGERS_BYTES_MAX, TEXT_BYTES_MAX,
+};
 use parlance::store::memory::MemoryStore;
 use parlance::store::{Reader, Store};
 use parlance::wire::Dialect;
@@ -394,32 +397,212 @@ fn a_bare_name_resumes_a_login_of_the_same_address_where_that_is_allowed() {
     }
 }
 
+/// Sends long messages until one is refused. Returns their number, and the refusal.
+fn fills(world: &mut World, client: Client, recipient: &str) -> (usize, String) {
+    let text = "x".repeat(TEXT_BYTES_MAX);
+    for sent in 0..=MAILBOX_BYTES_MAX / TEXT_BYTES_MAX {
+        let replies = world.gets(client, &Request::Send { recipient, content: &text });
+        if let Some(refused) = replies.into_iter().next() {
+            return (sent, refused);
+        }
+    }
+    panic!("a mailbox has a bound")
+}
+
+const LONG_BYTES: usize = TEXT_BYTES_MAX + MAIL_BYTES_AROUND;
+const FULL: &str = "error: the mailbox is full";
+const FULL_FOR_YOU: &str = "error: the mailbox is full for you: it holds as much from you as it may";
+const FULL_FOR_UNKNOWN: &str = "error: the mailbox is full for people that its owner has not written to";
+
 #[test]
 fn a_mailbox_has_a_bound_and_nothing_is_lost_silently() {
     let mut world = World::new();
     world.checks = false;
     let [alice, bob] = ["alice", "bob"].map(|name| world.mail_user(name));
-    let text = "x".repeat(TEXT_BYTES_MAX);
-    let mut sent = 0;
-    let refused = loop {
-        let replies = world.gets(alice, &Request::Send { recipient: "bob", content: &text });
-        if !replies.is_empty() {
-            break replies;
-        }
-        sent += 1;
-        assert!(sent <= MAILBOX_BYTES_MAX / TEXT_BYTES_MAX);
-    };
-    assert_eq!(refused, ["error: the mailbox is full"]);
+    let (sent, refused) = fills(&mut world, alice, "bob");
+    assert_eq!((sent, &*refused), (MAILBOX_SENDER_BYTES_MAX / LONG_BYTES, FULL_FOR_YOU));
     assert_eq!(world.gets(bob, &Request::ListUsers), [format!("{{alice={sent}, bob=0}}")]);
     // Of so many, as many are listed as a reply holds: the newest.
     let listed = ids(&mut world, bob, "alice");
     assert!(listed.len() > 100 && listed.len() < sent && listed.is_sorted());
     world.gets(bob, &Request::DeleteMessage(&listed[0]));
-    assert_eq!(
-        world.gets(alice, &Request::Send { recipient: "bob", content: "y" }),
-        ["error: the mailbox is full"],
-        "the sender's own is still full"
-    );
+    assert_eq!(fills(&mut world, alice, "bob"), (1, FULL_FOR_YOU.to_owned()));
+    // What she sends is in her own, too.
+    let mut all = sent + 1;
+    for index in 0.. {
+        let name = format!("user{index}");
+        world.mail_user(&name);
+        let (sent, refused) = fills(&mut world, alice, &name);
+        all += sent;
+        if refused == FULL {
+            break;
+        }
+        assert_eq!(refused, FULL_FOR_YOU);
+    }
+    assert_eq!(all, MAILBOX_BYTES_MAX / LONG_BYTES);
+    world.check();
+}
+
+/// The same people before a restart and after it.
+struct Shares {
+    world: World,
+    strangers: [Client; 2],
+    friend: Client,
+    ann: Client,
+}
+
+impl Shares {
+    fn with(mut world: World) -> Self {
+        let strangers = ["eve", "mallory"].map(|name| world.line(name));
+        let [ann, friend] = ["ann", "friend"].map(|name| world.mail_user(name));
+        Self { world, strangers, friend, ann }
+    }
+
+    /// Sends long lines, until one is refused.
+    fn stranger_fills(&mut self, stranger: usize) -> usize {
+        let client = self.strangers[stranger];
+        let line = format!("DM ann {}", "x".repeat(TEXT_BYTES_MAX - 100));
+        for sent in 0..=MAILBOX_BYTES_MAX / TEXT_BYTES_MAX {
+            self.world.types(client, &line);
+            let heard = self.world.hears(client);
+            if !heard.is_empty() {
+                assert_eq!(heard, "ERR mailbox-full-for-strangers\n");
+                return sent;
+            }
+        }
+        panic!("strangers have a share")
+    }
+
+    fn new_account_fills(&mut self, name: &str) -> (usize, String) {
+        let client = self.world.mail_user(name);
+        fills(&mut self.world, client, "ann")
+    }
+}
+
+#[test]
+fn strangers_and_unknown_accounts_fill_their_shares_and_friends_still_write() {
+    let mut world = World::with(Settings { journal: true, ..settings() });
+    world.checks = false;
+    let mut shares = Shares::with(world);
+    let Shares { ann, friend, .. } = shares;
+    shares.world.sends_mail(ann, "friend", "hello");
+    shares.world.sends_mail(friend, "ann", "hello yourself");
+
+    let of_strangers = MAILBOX_STRANGERS_BYTES_MAX / (LONG_BYTES - 100);
+    assert_eq!(shares.stranger_fills(0), of_strangers);
+    assert_eq!(shares.stranger_fills(1), 0, "all strangers have one share");
+    for name in ["new0", "new1", "new2"] {
+        let (sent, refused) = shares.new_account_fills(name);
+        if refused == FULL_FOR_YOU {
+            assert_eq!(sent, MAILBOX_SENDER_BYTES_MAX / LONG_BYTES);
+        }
+    }
+    let (_, refused) = shares.new_account_fills("new3");
+    assert_eq!(refused, FULL_FOR_UNKNOWN);
+    assert_eq!(shares.new_account_fills("new4"), (0, FULL_FOR_UNKNOWN.to_owned()));
+    shares.world.check();
+
+    // After a restart it is the same.
+    let mut store = MemoryStore::new();
+    store.commit(&shares.world.engine.take_ops()).expect("memory");
+    let mut restored = World::new();
+    restored.checks = false;
+    let now = restored.now;
+    let last = store.load(&mut |kept| restored.engine.restore(&kept, now)).expect("memory");
+    restored.engine.restore_last(last.expect("there are ops"));
+    restored.check();
+    for mut shares in [shares, Shares::with(restored)] {
+        assert_eq!(shares.stranger_fills(0), 0);
+        assert_eq!(shares.new_account_fills("new4"), (0, FULL_FOR_UNKNOWN.to_owned()));
+        let friend = shares.friend;
+        let (sent, refused) = fills(&mut shares.world, friend, "ann");
+        assert_eq!((sent, &*refused), (MAILBOX_SENDER_BYTES_MAX / LONG_BYTES, FULL_FOR_YOU));
+        // The owner has space for an answer, and knows its recipient then.
+        let ann = shares.ann;
+        shares.world.sends_mail(ann, "new4", "who are you?");
+        assert_eq!(shares.new_account_fills("new4").1, FULL_FOR_YOU);
+        // A cleared conversation is space for others of its share.
+        assert_eq!(shares.world.gets(ann, &Request::Clear("eve")), [""; 0]);
+        assert_eq!(shares.stranger_fills(1), of_strangers);
+        shares.world.check();
+    }
+}
+
+#[test]
+fn what_a_mailbox_has_no_space_for_still_reaches_those_who_are_there() {
+    let mut world = World::new();
+    world.checks = false;
+    let mut shares = Shares::with(world);
+    shares.stranger_fills(0);
+    let ann = shares.world.connects(Dialect::Line);
+    shares.world.types(ann, "LOGIN ann ann");
+    shares.world.hears(ann);
+    let text = "x".repeat(TEXT_BYTES_MAX - 100);
+    shares.world.types(shares.strangers[1], &format!("DM ann {text}"));
+    assert_eq!(shares.world.hears(shares.strangers[1]), "");
+    assert_eq!(shares.world.hears(ann), format!("DM mallory {text}\n"));
+    assert_eq!(shares.world.gets(shares.ann, &Request::ListMessages("mallory")), ["[]"], "it is not kept");
+    shares.world.check();
+}
+
+#[test]
+fn a_conversation_is_cleared_from_the_view_of_the_one_who_asks() {
+    let mut world = World::with(Settings { journal: true, ..settings() });
+    let [alice, bob] = ["alice", "bob"].map(|name| world.mail_user(name));
+    for (from, to, text) in [(alice, "bob", "one"), (bob, "alice", "two"), (alice, "alice", "note")] {
+        world.sends_mail(from, to, text);
+    }
+    assert_eq!(world.gets(alice, &Request::Clear("bob")), [""; 0]);
+    assert_eq!(world.gets(alice, &Request::Clear("nobody")), [""; 0]);
+    let list = |world: &mut World, of, with| world.gets(of, &Request::ListMessages(with));
+    assert_eq!(list(&mut world, alice, "bob"), ["[]"]);
+    assert_eq!(list(&mut world, alice, "alice"), ["[alice>alice:note*]"]);
+    assert_eq!(list(&mut world, bob, "alice"), ["[alice>bob:one*, bob>alice:two*]"]);
+    let kept = |store: &mut MemoryStore| {
+        let mut letters = 0;
+        store.load(&mut |kept| letters += usize::from(matches!(kept, Kept::Letter(_)))).expect("memory");
+        letters
+    };
+    let mut store = MemoryStore::new();
+    store.commit(&world.engine.take_ops()).expect("memory");
+    assert_eq!(kept(&mut store), 3);
+    assert_eq!(world.gets(alice, &Request::Clear("alice")), [""; 0]);
+    assert_eq!(list(&mut world, alice, "alice"), ["[]"]);
+    assert_eq!(world.gets(bob, &Request::Clear("alice")), [""; 0]);
+    assert_eq!(list(&mut world, bob, "alice"), ["[]"]);
+    store.commit(&world.engine.take_ops()).expect("memory");
+    assert_eq!(kept(&mut store), 0, "what both have cleared is gone");
+}
+
+#[test]
+fn more_unread_mail_than_an_answer_holds_is_read_from_its_oldest_on() {
+    let mut world = World::new();
+    world.checks = false;
+    let [_, bob] = ["alice", "bob"].map(|name| world.mail_user(name));
+    let text = "x".repeat(TEXT_BYTES_MAX - 10);
+    let each = MAIL_LISTED_BYTES_MAX / (LONG_BYTES - 6);
+    let all = each * 2 + each / 2;
+    for index in 0..all {
+        world.sends_mail(bob, "alice", &format!("{index:04}{text}"));
+    }
+    let alice = world.connects(Dialect::Line);
+    world.types(alice, "LOGIN alice alice");
+    let mut read = Vec::new();
+    let mut heard = world.hears(alice);
+    assert_eq!(heard, format!("OK\nINFO {all} messages wait: MAIL\n"));
+    while heard.contains("messages wait") {
+        world.types(alice, "MAIL bob");
+        heard = world.hears(alice);
+        assert!(heard.ends_with("OK\n"));
+        let lines = heard.lines().filter(|line| line.starts_with("FROM "));
+        read.extend(lines.filter_map(|line| line.split(' ').nth(3)?[..4].parse::<usize>().ok()));
+    }
+    read.dedup();
+    assert_eq!(read[..2 * each], (0..2 * each).collect::<Vec<_>>(), "each once, oldest first");
+    // The rest comes with what is before it, as much as an answer holds.
+    assert_eq!(read.last(), Some(&(all - 1)));
+    world.types(alice, "MAIL");
+    assert_eq!(world.hears(alice), "MAIL bob 0\nOK\n");
     world.check();
 }
 
@@ -507,7 +690,14 @@ fn mailboxes_are_what_a_plain_model_says() {
                     *recipient_sees = false;
                     *sender_sees &= *from != who;
                 }
-                9 if dice.below(6) == 0 => {
+                9 if dice.below(3) == 0 => {
+                    assert_eq!(world.gets(client, &Request::Clear(NAMES[other])), [""; 0]);
+                    for (from, to, _, _, sender_sees, recipient_sees) in &mut model.letters {
+                        *sender_sees &= (*from, *to) != (who, other);
+                        *recipient_sees &= (*from, *to) != (other, who);
+                    }
+                }
+                9 if dice.below(4) == 0 => {
                     assert_eq!(world.gets(client, &Request::DeleteAccount), [""; 0]);
                     clients.remove(&who);
                     model.accounts.retain(|&account| account != who);

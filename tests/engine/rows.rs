@@ -252,7 +252,7 @@ fn the_help_is_shown() {
     let (mut world, [_, _, carol, _]) = lobby();
     world.types(carol, "/help");
     let help = world.hears(carol);
-    assert!(help.starts_with("Available commands:\n") && help.lines().count() == 13, "{help}");
+    assert!(help.starts_with("Available commands:\n") && help.lines().count() == 14, "{help}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::panic::resume_unwind;
 use std::thread;
 
 use parlance::wire::Dialect;
-use parlance::wire::typed::TagSet;
+use parlance::wire::typed::{Request, TagSet};
 
 use crate::support::TestServer;
 use crate::support::person::{AnyPeer, Heard, IN_ROOMS, Person, private, room};
@@ -87,6 +87,12 @@ impl Bystanders {
             }
         }
         expect(&mut self.typed, &private(&from, &text));
+        // The speakers have no account, and so a small share of the mailbox.
+        if let (true, AnyPeer::Typed(peer)) = (self.rounds.is_multiple_of(1000), &mut self.typed.peer) {
+            for person in &self.people {
+                peer.send(Request::Clear(&person.name));
+            }
+        }
         self.typed.tell(&to, &text);
         expect(&mut self.people[listener], &private(&typed, &text));
     }

@@ -21,6 +21,7 @@ mod answers;
 mod connects;
 mod datagrams;
 mod descriptors;
+mod mail;
 mod names;
 mod owners;
 mod passwords;

@@ -313,6 +313,7 @@ impl Book {
             Change::AccountUsed { .. }
             | Change::PasswordChanged { .. }
             | Change::MailRead { .. }
+            | Change::ConversationCleared { .. }
             | Change::SeatLeft { .. }
             | Change::RoomClosed { .. } => {}
         }

@@ -188,7 +188,13 @@ impl Dealer {
                 let messages = (0..count).map(|_| self.message(&there)).collect();
                 Change::MailRead { reader: self.person(), messages }
             }
-            48..56 => {
+            48 | 49 => {
+                let there = model.letter_ids();
+                let count = self.dice.below(6);
+                let messages = (0..count).map(|_| self.message(&there)).collect();
+                Change::ConversationCleared { by: self.person(), messages }
+            }
+            50..56 => {
                 let there = model.letter_ids();
                 Change::MailDeleted { by: self.person(), message: self.message(&there) }
             }

@@ -19,6 +19,7 @@ on_each_store!(
     ops_about_nothing_are_no_errors,
     the_longest_of_everything_is_kept,
     any_text_is_kept_as_it_is,
+    a_cleared_conversation_goes_from_one_view_alone,
     a_message_goes_with_its_recipient_who_sees_it_no_more,
     a_room_that_is_made_again_begins_anew,
     a_room_that_closes_takes_what_was_said_since_it_was_made,
@@ -149,6 +150,9 @@ fn ops_about_nothing_are_no_errors(shelf: &Shelf) {
         Change::MailRead { reader: "alice".into(), messages: Box::new([nobody, nobody]) },
         Change::MailDeleted { by: "nobody".into(), message: nobody },
         Change::MailDeleted { by: "alice".into(), message: nobody },
+        Change::ConversationCleared { by: "nobody".into(), messages: Box::new([nobody]) },
+        Change::ConversationCleared { by: "alice".into(), messages: Box::new([]) },
+        Change::ConversationCleared { by: "alice".into(), messages: Box::new([nobody, nobody]) },
         Change::SeatLeft { token: token(5) },
         Change::RoomClosed { room: "nowhere".into(), made: None },
     ];
@@ -233,6 +237,32 @@ fn any_text_is_kept_as_it_is(shelf: &Shelf) {
             );
         }
     }
+    pair.compare();
+}
+
+fn a_cleared_conversation_goes_from_one_view_alone(shelf: &Shelf) {
+    let mut pair = Pair::new(shelf);
+    pair.commit_each([account("alice"), account("bob")]);
+    let sent = pair.commit_each([
+        mail("alice", "bob", "hello", Some("key")),
+        mail("bob", "alice", "hi", None),
+        mail("alice", "alice", "note", None),
+    ]);
+    let clear = |by: &str, messages: &[usize]| Change::ConversationCleared {
+        by: by.into(),
+        messages: messages.iter().map(|&index| sent[index].id).collect(),
+    };
+    pair.commit_each([clear("alice", &[0, 1, 1, 2]), clear("carol", &[0])]);
+    let (all, _) = load(pair.store());
+    let seen = all.iter().filter_map(|kept| match kept {
+        Kept::Letter(letter) => Some((letter.sender_sees, letter.recipient_sees)),
+        Kept::Account { .. } | Kept::Seat { .. } => None,
+    });
+    assert_eq!(seen.collect::<Vec<_>>(), [(false, true), (true, false)]);
+    pair.compare();
+    pair.commit_each([clear("bob", &[0, 1])]);
+    let (all, _) = load(pair.store());
+    assert!(all.iter().all(|kept| !matches!(kept, Kept::Letter(_))));
     pair.compare();
 }
 

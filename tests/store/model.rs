@@ -130,6 +130,16 @@ impl Model {
                 }
                 self.letters.retain(|Sent { letter, .. }| letter.sender_sees || letter.recipient_sees);
             }
+            Change::ConversationCleared { by, messages } => {
+                let Some(by) = self.find(by) else { return };
+                for Sent { from, to, letter } in &mut self.letters {
+                    if messages.contains(&letter.id) {
+                        letter.sender_sees &= *from != Some(by);
+                        letter.recipient_sees &= *to != by;
+                    }
+                }
+                self.letters.retain(|Sent { letter, .. }| letter.sender_sees || letter.recipient_sees);
+            }
             Change::Said { room, sender, text } => {
                 let before = self.messages(room).pop();
                 let message = RoomMessage {

@@ -77,7 +77,7 @@ fn payloads_that_nobody_needs_are_not_looked_at() {
         (6, Frame::Whole(Request::ListUsers)),
         (8, Frame::Whole(Request::DeleteAccount)),
         (0, Frame::Ignored(0)),
-        (13, Frame::Ignored(13)),
+        (14, Frame::Ignored(14)),
         (100, Frame::Ignored(100)),
         (105, Frame::Ignored(105)),
         (u64::MAX, Frame::Ignored(u64::MAX)),
@@ -97,6 +97,7 @@ fn a_missing_payload_is_the_empty_string_where_nobody_is_hurt() {
         (4, Request::MarkRead("")),
         (5, Request::ListMessages("")),
         (7, Request::DeleteMessage("")),
+        (13, Request::Clear("")),
         (9, Request::Ping(None)),
     ] {
         assert_eq!(Decoder::default().decode(&frame(message_type, &[])).frame, Frame::Whole(expected));

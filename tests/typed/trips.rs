@@ -13,7 +13,7 @@ pub(crate) const TAG_SETS: [TagSet; 2] = [TagSet::Document, TagSet::InUse];
 const ID: &str = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
 
 /// One of each, a text in each place where one can be.
-pub(crate) fn all_requests(text: &str) -> [Request<'_>; 16] {
+pub(crate) fn all_requests(text: &str) -> [Request<'_>; 17] {
     [
         Request::LoginName(text),
         Request::LoginPassword(Secret(text)),
@@ -31,6 +31,7 @@ pub(crate) fn all_requests(text: &str) -> [Request<'_>; 16] {
         Request::History { other: text, before: None, count: 0 },
         Request::History { other: "", before: Some(ID), count: u32::MAX },
         Request::SendKept { recipient: "bob", content: text, key: "k" },
+        Request::Clear(text),
     ]
 }
 

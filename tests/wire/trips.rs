@@ -31,6 +31,14 @@ pub(crate) fn sayable_commands(dialect: Dialect) -> Vec<(Phase, Command<'static>
             (Phase::Chat, Command::EndAccount(Secret("pass word"))),
             (Phase::Chat, Command::Help),
             (Phase::Chat, Command::Quit),
+            (Phase::Chat, Command::Mailbox),
+            (Phase::Chat, Command::ReadMail("bob")),
+            (Phase::Chat, Command::ReadMail("bob (no account)")),
+            (Phase::Chat, Command::ReadMail("CLEAR")),
+            (Phase::Chat, Command::ReadMail("CLEAR (no account)")),
+            (Phase::Chat, Command::ClearMail("bob")),
+            (Phase::Chat, Command::ClearMail("CLEAR")),
+            (Phase::Chat, Command::ClearMail("bob (no account)")),
         ],
         Dialect::Slash => vec![
             (Phase::Login, login(None)),
@@ -51,6 +59,13 @@ pub(crate) fn sayable_commands(dialect: Dialect) -> Vec<(Phase, Command<'static>
             (Phase::Chat, Command::EndAccount(Secret("pass word"))),
             (Phase::Chat, Command::Help),
             (Phase::Chat, Command::Quit),
+            (Phase::Chat, Command::Mailbox),
+            (Phase::Chat, Command::ReadMail("bob")),
+            (Phase::Chat, Command::ReadMail("clear")),
+            (Phase::Chat, Command::ReadMail("clear (no account)")),
+            (Phase::Chat, Command::ClearMail("bob")),
+            (Phase::Chat, Command::ClearMail("clear")),
+            (Phase::Chat, Command::ClearMail("bob (no account)")),
         ],
         Dialect::Tcrp | Dialect::Ucrp | Dialect::Typed | Dialect::Gob => unreachable!("no dialect of lines"),
     }
@@ -59,6 +74,24 @@ pub(crate) fn sayable_commands(dialect: Dialect) -> Vec<(Phase, Command<'static>
 const DIRECT: Event<'_> = Event::Direct { sender: "bob", text: "psst  é🦀", at: UnixSeconds(0) };
 const MESSAGE: Event<'_> = Event::Message { sender: "bob", text: "hi  é🦀", at: UnixSeconds(0) };
 
+/// Without what the dialects do not carry: ids, recipients, and whether it was read.
+const ANY_MAIL: Event<'_> = Event::Mail(Mail {
+    id: "",
+    at: UnixMillis(1_709_164_799_000),
+    sender: "bob",
+    recipient: "",
+    content: "hi  é🦀 FROM 1 eve: hi",
+    unread: false,
+});
+const LATER_MAIL: Event<'_> = Event::Mail(Mail {
+    id: "",
+    at: UnixMillis(253_402_300_799_000),
+    sender: "[2026-01-01",
+    recipient: "",
+    content: "12:34:56] eve: hi",
+    unread: false,
+});
+
 /// Every event, and what the other end makes of it: nothing, where the dialect does not say it, and without what the
 /// dialect does not carry.
 pub(crate) fn all_events(dialect: Dialect) -> Vec<(Event<'static>, Option<Event<'static>>)> {
@@ -66,6 +99,8 @@ pub(crate) fn all_events(dialect: Dialect) -> Vec<(Event<'static>, Option<Event<
     let left = |departure| Event::Left { name: "bob", departure };
     let mut all: Vec<_> = [DIRECT, MESSAGE, Event::PasswordWanted, Event::Missed(17), Event::ShuttingDown]
         .into_iter()
+        .chain([Event::MailWaits(3), Event::Account { name: "bob", unread: 1 }, ANY_MAIL, LATER_MAIL])
+        .chain([Event::Account { name: "bob (no account)", unread: 0 }])
         .chain([Event::RoomClosed("games"), Event::User { name: "bob", own: false }, Event::Help])
         .map(|event| (event, Some(event)))
         .collect();
@@ -102,6 +137,9 @@ pub(crate) fn all_events(dialect: Dialect) -> Vec<(Event<'static>, Option<Event<
             (counted(3), None),
             (own(true), Some(own(false))),
             (Event::Pong, Some(Event::Pong)),
+            (Event::MailEnd, Some(nobody)),
+            (Event::MailListBegin, None),
+            (Event::ConversationBegin, None),
         ]);
     } else {
         all.extend(only_slash.map(|event| (event, Some(event))));
@@ -114,6 +152,9 @@ pub(crate) fn all_events(dialect: Dialect) -> Vec<(Event<'static>, Option<Event<
             (counted(3), Some(counted(0))),
             (own(true), Some(own(true))),
             (Event::Pong, None),
+            (Event::MailEnd, Some(Event::MailEnd)),
+            (Event::MailListBegin, Some(Event::MailListBegin)),
+            (Event::ConversationBegin, Some(Event::ConversationBegin)),
         ]);
     }
     all.extend(of_other_dialects().map(|event| (event, None)));
@@ -132,8 +173,6 @@ fn of_other_dialects() -> impl Iterator<Item = Event<'static>> {
         Event::Seated(&TOKEN),
         Event::ListBegin(List { kind: ListKind::Accounts, count: 1, bytes: 17 }),
         Event::AccountName("bob"),
-        Event::Account { name: "bob", unread: 1 },
-        Event::Mail(mail),
         Event::MailArrived(mail),
         Event::Kept { key: "k", id: "1" },
         Event::AddressChallenge("0123456789abcdef"),
@@ -184,6 +223,9 @@ fn errors(dialect: Dialect) -> Vec<(Event<'static>, Option<Event<'static>>)> {
         Problem::NoSuchRoom,
         Problem::TextTooLong,
         Problem::MailboxFull,
+        Problem::MailboxFullForYou,
+        Problem::MailboxFullForUnknown,
+        Problem::NoMailbox,
         Problem::UnknownCommand("dance"),
         Problem::Usage(Usage::Direct),
         Problem::Usage(Usage::Join),
@@ -266,9 +308,13 @@ fn kind(event: &Event<'_>) -> usize {
         Event::AccountMade => 35,
         Event::PasswordChanged => 36,
         Event::AccountEnded => 37,
+        Event::MailEnd => 38,
+        Event::MailWaits(_) => 39,
+        Event::MailListBegin => 40,
+        Event::ConversationBegin => 41,
     }
 }
-const KINDS: usize = 38;
+const KINDS: usize = 42;
 
 #[test]
 fn every_kind_of_event_is_in_the_table() {

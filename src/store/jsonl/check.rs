@@ -144,6 +144,10 @@ impl Seen {
                     let is_there = messages.iter().any(|message| self.letters.contains(message));
                     return is_there.then_some(()).ok_or_else(|| "reads what was never there".to_owned());
                 }
+                Change::ConversationCleared { messages, .. } => {
+                    let is_there = messages.iter().any(|message| self.letters.contains(message));
+                    return is_there.then_some(()).ok_or_else(|| "clears what was never there".to_owned());
+                }
                 Change::MailDeleted { message, .. } if !self.letters.contains(message) => {
                     return Err(format!("deletes {message}, which was never there"));
                 }

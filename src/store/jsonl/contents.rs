@@ -108,6 +108,7 @@ impl<P: People> Contents<P> {
             | Change::MailSent { .. }
             | Change::MailRead { .. }
             | Change::MailDeleted { .. }
+            | Change::ConversationCleared { .. }
             | Change::RoomMade { .. }
             | Change::SeatTaken { .. }
             | Change::SeatLeft { .. } => {}

@@ -168,6 +168,10 @@ impl<'a> Entry<'a> {
                 [message] => op(Change::MailDeleted { by: want(line.by.as_ref(), "by")?.into(), message }),
                 _ => Err("other than one id".to_owned()),
             },
+            "clear" => {
+                let by = want(line.by.as_ref(), "by")?.into();
+                op(Change::ConversationCleared { by, messages: Self::ids(line)? })
+            }
             "room-made" => {
                 let (room, host): (Box<str>, _) = (room()?.into(), seat()?);
                 let change = Change::RoomMade { room: room.clone(), host: host.clone() };

@@ -270,7 +270,9 @@ impl Group<'_> {
             people.has_letter(id) || self.made().letters.get(&id).is_some_and(|&made| made < index)
         };
         match &ops[index].change {
-            Change::MailRead { messages, .. } => messages.iter().any(|&message| has_letter(message)),
+            Change::MailRead { messages, .. } | Change::ConversationCleared { messages, .. } => {
+                messages.iter().any(|&message| has_letter(message))
+            }
             Change::MailDeleted { message, .. } => has_letter(*message),
             Change::SeatLeft { token } => {
                 people.has_seat(*token) || self.made().tokens.get(token).is_some_and(|&made| made < index)
@@ -304,6 +306,7 @@ impl Group<'_> {
                     | Change::AccountDeleted { .. }
                     | Change::MailRead { .. }
                     | Change::MailDeleted { .. }
+                    | Change::ConversationCleared { .. }
                     | Change::Said { .. }
                     | Change::SeatLeft { .. }
                     | Change::RoomClosed { .. } => {}

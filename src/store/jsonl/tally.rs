@@ -78,14 +78,18 @@ impl Tally {
         });
     }
 
-    fn delete_letter(&mut self, by: &str, id: OpId) {
+    /// `for_both`: its sender deletes it from the recipient's view, too.
+    fn delete_letter(&mut self, by: &str, id: OpId, for_both: bool) {
         let Some(by) = self.find(by) else { return };
         let Some(letter) = self.letters.get_mut(&id) else { return };
         let is_sender = letter.sender_sees && letter.sender == Some(by);
-        if !is_sender && letter.recipient == Some(by) {
+        if is_sender {
+            letter.sender_sees = false;
+            letter.recipient_sees &= !for_both;
+        } else if letter.recipient == Some(by) {
             letter.recipient_sees = false;
         }
-        if is_sender || (!letter.sender_sees && !letter.recipient_sees) {
+        if !letter.sender_sees && !letter.recipient_sees {
             self.letter_bytes -= u64::from(letter.bytes);
             self.letters.remove(&id);
         }
@@ -159,7 +163,10 @@ impl People for Tally {
                 let letter = Counted { sender: account, sender_sees, recipient, recipient_sees: true, bytes };
                 self.count(op.id, letter);
             }
-            Change::MailDeleted { by, message } => self.delete_letter(by, *message),
+            Change::MailDeleted { by, message } => self.delete_letter(by, *message, true),
+            Change::ConversationCleared { by, messages } => {
+                messages.iter().for_each(|&message| self.delete_letter(by, message, false));
+            }
             Change::RoomMade { .. }
             | Change::SeatTaken { .. }
             | Change::SeatLeft { .. }

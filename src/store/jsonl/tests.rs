@@ -696,7 +696,10 @@ fn the_tally_adds_up() {
         let op = match (roll(12), letter) {
             (0 | 1, _) => ids.account(one),
             (2, _) if roll(4) == 0 => ids.op(Change::AccountDeleted { name: one.into(), account: None }),
-            (3..6, Some(message)) => ids.op(Change::MailDeleted { by: one.into(), message }),
+            (3, Some(message)) => {
+                ids.op(Change::ConversationCleared { by: one.into(), messages: Box::new([message]) })
+            }
+            (4..6, Some(message)) => ids.op(Change::MailDeleted { by: one.into(), message }),
             (6, Some(message)) => {
                 ids.op(Change::MailRead { reader: one.into(), messages: Box::new([message]) })
             }

@@ -209,6 +209,9 @@ pub(super) fn op(out: &mut Vec<u8>, op: &Op) {
         Change::MailDeleted { by, message } => {
             Object::of_op(out, "delete", id).ids(&[*message]).text("by", by).end();
         }
+        Change::ConversationCleared { by, messages } => {
+            Object::of_op(out, "clear", id).ids(messages).text("by", by).end();
+        }
         Change::Said { room, sender, text } => said(out, id, room, sender, text, None),
         Change::RoomMade { room, host } => {
             Object::of_op(out, "room-made", id).text("room", room).seat(host).end();

@@ -107,6 +107,9 @@ impl Group<'_> {
             }
             Change::MailRead { reader, messages } => self.read(reader, messages),
             Change::MailDeleted { by, message } => self.delete_letter(by, *message),
+            Change::ConversationCleared { by, messages } => {
+                messages.iter().try_for_each(|&message| self.hide_from(by, message))
+            }
             Change::Said { room, sender, text } => self.say((op.id, op.at), room, sender, text),
             Change::RoomMade { room, host } => self.make_room(op.id, room, host),
             Change::SeatTaken { room, seat } => self.take_seat(room, seat, false).map(drop),
@@ -252,6 +255,16 @@ impl Group<'_> {
 
     /// By its sender, for both; by its recipient, from its own view.
     fn delete_letter(&mut self, by: &str, message: OpId) -> rusqlite::Result<()> {
+        self.delete_views(by, message, true)
+    }
+
+    /// From the view of one of its two people alone.
+    fn hide_from(&mut self, by: &str, message: OpId) -> rusqlite::Result<()> {
+        self.delete_views(by, message, false)
+    }
+
+    /// `for_both`: its sender deletes it from the recipient's view, too.
+    fn delete_views(&mut self, by: &str, message: OpId, for_both: bool) -> rusqlite::Result<()> {
         let Some(by) = self.account(by) else { return Ok(()) };
         let Some(n) = row::find(self.connection, Table::Letters, message)? else { return Ok(()) };
         let sql = "SELECT sender_folded, sender_account, recipient_folded, recipient_account, sender_sees, recipient_sees,
@@ -267,13 +280,15 @@ impl Group<'_> {
         if !(by_sender || recipient_sees && recipient_account == by) {
             return Ok(());
         }
-        if recipient_sees {
+        if recipient_sees && (for_both || !by_sender) {
             self.counts.hidden(recipient_account, sender, sender_account, unread);
         }
         if by_sender {
             self.counts.hidden(by, recipient, Some(recipient_account), 0);
         }
-        if by_sender || !sender_sees {
+        if by_sender && recipient_sees && !for_both {
+            self.run("UPDATE letters SET sender_sees = 0 WHERE n = ?1", [n])
+        } else if by_sender || !sender_sees {
             self.run("DELETE FROM letters WHERE n = ?1", [n])
         } else {
             self.run("UPDATE letters SET recipient_sees = 0 WHERE n = ?1", [n])

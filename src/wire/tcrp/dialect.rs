@@ -91,9 +91,12 @@ fn refusal(problem: Problem<'_>) -> Refusal {
         Problem::RoomExists => Refusal::RoomExists,
         Problem::NoSuchRoom => Refusal::NoSuchRoom,
         Problem::WrongPassword | Problem::PasswordUnusable | Problem::NoAccount(_) => Refusal::WrongPassword,
-        Problem::TooManyRooms | Problem::ServerFull | Problem::TooManyAccounts | Problem::MailboxFull => {
-            Refusal::Full
-        }
+        Problem::TooManyRooms
+        | Problem::ServerFull
+        | Problem::TooManyAccounts
+        | Problem::MailboxFull
+        | Problem::MailboxFullForYou
+        | Problem::MailboxFullForUnknown => Refusal::Full,
         Problem::AddressFull
         | Problem::TooManyRoomsOfAddress
         | Problem::TooManyRoomsOfSession
@@ -108,6 +111,7 @@ fn refusal(problem: Problem<'_>) -> Refusal {
         | Problem::NotRegistered
         | Problem::NoPasswordsHere
         | Problem::NotInSeats
+        | Problem::NoMailbox
         | Problem::UserNotFound(_)
         | Problem::AlreadyInRoom
         | Problem::TextTooLong

@@ -31,6 +31,7 @@ fn command(request: Request<'_>) -> Command<'_> {
         Request::History { other: with, before, count } => Command::Conversation { with, before, count },
         Request::ListUsers => Command::Accounts,
         Request::DeleteMessage(id) => Command::DeleteMail(id),
+        Request::Clear(with) => Command::ClearMail(with),
         Request::DeleteAccount => Command::DeleteAccount,
         Request::Subscribe(on) => Command::Subscribe(on),
     }

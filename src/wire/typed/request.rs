@@ -22,6 +22,7 @@ const PING: u64 = 9;
 const SUBSCRIBE: u64 = 10;
 const HISTORY: u64 = 11;
 const SEND_KEPT: u64 = 12;
+const CLEAR: u64 = 13;
 
 /// One request, borrowed from the bytes that carried it. From 10 on they are extensions that older programs lack.
 ///
@@ -74,6 +75,8 @@ pub enum Request<'a> {
         /// Chosen by the client: sent twice, it is the same message.
         key: &'a str,
     },
+    /// 13: the conversation with this user goes from the client's own view. Not answered.
+    Clear(&'a str),
 }
 
 /// What the server remembers of a connection between two calls.
@@ -163,6 +166,7 @@ impl Decoder {
                 items.end()?;
                 Request::SendKept { recipient, content, key }
             }
+            CLEAR => Request::Clear(self.string(payload)?.unwrap_or_default()),
             _ => return Ok(None),
         }))
     }
@@ -228,6 +232,7 @@ impl Request<'_> {
                 push_int(i64::from(count), out);
                 Ok(())
             }
+            Self::Clear(other) => encode_string(CLEAR, other, tags, out),
             Self::SendKept { recipient, content, key } => {
                 encode_strings(SEND_KEPT, &[recipient, content, key], tags, out)
             }

@@ -54,7 +54,11 @@ fn change(numbers: &mut Numbers, ids: &[OpId]) -> Change {
             let messages = (0..8).map(|_| numbers.of(ids)).collect();
             Change::MailRead { reader: name.into(), messages }
         }
-        17..20 if !ids.is_empty() => Change::MailDeleted { by: name.into(), message: numbers.of(ids) },
+        17 if !ids.is_empty() => {
+            let messages = [numbers.of(ids), numbers.of(ids)].into();
+            Change::ConversationCleared { by: name.into(), messages }
+        }
+        18..20 if !ids.is_empty() => Change::MailDeleted { by: name.into(), message: numbers.of(ids) },
         20 => Change::RoomMade { room: room.into(), host: a_seat(numbers) },
         21 | 22 => Change::SeatTaken { room: room.into(), seat: a_seat(numbers) },
         23 => Change::SeatLeft { token: a_seat(numbers).token },
