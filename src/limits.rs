@@ -156,7 +156,7 @@ pub const PLACES_SMALL_DIVISOR: usize = 100;
 // Accounts and mailboxes.
 
 /// Accounts at once. More, or more than its [share](PLACES_KEPT_DIVISOR) for a network: the client is told so. In memory each
-/// takes some 600 bytes, 40 more until it is used, and 32 for the network that made it since the start.
+/// takes some 700 bytes, 40 more until it is used, and 32 for the network that made it since the start.
 pub const ACCOUNTS_MAX: usize = 100_000;
 /// New accounts of one network (an IPv4 address, a /64 of IPv6) a day, unless the operator says otherwise: enough for a
 /// household. Half of them can be made at once. More: refused, with the time of the next one.

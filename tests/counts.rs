@@ -261,7 +261,7 @@ fn decoding_tcrp_and_ucrp_allocates_nothing() {
 #[test]
 fn an_account_takes_at_most_the_memory_that_its_limit_says() {
     const ACCOUNTS: u64 = 20_000;
-    const BYTES_MAX: isize = 650;
+    const BYTES_MAX: isize = 750;
     let hash = format!("$argon2id$v=19$m=19456,t=2,p=1${}", "x".repeat(66));
     for is_unused in [false, true] {
         let mut engine = Engine::new(Settings::default(), HistoryRules::default(), Random::guessable(1));

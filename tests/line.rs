@@ -74,7 +74,8 @@ fn the_help_is_a_notice_for_each_command() {
         let rest = line.strip_prefix("INFO ").expect("a notice");
         commands.push(rest.split(' ').next().expect("a word").to_owned());
     }
-    let all = ["LOGIN", "MSG", "DM", "WHO", "REGISTER", "PASSWD", "UNREGISTER", "PING", "HELP", "QUIT"];
+    let all =
+        ["LOGIN", "MSG", "DM", "WHO", "MAIL", "REGISTER", "PASSWD", "UNREGISTER", "PING", "HELP", "QUIT"];
     assert_eq!(commands, all);
 }
 

@@ -107,7 +107,7 @@ fn what_the_replaced_one_is_owed_comes_before_its_end() {
     let owner = line_login(&mut world, "alice", "alice");
     world.settles();
     world.types(bob, "MSG three");
-    assert_eq!(world.hears(owner), "OK\nMSG bob three\n");
+    assert_eq!(world.hears(owner), "OK\nINFO 1 messages wait: MAIL\nMSG bob three\n");
     world.reads_everything(ghost);
     assert_eq!(world.hears(ghost), "MSG bob one\nDM bob two\nERR replaced\n");
     world.types(bob, "DM alice four");
@@ -188,7 +188,7 @@ fn seats_of_the_owner_at_one_address_stay_together_and_those_elsewhere_end() {
     assert_eq!(to_new, 1);
     // A session ends it, and the other way round.
     let line = line_login(&mut world, "alice", "alice");
-    assert_eq!(world.hears(line), "OK\n");
+    assert_eq!(world.hears(line), "OK\nINFO 1 messages wait: MAIL\n");
     assert!(!speaks(&mut world, &new));
     let newest = seated(&mut world, HERE, (Operation::Join, "lobby"), "alice", 2);
     assert_eq!(world.hears(line), "ERR replaced\n");
