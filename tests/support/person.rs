@@ -84,7 +84,8 @@ impl Person {
                 peer.send(format!("{name}\n"));
                 peer.expect("Welcome to the chat server!\nEnter your nickname: Password: ");
                 peer.send(format!("{password}\n"));
-                peer.read_until(&format!("*** {name} joined the room\n"));
+                // What waits in the mailbox may follow.
+                peer.line_where(|line| line == format!("*** {name} joined the room"));
                 AnyPeer::Slash(peer)
             }
             Dialect::Ucrp | Dialect::Tcrp => {

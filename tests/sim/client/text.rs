@@ -125,7 +125,9 @@ impl Client {
                 if let Some(count) = rest.strip_suffix(" messages missed") {
                     self.misses(count.parse().expect("a count"));
                 } else {
-                    let is_known = rest.ends_with(" disconnected") || rest == "server shutting down";
+                    let is_known = rest.ends_with(" disconnected")
+                        || rest.ends_with(" messages wait: MAIL")
+                        || rest == "server shutting down";
                     assert!(is_known, "no line of the dialect: {line}");
                 }
             }
