@@ -395,7 +395,11 @@ fn a_signal_is_a_way_to_leave() {
     let server = TestServer::start();
     let mut alice = server.client(Dialect::Line, "alice");
     for signal in [Signal::INT, Signal::TERM] {
-        let mut chat = Chat::start(&server, Dialect::Slash, &["--as", "bobby"]);
+        let chat = command(&server, Dialect::Slash, &["--as", "bobby"]);
+        // Where the tests run in the background of a shell, that ignores SIGINT.
+        let mut program = Command::new("env");
+        program.arg("--default-signal=INT").arg(chat.get_program()).args(chat.get_args());
+        let mut chat = Chat::spawn(program);
         chat.type_in("hi\n");
         assert_eq!(said(&mut alice), "bobby: hi");
         chat.line_where(|line| line.ends_with("bobby: hi"));

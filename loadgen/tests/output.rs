@@ -228,7 +228,9 @@ fn long_run(server: &TestServer, json: &Path, ignored: &str) -> Child {
     let mut witness = server.client(Dialect::Line, "witness");
     let run = run_for(&server.address(Dialect::Line).to_string(), "1h");
     let mut shell = Command::new("/bin/sh");
-    shell.args(["-c", &format!(r#"trap "" {ignored}; exec "$@""#), "sh"]).arg(run.get_program());
+    // Where the tests run in the background of a shell, that ignores SIGINT.
+    let script = format!(r#"trap "" {ignored}; exec env --default-signal=INT "$@""#);
+    shell.args(["-c", &script, "sh"]).arg(run.get_program());
     shell.args(run.get_args()).arg("--json").arg(json);
     let child = shell.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
     while !matches!(witness.next_event(deadline()).expect("an event"), Event::Message { .. }) {}
