@@ -230,8 +230,8 @@ struct Flags {
           help_heading = "What clients may do")]
     ucrp_sender: Option<String>,
 
-    /// Names that nobody has without an account, besides admin, root and the like, with commas or one flag each
-    /// [default: none]
+    /// Names that nobody has without an account, besides admin, root and the like, with commas or one flag
+    /// each [default: none]
     #[arg(long, global = true, value_name = "NAME", help_heading = "What clients may do")]
     reserved_names: Vec<String>,
 

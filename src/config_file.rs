@@ -39,8 +39,8 @@ pub(crate) enum Written {
 /// Mode of a new file: there are no secrets in it.
 const MODE: u32 = 0o644;
 
-/// Refuses a device, a FIFO, a socket or a directory. The rename would put a file in its place, and a read of a
-/// FIFO waits for a writer.
+/// Refuses a device, a FIFO, a socket or a directory. The rename would put a file in its place, and a read of
+/// a FIFO waits for a writer.
 pub(crate) fn ensure_regular(to: &Path) -> Result<(), ConfigFileError> {
     match fs::metadata(to) {
         Ok(metadata) if !metadata.is_file() => Err(ConfigFileError::NotRegular(to.into())),

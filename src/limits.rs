@@ -23,29 +23,32 @@ pub const PASSWORD_HASH_BYTES_MAX: usize = 256;
 /// Threads that hash, once there is something to hash. Each takes a core for tens of milliseconds and the memory of a hash.
 /// More tasks: they wait.
 pub const PASSWORD_THREADS_MAX: usize = 2;
-/// Password checks that wait: for a thread, for the turn of their network, or for their time. A server with 10,000 clients
-/// has that many when half of them come back at once; with the longest passwords they take 6 MB. More: the login is refused
-/// as busy. (The last tenth is for networks that hold less than one in a hundred: [`PLACES_KEPT_DIVISOR`].)
+/// Password checks that wait: for a thread, for the turn of their network, or for their time. A server with
+/// 10,000 clients has that many when half of them come back at once; with the longest passwords they take 6
+/// MB. More: the login is refused as busy. (The last tenth is for networks that hold less than one in a
+/// hundred: [`PLACES_KEPT_DIVISOR`].)
 pub const PASSWORD_QUEUE_MAX: usize = 1 << 12;
-/// Password checks that the engine hands out before the first of them is done: each thread has one in work and one ready.
-/// More: they wait in the engine, where networks take turns.
+/// Password checks that the engine hands out before the first of them is done: each thread has one in work
+/// and one ready. More: they wait in the engine, where networks take turns.
 pub const PASSWORD_AT_WORK_MAX: usize = 2 * PASSWORD_THREADS_MAX;
-/// Hashes of one network a second, in the long run. 200 people behind one address who log in within a few minutes wait for
-/// seconds. More: the checks of that network wait, and are not refused.
+/// Hashes of one network a second, in the long run. 200 people behind one address who log in within a few
+/// minutes wait for seconds. More: the checks of that network wait, and are not refused.
 pub const PASSWORD_HASHES_PER_SECOND: u32 = 4;
 /// Hashes of one network at once after a pause: a class or an office logs in without a wait.
 pub const PASSWORD_HASHES_HELD: usize = 100;
-/// Hashes that a wrong password is counted for. One network has 4 × 86,400 / 16 = 21,600 guesses a day, over all names
-/// (and the held 100 / 16 once), while one mistyped password delays its network by four seconds at most.
+/// Hashes that a wrong password is counted for. One network has 4 × 86,400 / 16 = 21,600 guesses a day, over
+/// all names (and the held 100 / 16 once), while one mistyped password delays its network by four seconds at
+/// most.
 pub const PASSWORD_WRONG_HASHES: usize = 16;
-/// Networks whose hashes are counted at once: the threads hash for fewer in the half minute in which a bucket fills. More:
-/// those of new networks are not counted until some buckets are full.
+/// Networks whose hashes are counted at once: the threads hash for fewer in the half minute in which a bucket
+/// fills. More: those of new networks are not counted until some buckets are full.
 pub const PASSWORD_BUCKETS_MAX: usize = 1 << 14;
-/// Password checks of one network that wait for their time, because the name is attacked ([`ATTEMPTS_OF_NAME_MAX`]): more
-/// than the wrong passwords that close it for the name. More: the login is refused as busy.
+/// Password checks of one network that wait for their time, because the name is attacked
+/// ([`ATTEMPTS_OF_NAME_MAX`]): more than the wrong passwords that close it for the name. More: the login is
+/// refused as busy.
 pub const PASSWORD_DELAYED_OF_NETWORK_MAX: usize = 8;
-/// Password checks of all networks that wait so: 256 networks are needed to hold them all, and the other half of the queue
-/// is for names that nobody attacks. More: the login is refused as busy.
+/// Password checks of all networks that wait so: 256 networks are needed to hold them all, and the other half
+/// of the queue is for names that nobody attacks. More: the login is refused as busy.
 pub const PASSWORD_DELAYED_MAX: usize = PASSWORD_QUEUE_MAX / 2;
 /// What a thread that hashes adds to the process's nice value: it gets a tenth of a core that the shard needs all of, and
 /// all of one that nobody needs.
@@ -130,68 +133,72 @@ const _: () = assert!(LOG_BYTES_LIMIT_MIN >= 4 * LOG_BLOCK_BYTES[LOG_BLOCK_BYTES
 pub const ROOMS_MAX: usize = 1 << 14;
 /// Rooms in an answer to a list of rooms, so that one command costs at most some 90 kB. The rest is given as a number.
 pub const ROOMS_LISTED_MAX: usize = 1000;
-/// Bytes of their names in such an answer: with what stands around them, no more than [`ANSWER_BYTES_MAX`]. More: as for
-/// [`ROOMS_LISTED_MAX`].
+/// Bytes of their names in such an answer: with what stands around them, no more than [`ANSWER_BYTES_MAX`].
+/// More: as for [`ROOMS_LISTED_MAX`].
 pub const ROOMS_LISTED_BYTES_MAX: usize = ANSWER_BYTES_MAX / 4 * 3;
-/// Members of a room in an answer to a list of them: as many slots as half of [`ANSWER_BYTES_MAX`] holds. More: they are
-/// not listed.
+/// Members of a room in an answer to a list of them: as many slots as half of [`ANSWER_BYTES_MAX`] holds.
+/// More: they are not listed.
 pub const USERS_LISTED_MAX: usize = ANSWER_BYTES_MAX / 2 / size_of::<u32>();
 /// Messages of a room's history when none are asked for by number.
 pub const HISTORY_COUNT_DEFAULT: usize = 20;
 /// Bytes of a room's history, in two halves of which the older is dropped when the newer is full.
 pub const HISTORY_BYTES_MAX: usize = 32 << 10;
 
-// Shares of totals. Each total of the whole server that a peer can fill for long has shares: connections, rooms, seats,
-// accounts, mail, password checks, look-ups, ops and answers that wait for the store. docs/operations.md lists them, and the
-// totals that protect small holders in another way. A network is in the table of a total only while it holds
-// some of it, 16 bytes: a table has no more entries than its total has parts, which the total bounds.
+// Shares of totals. Each total of the whole server that a peer can fill for long has shares: connections,
+// rooms, seats, accounts, mail, password checks, look-ups, ops and answers that wait for the store.
+// docs/operations.md lists them, and the totals that protect small holders in another way. A network is in
+// the table of a total only while it holds some of it, 16 bytes: a table has no more entries than its total
+// has parts, which the total bounds.
 
-/// The part of a total that is kept for networks with a small share of it, so that one network, or a few, never fill it for
-/// all. Any other network: it is told what it would be if the total were full.
+/// The part of a total that is kept for networks with a small share of it, so that one network, or a few,
+/// never fill it for all. Any other network: it is told what it would be if the total were full.
 pub const PLACES_KEPT_DIVISOR: usize = 10;
-/// The part of a total below which a network's share is small: ten such networks fill what is kept. A network that holds
-/// nothing has a small share of any total.
+/// The part of a total below which a network's share is small: ten such networks fill what is kept. A network
+/// that holds nothing has a small share of any total.
 pub const PLACES_SMALL_DIVISOR: usize = 100;
 
 // Accounts and mailboxes.
 
-/// Accounts at once. More, or more than its [share](PLACES_KEPT_DIVISOR) for a network: the client is told so. In memory each
-/// takes some 700 bytes, 40 more until it is used, and 32 for the network that made it since the start.
+/// Accounts at once. More, or more than its [share](PLACES_KEPT_DIVISOR) for a network: the client is told
+/// so. In memory each takes some 700 bytes, 40 more until it is used, and 32 for the network that made it
+/// since the start.
 pub const ACCOUNTS_MAX: usize = 100_000;
-/// New accounts of one network (an IPv4 address, a /64 of IPv6) a day, unless the operator says otherwise: enough for a
-/// household. Half of them can be made at once. More: refused, with the time of the next one.
+/// New accounts of one network (an IPv4 address, a /64 of IPv6) a day, unless the operator says otherwise:
+/// enough for a household. Half of them can be made at once. More: refused, with the time of the next one.
 pub const ADDRESS_ACCOUNTS_DEFAULT: u32 = 10;
-/// A /24 of IPv4, or a /48 of IPv6, makes this many times what one network makes: one person often has all of it, and
-/// sometimes it is an office. More: refused, with the time of the next one.
+/// A /24 of IPv4, or a /48 of IPv6, makes this many times what one network makes: one person often has all of
+/// it, and sometimes it is an office. More: refused, with the time of the next one.
 pub const ACCOUNTS_WIDE_FACTOR: u32 = 3;
-/// Networks whose new accounts are counted at once, and as many of the wide ones: 3 MB together. Each is known until its
-/// bucket is full again. More: those without a place of their own share one bucket of the size of a wide network's.
+/// Networks whose new accounts are counted at once, and as many of the wide ones: 3 MB together. Each is
+/// known until its bucket is full again. More: those without a place of their own share one bucket of the
+/// size of a wide network's.
 pub const ACCOUNT_NETWORKS_MAX: usize = 1 << 16;
-/// Seconds between two searches of that full memory for networks that need no place any more: each looks at all of it.
+/// Seconds between two searches of that full memory for networks that need no place any more: each looks at
+/// all of it.
 pub const ACCOUNT_NETWORKS_SWEEP_SECONDS: u64 = 60;
-/// Days after which an account goes that was never used again: no second login, and no message from or to it. Others
-/// stay.
+/// Days after which an account goes that was never used again: no second login, and no message from or to it.
+/// Others stay.
 pub const UNUSED_ACCOUNT_DAYS: u64 = 30;
-/// Seconds for which the wall clock must have run evenly, in this process, before such accounts go: a clock that is ahead
-/// for a while makes no account old.
+/// Seconds for which the wall clock must have run evenly, in this process, before such accounts go: a clock
+/// that is ahead for a while makes no account old.
 pub const UNUSED_CLOCK_SECONDS: u64 = 24 * 60 * 60;
 /// Seconds between two looks for such accounts.
 pub const UNUSED_LOOK_SECONDS: u64 = 60 * 60;
 /// Accounts looked at each time, oldest first: some ms. More: the rest a second later.
 pub const UNUSED_PER_LOOK_MAX: usize = 256;
-/// Wrong passwords for one name from one network in [`ATTEMPTS_SECONDS`], unless the operator says otherwise: people
-/// mistype. Then no password for that name from that network is looked at until that time has passed.
+/// Wrong passwords for one name from one network in [`ATTEMPTS_SECONDS`], unless the operator says otherwise:
+/// people mistype. Then no password for that name from that network is looked at until that time has passed.
 pub const ATTEMPTS_DEFAULT: u8 = 5;
 /// What an operator may allow of them, at most: a weak password is guessed in days with more.
 pub const ATTEMPTS_LIMIT_MAX: u8 = 100;
 /// Seconds in which wrong passwords are counted, and for which too many of them are refused.
 pub const ATTEMPTS_SECONDS: u64 = 60;
-/// Pairs of a name and a network whose wrong passwords are counted at once. More: those of new pairs are not counted until
-/// some are forgotten; passwords are not compared fast enough for that many in a minute.
+/// Pairs of a name and a network whose wrong passwords are counted at once. More: those of new pairs are not
+/// counted until some are forgotten; passwords are not compared fast enough for that many in a minute.
 pub const ATTEMPTS_KEPT_MAX: usize = 1 << 14;
-/// Wrong passwords for one name from all networks in [`ATTEMPTS_OF_NAME_SECONDS`]: no person mistypes that often. From then
-/// on each check of the name waits, one second at first and twice as long with each further wrong password, except from
-/// networks that proved the name ([`PROOF_SECONDS`]).
+/// Wrong passwords for one name from all networks in [`ATTEMPTS_OF_NAME_SECONDS`]: no person mistypes that
+/// often. From then on each check of the name waits, one second at first and twice as long with each further
+/// wrong password, except from networks that proved the name ([`PROOF_SECONDS`]).
 pub const ATTEMPTS_OF_NAME_MAX: u32 = 100;
 /// Seconds in which the wrong passwords for a name are counted together.
 pub const ATTEMPTS_OF_NAME_SECONDS: u64 = 60 * 60;
@@ -199,16 +206,17 @@ pub const ATTEMPTS_OF_NAME_SECONDS: u64 = 60 * 60;
 pub const ATTEMPTS_OF_NAME_PARTS: usize = 12;
 /// Seconds of the longest such wait: its owner logs in from a new network as well.
 pub const ATTEMPTS_WAIT_SECONDS_MAX: u64 = 30;
-/// Names whose wrong passwords are counted at once, in 3 MB. More: the names with the fewest are forgotten, so that an
-/// attack on many names does not hide the one on a single name.
+/// Names whose wrong passwords are counted at once, in 3 MB. More: the names with the fewest are forgotten,
+/// so that an attack on many names does not hide the one on a single name.
 pub const ATTEMPTS_NAMES_MAX: usize = 1 << 14;
 /// Seconds for which a network is known to have proved a name, by its password: 30 days.
 pub const PROOF_SECONDS: u64 = 30 * 24 * 60 * 60;
-/// Networks that are known to have proved one name: a home, an office, a mobile network that changes its addresses. More:
-/// the least recent one is forgotten.
+/// Networks that are known to have proved one name: a home, an office, a mobile network that changes its
+/// addresses. More: the least recent one is forgotten.
 pub const PROOFS_OF_NAME_MAX: usize = 8;
-/// Networks that are known to have proved a name, of all names, in some 20 MB. More: each name that has several loses its
-/// least recent one. No name loses its last, so that nobody who logs in to many accounts takes another's.
+/// Networks that are known to have proved a name, of all names, in some 20 MB. More: each name that has
+/// several loses its least recent one. No name loses its last, so that nobody who logs in to many accounts
+/// takes another's.
 pub const PROOFS_MAX: usize = 1 << 17;
 const _: () = assert!(PROOFS_MAX > ACCOUNTS_MAX, "each account has one");
 const _: () = assert!(ATTEMPTS_OF_NAME_SECONDS.is_multiple_of(ATTEMPTS_OF_NAME_PARTS as u64));
@@ -224,31 +232,33 @@ pub const MAIL_KEY_BYTES_MAX: usize = 128;
 pub const MAIL_BYTES_AROUND: usize = 256;
 /// Bytes of the messages that one account has sent and received. More: who would add one is told that the mailbox is full.
 pub const MAILBOX_BYTES_MAX: usize = 16 << 20;
-/// The part of it that messages from all people without an account take together. More: their senders are told that
-/// the mailbox takes no more from people that its owner has not written to.
+/// The part of it that messages from all people without an account take together. More: their senders are
+/// told that the mailbox takes no more from people that its owner has not written to.
 pub const MAILBOX_STRANGERS_BYTES_MAX: usize = MAILBOX_BYTES_MAX / 8;
 /// The part of it that messages from one account take. More: that sender is told so.
 pub const MAILBOX_SENDER_BYTES_MAX: usize = MAILBOX_BYTES_MAX / 8;
-/// The part of it that messages take from people without an account and from accounts that its owner has not written to.
-/// The rest is for the owner and the people that it wrote to. More: as for [`MAILBOX_STRANGERS_BYTES_MAX`].
+/// The part of it that messages take from people without an account and from accounts that its owner has not
+/// written to. The rest is for the owner and the people that it wrote to. More: as for
+/// [`MAILBOX_STRANGERS_BYTES_MAX`].
 pub const MAILBOX_UNKNOWN_BYTES_MAX: usize = MAILBOX_BYTES_MAX / 2;
-/// Bytes of all messages in all mailboxes. More, or more than its [share](PLACES_KEPT_DIVISOR) for a network: as for
-/// [`MAILBOX_BYTES_MAX`].
+/// Bytes of all messages in all mailboxes. More, or more than its [share](PLACES_KEPT_DIVISOR) for a network:
+/// as for [`MAILBOX_BYTES_MAX`].
 pub const MAIL_TOTAL_BYTES_MAX: usize = 512 << 20;
-/// Messages that one op marks as read or clears, so that a line of a log or a transaction stays small. More: with further ops.
+/// Messages that one op marks as read or clears, so that a line of a log or a transaction stays small. More:
+/// with further ops.
 pub const MAIL_READ_MAX: usize = 1000;
 /// Bytes of the messages in an answer to a list of them, counted as in the mailbox, so that a reply holds them. More: the
 /// newest ones are listed.
 pub const MAIL_LISTED_BYTES_MAX: usize = TYPED_REPLY_BYTES_MAX / 2;
-/// Bytes that a conversation in a list of them is counted for beside its name. More than [`MAIL_LISTED_BYTES_MAX`]: the
-/// list ends. Those with unread messages come first.
+/// Bytes that a conversation in a list of them is counted for beside its name. More than
+/// [`MAIL_LISTED_BYTES_MAX`]: the list ends. Those with unread messages come first.
 pub const MAIL_LISTED_BYTES_AROUND: usize = 32;
 
 // The store.
 
 /// Ops that wait for the store: what the fastest of them commits in a second. More, or more than its
-/// [share](PLACES_KEPT_DIVISOR) for a network: a client whose request has to be kept is told that the server is busy.
-/// For the shares, 24 bytes of each op are kept.
+/// [share](PLACES_KEPT_DIVISOR) for a network: a client whose request has to be kept is told that the server
+/// is busy. For the shares, 24 bytes of each op are kept.
 pub const STORE_QUEUE_OPS_MAX: usize = 1 << 17;
 /// Bytes of the ops that wait for the store. More: as for [`STORE_QUEUE_OPS_MAX`].
 pub const STORE_QUEUE_BYTES_MAX: usize = 64 << 20;
@@ -289,16 +299,17 @@ pub const RANDOM_STOCK_BYTES: usize = 512;
 pub const HELD_TOTAL_BYTES_MAX: usize = 64 << 20;
 /// Messages of a room's history in one answer, at most. More are asked for: the newest so many are shown.
 pub const HISTORY_COUNT_MAX: usize = 1000;
-/// Bytes of the texts in such an answer: with what stands around them and what memory has besides, no more than
-/// [`ANSWER_BYTES_MAX`]. More: the newest ones are shown.
+/// Bytes of the texts in such an answer: with what stands around them and what memory has besides, no more
+/// than [`ANSWER_BYTES_MAX`]. More: the newest ones are shown.
 pub const HISTORY_ANSWER_BYTES_MAX: usize = ANSWER_BYTES_MAX / 4 * 3;
-/// Messages that the store reads at once for such an answer, so that long ones do not fill memory: 256 KiB of the longest.
+/// Messages that the store reads at once for such an answer, so that long ones do not fill memory: 256 KiB of
+/// the longest.
 pub const HISTORY_PAGE_MESSAGES: usize = 64;
-/// Connections that wait for a page of history at once. More: told that the server is busy. (The last tenth is for networks
-/// that hold less than one in a hundred: [`PLACES_KEPT_DIVISOR`].)
+/// Connections that wait for a page of history at once. More: told that the server is busy. (The last tenth
+/// is for networks that hold less than one in a hundred: [`PLACES_KEPT_DIVISOR`].)
 pub const HISTORY_TASKS_MAX: usize = 256;
-/// Pages that the store is asked for before it has answered the first of them: what it looks up between two groups, twice.
-/// More: they wait in the engine, where networks take turns.
+/// Pages that the store is asked for before it has answered the first of them: what it looks up between two
+/// groups, twice. More: they wait in the engine, where networks take turns.
 pub const HISTORY_AT_WORK_MAX: usize = 2 * STORE_LOOK_UPS_MAX;
 
 /// Bytes of a line of the log that people can read, with its end. The longest that is written here is that of a text each
@@ -333,9 +344,9 @@ const _: () = assert!(MAIL_READ_MAX * 40 < JSONL_LINE_BYTES_MAX / 2);
 pub const SEATS_MAX: usize = 200_000;
 /// Seats of one person, in as many rooms, whatever the operator says: they are looked through. More: whoever wants one is told.
 pub const SEATS_OF_NAME_MAX: usize = 64;
-/// Bytes sent to an unproved IP address for each byte that came from there, for all its seats of a shard together: what
-/// RFC 9000 section 8.1 allows. More: nothing is sent until a datagram comes. It bounds what a sender with a forged address
-/// can have sent to that address.
+/// Bytes sent to an unproved IP address for each byte that came from there, for all its seats of a shard
+/// together: what RFC 9000 section 8.1 allows. More: nothing is sent until a datagram comes. It bounds what a
+/// sender with a forged address can have sent to that address.
 pub const UCRP_UNPROVED_FACTOR: u64 = 3;
 /// Bytes of the number that an unproved address is asked for, so that nobody guesses it while a seat lasts.
 pub const UCRP_CHALLENGE_BYTES: usize = 8;
@@ -371,9 +382,9 @@ pub const IMPORT_JSON_BYTES_MAX: u64 = 256 << 20;
 /// Bytes of all files that are imported at once, as what they say is compared in memory and committed as a whole. More:
 /// refused; they can be imported one by one.
 pub const IMPORT_BYTES_MAX: u64 = 2 << 30;
-/// Maximum seconds by which an imported message's time may exceed this machine's clock: the clock of the server
-/// that kept it may have been ahead. New ids rise from the highest one, and end in the year 10889. Beyond it,
-/// the message is left out, and the import says so.
+/// Maximum seconds by which an imported message's time may exceed this machine's clock: the clock of the
+/// server that kept it may have been ahead. New ids rise from the highest one, and end in the year 10889.
+/// Beyond it, the message is left out, and the import says so.
 pub const IMPORT_AHEAD_SECONDS_MAX: u64 = 100 * 366 * 24 * 60 * 60;
 /// Maximum seconds by which an imported id's time may exceed the message's time, for the same reason. Beyond
 /// it, the message gets a new id.
@@ -426,6 +437,9 @@ pub const STORE_AHEAD_LOOKED_MAX: usize = 10_000;
 /// Milliseconds that a step of the store waits for another program that writes to the database. Longer: it is refused, and
 /// tried again as after any other error.
 pub const STORE_BUSY_MILLIS_MAX: u64 = 2000;
+/// Milliseconds between two looks at a database during the checkpoint of another program: the system does not
+/// tell when the checkpoint ends.
+pub const STORE_LOOK_MILLIS: u64 = 10;
 /// KiB of pages that a writer keeps in memory: the ends of all rooms, and those of the index.
 pub const STORE_CACHE_KIB: u32 = 64 << 10;
 /// Pages of the write-ahead log beyond which a commit moves them into the database, 64 MiB: enough for a page that changes
@@ -439,24 +453,26 @@ pub const OUTBOX_BYTES_HIGH: usize = 64 << 10;
 /// Bytes waiting for one connection, at most, apart from one answer to its own command. More (direct messages to
 /// somebody who does not read): the connection is closed as too slow; a seat misses what is more.
 pub const OUTBOX_BYTES_MAX: usize = 1 << 20;
-/// Bytes of memory for one long answer: its parts below, and what waits in the outbox of its connection. A list of 100,000
-/// accounts takes as much as one of ten.
+/// Bytes of memory for one long answer: its parts below, and what waits in the outbox of its connection. A
+/// list of 100,000 accounts takes as much as one of ten.
 pub const ANSWER_BYTES_MAX: usize = 256 << 10;
 /// Bytes of a long answer that are made at once. More: the rest is made when no more than half of
 /// [`OUTBOX_BYTES_HIGH`] waits for its connection.
 pub const ANSWER_PIECE_BYTES: usize = 64 << 10;
-/// Bytes of entries that a list of accounts keeps of senders without an account, who may be gone when it comes to them.
-/// More: entries are left out.
+/// Bytes of entries that a list of accounts keeps of senders without an account, who may be gone when it
+/// comes to them. More: entries are left out.
 pub const ANSWER_STRANGERS_BYTES_MAX: usize = 80 << 10;
-/// Bytes of entries that a list keeps because they were deleted after its size was said. More: the connection is closed as
-/// too slow.
+/// Bytes of entries that a list keeps because they were deleted after its size was said. More: the connection
+/// is closed as too slow.
 pub const ANSWER_RESCUED_BYTES_MAX: usize = 64 << 10;
-/// Bytes that long answers keep together, beside outboxes. More: the connections whose answers keep the most are closed.
+/// Bytes that long answers keep together, beside outboxes. More: the connections whose answers keep the most
+/// are closed.
 pub const ANSWERS_TOTAL_BYTES_MAX: usize = 64 << 20;
-/// Bytes of long answers that are made in one turn, half a millisecond of work. More: the others are made in the next
-/// turns, by networks in turn; commands with short answers do not wait for that.
+/// Bytes of long answers that are made in one turn, half a millisecond of work. More: the others are made in
+/// the next turns, by networks in turn; commands with short answers do not wait for that.
 pub const ANSWERS_TURN_BYTES_MAX: usize = 256 << 10;
-/// Lanes in which connections wait for their turn. Two networks share one by chance, and then one visit a round.
+/// Lanes in which connections wait for their turn. Two networks share one by chance, and then one visit a
+/// round.
 pub const LANES: usize = 1 << 10;
 
 const _: () = assert!(
@@ -469,8 +485,8 @@ const _: () = assert!(
 );
 const _: () = assert!(OUTBOX_BYTES_HIGH / 2 + ANSWER_PIECE_BYTES + 4 * USERS_LISTED_MAX <= ANSWER_BYTES_MAX);
 
-/// Bytes put into outboxes in one turn, long answers not counted. More: whoever sends waits until they are flushed, so that nobody who reads is
-/// taken for one who does not.
+/// Bytes put into outboxes in one turn, long answers not counted. More: whoever sends waits until they are
+/// flushed, so that nobody who reads is taken for one who does not.
 pub const OUTBOX_TURN_BYTES_MAX: usize = OUTBOX_BYTES_MAX / 2;
 /// The same, for what comes in datagrams, which cannot wait: more is dropped. There is a share for it that connections do not
 /// take, though they send all the time, and fill theirs in each turn.
@@ -486,9 +502,9 @@ pub const OUTBOX_TOTAL_LOW_EIGHTHS: usize = 7;
 pub const OUTBOX_POOL_MAX: usize = 64;
 /// Bytes of an outbox that is kept for reuse. Larger: given back to the allocator.
 pub const OUTBOX_POOL_BYTES_MAX: usize = 4 << 10;
-/// Connections beyond the limit on clients, or beyond the [share](PLACES_KEPT_DIVISOR) of their network, that are kept just
-/// long enough to be told that the server is full. They take no place of a client. More: closed with as much said as the
-/// socket takes at once.
+/// Connections beyond the limit on clients, or beyond the [share](PLACES_KEPT_DIVISOR) of their network, that
+/// are kept just long enough to be told that the server is full. They take no place of a client. More: closed
+/// with as much said as the socket takes at once.
 pub const REFUSED_MAX: usize = 64;
 /// Connections and seats of one address at once, unless the operator says otherwise: a school or an office behind one address
 /// fits, and it takes many addresses to fill a server.
@@ -523,8 +539,8 @@ pub const RATE_MAX: u32 = 1_000_000;
 /// those that were there longest ago are forgotten, and may connect as if they never had. Whoever has so many addresses is not
 /// held by what each of them may.
 pub const ADDRESSES_IDLE_MAX: usize = 1 << 16;
-/// Names that an operator may reserve besides those that always are. More: refused. Each login of a stranger compares
-/// its name with a sorted list of them.
+/// Names that an operator may reserve besides those that always are. More: refused. Each login of a stranger
+/// compares its name with a sorted list of them.
 pub const RESERVED_NAMES_MAX: usize = 1024;
 
 /// Networks that an operator may exempt, in general and for one listener. More: refused. They are looked
@@ -553,9 +569,9 @@ pub const ROOM_VISITS_MAX: usize = WRITES_PER_TURN_MAX / 2;
 /// Members of rooms that their hosts closed who move on in a turn. More: with the next ones.
 pub const ROOM_LEAVERS_PER_TURN_MAX: usize = 256;
 
-/// Names of closed rooms that are known, so that a look-up of a room's history that began before the room was closed is
-/// not shown in the next room of that name. When more rooms close during one look-up, its result is dropped: a newcomer
-/// is shown no history on joining, and finds it with `/history`.
+/// Names of closed rooms that are known, so that a look-up of a room's history that began before the room was
+/// closed is not shown in the next room of that name. When more rooms close during one look-up, its result is
+/// dropped: a newcomer is shown no history on joining, and finds it with `/history`.
 pub const ROOMS_CLOSED_KNOWN_MAX: usize = 256;
 
 // What an operator may ask for.
@@ -824,6 +840,6 @@ pub const CLIENT_MESSAGES_AT_ONCE: u32 = 500;
 /// Bytes of another's text that are shown on a terminal: twice the longest message. More is cut, and `…`
 /// stands there.
 pub const SHOWN_TEXT_BYTES_MAX: usize = 16 << 10;
-/// Copies of old configuration files that `config --write` leaves beside the file. Each write looks for a free
-/// name among them. Beyond it, the write is refused, and the error asks for some to be removed.
+/// Copies of old configuration files that `config --write` leaves beside the file. Each write looks for a
+/// free name among them. Beyond it, the write is refused, and the error asks for some to be removed.
 pub const CONFIG_COPIES_MAX: u16 = 100;

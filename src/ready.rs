@@ -274,9 +274,9 @@ fn report(pid: u32, listeners: &[Listening]) -> String {
 
 /// The descriptor that a launcher left open for the report (`ready-fd`).
 ///
-/// It is opened anew through `/dev/fd`, since taking over a number is unsafe. The number itself therefore stays
-/// open: a reader reads up to the newline, not up to the end. A file is appended to. A pipe that is full or has no
-/// reader is an error, not a wait.
+/// It is opened anew through `/dev/fd`, since taking over a number is unsafe. The number itself therefore
+/// stays open: a reader reads up to the newline, not up to the end. A file is appended to. A pipe that is
+/// full or has no reader is an error, not a wait.
 #[derive(Debug)]
 pub struct ReadyDescriptor {
     fd: u32,
@@ -284,8 +284,8 @@ pub struct ReadyDescriptor {
 }
 
 impl ReadyDescriptor {
-    /// Opens it. To be called before the server opens anything: a number that the launcher did not leave open would
-    /// later be a socket or a file of the store.
+    /// Opens it. To be called before the server opens anything: a number that the launcher did not leave open
+    /// would later be a socket or a file of the store.
     ///
     /// # Errors
     ///

@@ -224,8 +224,8 @@ fn register() -> io::Result<Signals> {
     Ok(signals)
 }
 
-/// Whether this process ignores the signal, and is not to handle it: `nohup` and shells start programs in this
-/// state on purpose. To be asked before a handler is registered.
+/// Whether this process ignores the signal, and is not to handle it: `nohup` and shells start programs in
+/// this state on purpose. To be asked before a handler is registered.
 pub fn stays_ignored(signal: i32) -> bool {
     LEFT_IGNORED.contains(&signal) && is_ignored(signal)
 }

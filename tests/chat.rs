@@ -409,7 +409,8 @@ fn a_signal_is_a_way_to_leave() {
     }
 }
 
-/// `nohup` starts a program with SIGHUP ignored, and a script starts one in the background with SIGINT ignored.
+/// `nohup` starts a program with SIGHUP ignored, and a script starts one in the background with SIGINT
+/// ignored.
 #[test]
 fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
     let server = TestServer::start();
@@ -444,7 +445,8 @@ fn the_end_of_the_server_is_told() {
     assert_eq!((status.code(), errors.as_str()), (Some(1), "parlance: the server shuts down\n"));
 }
 
-/// The reason comes behind what was said to it, and it does not come back: that would take the name from its owner again.
+/// The reason comes behind what was said to it, and it does not come back: that would take the name from its
+/// owner again.
 #[test]
 fn a_chat_that_a_newer_login_replaces_says_so_and_stays_away() {
     let server = TestServer::start();
@@ -600,8 +602,8 @@ fn on_a_terminal_a_password_is_asked_for_and_not_shown() {
     assert_eq!(chat.child.wait().expect("it ends").code(), Some(0));
 }
 
-/// A line server that lets one client in, and then sends many lines at once and closes the connection. Returns
-/// its address, and what has it do so.
+/// A line server that lets one client in, and then sends many lines at once and closes the connection.
+/// Returns its address, and what has it do so.
 fn sends_and_closes(lines: usize) -> (String, mpsc::Sender<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("bound").to_string();

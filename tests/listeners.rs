@@ -292,8 +292,8 @@ fn at_the_start_it_is_said_who_is_exempt_and_which_variables_are_passed_over() {
     assert_eq!(lines("passed over 2 environment variables of a service"), 1, "{log}");
 }
 
-/// Runs a closure on a thread, to which the kernel refuses to set some options of sockets: each a level and, if
-/// given, a name. The programs that it starts inherit that.
+/// Runs a closure on a thread, to which the kernel refuses to set some options of sockets: each a level and,
+/// if given, a name. The programs that it starts inherit that.
 #[cfg(target_os = "linux")]
 fn without<R: Send>(options: &[(i32, Option<i32>)], run: impl FnOnce() -> R + Send) -> R {
     use nix::libc;

@@ -93,7 +93,8 @@ fn the_name_of_an_account_needs_its_password_in_each_dialect() {
     let token = shake(&server, HERE, JOIN, ("alice", Some("se cret"))).expect("a seat");
     let seat = Seat::with(&server, HERE, "lobby", &token);
     seat.register();
-    // Once more, with the password, is the same seat; without, it is none; elsewhere, it is another in its place.
+    // Once more, with the password, is the same seat; without, it is none; elsewhere, it is another in its
+    // place.
     assert_eq!(shake(&server, HERE, JOIN, ("Alice", Some("se cret"))), Ok(token));
     assert_eq!(shake(&server, HERE, JOIN, ("alice", None)), refused);
     let moved = shake(&server, ELSEWHERE, JOIN, ("alice", Some("se cret"))).expect("a seat");

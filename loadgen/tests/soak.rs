@@ -35,8 +35,8 @@ fn clients_come_and_go_and_nothing_is_lost_or_left_open() {
     assert_eq!(output.status.code(), Some(i32::from(!problems.is_empty())), "{words}");
 
     let count = |name: &str| report["counts"][name].as_u64().expect("a count");
-    // A busy machine decides the number of turns, and nothing else: 80 clients come in, some of them leave each way
-    // and come back, and each connection ends once.
+    // A busy machine decides the number of turns, and nothing else: 80 clients come in, some of them leave
+    // each way and come back, and each connection ends once.
     let connects = count("connects");
     assert!(connects > 80, "{words}");
     let left = ["left_politely", "left_by_reset", "left_half_closed"].map(count);

@@ -482,8 +482,8 @@ impl Material {
         self.seats.push(seat);
     }
 
-    /// A name gains an account. The seats that were given to it before are not the account's: no password was asked for
-    /// them. A line of a changed password says no more than that there is an account.
+    /// A name gains an account. The seats that were given to it before are not the account's: no password was
+    /// asked for them. A line of a changed password says no more than that there is an account.
     fn distrust_seats(&mut self, name: &str, index: &mut Index) {
         if index.accounts.contains_key(&fold(name)) {
             return;
@@ -509,8 +509,8 @@ impl Material {
         }
     }
 
-    /// An account is gone, with its seats and all messages from and to it; what a stranger of its name sent stays. That is
-    /// rare enough to look at all of them.
+    /// An account is gone, with its seats and all messages from and to it; what a stranger of its name sent
+    /// stays. That is rare enough to look at all of them.
     fn drop_account(&mut self, place: Place, name: &str, index: &mut Index) {
         let gone = fold(name);
         match index.accounts.remove(&gone) {

@@ -84,8 +84,8 @@ struct Planner<'a> {
     tokens: HashMap<Token, Box<str>>,
     /// By the name that they were given to.
     seats_of_name: HashMap<Folded, Vec<Token>>,
-    /// The names whose accounts are the same in the files and in the store. A seat in the files was proved for the account
-    /// there, which may be another person's than the account of that name here.
+    /// The names whose accounts are the same in the files and in the store. A seat in the files was proved
+    /// for the account there, which may be another person's than the account of that name here.
     known: HashSet<Folded>,
     /// What is kept of the rooms that were asked for.
     said: HashMap<Box<str>, HashSet<OpId>>,
@@ -179,8 +179,8 @@ impl<'a> Planner<'a> {
         self.seats_of_name.entry(folded).or_default().push(token);
     }
 
-    /// A name gains an account: the seats that were given to it before end, as no password was asked for them. A room
-    /// goes on without its host.
+    /// A name gains an account: the seats that were given to it before end, as no password was asked for
+    /// them. A room goes on without its host.
     fn end_seats_of(&mut self, folded: &Folded) {
         for token in self.seats_of_name.remove(folded).unwrap_or_default() {
             let Some(room) = self.tokens.remove(&token) else { continue };
@@ -326,8 +326,9 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    /// The id of the op that gives a seat, and its time. A room keeps its id where the file has one, so that its end takes
-    /// what was said in it. Not where the store has messages from after that: they were not said in this room.
+    /// The id of the op that gives a seat, and its time. A room keeps its id where the file has one, so that
+    /// its end takes what was said in it. Not where the store has messages from after that: they were not
+    /// said in this room.
     fn id_of_seat(
         &mut self,
         store: &mut dyn Reader,

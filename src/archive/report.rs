@@ -41,7 +41,8 @@ pub struct Report {
     pub there: Counts,
     /// Messages that the files themselves say were deleted, and that are not here either.
     pub gone: u64,
-    /// Seats of the store that ended, because their names have accounts now, and no password was asked for them.
+    /// Seats of the store that ended, because their names have accounts now, and no password was asked for
+    /// them.
     pub ended_seats: u64,
     /// By reason.
     pub left: BTreeMap<String, Left>,

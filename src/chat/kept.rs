@@ -12,10 +12,11 @@ pub enum Kept {
         name: Box<str>,
         /// What proves it.
         password: PasswordHash,
-        /// Its id, which no other account ever has: that of the op that made it. None: an earlier version of a log has
-        /// lost it, and the reader of that log makes one up.
+        /// Its id, which no other account ever has: that of the op that made it. None: an earlier version of
+        /// a log has lost it, and the reader of that log makes one up.
         id: Option<OpId>,
-        /// Nothing shows yet that its owner comes back: see [`Change::AccountUsed`](super::Change::AccountUsed).
+        /// Nothing shows yet that its owner comes back: see
+        /// [`Change::AccountUsed`](super::Change::AccountUsed).
         is_unused: bool,
     },
     /// A message in a mailbox.
@@ -28,7 +29,8 @@ pub enum Kept {
         seat: Seat,
         /// Whether it is the host's.
         is_host: bool,
-        /// The op that made the host's room. `None` for other seats, and where an earlier version has not kept it.
+        /// The op that made the host's room. `None` for other seats, and where an earlier version has not
+        /// kept it.
         made: Option<OpId>,
     },
 }
@@ -42,12 +44,13 @@ pub struct Letter {
     pub at: UnixMillis,
     /// The sender's name, as typed.
     pub sender: Box<str>,
-    /// The id of the account that sent it. None: it was sent without an account, or `recipient_account` is None, too.
+    /// The id of the account that sent it. None: it was sent without an account, or `recipient_account` is
+    /// None, too.
     pub sender_account: Option<OpId>,
     /// The recipient's name, as typed.
     pub recipient: Box<str>,
-    /// The id of the recipient's account. None: an earlier version has kept the letter without ids, and the two accounts
-    /// are those of the names.
+    /// The id of the recipient's account. None: an earlier version has kept the letter without ids, and the
+    /// two accounts are those of the names.
     pub recipient_account: Option<OpId>,
     /// What.
     pub content: Box<str>,

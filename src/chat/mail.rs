@@ -2,8 +2,8 @@
 
 use super::UnixMillis;
 
-/// Stands behind the name of people without an account, one blank apart, where the name is an account's by now. No
-/// name has a blank.
+/// Stands behind the name of people without an account, one blank apart, where the name is an account's by
+/// now. No name has a blank.
 pub const NO_ACCOUNT: &str = "(no account)";
 
 /// A message of a mailbox.

@@ -56,10 +56,10 @@ impl Op {
 
 /// What an [`Op`] changes. Names are as typed, and were checked.
 ///
-/// An account has the id of the op that made it, which no other account ever has. A change names an account by its name
-/// and its id: where the name's account has another id by then, the change is about an account that is gone, and changes
-/// nothing. Changes of earlier versions have no such id, and mean the account that the name has when they are carried
-/// out.
+/// An account has the id of the op that made it, which no other account ever has. A change names an account
+/// by its name and its id: where the name's account has another id by then, the change is about an account
+/// that is gone, and changes nothing. Changes of earlier versions have no such id, and mean the account that
+/// the name has when they are carried out.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Change {
     /// A name has an account from now on. The account's id is the op's.
@@ -166,16 +166,16 @@ pub enum Change {
         /// Of which seat.
         token: Token,
     },
-    /// A room's host closed it. All its seats are gone, and so are the messages since the room was made. Older messages
-    /// in a room of that name belong to other people and stay.
+    /// A room's host closed it. All its seats are gone, and so are the messages since the room was made.
+    /// Older messages in a room of that name belong to other people and stay.
     ///
-    /// The messages that go are the newest ones, back to the last message with an id below `made`. When the oldest message
-    /// has a higher id, all of them go.
+    /// The messages that go are the newest ones, back to the last message with an id below `made`. When the
+    /// oldest message has a higher id, all of them go.
     RoomClosed {
         /// The room.
         room: Box<str>,
-        /// The [`Change::RoomMade`] that it ends. `None`: not known, as in what earlier versions wrote, where all messages
-        /// go.
+        /// The [`Change::RoomMade`] that it ends. `None`: not known, as in what earlier versions wrote, where
+        /// all messages go.
         made: Option<OpId>,
     },
 }

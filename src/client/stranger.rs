@@ -56,8 +56,8 @@ impl Stranger {
             [0, 0, 0, 0, 0, 0, 0, 100..=111, ..] => Some(Self::Dialect(Dialect::Typed)),
             // RFC 854: WILL, WON'T, DO or DON'T, and a small option, which begins no definition of gob.
             [0xff, 0xfb..=0xfe, 0..=50, ..] => Some(Self::Telnet),
-            // A length of three bytes, number 0, and version 10 of the protocol with that of the server, or an
-            // error from 1024 on (MySQL's `HandshakeV10` and `ERR_Packet`).
+            // A length of three bytes, number 0, and version 10 of the protocol with that of the server, or
+            // an error from 1024 on (MySQL's `HandshakeV10` and `ERR_Packet`).
             [_, _, 0, 0, 0x0a, b'0'..=b'9', ..] | [_, _, 0, 0, 0xff, _, 4..=15, ..] => Some(Self::Mysql),
             // PostgreSQL's `ErrorResponse`: the length, and the severity first.
             [b'E', 0, 0, _, _, b'S', ..] => Some(Self::Postgres),
@@ -69,8 +69,8 @@ impl Stranger {
             // A length, the definition of type 64, or of a later one below 128 (-65 is 0xff 0x81), and that
             // it is a struct.
             [_, 0x7f, 3, ..] | [_, 0xff, 0x81..=0xff, 3, ..] => Some(Self::Dialect(Dialect::Gob)),
-            // A server's prefix, and a notice or a number. Lengths of gob and operations of TCRP can be the same
-            // byte as the colon.
+            // A server's prefix, and a notice or a number. Lengths of gob and operations of TCRP can be the
+            // same byte as the colon.
             [b':', ref rest @ ..] => is_word_and_blank(rest).then_some(Self::Irc),
             _ => None,
         }

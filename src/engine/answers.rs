@@ -1,19 +1,21 @@
 //! Long answers: lists of accounts, of the members of a room, of rooms, of messages.
 //!
-//! A long answer is made piece by piece. The next piece is made when its connection has read most of the one before, and
-//! when the answers of this turn have not used up their budget ([`ANSWERS_TURN_BYTES_MAX`]), which is apart from that of
-//! all other commands: a `PING` does not wait behind lists. Networks take turns, then the connections of each ([`Rounds`]).
+//! A long answer is made piece by piece. The next piece is made when its connection has read most of the one
+//! before, and when the answers of this turn have not used up their budget ([`ANSWERS_TURN_BYTES_MAX`]),
+//! which is apart from that of all other commands: a `PING` does not wait behind lists. Networks take turns,
+//! then the connections of each ([`Rounds`]).
 //!
 //! ```text
 //!   ask ─▶ piece ─▶ outbox ─▶ (read) ─▶ Drained ─▶ ready ─▶ piece ─▶ … ─▶ the last piece ─▶ the next command
 //!    └──── the budget is used up, or answers wait for the store ──▶ ready
 //! ```
 //!
-//! A connection has one answer at a time, and waits ([`Awaited::Answer`]) until it is made: answers come in the order of
-//! their requests. An answer that is one frame tells its size at the start. Therefore it is a snapshot: accounts that are
-//! made later are not in it, and an entry that is deleted before its piece is made is *rescued*, made on the spot and kept
-//! until its place comes. What else the connection is told meanwhile, as of new mail, waits *behind* the frame; in dialects
-//! whose lists are many frames, it goes out between them.
+//! A connection has one answer at a time, and waits ([`Awaited::Answer`]) until it is made: answers come in
+//! the order of their requests. An answer that is one frame tells its size at the start. Therefore it is a
+//! snapshot: accounts that are made later are not in it, and an entry that is deleted before its piece is
+//! made is *rescued*, made on the spot and kept until its place comes. What else the connection is told
+//! meanwhile, as of new mail, waits *behind* the frame; in dialects whose lists are many frames, it goes out
+//! between them.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -80,8 +82,8 @@ enum Rest {
     Conversation(Conversation),
     Members {
         room: RoomId,
-        /// Their slots, in the order in which they are listed. A slot that another member has taken meanwhile shows
-        /// that one.
+        /// Their slots, in the order in which they are listed. A slot that another member has taken meanwhile
+        /// shows that one.
         members: VecDeque<u32>,
     },
 }
@@ -443,8 +445,8 @@ impl Engine {
         members.is_empty()
     }
 
-    /// Keeps bytes for a connection until its answer is a whole frame, if it is in the middle of one. Returns whether it
-    /// is.
+    /// Keeps bytes for a connection until its answer is a whole frame, if it is in the middle of one. Returns
+    /// whether it is.
     pub(super) fn put_behind_answer(&mut self, id: ConnId, bytes: &[u8]) -> bool {
         let answer = self.answers.unfinished.get(&id.to_bits());
         if !answer.is_some_and(|answer| answer.is_in_frame()) {
@@ -461,8 +463,8 @@ impl Engine {
         true
     }
 
-    /// A connection is being closed: what it asked for and was not begun is not made, and a list of many frames ends here.
-    /// A frame that was begun is completed, and a login that was promised is answered.
+    /// A connection is being closed: what it asked for and was not begun is not made, and a list of many
+    /// frames ends here. A frame that was begun is completed, and a login that was promised is answered.
     pub(super) fn cut_answer_short(&mut self, id: ConnId) {
         let Some(answer) = self.answers.unfinished.get(&id.to_bits()) else { return };
         let is_promised = matches!(answer.stage, Stage::Asked(Question::AccountNames));

@@ -4,7 +4,8 @@
 //! - By name, over all networks: from very many in an hour on, each further check of the name waits. A network that proved
 //!   the name in the last weeks does not wait: its owner logs in while others guess.
 //!
-//! Only a right password writes a proof, so that no guess takes another's away. All of this is in memory only.
+//! Only a right password writes a proof, so that no guess takes another's away. All of this is in memory
+//! only.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -139,8 +140,9 @@ impl Attempts {
         }
     }
 
-    /// Forgets the proofs that are too old. Where that is not enough, each name that has several loses the least recent one:
-    /// there are more proofs than accounts, so that some has several, and no name loses its last.
+    /// Forgets the proofs that are too old. Where that is not enough, each name that has several loses the
+    /// least recent one: there are more proofs than accounts, so that some has several, and no name loses its
+    /// last.
     fn forget_proofs(&mut self, now: Duration) {
         self.proofs.retain(|_, proofs| {
             proofs.retain(|proof| proof.holds(now));

@@ -102,8 +102,8 @@ impl Engine {
         }
     }
 
-    /// Has a closing connection's socket closed when everything is sent, once nothing is held back and no frame is
-    /// unfinished.
+    /// Has a closing connection's socket closed when everything is sent, once nothing is held back and no
+    /// frame is unfinished.
     pub(super) fn close_when_flushed(&mut self, id: ConnId) {
         let is_closing = self.conn(id).closing.is_some_and(|closing| !closing.told);
         if is_closing && !self.holds(id) && !self.answers.has(id) {

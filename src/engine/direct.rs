@@ -59,9 +59,9 @@ impl Engine {
         }
     }
 
-    /// Delivers a message: into the mailbox of an account, and live. Where it cannot be kept, because the store fails
-    /// or the mailbox takes no more from the sender, it is delivered live only. It is refused if the recipient is not
-    /// there, or if the sender's dialect says that messages are kept.
+    /// Delivers a message: into the mailbox of an account, and live. Where it cannot be kept, because the
+    /// store fails or the mailbox takes no more from the sender, it is delivered live only. It is refused if
+    /// the recipient is not there, or if the sender's dialect says that messages are kept.
     fn deliver<'a>(
         &mut self,
         id: ConnId,

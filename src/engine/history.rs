@@ -19,8 +19,8 @@ pub(super) struct Entry<'a> {
     pub(super) text: &'a str,
 }
 
-/// Messages one behind the other, in one allocation of at most [`HALF_BYTES_MAX`]: in front of each its id, its time, and
-/// how long its sender and its text are.
+/// Messages one behind the other, in one allocation of at most [`HALF_BYTES_MAX`]: in front of each its id,
+/// its time, and how long its sender and its text are.
 #[derive(Debug, Default)]
 struct Half {
     bytes: Vec<u8>,

@@ -1,8 +1,9 @@
-//! The end of what people hold under a name: because its owner has logged in anew, or because the name gains or loses
-//! its account.
+//! The end of what people hold under a name: because its owner has logged in anew, or because the name gains
+//! or loses its account.
 //!
-//! Where a name has an account, all who hold it have proved it. This holds because a name gains an account only here
-//! ([`Engine::add_account`]), and because an import ends the seats of the names that it gives accounts to.
+//! Where a name has an account, all who hold it have proved it. This holds because a name gains an account
+//! only here ([`Engine::add_account`]), and because an import ends the seats of the names that it gives
+//! accounts to.
 
 use core::net::IpAddr;
 
@@ -51,8 +52,9 @@ impl NameEnd {
 }
 
 impl Engine {
-    /// Ends the sessions and seats that hold a name, but for what stays. Each is told why, behind all that it is owed; its
-    /// room sees it leave; the name is free when this returns. Mailboxes that are open stay open.
+    /// Ends the sessions and seats that hold a name, but for what stays. Each is told why, behind all that it
+    /// is owed; its room sees it leave; the name is free when this returns. Mailboxes that are open stay
+    /// open.
     ///
     /// A room stays open when its host ends here, without a host: its other members did not ask for this.
     pub(super) fn end_others_of(&mut self, folded: &Folded, stays: Stays, why: NameEnd) {
@@ -81,8 +83,8 @@ impl Engine {
         }
     }
 
-    /// Gives a name an account, and ends what others hold under the name. The caller has checked that the name has no
-    /// account, and that it can be kept.
+    /// Gives a name an account, and ends what others hold under the name. The caller has checked that the
+    /// name has no account, and that it can be kept.
     pub(super) fn add_account(&mut self, id: ConnId, wanted: &Wanted, password: PasswordHash, stays: Stays) {
         let charged = self.charged_to(id);
         if let Some(network) = charged {

@@ -218,8 +218,8 @@ impl Engine {
         }
     }
 
-    /// The peer reset a connection that is not being read from. One whose password is waited for ends at once, and frees the
-    /// place of its check; any other ends when what it sent before has been read.
+    /// The peer reset a connection that is not being read from. One whose password is waited for ends at
+    /// once, and frees the place of its check; any other ends when what it sent before has been read.
     pub fn peer_reset(&mut self, id: ConnId, now: Now) {
         self.now = now;
         if self.connection(id).is_some_and(|conn| conn.closing.is_none()) && self.awaits_proof(id) {

@@ -51,8 +51,8 @@ pub(super) struct Journal {
 /// 12 bits are there for it.
 const SEQUENCE_MAX: u16 = 0xfff;
 
-/// What an op counts for in the shares of the queue: its bytes, and at least what one op may take where all are of one
-/// size, so that the share holds for the number of ops as well.
+/// What an op counts for in the shares of the queue: its bytes, and at least what one op may take where all
+/// are of one size, so that the share holds for the number of ops as well.
 fn weight(bytes: usize) -> usize {
     bytes.max(OP_WEIGHT_MIN)
 }
@@ -191,9 +191,9 @@ impl Engine {
         self.journal.next_id(self.now.unix, 0)
     }
 
-    /// Whether what a connection asks for can be kept: the store works, and not too much waits for it. (What follows from
-    /// something else is stored in any case: the end of a seat, and the undoing of what was refused. There is no more of it
-    /// than there are seats and ops that wait.)
+    /// Whether what a connection asks for can be kept: the store works, and not too much waits for it. (What
+    /// follows from something else is stored in any case: the end of a seat, and the undoing of what was
+    /// refused. There is no more of it than there are seats and ops that wait.)
     pub(super) fn can_keep(&self, id: ConnId) -> bool {
         self.can_keep_for(self.charged_to(id))
     }

@@ -161,8 +161,8 @@ impl Engine {
         });
     }
 
-    /// Shows a conversation of the connection's account. Its messages are read then. Unread ones that the answer does
-    /// not hold stay unread, and come with the next answer.
+    /// Shows a conversation of the connection's account. Its messages are read then. Unread ones that the
+    /// answer does not hold stay unread, and come with the next answer.
     pub(super) fn read_mail(&mut self, id: ConnId, with: &str) {
         let (Some(reader), Some(name)) = (self.account_of(id), self.conn(id).name) else {
             return self.reply(id, &Event::Error(Problem::NoMailbox));
@@ -229,8 +229,9 @@ impl Engine {
         self.promise_change(id, deleted);
     }
 
-    /// Deletes an account: logs out the connections that have its mailbox open, and ends the sessions and seats that hold
-    /// its name, but for what stays. They held it by the account's password, and it is free from now on.
+    /// Deletes an account: logs out the connections that have its mailbox open, and ends the sessions and
+    /// seats that hold its name, but for what stays. They held it by the account's password, and it is free
+    /// from now on.
     pub(super) fn end_account(&mut self, account: AccountId, name: Name, stays: Stays) -> OpId {
         self.end_others_of(&name.folded(), stays, NameEnd::AccountDeleted);
         self.log_mailboxes_out(account);

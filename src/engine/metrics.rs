@@ -31,9 +31,11 @@ pub struct Metrics {
     pub cut: u64,
     /// Passwords that were not the account's.
     pub wrong_passwords: u64,
-    /// Logins that were refused because too many passwords were wrong before, for the name and from the network.
+    /// Logins that were refused because too many passwords were wrong before, for the name and from the
+    /// network.
     pub attempts_refused: u64,
-    /// Logins that had to wait because very many passwords were wrong before, for the name and from all networks.
+    /// Logins that had to wait because very many passwords were wrong before, for the name and from all
+    /// networks.
     pub attempts_delayed: u64,
     /// Accounts that were not made because their network had made as many as it may.
     pub accounts_refused: u64,
@@ -43,8 +45,8 @@ pub struct Metrics {
     pub rested: u64,
     /// Rooms, and seats of a name in further rooms, that were refused because there were as many as may be.
     pub rooms_refused: u64,
-    /// Connections, rooms, seats, accounts and messages that were refused because what is left of their total is kept for
-    /// networks with a small share of it.
+    /// Connections, rooms, seats, accounts and messages that were refused because what is left of their total
+    /// is kept for networks with a small share of it.
     pub shares_refused: u64,
     /// Messages published in rooms.
     pub messages: u64,

@@ -152,8 +152,8 @@ pub struct Settings {
     pub session_messages_limit: u32,
     /// Bytes from one session a second; 0 means any. Whoever sends more is read from later.
     pub session_bytes_limit: u32,
-    /// Wrong passwords for one name from one network in [`ATTEMPTS_SECONDS`](crate::limits::ATTEMPTS_SECONDS). Then none of
-    /// theirs is looked at for as long.
+    /// Wrong passwords for one name from one network in
+    /// [`ATTEMPTS_SECONDS`](crate::limits::ATTEMPTS_SECONDS). Then none of theirs is looked at for as long.
     pub password_attempts_limit: u8,
     /// Seconds from the connection to the login; 0 means any.
     pub login_timeout: u64,
@@ -547,8 +547,8 @@ impl Engine {
         self.connections.iter().map(|(id, _)| id)
     }
 
-    /// Bytes held for peers on this shard: logs, outboxes, answers that wait for the store or are not complete, and
-    /// unfinished frames. Bounded by [`limits`](crate::limits).
+    /// Bytes held for peers on this shard: logs, outboxes, answers that wait for the store or are not
+    /// complete, and unfinished frames. Bounded by [`limits`](crate::limits).
     pub fn held_bytes(&self) -> usize {
         let kept = |(_, conn): (ConnId, &Connection)| conn.inbox.capacity() + conn.codec.held_bytes();
         let inboxes: usize = self.connections.iter().map(kept).sum();
@@ -574,13 +574,13 @@ impl Engine {
     /// The connection with an id that the engine itself holds, and which is there.
     fn conn(&self, id: ConnId) -> &Connection {
         let conn = self.connections.get(id).expect("an id that the engine holds is not stale");
-        debug_assert_eq!(conn.generation, id.generation, "an id that the engine holds is not stale");
+        assert_eq!(conn.generation, id.generation, "an id that the engine holds is not stale");
         conn
     }
 
     fn conn_mut(&mut self, id: ConnId) -> &mut Connection {
         let conn = self.connections.get_mut(id).expect("an id that the engine holds is not stale");
-        debug_assert_eq!(conn.generation, id.generation, "an id that the engine holds is not stale");
+        assert_eq!(conn.generation, id.generation, "an id that the engine holds is not stale");
         conn
     }
 

@@ -1,11 +1,12 @@
-//! New accounts, counted by network and by the wider network around it, so that no single network makes all of them.
+//! New accounts, counted by network and by the wider network around it, so that no single network makes all
+//! of them.
 //!
-//! Each network has a bucket that holds half a day's accounts. A new account takes one from the bucket of its network
-//! and one from that of the /24 (of IPv6, the /48) around it. The buckets are in memory only: a peer cannot restart the
-//! server.
+//! Each network has a bucket that holds half a day's accounts. A new account takes one from the bucket of its
+//! network and one from that of the /24 (of IPv6, the /48) around it. The buckets are in memory only: a peer
+//! cannot restart the server.
 //!
-//! The memory is bounded by [`ACCOUNT_NETWORKS_MAX`]. A network that finds no place there shares one bucket with all
-//! others without a place, so that a full memory raises no limit.
+//! The memory is bounded by [`ACCOUNT_NETWORKS_MAX`]. A network that finds no place there shares one bucket
+//! with all others without a place, so that a full memory raises no limit.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -87,7 +88,8 @@ impl NewAccounts {
 }
 
 impl Table {
-    /// The bucket of a network, which is full for one that is not known; None: there is no place for another one.
+    /// The bucket of a network, which is full for one that is not known; None: there is no place for another
+    /// one.
     fn bucket(&mut self, network: Network, now: Duration) -> Option<Bucket> {
         if let Some(bucket) = self.buckets.get(&network) {
             return Some(*bucket);

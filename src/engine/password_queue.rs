@@ -5,8 +5,9 @@
 //!           └──────────────── places: bounded ────────────────┘           bounded
 //! ```
 //!
-//! Networks take turns. Each network has a bucket of hashes; a network whose bucket is empty keeps its checks and waits
-//! until the bucket has filled. An exempt connection needs no bucket, and takes turns like any other.
+//! Networks take turns. Each network has a bucket of hashes; a network whose bucket is empty keeps its checks
+//! and waits until the bucket has filled. An exempt connection needs no bucket, and takes turns like any
+//! other.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
@@ -70,7 +71,8 @@ impl PasswordQueue {
                     && has_place(self.delayed.len(), delayed, PASSWORD_DELAYED_MAX)))
     }
 
-    /// Adds a check for which there [is a place](Self::has_place); a delayed one is handed out no sooner than `until`.
+    /// Adds a check for which there [is a place](Self::has_place); a delayed one is handed out no sooner than
+    /// `until`.
     pub(super) fn push(&mut self, source: Source, task: PasswordTask, until: Option<Duration>) {
         if let Some(until) = until {
             *self.delayed_of.entry(source).or_default() += 1;
@@ -99,8 +101,8 @@ impl PasswordQueue {
         }
     }
 
-    /// The next check for the threads, unless they have enough. The caller [charges](Self::charge) it for its hash, and says
-    /// when it is [`done`](Self::done).
+    /// The next check for the threads, unless they have enough. The caller [charges](Self::charge) it for its
+    /// hash, and says when it is [`done`](Self::done).
     pub(super) fn next(&mut self, now: Duration) -> Option<(Source, PasswordTask)> {
         self.wake(now);
         if self.at_work >= PASSWORD_AT_WORK_MAX {

@@ -1,7 +1,8 @@
 //! The past of a room: the newest of what was said there is in memory ([`History`](super::history::History)), the rest in
 //! the store. Looking it up there is a task for somebody else, and whoever asked waits meanwhile.
 //!
-//! Few tasks are handed out at a time; the others wait here, where the networks that they came from take turns.
+//! Few tasks are handed out at a time; the others wait here, where the networks that they came from take
+//! turns.
 //!
 //! A task is done behind all ops that were taken before it, so that it finds what was said until it was handed out.
 
@@ -115,7 +116,8 @@ impl Engine {
         self.past_tasks.push(network, PastTask { conn: id, serial, room: room.as_str().into(), count });
     }
 
-    /// The next messages to be looked up, behind the ops that were [taken](Engine::take_ops) before, as long as few are.
+    /// The next messages to be looked up, behind the ops that were [taken](Engine::take_ops) before, as long
+    /// as few are.
     pub fn next_past_task(&mut self) -> Option<PastTask> {
         if self.journal.look_ups >= HISTORY_AT_WORK_MAX {
             return None;

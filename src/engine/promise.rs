@@ -128,8 +128,8 @@ impl Engine {
         self.scratch = bytes;
     }
 
-    /// Has a login to a mailbox answered when the op is committed that made its account: then, or now if it is. None: it
-    /// was before the start.
+    /// Has a login to a mailbox answered when the op is committed that made its account: then, or now if it
+    /// is. None: it was before the start.
     pub(super) fn promise_login(&mut self, id: ConnId, until: Option<OpId>, promise: Promise) {
         let until = until.filter(|&until| !self.is_committed(until));
         let (Some(until), true) = (until, self.conn(id).dialect.answers_when_kept()) else {
@@ -173,8 +173,8 @@ impl Engine {
         }
     }
 
-    /// Holds answers behind those that are held, each frame as one where the dialect's go out one by one: `ends` says
-    /// where each ends.
+    /// Holds answers behind those that are held, each frame as one where the dialect's go out one by one:
+    /// `ends` says where each ends.
     pub(super) fn hold_frames(&mut self, id: ConnId, frames: &[u8], ends: &[usize]) {
         if !self.fanouts.own.is_framed(self.conn(id).dialect) {
             return self.hold_behind(id, frames);
@@ -264,7 +264,8 @@ impl Engine {
         }
     }
 
-    /// A seat has ended before its handshake was told of it, as by a newer login under the name: its token is nobody's.
+    /// A seat has ended before its handshake was told of it, as by a newer login under the name: its token is
+    /// nobody's.
     fn refuse_lost_seat(&mut self, handshake: ConnId) {
         self.stop_awaiting(handshake);
         self.refuse_login(handshake, Problem::NameTaken);

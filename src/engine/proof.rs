@@ -100,8 +100,9 @@ impl Draws {
     }
 }
 
-/// A free name among `base`, `base~2`, `base~3` and so on. Numbers in use are mostly the lowest, so the search doubles,
-/// then halves. The numbers that it tries are drawn at random from each doubling: nobody can hold just those.
+/// A free name among `base`, `base~2`, `base~3` and so on. Numbers in use are mostly the lowest, so the
+/// search doubles, then halves. The numbers that it tries are drawn at random from each doubling: nobody can
+/// hold just those.
 pub(super) fn nearest(base: &str, draws: &Draws, free: impl Fn(&str) -> Option<Wanted>) -> Option<Wanted> {
     if let Some(wanted) = free(base) {
         return Some(wanted);
@@ -202,8 +203,8 @@ impl Engine {
         self.attempts.are_allowed(&wanted.folded, source.network, self.now.monotonic)
     }
 
-    /// The next password to be looked at, off the loop, as long as few are; answer with [`Engine::password_compared`], or
-    /// with [`Engine::password_refused`] if it cannot be.
+    /// The next password to be looked at, off the loop, as long as few are; answer with
+    /// [`Engine::password_compared`], or with [`Engine::password_refused`] if it cannot be.
     pub fn next_password_task(&mut self) -> Option<PasswordTask> {
         while let Some((source, task)) = self.passwords.next(self.now.monotonic) {
             let PasswordTask { conn, serial, .. } = task;

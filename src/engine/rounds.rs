@@ -1,10 +1,11 @@
 //! Connections that wait for their turn: first the networks take turns, then the connections of each.
 //!
-//! A connection has a *lane*, which its network hashes to, so that a network gets one visit a round whatever the number of
-//! its connections. A push or a pop costs no look-up, and the memory does not depend on the number of networks. Two
-//! networks share a lane by chance, one in [`LANES`] (stochastic fair queueing); the seed of the hash
-//! is not known to peers, so that no network can choose the lane of another. An exempt connection has turns of its own: an
-//! exempt address may be a proxy with many people behind it. Where all are exempt, the rounds are one queue.
+//! A connection has a *lane*, which its network hashes to, so that a network gets one visit a round whatever
+//! the number of its connections. A push or a pop costs no look-up, and the memory does not depend on the
+//! number of networks. Two networks share a lane by chance, one in [`LANES`] (stochastic fair queueing); the
+//! seed of the hash is not known to peers, so that no network can choose the lane of another. An exempt
+//! connection has turns of its own: an exempt address may be a proxy with many people behind it. Where all
+//! are exempt, the rounds are one queue.
 //!
 //! ```text
 //! turns:  lane 5 ─▶ x ─▶ lane 37       lane 5:   a1 a2 a3 a4 …

@@ -35,7 +35,8 @@ pub(super) struct Seat {
     made_by: Option<OpId>,
     /// Of a host: the op that made its room, where that is known.
     room_made: Option<OpId>,
-    /// The hash of the text that it was asked for with, where that is not its name. The server forgets it when it ends.
+    /// The hash of the text that it was asked for with, where that is not its name. The server forgets it
+    /// when it ends.
     asked: Option<u64>,
     /// It was heard, and there is an address where it is told what concerns it.
     hears: bool,
@@ -126,7 +127,8 @@ impl Engine {
         }
     }
 
-    /// The name that a handshake gets: the one that it asks for, or the nearest free one where that is not a name.
+    /// The name that a handshake gets: the one that it asks for, or the nearest free one where that is not a
+    /// name.
     fn seat_name(
         &self,
         id: ConnId,
@@ -166,8 +168,9 @@ impl Engine {
         }
     }
 
-    /// Whether there can be such a seat: the one that the name has in the room already, or a new one. Where the name has an
-    /// account, the handshake proves it, and what is held elsewhere under the name is no obstacle.
+    /// Whether there can be such a seat: the one that the name has in the room already, or a new one. Where
+    /// the name has an account, the handshake proves it, and what is held elsewhere under the name is no
+    /// obstacle.
     fn check_entrance(
         &mut self,
         id: ConnId,
@@ -220,7 +223,8 @@ impl Engine {
         Ok(own)
     }
 
-    /// Gives a handshake its seat, and ends it. One that has proved the name ends what is held under the name elsewhere.
+    /// Gives a handshake its seat, and ends it. One that has proved the name ends what is held under the name
+    /// elsewhere.
     pub(super) fn take_seat(
         &mut self,
         id: ConnId,
@@ -470,8 +474,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether the holder of a seat receives where a datagram of it came from: the handshake came from that IP address, or
-    /// the address answered what it was asked.
+    /// Whether the holder of a seat receives where a datagram of it came from: the handshake came from that
+    /// IP address, or the address answered what it was asked.
     fn is_address_proved(&mut self, id: ConnId, peer: SocketAddr, message: &Message<'_>) -> bool {
         let Some(seat) = self.seat_mut(id) else { return false };
         if seat.ip == peer.ip().to_canonical() {

@@ -1,8 +1,9 @@
-//! Tasks that wait to be handed out, in a queue for each source. The sources take turns, one task each, so that a source
-//! with many tasks delays another by one task a turn.
+//! Tasks that wait to be handed out, in a queue for each source. The sources take turns, one task each, so
+//! that a source with many tasks delays another by one task a turn.
 //!
-//! A source that is put to rest keeps its tasks and loses its turns until it is woken. The number of places is bounded;
-//! the last tenth of them is kept for sources that hold less than one in a hundred ([`has_place`](crate::state::has_place)).
+//! A source that is put to rest keeps its tasks and loses its turns until it is woken. The number of places
+//! is bounded; the last tenth of them is kept for sources that hold less than one in a hundred
+//! ([`has_place`](crate::state::has_place)).
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;

@@ -1,11 +1,12 @@
 //! Accounts that were made and never used again: they go after [`UNUSED_ACCOUNT_DAYS`], and others never.
 //!
-//! An account is used when it is logged in to a second time, or when a message is sent from or to it. That is stored once
-//! an account, by [`Change::AccountUsed`] or by the message. Rooms and seats need a login of their own: accounts are made
-//! where there are no rooms.
+//! An account is used when it is logged in to a second time, or when a message is sent from or to it. That is
+//! stored once an account, by [`Change::AccountUsed`] or by the message. Rooms and seats need a login of
+//! their own: accounts are made where there are no rooms.
 //!
-//! The age of an account is told by the wall clock, which may be wrong. So an account goes only when the clock has run
-//! evenly for [`UNUSED_CLOCK_SECONDS`] beside the monotonic one; a jump in either direction begins that time anew.
+//! The age of an account is told by the wall clock, which may be wrong. So an account goes only when the
+//! clock has run evenly for [`UNUSED_CLOCK_SECONDS`] beside the monotonic one; a jump in either direction
+//! begins that time anew.
 
 use std::time::Duration;
 

@@ -22,7 +22,8 @@ pub struct DatagramPath {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Address {
     path: DatagramPath,
-    /// The holder of the seat receives at this address: the handshake came from there, or the address answered.
+    /// The holder of the seat receives at this address: the handshake came from there, or the address
+    /// answered.
     is_proved: bool,
     /// The next frame is longer than the address may be sent, as the engine was told.
     is_spent: bool,
@@ -35,8 +36,8 @@ impl Address {
     }
 }
 
-/// What went to an unproved IP address, and came from there, for all its seats of this shard together (RFC 9000,
-/// section 8.1). Kept while a seat has the address.
+/// What went to an unproved IP address, and came from there, for all its seats of this shard together (RFC
+/// 9000, section 8.1). Kept while a seat has the address.
 #[derive(Debug, Default)]
 struct Allowance {
     seats: u32,
@@ -101,8 +102,8 @@ impl Fanout {
         self.release_allowance(address.and_then(|address| address.counted_ip()));
     }
 
-    /// The path for a connection's next datagram; none for a stream, before its first datagram, or if an unproved
-    /// address may not be sent as much.
+    /// The path for a connection's next datagram; none for a stream, before its first datagram, or if an
+    /// unproved address may not be sent as much.
     pub fn path_of(&self, id: ConnId) -> Option<DatagramPath> {
         let address = self.line(id).address.as_deref()?;
         let is_allowed = address.counted_ip().is_none_or(|ip| {

@@ -447,13 +447,13 @@ impl Fanout {
     /// The connection with an id that is there.
     fn line(&self, id: ConnId) -> &Line {
         let line = self.lines.get(id).expect("an id that is held is not stale");
-        debug_assert_eq!((id.shard(), line.generation), (self.shard, id.generation), "the id is not stale");
+        assert_eq!((id.shard(), line.generation), (self.shard, id.generation), "the id is not stale");
         line
     }
 
     fn line_mut(&mut self, id: ConnId) -> &mut Line {
         let line = self.lines.get_mut(id).expect("an id that is held is not stale");
-        debug_assert_eq!((id.shard(), line.generation), (self.shard, id.generation), "the id is not stale");
+        assert_eq!((id.shard(), line.generation), (self.shard, id.generation), "the id is not stale");
         line
     }
 

@@ -1,9 +1,10 @@
 //! Threads that hash passwords, so that the loop never does.
 //!
-//! A hash takes tens of milliseconds and megabytes by design: a turn of the loop would wait for it, and everybody with it.
-//! The engine hands out few tasks at a time and keeps the others, by network. A task waits in a short queue; the thread that takes it calls `done` with what became of it, in whatever order they
-//! are done. The threads step back for the shard: they have a lower priority, and run on whichever core is free, also when
-//! the shard is pinned to one.
+//! A hash takes tens of milliseconds and megabytes by design: a turn of the loop would wait for it, and
+//! everybody with it. The engine hands out few tasks at a time and keeps the others, by network. A task waits
+//! in a short queue; the thread that takes it calls `done` with what became of it, in whatever order they are
+//! done. The threads step back for the shard: they have a lower priority, and run on whichever core is free,
+//! also when the shard is pinned to one.
 
 mod hash;
 
@@ -73,7 +74,8 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// Gives the task back when [`PASSWORD_AT_WORK_MAX`] wait already, or when the system has no thread for the first one.
+    /// Gives the task back when [`PASSWORD_AT_WORK_MAX`] wait already, or when the system has no thread for
+    /// the first one.
     pub(super) fn submit(&mut self, task: PasswordTask) -> Result<(), PasswordTask> {
         if self.threads < PASSWORD_THREADS_MAX {
             match self.start_thread() {

@@ -647,7 +647,8 @@ impl Shard {
         }
     }
 
-    /// Reads from connections that have something, up to a budget: from one of each network, then from the next of each.
+    /// Reads from connections that have something, up to a budget: from one of each network, then from the
+    /// next of each.
     fn read(&mut self, buffer: &mut [u8]) {
         let mut bytes = 0;
         let caused_before = self.role.turn_bytes();

@@ -1,7 +1,7 @@
 //! Options of listening sockets that the system may refuse, as the filters of a sandbox do.
 //!
-//! An option that the server is correct without is refused with a warning: one for all sockets. An option that
-//! it needs is an error, which names the option.
+//! An option that the server is correct without is refused with a warning: one for all sockets. An option
+//! that it needs is an error, which names the option.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

@@ -1,10 +1,11 @@
 //! What is kept of people: accounts and their mailboxes. It changes by [`Change`]s only, so that the same changes in the
 //! same order give the same ledger.
 //!
-//! A message is stored once. Each of its two people who has an account sees it in the conversation with the other: the
-//! recipient always, the sender if it was sent from an account. Messages refer to accounts by id. A conversation is with
-//! an account, or with the strangers of a name, who have none. So an account inherits nothing from those who had its name
-//! before it: neither the messages of a stranger nor those of an earlier account, which are deleted with it.
+//! A message is stored once. Each of its two people who has an account sees it in the conversation with the
+//! other: the recipient always, the sender if it was sent from an account. Messages refer to accounts by id.
+//! A conversation is with an account, or with the strangers of a name, who have none. So an account inherits
+//! nothing from those who had its name before it: neither the messages of a stranger nor those of an earlier
+//! account, which are deleted with it.
 
 use std::borrow::Cow;
 use std::collections::hash_map::Entry;
@@ -22,8 +23,8 @@ use crate::limits::{
     MAILBOX_SENDER_BYTES_MAX, MAILBOX_STRANGERS_BYTES_MAX, MAILBOX_UNKNOWN_BYTES_MAX,
 };
 
-/// An account in this ledger, never used again after it. Later ones are higher. It is a short form of [`Account::id`],
-/// which stores and ops have.
+/// An account in this ledger, never used again after it. Later ones are higher. It is a short form of
+/// [`Account::id`], which stores and ops have.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct AccountId(u32);
 
@@ -116,7 +117,8 @@ pub(crate) struct Oldest {
 
 /// Answers of [`Ledger::oldest`] that are kept: the lists with and without numbers of messages.
 const OLDEST_KNOWN_MAX: usize = 2;
-/// Where a message came from, to be charged for it: a network, as its bits. It is not kept beyond the end of the server.
+/// Where a message came from, to be charged for it: a network, as its bits. It is not kept beyond the end of
+/// the server.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Origin(pub(crate) u64);
 
@@ -127,8 +129,8 @@ const RECIPIENT: usize = 1;
 pub(crate) struct Ledger {
     accounts: BTreeMap<AccountId, Account>,
     by_name: HashMap<Box<str>, AccountId, RandomState>,
-    /// How many accounts have names of one skeleton, by its hash: about 24 bytes an account. The hash is keyed and of 64
-    /// bits, so that two skeletons do not share one.
+    /// How many accounts have names of one skeleton, by its hash: about 24 bytes an account. The hash is
+    /// keyed and of 64 bits, so that two skeletons do not share one.
     skeletons: HashMap<u64, u32, RandomState>,
     letters: HashMap<OpId, Letter, RandomState>,
     /// What senders called their messages.
@@ -148,8 +150,9 @@ fn fold(name: &str) -> Option<Folded> {
     Name::parse(name).ok().map(|(_, folded)| folded)
 }
 
-/// The id of an account that has none: an earlier version of a log has not kept it. `number`: the accounts that were
-/// made before it in that log, so that each reading gives the same id. No op has it, as none is of the year 1970.
+/// The id of an account that has none: an earlier version of a log has not kept it. `number`: the accounts
+/// that were made before it in that log, so that each reading gives the same id. No op has it, as none is of
+/// the year 1970.
 pub(crate) fn id_without_op(number: u32) -> OpId {
     OpId::new(UnixMillis(0), 0, u64::from(number) + 1)
 }
@@ -159,8 +162,9 @@ fn counted(content: &str) -> usize {
 }
 
 impl Held {
-    /// The part of one conversation. An account knows a sender while the conversation holds a message of its own, so
-    /// that the same holds after a restart. A stranger's name proves nothing: nobody knows a stranger.
+    /// The part of one conversation. An account knows a sender while the conversation holds a message of its
+    /// own, so that the same holds after a restart. A stranger's name proves nothing: nobody knows a
+    /// stranger.
     fn of(with: &With, conversation: &Conversation) -> Self {
         let &Conversation { unread, received, sent, .. } = conversation;
         let is_stranger = matches!(with, With::Stranger(_));
@@ -270,8 +274,8 @@ impl Ledger {
         conversation.map_or(0, |conversation| conversation.unread)
     }
 
-    /// The senders without an account in the mailbox of an account, with the number of their messages that it has not
-    /// read. One whose name has an account by now is marked as a stranger.
+    /// The senders without an account in the mailbox of an account, with the number of their messages that it
+    /// has not read. One whose name has an account by now is marked as a stranger.
     pub(crate) fn strangers_of(&self, reader: AccountId) -> impl Iterator<Item = (Cow<'_, str>, u32)> {
         let strangers = self.account(reader).into_iter().flat_map(|reader| &reader.strangers);
         strangers.map(|(folded, conversation)| {
@@ -284,7 +288,8 @@ impl Ledger {
         self.by_key.get(&(sender, key.into())).copied()
     }
 
-    /// Whether a message has space in the mailboxes that it would be in, and its origin a share of all of them.
+    /// Whether a message has space in the mailboxes that it would be in, and its origin a share of all of
+    /// them.
     pub(crate) fn has_space(
         &self,
         origin: Option<Origin>,
@@ -335,8 +340,8 @@ impl Ledger {
         self.account(reader).map_or(0, |account| account.held.unread)
     }
 
-    /// The conversations of an account by the names that [`Ledger::with`] understands, with their unread messages:
-    /// those with unread ones first.
+    /// The conversations of an account by the names that [`Ledger::with`] understands, with their unread
+    /// messages: those with unread ones first.
     pub(crate) fn conversations_of(&self, reader: AccountId) -> impl Iterator<Item = (Cow<'_, str>, u32)> {
         let reader = self.account(reader);
         let all = move |is_unread: bool| {
@@ -355,8 +360,9 @@ impl Ledger {
         if self.by_name.contains_key(folded) { format!("{name} {NO_ACCOUNT}").into() } else { name.into() }
     }
 
-    /// The messages of a conversation that an account reads at once, oldest first, as many as an answer holds: the
-    /// newest ones, or those from the oldest unread one on where the newest ones leave unread ones out.
+    /// The messages of a conversation that an account reads at once, oldest first, as many as an answer
+    /// holds: the newest ones, or those from the oldest unread one on where the newest ones leave unread ones
+    /// out.
     pub(crate) fn next_read(&self, reader: AccountId, with: &With) -> Vec<OpId> {
         let newest = self.conversation(reader, with, None, usize::MAX);
         let Some(&oldest_unread) = self.unread_from(reader, with).last() else { return newest };
@@ -436,8 +442,8 @@ impl Ledger {
         self.account(id).is_some_and(|account| account.is_unused)
     }
 
-    /// Takes in what was kept, as far as it is about accounts and mailboxes. A letter of an account that is gone is
-    /// not taken in.
+    /// Takes in what was kept, as far as it is about accounts and mailboxes. A letter of an account that is
+    /// gone is not taken in.
     pub(crate) fn restore(&mut self, kept: &Kept) {
         match kept {
             Kept::Account { name, password, id, is_unused } => {
@@ -454,7 +460,8 @@ impl Ledger {
         let sender_id = match (kept.sender_account, kept.recipient_account) {
             (Some(_), _) => self.find_as(&kept.sender, kept.sender_account),
             (None, Some(_)) => None,
-            // An earlier version kept it: a sender with an account sees it, unless it is the recipient as well.
+            // An earlier version kept it: a sender with an account sees it, unless it is the recipient as
+            // well.
             (None, None) => self
                 .find_as(&kept.sender, None)
                 .filter(|&sender| kept.sender_sees || Some(sender) == recipient_id || kept.key.is_some()),

@@ -1,9 +1,9 @@
 //! Prints above the line that is being edited, and knows what has been printed.
 //!
 //! rustyline queues a text that comes while it edits, and takes it when no key waits. A text can be in that
-//! queue when the line ends; the next line shows it. So a text counts as printed when the editor has taken the
-//! one behind it within the same line: it prints a text before it takes the next. Its queue holds one text, so
-//! that the hand-over of a third one shows that.
+//! queue when the line ends; the next line shows it. So a text counts as printed when the editor has taken
+//! the one behind it within the same line: it prints a text before it takes the next. Its queue holds one
+//! text, so that the hand-over of a third one shows that.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -95,8 +95,8 @@ impl EditorState {
                 return false;
             }
             drop(state);
-            // The editor has a handler of its own, which ends the line. In front of the line and behind it the
-            // conversation's is there.
+            // The editor has a handler of its own, which ends the line. In front of the line and behind it
+            // the conversation's is there.
             let _ = kill_process(getpid(), Signal::INT);
             let (lock, changed) = &*self.0;
             let locked = lock.lock().unwrap_or_else(PoisonError::into_inner);

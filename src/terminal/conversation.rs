@@ -735,8 +735,8 @@ impl Screen {
     }
 }
 
-/// Shows what is heard, and tells what has to be known of it, until there is nothing more to hear. All that was
-/// heard is shown by then.
+/// Shows what is heard, and tells what has to be known of it, until there is nothing more to hear. All that
+/// was heard is shown by then.
 fn listen(mut ear: Box<dyn Ear>, mut screen: Screen, tell: &Sender<Happened>) {
     loop {
         let Heard { shown, sign } = match ear.hear(Instant::now() + LISTEN_FOR) {

@@ -14,7 +14,8 @@ use super::conversation::{Ear, Mouth};
 use super::password::{self, PasswordSource};
 use super::{ChatError, mailbox, rooms, seat};
 
-/// How long to connect, and then to log in, may take: longer than a server delays a password whose name others attack.
+/// How long to connect, and then to log in, may take: longer than a server delays a password whose name
+/// others attack.
 pub(super) const ENTER_WITHIN: Duration = Duration::from_secs(2 * ATTEMPTS_WAIT_SECONDS_MAX);
 
 /// Delay before the user is told about a pending connection or login.

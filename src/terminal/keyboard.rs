@@ -46,8 +46,8 @@ impl Keyboard {
         Self::Lines(BufReader::new(io::stdin()), false)
     }
 
-    /// Reads a line for each prompt, and tells each, until there are no more. An editor goes on after the end:
-    /// something can still wait to be printed above a line.
+    /// Reads a line for each prompt, and tells each, until there are no more. An editor goes on after the
+    /// end: something can still wait to be printed above a line.
     pub(super) fn read(mut self, prompts: &Receiver<String>, tell: &Sender<Happened>) {
         while let Ok(prompt) = prompts.recv() {
             let happened = self.next(&prompt);

@@ -85,7 +85,8 @@ pub(super) fn ask(name: &str, is_new: bool) -> Result<String, ChatError> {
     if password == again { Ok(password) } else { Err(ChatError::PasswordsDiffer) }
 }
 
-/// The password of an account of a store: asked for twice on a terminal, otherwise the first line of standard input.
+/// The password of an account of a store: asked for twice on a terminal, otherwise the first line of standard
+/// input.
 pub(crate) fn for_account(name: &str) -> Result<String, ChatError> {
     if !io::stdin().is_terminal() {
         let mut bytes = Vec::new();

@@ -50,8 +50,8 @@ pub(super) const MSG_USAGE: &str = "it is /msg NAME TEXT";
 const EARLY_MAX: usize = 64;
 /// How long a gob server may take to show that it is one.
 const SHOW_WITHIN: Duration = Duration::from_secs(2);
-/// Time in which a gob server closes the connection after the text that says why. The dialect has no words for
-/// a refusal: only the close distinguishes one from a greeting.
+/// Time in which a gob server closes the connection after the text that says why. The dialect has no words
+/// for a refusal: only the close distinguishes one from a greeting.
 const CLOSE_WITHIN: Duration = Duration::from_millis(500);
 
 pub(super) fn enter(
@@ -303,8 +303,8 @@ pub(super) fn heard(event: &Event<'_>, reading: &Reading) -> Heard {
         return sign.into();
     }
     let shown = match *event {
-        // Only the server has that name. What it says of the end of this session is all there is to tell it by in the
-        // dialects of texts.
+        // Only the server has that name. What it says of the end of this session is all there is to tell it
+        // by in the dialects of texts.
         Event::Message { sender: SERVER_NAME, text, .. } => match name_end(text) {
             Some(problem) => return closed_for(problem),
             None => Shown::Notice(text.to_owned()),

@@ -12,9 +12,9 @@ const PREFIX: &str = "sync-";
 /// Bits of the random part: a name has at most 32 bytes, and a number takes up to 12 of them.
 const RANDOM_BITS: u32 = 48;
 
-/// Names that nobody has. A message to `#` and such a name is answered with an error that repeats it; in slash
-/// the name is a command that does not exist, with the same effect. A text of another person that looks like
-/// an answer would need the random part.
+/// Names that nobody has. A message to `#` and such a name is answered with an error that repeats it; in
+/// slash the name is a command that does not exist, with the same effect. A text of another person that looks
+/// like an answer would need the random part.
 #[derive(Clone, Debug)]
 pub(super) struct SyncNames {
     prefix: Arc<str>,

@@ -6,10 +6,10 @@
 //! LF. One rule covers them all: *to a CR belong a NUL behind it, and then an LF or CR LF.* A CR ends its
 //! line at once; what belongs to it is dropped when it comes.
 //!
-//! A CR directly behind a CR or CR NUL is the one byte that waits: it ends an empty line, unless an LF follows
-//! and makes it part of the end before it. Without the wait, CR CR LF would be a line and an empty line, and
-//! the empty one would answer the question for a password. The price is small: an empty line is no message and
-//! no command, so only an empty password, which no account has, waits for the byte behind it.
+//! A CR directly behind a CR or CR NUL is the one byte that waits: it ends an empty line, unless an LF
+//! follows and makes it part of the end before it. Without the wait, CR CR LF would be a line and an empty
+//! line, and the empty one would answer the question for a password. The price is small: an empty line is no
+//! message and no command, so only an empty password, which no account has, waits for the byte behind it.
 //!
 //! In front of a client's line U+FEFF, the byte order mark, is dropped: programs in .NET put one in front of
 //! all that a writer sends, and some make a writer for each line.
@@ -67,8 +67,8 @@ impl Codec {
         Decoded { consumed, frame: frame(&bytes[..end], parse) }
     }
 
-    /// Decodes one line of a client, of at most [`LINE_BYTES_MAX`] bytes with its end. A CR and all that belongs
-    /// to it count as two bytes.
+    /// Decodes one line of a client, of at most [`LINE_BYTES_MAX`] bytes with its end. A CR and all that
+    /// belongs to it count as two bytes.
     #[inline]
     pub(super) fn command_line<'a, T: 'a>(
         &mut self,

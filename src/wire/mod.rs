@@ -283,8 +283,8 @@ impl Dialect {
         }
     }
 
-    /// Appends an event as the dialect says it, on the server; nothing, where it has no words for it. Entries of a list
-    /// that is one frame follow its [`Event::ListBegin`], and nothing stands between them.
+    /// Appends an event as the dialect says it, on the server; nothing, where it has no words for it. Entries
+    /// of a list that is one frame follow its [`Event::ListBegin`], and nothing stands between them.
     #[inline]
     pub fn encode_event(self, codec: &Codec, event: &Event<'_>, out: &mut Vec<u8>) -> Fit {
         match self {
@@ -298,8 +298,8 @@ impl Dialect {
         Fit::Whole
     }
 
-    /// Bytes of an entry of a list as [`Dialect::encode_event`] appends it; 0 in the dialects without lists of one
-    /// frame.
+    /// Bytes of an entry of a list as [`Dialect::encode_event`] appends it; 0 in the dialects without lists
+    /// of one frame.
     pub fn entry_bytes(self, codec: &Codec, entry: &Event<'_>) -> usize {
         match self {
             Self::Typed => typed::entry_bytes(codec.tags(), entry),

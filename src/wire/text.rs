@@ -65,8 +65,8 @@ fn command(text: &str) -> Option<Command<'_>> {
     })
 }
 
-/// The old password and the new one. A blank separates the two, so that neither can have one; with more or fewer words,
-/// both are empty, which the engine answers with the usage.
+/// The old password and the new one. A blank separates the two, so that neither can have one; with more or
+/// fewer words, both are empty, which the engine answers with the usage.
 pub(super) fn two_passwords(text: &str) -> Command<'_> {
     let (old, new) = match split_word(text) {
         (old, new) if is_word(new) => (old, new),
@@ -94,8 +94,8 @@ pub(super) fn push_account_command(command: &Command<'_>, out: &mut Vec<u8>) -> 
     Ok(())
 }
 
-/// Understands what follows the command for mail. `clear` is the word in front of a name whose conversation is to go;
-/// alone, it is a name like others.
+/// Understands what follows the command for mail. `clear` is the word in front of a name whose conversation
+/// is to go; alone, it is a name like others.
 pub(super) fn mail<'a>(clear: &str, rest: &'a str) -> Command<'a> {
     match split_word(rest) {
         ("", _) => Command::Mailbox,

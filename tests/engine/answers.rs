@@ -13,7 +13,8 @@ use crate::world::{Client, HERE, World, hash, settings};
 
 const TAGS: TagSet = TagSet::InUse;
 
-/// A world without limits by session that has accounts `user00000` and so on, whose passwords are their names.
+/// A world without limits by session that has accounts `user00000` and so on, whose passwords are their
+/// names.
 pub(crate) fn world_with_accounts(count: usize, change: impl FnOnce(&mut Settings)) -> World {
     let mut settings = Settings { session_messages_limit: 0, session_bytes_limit: 0, ..settings() };
     change(&mut settings);
@@ -72,8 +73,8 @@ fn a_list_of_accounts_agrees_with_its_count_while_accounts_are_made_and_deleted(
     assert!(world.held_bytes() < ANSWER_BYTES_MAX, "one piece is there");
     let mut bytes = Vec::new();
     for round in 0..200 {
-        // The reader has the list before it is at an end. An account at the start of it is deleted, one at the end, one in
-        // the middle; and one is made.
+        // The reader has the list before it is at an end. An account at the start of it is deleted, one at
+        // the end, one in the middle; and one is made.
         if round < 10 {
             for index in [round + 1, ACCOUNTS - 1 - round, ACCOUNTS / 2 + round] {
                 let owner = logs_in(&mut world, HERE, &name(index));
@@ -130,7 +131,8 @@ fn a_full_list_has_the_oldest_accounts_and_says_so_in_its_counts() {
     assert_eq!(then.last().map(|(user, _)| user.clone()), Some(name(entries.len())));
 }
 
-/// Alice, who does not read, lists messages of bob's, of which the first piece is made. Returns both, and the ids.
+/// Alice, who does not read, lists messages of bob's, of which the first piece is made. Returns both, and the
+/// ids.
 fn lists_a_conversation(world: &mut World, messages: usize) -> (Client, Client, Vec<String>) {
     let alice = logs_in(world, HERE, &name(0));
     let bob = logs_in(world, HERE, &name(1));

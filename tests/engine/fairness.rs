@@ -273,8 +273,8 @@ fn a_long_answer_waits_for_one_piece_of_each_other_network_at_most() {
         assert!(turns < 1000, "{got} bytes of {expected}");
     }
     assert_eq!(got, expected);
-    // In rounds of sessions, each of its pieces would wait for 50 others, a dozen turns. One on another shard waits a turn
-    // to hear that a piece was read.
+    // In rounds of sessions, each of its pieces would wait for 50 others, a dozen turns. One on another shard
+    // waits a turn to hear that a piece was read.
     let pieces = expected.div_ceil(ANSWER_PIECE_BYTES);
     assert!(turns <= 3 * pieces + 3, "{turns} turns for {pieces} pieces");
 }

@@ -1,5 +1,5 @@
-//! Passwords: guesses at one name and at many, what the owner of an attacked name notices, and logins of one address that
-//! hold up none of another.
+//! Passwords: guesses at one name and at many, what the owner of an attacked name notices, and logins of one
+//! address that hold up none of another.
 
 use std::time::Duration;
 

@@ -151,8 +151,8 @@ fn room_of(name: &str) -> &'static str {
     ROOMS.into_iter().find(|&room| room == name).unwrap_or_else(|| panic!("nobody makes a room {name}"))
 }
 
-/// Who may speak in rooms under the name of an account, and who no longer. A stream that has renamed itself is left out: it
-/// can lose a name and take it again.
+/// Who may speak in rooms under the name of an account, and who no longer. A stream that has renamed itself
+/// is left out: it can lose a name and take it again.
 #[derive(Default)]
 struct Owners {
     /// Streams on which the right password was sent, with the name.

@@ -86,7 +86,8 @@ pub(crate) fn account_name(account: usize) -> String {
     format!("acc{}", account % ACCOUNTS)
 }
 
-/// The account that a client wants for itself in a room. Half of them want the one that is deleted now and then.
+/// The account that a client wants for itself in a room. Half of them want the one that is deleted now and
+/// then.
 fn shared_account(client: usize) -> String {
     account_name(if client.is_multiple_of(2) { ACCOUNTS - 1 } else { client })
 }

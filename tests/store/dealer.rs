@@ -125,7 +125,8 @@ impl Dealer {
         }
     }
 
-    /// The id of a name's account; at times none, as in ops of earlier versions, or that of an account that is gone.
+    /// The id of a name's account; at times none, as in ops of earlier versions, or that of an account that
+    /// is gone.
     fn account_of(&mut self, model: &Model, name: &str) -> Option<OpId> {
         let id = model.account_id(name)?;
         self.past_accounts.push(id);

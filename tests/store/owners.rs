@@ -1,5 +1,5 @@
-//! Accounts of the same name, one after the other: a later one inherits nothing, however often and in whatever pieces the
-//! changes come.
+//! Accounts of the same name, one after the other: a later one inherits nothing, however often and in
+//! whatever pieces the changes come.
 
 use parlance::chat::{Change, Kept, Op, OpId, PasswordHash, UnixMillis};
 use parlance::store::{Reader, Store};

@@ -148,8 +148,8 @@ impl Seat {
         assert_eq!(self.heard(), []);
     }
 
-    /// Has the room's messages sent to an address that the server does not know, and waits until it asks for a proof of
-    /// it. Returns how many bytes were sent.
+    /// Has the room's messages sent to an address that the server does not know, and waits until it asks for
+    /// a proof of it. Returns how many bytes were sent.
     #[track_caller]
     pub fn register_elsewhere(&self) -> usize {
         let mut out = Vec::new();

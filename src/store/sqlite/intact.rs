@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use super::{failure, file};
-use crate::limits::{STORE_BUSY_MILLIS_MAX, STORE_WAL_PAGES_MAX};
+use crate::limits::{STORE_BUSY_MILLIS_MAX, STORE_LOOK_MILLIS, STORE_WAL_PAGES_MAX};
 use crate::store::StoreError;
 use crate::store::disk::Stamp;
 
@@ -30,8 +30,7 @@ const LOG_HEADER_BYTES: u64 = 32;
 const FRAME_HEADER_BYTES: u64 = 24;
 /// The first bytes of a log; the last bit is the byte order of its checksums.
 const LOG_MAGIC: u32 = 0x377f_0682;
-/// Between two looks at a log that another program may be moving into the database.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
+const LOOK_INTERVAL: Duration = Duration::from_millis(STORE_LOOK_MILLIS);
 
 const RESTORE: &str = "stop the server, move the database and the -wal and -shm files beside it away, \
                        and put the old database or a backup there";
@@ -96,7 +95,7 @@ impl Intact {
                 self.refused = Some(database);
                 return Err(self.changed(database));
             }
-            thread::sleep(BETWEEN_LOOKS);
+            thread::sleep(LOOK_INTERVAL);
         }
     }
 

@@ -262,17 +262,17 @@ fn version_3(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(VERSION_3)
 }
 
-/// The id that version 4 gives to an account of version 3, which has not kept the one of the op that made it: a UUID of
-/// version 7 with the time at which the account was made, and its row in place of what is random. No other account has
-/// that row.
+/// The id that version 4 gives to an account of version 3, which has not kept the one of the op that made it:
+/// a UUID of version 7 with the time at which the account was made, and its row in place of what is random.
+/// No other account has that row.
 macro_rules! op_of_account {
     () => {
         "unhex(printf('%012x7000%016x', created, id | (-9223372036854775807 - 1)))"
     };
 }
 
-/// An account has the id of the op that made it, and a mark if nothing shows that its owner comes back. Of the accounts
-/// that are there the mark is not known: they count as used.
+/// An account has the id of the op that made it, and a mark if nothing shows that its owner comes back. Of
+/// the accounts that are there the mark is not known: they count as used.
 const VERSION_4: &str = concat!(
     "ALTER TABLE accounts ADD COLUMN op BLOB NOT NULL DEFAULT x'';
      ALTER TABLE accounts ADD COLUMN unused INTEGER NOT NULL DEFAULT 0;

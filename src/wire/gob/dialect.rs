@@ -17,7 +17,8 @@ pub(in crate::wire) fn decode_command<'a>(
         (Kind::Text, Phase::Login | Phase::Password) => match text::said(content) {
             Command::Direct { to, text } => Command::SayAs { name: sender, to: Some(to), text },
             Command::Say(text) => Command::SayAs { name: sender, to: None, text },
-            // A login takes another name than the sender's; the others need one first. None is said in the room.
+            // A login takes another name than the sender's; the others need one first. None is said in the
+            // room.
             command => command,
         },
         (Kind::Join, Phase::Login | Phase::Password) => Command::Login { name: sender, password: None },

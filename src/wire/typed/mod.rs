@@ -12,11 +12,12 @@
 //! string and an object), or a chat message (a dict). A client writes in one of the sets from its first payload on, and
 //! is answered in it.
 //!
-//! Owns the view of frames and of objects: bytes into a borrowed [`Request`] on the server and a borrowed [`Reply`] on
-//! the client, and both ways back. Knows no accounts and no mailboxes. Nothing is allocated to decode: announced lengths
-//! and counts are held against the bounds and the bytes that are there before anything follows from them. A frame is
-//! appended in one piece, so that it can leave in one write; older peers take a torn header for the end. The frame of a long
-//! list is made piece by piece, and its header is in the first one.
+//! Owns the view of frames and of objects: bytes into a borrowed [`Request`] on the server and a borrowed
+//! [`Reply`] on the client, and both ways back. Knows no accounts and no mailboxes. Nothing is allocated to
+//! decode: announced lengths and counts are held against the bounds and the bytes that are there before
+//! anything follows from them. A frame is appended in one piece, so that it can leave in one write; older
+//! peers take a torn header for the end. The frame of a long list is made piece by piece, and its header is
+//! in the first one.
 //!
 //! What is not as it should be is a [`DecodeError`]: its sender is answered [`Reply::Error`] with the reason, and the
 //! connection ends, because nobody knows what the bytes behind it are.

@@ -1,8 +1,8 @@
 //! What a server says: encoded on the server, decoded on the client.
 //!
-//! A list is written an entry at a time. Where it is written in one go, into the frame that carries it, its lengths are
-//! right after each entry, so that the frame is whole at every moment. Where it is written piece by piece ([`begin_list`]),
-//! the caller has counted its entries before.
+//! A list is written an entry at a time. Where it is written in one go, into the frame that carries it, its
+//! lengths are right after each entry, so that the frame is whole at every moment. Where it is written piece
+//! by piece ([`begin_list`]), the caller has counted its entries before.
 
 use super::frame::{self, Framed, HEADER_BYTES};
 use super::object::{

@@ -72,8 +72,8 @@ impl Client {
         self.seat.asked = Some(room);
         let mut request = Vec::new();
         let operation = if makes { Operation::Create } else { Operation::Join };
-        // Half of them go by the name of an account that others want as well, each by one name: seats of several names in
-        // a room would all be told at one address.
+        // Half of them go by the name of an account that others want as well, each by one name: seats of
+        // several names in a room would all be told at one address.
         let is_own = self.index.is_multiple_of(2);
         let name = if is_own { own_name(self.index) } else { shared_account(self.index / 2) };
         let password = (!is_own).then(|| self.password_of(&name, None, around));

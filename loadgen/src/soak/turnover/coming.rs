@@ -53,7 +53,8 @@ pub(super) enum Step {
     /// What was asked before leaving is answered.
     Listed,
     Fail(String),
-    /// It has lost its name to another client, and stays away: two that took it from each other would never end.
+    /// It has lost its name to another client, and stays away: two that took it from each other would never
+    /// end.
     Lose(String),
 }
 
@@ -288,7 +289,8 @@ fn is_to_come_again(answer: &Answer<'_>) -> bool {
     }
 }
 
-/// Whether the server ends a session because of its name: a newer login has replaced it, or the account is gone.
+/// Whether the server ends a session because of its name: a newer login has replaced it, or the account is
+/// gone.
 fn is_name_end(answer: &Answer<'_>) -> bool {
     match answer {
         Answer::Said(words) => name_end(words).is_some(),
