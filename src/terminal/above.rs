@@ -3,7 +3,8 @@
 //! rustyline queues a text that comes while it edits, and takes it when no key waits. A text can be in that
 //! queue when the line ends; the next line shows it. So a text counts as printed when the editor has taken
 //! the one behind it within the same line: it prints a text before it takes the next. Its queue holds one
-//! text, so that the hand-over of a third one shows that.
+//! text, so that the hand-over of a third one shows that. When the editor leaves raw mode at the end of a line,
+//! a later text passes the queue by. So the terminal must still be raw after the hand-over.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,13 +12,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, getpid, kill_process};
+use rustix::termios::{LocalModes, tcgetattr};
 use rustyline::{ExternalPrinter, Prompt};
 
 use super::ChatError;
 
 /// A text that changes nothing: up a row, and down again. The text before it made the row above.
 const NOTHING: &str = "\x1b[A\n";
-/// Time in which the editor ends a line; then it is asked again.
+/// Time in which the editor ends a line. After it, the editor is asked again.
 const END_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
 /// What the editor does.
@@ -158,14 +160,27 @@ impl Above {
                         text.map_or(Ok(()), |text| self.printer.print(text))?;
                     }
                     state = self.editor.lock();
-                    if (state.stage, state.line) == (Stage::Editing, line) {
+                    if (state.stage, state.line) != (Stage::Editing, line) {
+                        continue;
+                    }
+                    if is_raw() {
                         state.is_owed = false;
                         return Ok(());
                     }
+                    // The line has ended, and its stage ends next; or the program was stopped, and goes on.
+                    let (_, changed) = &*self.editor.0;
+                    let waited = changed.wait_timeout(state, END_AGAIN_AFTER);
+                    state = waited.unwrap_or_else(PoisonError::into_inner).0;
                 }
             }
         }
     }
+}
+
+/// Whether the editor has the terminal. It makes the terminal raw before it takes texts into its queue, and takes
+/// none after the terminal is as it was.
+fn is_raw() -> bool {
+    tcgetattr(io::stdin()).is_ok_and(|modes| !modes.local_modes.contains(LocalModes::ICANON))
 }
 
 fn write(text: &str) -> io::Result<()> {
