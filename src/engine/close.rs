@@ -148,6 +148,7 @@ impl Engine {
     pub fn shutdown(&mut self, now: Now) {
         self.now = now;
         self.stopping = true;
+        self.keep_seats_beyond_stop();
         let rooms: Vec<_> = self.rooms.iter().map(|(key, _)| RoomId(key as u32)).collect();
         for room in rooms {
             self.publish(room, &Event::ShuttingDown, None);

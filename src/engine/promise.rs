@@ -59,6 +59,8 @@ pub(super) enum Promise {
         seat: ConnId,
         /// It was made for this, or for somebody who went away before hearing of it.
         is_made: bool,
+        /// The seat was there when the server began to stop. It ends with the server, and its token stays valid.
+        outlasts_server: bool,
     },
 }
 
@@ -234,7 +236,9 @@ impl Engine {
             self.more_mut(id).held = Some(held);
         }
         match kept {
-            Some(Promise::Seat { seat, .. }) if !self.is_seated(seat) => self.refuse_lost_seat(id),
+            Some(Promise::Seat { seat, outlasts_server: false, .. }) if !self.is_seated(seat) => {
+                self.refuse_lost_seat(id);
+            }
             kept => {
                 self.push_answers(id, &told, &ends);
                 if let Some(promise) = kept {
@@ -261,6 +265,21 @@ impl Engine {
         for &end in ends {
             self.push_outbox(id, &told[start..end]);
             start = end;
+        }
+    }
+
+    /// The server begins to stop: the end of a seat is no loss of its token from now on.
+    pub(super) fn keep_seats_beyond_stop(&mut self) {
+        for index in 0..self.promised.len() {
+            let (_, id) = self.promised[index];
+            let held = self.find(id).and_then(|conn| conn.more.as_mut()?.held.take());
+            let Some(mut held) = held else { continue };
+            for answer in &mut held.answers {
+                if let Promise::Seat { seat, outlasts_server, .. } = &mut answer.promise {
+                    *outlasts_server = self.is_seated(*seat);
+                }
+            }
+            self.more_mut(id).held = Some(held);
         }
     }
 
@@ -353,7 +372,7 @@ impl Engine {
                 self.stop_awaiting(id);
                 self.reply(id, &Event::Error(Problem::Busy));
             }
-            Promise::Seat { seat, is_made } => {
+            Promise::Seat { seat, is_made, .. } => {
                 if *is_made {
                     self.undo_seat(*seat);
                 }
@@ -369,7 +388,7 @@ impl Engine {
         self.give_held_back(id, held.len());
         for answer in held.answers {
             // A seat of which nobody knows the token would stay for as long as it may be silent.
-            if let Promise::Seat { seat, is_made: true } = answer.promise
+            if let Promise::Seat { seat, is_made: true, .. } = answer.promise
                 && !self.hand_seat_over(id, seat)
             {
                 self.undo_seat(seat);
@@ -387,7 +406,7 @@ impl Engine {
             }
             let Some(held) = &mut self.more_mut(id).held else { continue };
             for answer in &mut held.answers {
-                if let Promise::Seat { seat: other, is_made } = &mut answer.promise
+                if let Promise::Seat { seat: other, is_made, .. } = &mut answer.promise
                     && *other == seat
                 {
                     *is_made = true;

@@ -252,7 +252,8 @@ impl Engine {
         {
             self.publish(at.room, &Event::Joined(wanted.name.as_str()), Some(seat));
         }
-        self.promise(id, made_by, Promise::Seat { seat, is_made: own.is_none() }, |_, answer| {
+        let promise = Promise::Seat { seat, is_made: own.is_none(), outlasts_server: false };
+        self.promise(id, made_by, promise, |_, answer| {
             answer(&Event::Seated(&token));
         });
     }

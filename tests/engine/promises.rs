@@ -42,6 +42,25 @@ fn a_token_that_somebody_else_asked_for_again_is_theirs_when_the_first_goes_away
 }
 
 #[test]
+fn a_token_is_told_that_was_promised_when_the_server_began_to_stop() {
+    let (mut world, mut disk) = world();
+    let client = shakes(&mut world, Operation::Create, "dave");
+    world.settles();
+    world.engine.shutdown(world.now);
+    // The seat itself ends with the server, before the store has the op.
+    world.settles();
+    assert_eq!(world.engine.seat_count(), 0);
+    disk.keeps(&mut world);
+    world.settles();
+    let token = answer(&mut world, client).expect("a token");
+    let kept = disk.kept();
+    assert!(
+        kept.iter().any(|kept| matches!(kept, Kept::Seat { seat, .. } if seat.token == token)),
+        "{kept:?}"
+    );
+}
+
+#[test]
 fn undoing_an_account_leaves_the_connection_in_another_one_that_it_is_in() {
     let (mut world, mut disk) = world();
     let bob0 = mail_user(&mut world, &mut disk, "bob");
