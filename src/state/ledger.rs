@@ -480,20 +480,9 @@ impl Ledger {
                     self.delete_account(id);
                 }
             }
-            Change::MailSent {
-                sender,
-                sender_has_account,
-                sender_account,
-                recipient,
-                recipient_account,
-                content,
-                key,
-            } => {
-                let sender_id =
-                    if *sender_has_account { self.find_as(sender, *sender_account) } else { None };
-                let is_gone = *sender_has_account && sender_account.is_some() && sender_id.is_none();
-                let recipient_id = self.find_as(recipient, *recipient_account);
-                let (Some(recipient_id), false) = (recipient_id, is_gone) else { return };
+            Change::MailSent { sender, recipient, content, key, .. } => {
+                let accounts = op.change.mail_accounts(|name, id| self.find_as(name, id));
+                let Some((sender_id, recipient_id)) = accounts else { return };
                 let letter = Letter {
                     at: op.at,
                     sender: sender.clone(),
