@@ -180,6 +180,28 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// The accounts of a [message](Change::MailSent): the sender's, if it was sent from one, and the
+    /// recipient's. `find` gives the account of a name, unless that has another id. None: the message is about
+    /// an account that is gone, or this is no message. A change of an earlier version, without the id of the
+    /// sender's account, is then a stranger's message.
+    pub(crate) fn mail_accounts<A>(
+        &self,
+        find: impl Fn(&str, Option<OpId>) -> Option<A>,
+    ) -> Option<(Option<A>, A)> {
+        let Self::MailSent {
+            sender, sender_has_account, sender_account, recipient, recipient_account, ..
+        } = self
+        else {
+            return None;
+        };
+        let from = if *sender_has_account { find(sender, *sender_account) } else { None };
+        let is_gone = *sender_has_account && sender_account.is_some() && from.is_none();
+        let to = find(recipient, *recipient_account).filter(|_| !is_gone)?;
+        Some((from, to))
+    }
+}
+
 /// A membership that outlives connections: whoever shows the token has it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Seat {

@@ -232,12 +232,12 @@ impl Engine {
     /// Answers a question, now or when its turn comes. The connection waits until the answer is complete.
     pub(super) fn ask(&mut self, id: ConnId, question: Question) {
         let stage = Stage::Asked(question);
-        let mut answer = Box::new(Answer { stage, is_ready: false, behind: Vec::new() });
+        let mut answer = Answer { stage, is_ready: false, behind: Vec::new() };
         if !self.holds(id) && !self.are_answers_full() && self.make_piece(id, &mut answer) {
             return;
         }
         self.await_something(id, Awaited::Answer);
-        self.wait_with_answer(id, answer);
+        self.wait_with_answer(id, Box::new(answer));
     }
 
     /// Has a login answered by the list of accounts, once nothing is held before it.

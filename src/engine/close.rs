@@ -1,7 +1,7 @@
 //! How a connection ends: its session first, then what it is still owed, then its socket.
 
 use super::Engine;
-use crate::chat::{CloseReason, ConnId, Departure, Event, Name, Now, RoomId};
+use crate::chat::{CloseReason, ConnId, Departure, Event, Now, RoomId};
 use crate::fanout::Owed;
 use crate::limits::{LINGER_SECONDS_MAX, STORE_PATIENCE_SECONDS};
 use crate::wire::Transport;
@@ -130,9 +130,7 @@ impl Engine {
         }
         self.leave_mailbox(id);
         let Some(name) = self.conn_mut(id).name.take() else { return };
-        if let Ok((_, folded)) = Name::parse(name.as_str()) {
-            self.roster.release(&folded, id);
-        }
+        self.roster.release(&name.folded(), id);
         let Some(room) = room else { return };
         if self.give_up_seat(id, room) || self.room(room).closing {
             return;

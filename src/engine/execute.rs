@@ -231,9 +231,7 @@ impl Engine {
     pub(super) fn change_name(&mut self, id: ConnId, wanted: Wanted) {
         let Some((old, room)) = self.place(id) else { return };
         let Wanted { name: new, folded } = wanted;
-        if let Ok((_, old_folded)) = Name::parse(old.as_str()) {
-            self.roster.release(&old_folded, id);
-        }
+        self.roster.release(&old.folded(), id);
         self.roster.hold(&self.connections, &folded, id);
         self.conn_mut(id).name = Some(new);
         self.reply(id, &Event::YouRenamed(new.as_str()));

@@ -13,9 +13,7 @@ use crate::state::{Account, AccountId};
 impl Engine {
     /// The account that a connection speaks for. Whoever holds the name of an account has proved it.
     pub(super) fn account_of(&self, id: ConnId) -> Option<AccountId> {
-        let name = self.conn(id).name?;
-        let (_, folded) = Name::parse(name.as_str()).ok()?;
-        self.ledger.find(&folded)
+        self.ledger.find(&self.conn(id).name?.folded())
     }
 
     /// Notes whose password comes next.
@@ -233,12 +231,11 @@ impl Engine {
     /// seats that hold its name, but for what stays. They held it by the account's password, and it is free
     /// from now on.
     pub(super) fn end_account(&mut self, account: AccountId, name: Name, stays: Stays) -> OpId {
-        self.end_others_of(&name.folded(), stays, NameEnd::AccountDeleted);
+        let folded = name.folded();
+        self.end_others_of(&folded, stays, NameEnd::AccountDeleted);
         self.log_mailboxes_out(account);
         self.give_account_back(account);
-        if let Ok((_, folded)) = Name::parse(name.as_str()) {
-            self.attempts.forget(&folded);
-        }
+        self.attempts.forget(&folded);
         let stored = self.ledger.account(account).map(|account| account.id);
         self.commit(Change::AccountDeleted { name: name.as_str().into(), account: stored })
     }

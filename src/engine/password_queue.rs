@@ -23,7 +23,7 @@ use crate::limits::{
     PASSWORD_AT_WORK_MAX, PASSWORD_BUCKETS_MAX, PASSWORD_DELAYED_MAX, PASSWORD_DELAYED_OF_NETWORK_MAX,
     PASSWORD_HASHES_HELD, PASSWORD_HASHES_PER_SECOND, PASSWORD_QUEUE_MAX,
 };
-use crate::state::has_place;
+use crate::state::{Shares, has_place};
 
 /// Where a check comes from.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -37,8 +37,8 @@ pub(super) struct PasswordQueue {
     turns: Turns<Source, PasswordTask>,
     /// Checks whose time has not come, by that time and their serial.
     delayed: BTreeMap<(Duration, u32), (Source, PasswordTask)>,
-    /// The number of delayed checks of each source that has some.
-    delayed_of: HashMap<Source, usize, RandomState>,
+    /// Delayed checks by their sources.
+    delayed_of: Shares<Source>,
     rate: Rate,
     buckets: HashMap<Network, Bucket, RandomState>,
     /// Sources whose bucket is empty, and when it is not. Each is here once.
@@ -53,7 +53,7 @@ impl PasswordQueue {
         Self {
             turns: Turns::new(hasher.clone()),
             delayed: BTreeMap::new(),
-            delayed_of: HashMap::with_hasher(hasher.clone()),
+            delayed_of: Shares::new(hasher),
             rate: rate.expect("limits::PASSWORD_HASHES_PER_SECOND is not 0"),
             buckets: HashMap::with_hasher(hasher.clone()),
             resting: BinaryHeap::new(),
@@ -63,7 +63,7 @@ impl PasswordQueue {
 
     /// Whether there is a place for one more check, delayed or not.
     pub(super) fn has_place(&self, source: Source, is_delayed: bool) -> bool {
-        let delayed = self.delayed_of.get(&source).copied().unwrap_or(0);
+        let delayed = self.delayed_of.of(source);
         let own = self.turns.len_of(source) + delayed;
         has_place(self.turns.len() + self.delayed.len(), own, PASSWORD_QUEUE_MAX)
             && (!is_delayed
@@ -75,7 +75,7 @@ impl PasswordQueue {
     /// `until`.
     pub(super) fn push(&mut self, source: Source, task: PasswordTask, until: Option<Duration>) {
         if let Some(until) = until {
-            *self.delayed_of.entry(source).or_default() += 1;
+            self.delayed_of.charge(Some(source), 1);
             self.delayed.insert((until, task.serial), (source, task));
         } else {
             self.turns.push(source, task);
@@ -87,18 +87,9 @@ impl PasswordQueue {
         if let Some(until) = until
             && self.delayed.remove(&(until, serial)).is_some()
         {
-            return self.count_delayed_out(source);
+            return self.delayed_of.give_back(Some(source), 1);
         }
         self.turns.remove(source, |task| task.serial == serial);
-    }
-
-    fn count_delayed_out(&mut self, source: Source) {
-        if let Some(count) = self.delayed_of.get_mut(&source) {
-            *count -= 1;
-            if *count == 0 {
-                self.delayed_of.remove(&source);
-            }
-        }
     }
 
     /// The next check for the threads, unless they have enough. The caller [charges](Self::charge) it for its
@@ -152,7 +143,7 @@ impl PasswordQueue {
             && entry.key().0 <= now
         {
             let (source, task) = entry.remove();
-            self.count_delayed_out(source);
+            self.delayed_of.give_back(Some(source), 1);
             self.turns.push(source, task);
         }
         while let Some(&Reverse((until, source))) = self.resting.peek()
@@ -173,7 +164,7 @@ impl PasswordQueue {
     /// How many checks wait. Walks everything and panics where an invariant does not hold. For tests.
     pub(super) fn check_invariants(&self) -> usize {
         self.turns.check_invariants();
-        assert_eq!(self.delayed.len(), self.delayed_of.values().sum::<usize>());
+        self.delayed_of.check_invariants(self.delayed.values().map(|&(source, _)| (Some(source), 1)));
         assert!(self.turns.len() + self.delayed.len() <= PASSWORD_QUEUE_MAX);
         assert!(self.delayed.len() <= PASSWORD_DELAYED_MAX);
         assert!(self.at_work <= PASSWORD_AT_WORK_MAX);

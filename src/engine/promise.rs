@@ -240,7 +240,7 @@ impl Engine {
                 self.refuse_lost_seat(id);
             }
             kept => {
-                self.push_answers(id, &told, &ends);
+                self.push_frames(id, &told, &ends);
                 if let Some(promise) = kept {
                     self.told(id, &promise);
                 }
@@ -253,18 +253,6 @@ impl Engine {
         if is_empty {
             self.answer_is_ready(id);
             self.close_when_flushed(id);
-        }
-    }
-
-    /// Sends answers, each alone where the dialect's frames go out one by one: see [`Engine::hold_frames`].
-    fn push_answers(&mut self, id: ConnId, told: &[u8], ends: &[usize]) {
-        if !self.fanouts.own.is_framed(self.conn(id).dialect) {
-            return self.push_outbox(id, told);
-        }
-        let mut start = 0;
-        for &end in ends {
-            self.push_outbox(id, &told[start..end]);
-            start = end;
         }
     }
 

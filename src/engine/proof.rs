@@ -149,18 +149,8 @@ impl Engine {
             Some(Problem::PasswordUnusable)
         } else if !self.may_try(&wanted, source) {
             Some(Problem::TooManyAttempts)
-        } else if against.is_none()
-            && let Some(obstacle) = self.account_obstacle(&wanted)
-        {
-            Some(obstacle)
-        } else if against.is_none()
-            && let Err(problem) = self.check_account_place(id)
-        {
-            Some(problem)
-        } else if let Some(problem) = self.new_account_problem(id).filter(|_| against.is_none()) {
-            Some(problem)
-        } else if against.is_none() && !self.can_keep(id) {
-            Some(self.unkept_problem())
+        } else if against.is_none() {
+            self.check_new_account(id, &wanted).err()
         } else {
             None
         };
@@ -304,22 +294,25 @@ impl Engine {
         if holder.is_some_and(|holder| !is_own || holder != id) {
             return self.refuse_login(id, Problem::NameTaken);
         }
-        if let Some(obstacle) = self.account_obstacle(&wanted) {
-            return self.refuse_login(id, obstacle);
-        }
-        if let Err(problem) = self.check_account_place(id) {
+        // Others may have been made while the password was hashed.
+        if let Err(problem) = self.check_new_account(id, &wanted) {
             return self.refuse_login(id, problem);
-        }
-        // Its network may have made others while the password was hashed.
-        if let Some(problem) = self.new_account_problem(id) {
-            return self.refuse_login(id, problem);
-        }
-        if !self.can_keep(id) {
-            return self.refuse_login(id, self.unkept_problem());
         }
         let stays = if is_own { Stays::Session(id) } else { Stays::Nothing };
         self.add_account(id, &wanted, password, stays);
         self.proved(id, wanted, then, true);
+    }
+
+    /// Checks that a connection may make an account of a name that has none.
+    fn check_new_account(&mut self, id: ConnId, wanted: &Wanted) -> Result<(), Problem<'static>> {
+        if let Some(obstacle) = self.account_obstacle(wanted) {
+            return Err(obstacle);
+        }
+        self.check_account_place(id)?;
+        if let Some(problem) = self.new_account_problem(id) {
+            return Err(problem);
+        }
+        if self.can_keep(id) { Ok(()) } else { Err(self.unkept_problem()) }
     }
 
     /// The limit of its network that keeps a connection from making an account.

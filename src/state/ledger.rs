@@ -7,12 +7,17 @@
 //! nothing from those who had its name before it: neither the messages of a stranger nor those of an earlier
 //! account, which are deleted with it.
 
+mod account;
+
 use std::borrow::Cow;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
 use ahash::RandomState;
+
+pub(crate) use account::Account;
+use account::Held;
 
 use super::shares::Shares;
 use crate::chat::{
@@ -34,54 +39,6 @@ pub(crate) enum With {
     Account(AccountId),
     /// Those who have, or had, this folded name without an account.
     Stranger(Folded),
-}
-
-#[derive(Debug)]
-pub(crate) struct Account {
-    pub(crate) name: Box<str>,
-    folded: Folded,
-    /// That of the op that made it, which no other account ever has.
-    pub(crate) id: OpId,
-    /// It was there before the start.
-    is_restored: bool,
-    /// Nothing shows yet that its owner comes back: no login but the first, and no message from or to it.
-    is_unused: bool,
-    /// With whom it has, or once had, messages: where to look for them when it is deleted.
-    correspondents: BTreeSet<AccountId>,
-    pub(crate) password: PasswordHash,
-    /// With accounts.
-    conversations: BTreeMap<AccountId, Conversation>,
-    /// With strangers, by folded name.
-    strangers: BTreeMap<Box<str>, Conversation>,
-    /// The sums over its conversations.
-    held: Held,
-}
-
-/// What one account sees of its messages with another one, or with the strangers of a name. Never empty.
-#[derive(Debug, Default)]
-struct Conversation {
-    /// The other's name, as it was typed last.
-    other: Box<str>,
-    /// Oldest first.
-    letters: BTreeSet<OpId>,
-    unread: u32,
-    /// Bytes of the messages that the other one sent.
-    received: usize,
-    /// Bytes of the messages that the account itself sent. More than 0: it knows the other one.
-    sent: usize,
-}
-
-/// What a mailbox holds, in counted bytes. The shares of a mailbox bound the parts of it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-struct Held {
-    /// All messages.
-    bytes: usize,
-    /// Messages that strangers sent.
-    from_strangers: usize,
-    /// Messages from strangers, and from accounts that the mailbox's own has not written to.
-    from_unknown: usize,
-    /// The number of unread messages.
-    unread: u32,
 }
 
 #[derive(Debug)]
@@ -159,31 +116,6 @@ pub(crate) fn id_without_op(number: u32) -> OpId {
 
 fn counted(content: &str) -> usize {
     MAIL_BYTES_AROUND + content.len()
-}
-
-impl Held {
-    /// The part of one conversation. An account knows a sender while the conversation holds a message of its
-    /// own, so that the same holds after a restart. A stranger's name proves nothing: nobody knows a
-    /// stranger.
-    fn of(with: &With, conversation: &Conversation) -> Self {
-        let &Conversation { unread, received, sent, .. } = conversation;
-        let is_stranger = matches!(with, With::Stranger(_));
-        Self {
-            bytes: received + sent,
-            from_strangers: if is_stranger { received } else { 0 },
-            from_unknown: if is_stranger || sent == 0 { received } else { 0 },
-            unread,
-        }
-    }
-
-    /// Counts a conversation as it is now in place of what it was.
-    fn replace(&mut self, before: Self, now: Self) {
-        let Self { bytes, from_strangers, from_unknown, unread } = self;
-        *bytes = *bytes - before.bytes + now.bytes;
-        *from_strangers = *from_strangers - before.from_strangers + now.from_strangers;
-        *from_unknown = *from_unknown - before.from_unknown + now.from_unknown;
-        *unread = *unread - before.unread + now.unread;
-    }
 }
 
 impl Ledger {
@@ -279,7 +211,10 @@ impl Ledger {
     pub(crate) fn strangers_of(&self, reader: AccountId) -> impl Iterator<Item = (Cow<'_, str>, u32)> {
         let strangers = self.account(reader).into_iter().flat_map(|reader| &reader.strangers);
         strangers.map(|(folded, conversation)| {
-            (self.shown_stranger(folded, &conversation.other), conversation.unread)
+            let name = &*conversation.other;
+            let is_marked = self.by_name.contains_key(folded);
+            let shown = if is_marked { format!("{name} {NO_ACCOUNT}").into() } else { name.into() };
+            (shown, conversation.unread)
         })
     }
 
@@ -343,21 +278,13 @@ impl Ledger {
     /// The conversations of an account by the names that [`Ledger::with`] understands, with their unread
     /// messages: those with unread ones first.
     pub(crate) fn conversations_of(&self, reader: AccountId) -> impl Iterator<Item = (Cow<'_, str>, u32)> {
-        let reader = self.account(reader);
         let all = move |is_unread: bool| {
-            let with_accounts = reader.into_iter().flat_map(|reader| &reader.conversations);
+            let with_accounts = self.account(reader).into_iter().flat_map(|reader| &reader.conversations);
             let named = with_accounts
                 .filter_map(|(id, c)| Some((Cow::Borrowed(&*self.account(*id)?.name), c.unread)));
-            let strangers = reader.into_iter().flat_map(|reader| &reader.strangers);
-            let strangers = strangers.map(|(folded, c)| (self.shown_stranger(folded, &c.other), c.unread));
-            named.chain(strangers).filter(move |(_, unread)| (*unread > 0) == is_unread)
+            named.chain(self.strangers_of(reader)).filter(move |(_, unread)| (*unread > 0) == is_unread)
         };
         all(true).chain(all(false))
-    }
-
-    /// What a list shows for a stranger: the name, marked where it is an account's by now.
-    fn shown_stranger<'a>(&self, folded: &str, name: &'a str) -> Cow<'a, str> {
-        if self.by_name.contains_key(folded) { format!("{name} {NO_ACCOUNT}").into() } else { name.into() }
     }
 
     /// The messages of a conversation that an account reads at once, oldest first, as many as an answer
@@ -553,20 +480,9 @@ impl Ledger {
                     self.delete_account(id);
                 }
             }
-            Change::MailSent {
-                sender,
-                sender_has_account,
-                sender_account,
-                recipient,
-                recipient_account,
-                content,
-                key,
-            } => {
-                let sender_id =
-                    if *sender_has_account { self.find_as(sender, *sender_account) } else { None };
-                let is_gone = *sender_has_account && sender_account.is_some() && sender_id.is_none();
-                let recipient_id = self.find_as(recipient, *recipient_account);
-                let (Some(recipient_id), false) = (recipient_id, is_gone) else { return };
+            Change::MailSent { sender, recipient, content, key, .. } => {
+                let accounts = op.change.mail_accounts(|name, id| self.find_as(name, id));
+                let Some((sender_id, recipient_id)) = accounts else { return };
                 let letter = Letter {
                     at: op.at,
                     sender: sender.clone(),
@@ -852,170 +768,5 @@ impl Letter {
     }
 }
 
-impl Account {
-    /// The op that made it, unless that was before the start.
-    pub(crate) fn made_by(&self) -> Option<OpId> {
-        (!self.is_restored).then_some(self.id)
-    }
-
-    fn conversation(&self, with: &With) -> Option<&Conversation> {
-        match with {
-            With::Account(id) => self.conversations.get(id),
-            With::Stranger(folded) => self.strangers.get(folded.as_str()),
-        }
-    }
-
-    /// Changes a conversation that is there. An empty one goes.
-    fn change(&mut self, with: &With, change: impl FnOnce(&mut Conversation)) {
-        let conversation = match with {
-            With::Account(id) => self.conversations.get_mut(id),
-            With::Stranger(folded) => self.strangers.get_mut(folded.as_str()),
-        };
-        let Some(conversation) = conversation else { return };
-        let before = Held::of(with, conversation);
-        change(conversation);
-        self.held.replace(before, Held::of(with, conversation));
-        if conversation.letters.is_empty() {
-            self.forget(with);
-        }
-    }
-
-    fn forget(&mut self, with: &With) {
-        match with {
-            With::Account(id) => drop(self.conversations.remove(id)),
-            With::Stranger(folded) => drop(self.strangers.remove(folded.as_str())),
-        }
-    }
-
-    /// Changes the conversation with another one, whose name was typed so.
-    fn converse(&mut self, with: &With, other: &str, change: impl FnOnce(&mut Conversation)) {
-        // Most are there already: no copy of the name for them.
-        match with {
-            With::Account(id) => _ = self.conversations.entry(*id).or_default(),
-            With::Stranger(folded) if self.strangers.contains_key(folded.as_str()) => {}
-            With::Stranger(folded) => {
-                self.strangers.insert(folded.as_str().into(), Conversation::default());
-            }
-        }
-        self.change(with, |conversation| {
-            if &*conversation.other != other {
-                conversation.other = other.into();
-            }
-            change(conversation);
-        });
-    }
-}
-
-impl Conversation {
-    /// The bytes that one of its messages counts among.
-    fn bytes_of(&mut self, is_own: bool) -> &mut usize {
-        if is_own { &mut self.sent } else { &mut self.received }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_message_that_comes_again_is_there_once() {
-        let mut ledger = Ledger::new(&RandomState::with_seeds(1, 2, 3, 4));
-        let password = PasswordHash::new("$2b$12$x").expect("a hash");
-        let id = |sequence| OpId::new(UnixMillis(1), sequence, 0);
-        for (sequence, name) in [(0, "ann"), (1, "bob")] {
-            let change =
-                Change::AccountCreated { name: name.into(), password: password.clone(), is_unused: false };
-            ledger.apply(&Op::new(id(sequence), change));
-        }
-        let change = Change::MailSent {
-            sender: "ann".into(),
-            sender_has_account: true,
-            sender_account: None,
-            recipient: "bob".into(),
-            recipient_account: None,
-            content: "hello".into(),
-            key: Some("1".into()),
-        };
-        let op = Op::new(id(2), change);
-        ledger.apply(&op);
-        let read = Change::MailRead { reader: "bob".into(), messages: Box::new([op.id]) };
-        ledger.apply(&Op::new(id(3), read));
-        ledger.apply(&op);
-        ledger.check_invariants();
-        let mut letters = Vec::new();
-        ledger.visit(&mut |kept| letters.extend(matches!(kept, Kept::Letter(_)).then_some(kept)));
-        let [Kept::Letter(letter)] = &letters[..] else { panic!("one letter: {letters:?}") };
-        assert!(!letter.unread, "and it stays read");
-    }
-
-    #[test]
-    fn an_origin_has_its_share_of_all_mail_until_its_messages_are_gone() {
-        let mut ledger = Ledger::new(&RandomState::with_seeds(1, 2, 3, 4));
-        let password = PasswordHash::new("$2b$12$x").expect("a hash");
-        let id = |sequence| OpId::new(UnixMillis(1), sequence, 0);
-        let created = Change::AccountCreated { name: "ann".into(), password, is_unused: false };
-        ledger.apply(&Op::new(id(0), created));
-        let ann = ledger.find("ann").expect("an account");
-        let [greedy, modest] = [1, 2].map(|bits| Some(Origin(bits)));
-        // More than a hundredth of all mail, of one origin.
-        let content = "x".repeat(8 << 10);
-        let messages = MAIL_TOTAL_BYTES_MAX / 100 / content.len() + 1;
-        for sequence in 1..=messages as u16 {
-            let change = Change::MailSent {
-                sender: "eve".into(),
-                sender_has_account: false,
-                sender_account: None,
-                recipient: "ann".into(),
-                recipient_account: None,
-                content: content.as_str().into(),
-                key: None,
-            };
-            ledger.apply_for(&Op::new(id(sequence), change), greedy);
-        }
-        ledger.check_invariants();
-        // All others have sent so much that only what is kept is left.
-        let of_others = MAIL_TOTAL_BYTES_MAX - MAIL_TOTAL_BYTES_MAX / 10 - ledger.bytes;
-        ledger.bytes += of_others;
-        assert!(!ledger.has_space(greedy, None, ann, "hi"));
-        assert!(ledger.has_space(modest, None, ann, "hi"));
-        assert!(ledger.has_space(None, None, ann, "hi"));
-        ledger.bytes = MAIL_TOTAL_BYTES_MAX - counted("hi") + 1;
-        assert!(!ledger.has_space(modest, None, ann, "hi"), "it does not fit");
-        ledger.bytes -= 1;
-        assert!(ledger.has_space(modest, None, ann, "hi"), "it fits");
-        ledger.bytes = MAIL_TOTAL_BYTES_MAX - MAIL_TOTAL_BYTES_MAX / 10;
-        for sequence in 1..=messages as u16 {
-            let change = Change::MailDeleted { by: "ann".into(), message: id(sequence) };
-            ledger.apply(&Op::new(id(1000 + sequence), change));
-        }
-        assert_eq!(ledger.shares.of(Origin(1)), 0);
-        ledger.bytes = MAIL_TOTAL_BYTES_MAX - MAIL_TOTAL_BYTES_MAX / 10;
-        assert!(ledger.has_space(greedy, None, ann, "hi"), "it has a small share again");
-    }
-
-    #[test]
-    fn a_message_to_oneself_is_seen_by_its_recipient_alone_whatever_was_kept() {
-        let mut ledger = Ledger::new(&RandomState::with_seeds(1, 2, 3, 4));
-        let password = PasswordHash::new("$2b$12$x").expect("a hash");
-        let account = Kept::Account { name: "ann".into(), password, id: None, is_unused: false };
-        ledger.restore(&account);
-        let id = OpId::new(UnixMillis(1), 0, 0);
-        ledger.restore(&Kept::Letter(chat::Letter {
-            id,
-            at: id.at(),
-            sender: "ann".into(),
-            sender_account: None,
-            recipient: "Ann".into(),
-            recipient_account: None,
-            content: "hello".into(),
-            key: None,
-            sender_sees: true,
-            recipient_sees: true,
-            unread: true,
-        }));
-        ledger.check_invariants();
-        ledger.apply(&Op::new(id, Change::MailDeleted { by: "ann".into(), message: id }));
-        ledger.check_invariants();
-        assert!(ledger.letters.is_empty());
-    }
-}
+mod tests;

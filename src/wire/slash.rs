@@ -104,21 +104,13 @@ pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
         Event::Message { sender, text, at } => {
             out.reserve(sender.len() + text.len() + 14);
             out.extend_from_slice(&clock(at));
-            push(out, &[sender, ": "]);
-            push_visible(out, text);
-            out.push(b'\n');
+            push_text(out, &[sender, ": "], text);
         }
         Event::Direct { sender, text, at } => {
             out.extend_from_slice(&clock(at));
-            push(out, &["[Private from ", sender, "]: "]);
-            push_visible(out, text);
-            out.push(b'\n');
+            push_text(out, &["[Private from ", sender, "]: "], text);
         }
-        Event::DirectSent { to, text } => {
-            push(out, &["[Private to ", to, "]: "]);
-            push_visible(out, text);
-            out.push(b'\n');
-        }
+        Event::DirectSent { to, text } => push_text(out, &["[Private to ", to, "]: "], text),
         Event::Greeting => push(out, &[GREETING]),
         Event::PasswordWanted => push(out, &[PASSWORD]),
         Event::LoggedIn { name, room } => {
@@ -150,9 +142,7 @@ pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
         }
         Event::ConversationBegin => push(out, &[MAIL_READ, "\n"]),
         Event::Mail(Mail { at, sender, content, .. }) => {
-            push(out, &[INDENT, "[", &date(at.seconds()), "] ", sender, ": "]);
-            push_visible(out, content);
-            out.push(b'\n');
+            push_text(out, &[INDENT, "[", &date(at.seconds()), "] ", sender, ": "], content);
         }
         Event::MailEnd => push(out, &[MAIL_END, "\n"]),
         Event::MailWaits(count) => push(out, &["*** ", &count.to_string(), " ", WAIT, "\n"]),
@@ -169,11 +159,7 @@ pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
         Event::PasswordChanged => push(out, &[PASSWORD_CHANGED, "\n"]),
         Event::AccountEnded => push(out, &[ACCOUNT_ENDED, "\n"]),
         Event::Missed(count) => push(out, &["*** ", &count.to_string(), " messages missed\n"]),
-        Event::RoomClosed(room) => {
-            push(out, &["*** "]);
-            push_visible(out, room);
-            push(out, &[" was closed by its host\n"]);
-        }
+        Event::RoomClosed(room) => push_room(out, "*** ", room, " was closed by its host\n"),
         Event::ShuttingDown => push(out, &["*** server shutting down\n"]),
         // People have no command for them.
         Event::Pong
@@ -186,6 +172,14 @@ pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
         | Event::Kept { .. }
         | Event::AddressChallenge(_) => {}
     }
+}
+
+/// Appends a line that ends with what a person wrote.
+#[inline]
+fn push_text(out: &mut Vec<u8>, before: &[&str], text: &str) {
+    push(out, before);
+    push_visible(out, text);
+    out.push(b'\n');
 }
 
 /// The time of the day, as `[HH:MM:SS] `.

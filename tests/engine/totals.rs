@@ -7,8 +7,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use parlance::chat::{CloseReason, HistoryRules, Kept, PasswordHash, Refused, Secret, Token};
 use parlance::engine::{Engine, Random, Settings};
 use parlance::limits::{
-    ACCOUNTS_MAX, HISTORY_TASKS_MAX, LINE_BYTES_MAX, OUTBOX_TOTAL_BYTES_MAX, PLACES_KEPT_DIVISOR,
-    PLACES_SMALL_DIVISOR, REFUSED_MAX, ROOMS_MAX, SEATS_MAX, STORE_QUEUE_OPS_MAX, STORE_RESERVE_DIVISOR,
+    ACCOUNTS_MAX, HELD_TOTAL_BYTES_MAX, HISTORY_TASKS_MAX, LINE_BYTES_MAX, OUTBOX_BYTES_HIGH,
+    OUTBOX_TOTAL_BYTES_MAX, PLACES_KEPT_DIVISOR, PLACES_SMALL_DIVISOR, REFUSED_MAX, ROOMS_MAX, SEATS_MAX,
+    STORE_QUEUE_OPS_MAX, STORE_RESERVE_DIVISOR,
 };
 use parlance::wire::Dialect;
 use parlance::wire::tcrp::{Operation, Refusal};
@@ -329,6 +330,74 @@ fn ops_that_wait_for_the_store() {
     world.sends(greedy, lines.as_bytes());
     world.settles();
     assert_eq!(world.metrics().history_unkept, unkept);
+    world.check();
+}
+
+#[test]
+fn answers_that_wait_for_the_store() {
+    let mut world = large(keeping());
+    let mut disk = kept::disk();
+    // Behind an acknowledgement, refusals with the name that was asked for fill what one connection may hold.
+    let unknown = "x".repeat(LINE_BYTES_MAX);
+    let refusals = OUTBOX_BYTES_HIGH / unknown.len();
+    let connections = share(HELD_TOTAL_BYTES_MAX).div_ceil(refusals * unknown.len());
+    // The accounts are kept, so that logins are answered at once. All log in before anything waits: logins
+    // take time, and the store is not to seem to have failed.
+    for (from, name) in [(GREEDY, "greedy"), (MODEST, "modest"), (HERE, "exempt")] {
+        let client = world.connects_from(from, Dialect::Typed);
+        world.asks(client, &Request::LoginName(name));
+        world.asks(client, &Request::LoginPassword(Secret(name)));
+        world.settles();
+        disk.keeps(&mut world);
+        world.vanishes(client);
+    }
+    let logs_in = |world: &mut World, from, name| {
+        let (client, replies) = typed(world, from, name);
+        assert_eq!(replies, ["known", "in: greedy modest exempt"]);
+        client
+    };
+    let [early, late] = [0; 2].map(|_| logs_in(&mut world, GREEDY, "greedy"));
+    let modest = logs_in(&mut world, MODEST, "modest");
+    let exempt = logs_in(&mut world, HERE, "exempt");
+    // The accounts are used from now on.
+    disk.keeps(&mut world);
+    let greedy: Vec<_> = (0..connections).map(|_| logs_in(&mut world, GREEDY, "greedy")).collect();
+    // One answer is held in any case. The next request is carried out only where the network has a share.
+    let sends_two = |world: &mut World, client, keys: [&str; 2]| {
+        let before = world.engine.waiting_ops().0;
+        for key in keys {
+            world.asks(client, &kept::kept(key, "modest"));
+        }
+        world.settles();
+        (world.engine.waiting_ops().0 - before, world.listens_to(client))
+    };
+    let fills = |world: &mut World, clients: &[Client]| {
+        for &client in clients {
+            world.asks(client, &kept::kept("", "modest"));
+            for _ in 0..refusals {
+                world.asks(client, &kept::kept("", &unknown));
+            }
+        }
+        world.settles();
+    };
+    let most = connections * 3 / 4;
+    fills(&mut world, &greedy[..most]);
+    assert_eq!(sends_two(&mut world, early, ["0", ""]), (2, true), "there is some left");
+    fills(&mut world, &greedy[most..]);
+    assert_eq!(sends_two(&mut world, late, ["1", "2"]), (1, false));
+    assert_eq!(sends_two(&mut world, modest, ["1", "2"]), (2, true));
+    assert_eq!(sends_two(&mut world, exempt, ["1", "2"]), (2, true));
+    assert_eq!(world.took(greedy[0]), "", "nothing is answered yet");
+    world.check();
+    // What is kept, or was for a connection that is gone, is held no more.
+    world.vanishes(greedy[1]);
+    disk.keeps(&mut world);
+    disk.keeps(&mut world);
+    for client in [late, modest, exempt] {
+        assert_eq!(world.replies(client), ["kept 1 36", "kept 2 36"]);
+    }
+    assert_eq!(world.replies(greedy[0]).len(), 1 + refusals);
+    assert_eq!(sends_two(&mut world, late, ["3", "4"]), (2, true));
     world.check();
 }
 

@@ -14,61 +14,56 @@ use crate::feed::{LINES, commands, events, shown};
 
 /// What a dialect's client can say, and in which phase.
 pub(crate) fn sayable_commands(dialect: Dialect) -> Vec<(Phase, Command<'static>)> {
-    let direct = Command::Direct { to: "bob", text: "hi  é🦀" };
     let login = |password| Command::Login { name: "alice", password };
-    match dialect {
-        Dialect::Line => vec![
-            (Phase::Login, login(None)),
-            (Phase::Login, login(Some(Secret("pass word")))),
-            (Phase::Chat, Command::Say("hi  é🦀")),
-            (Phase::Chat, Command::Say("/quit")),
-            (Phase::Chat, Command::Say("")),
-            (Phase::Chat, direct),
-            (Phase::Chat, Command::Users),
-            (Phase::Chat, Command::Ping),
-            (Phase::Chat, Command::MakeAccount(Secret("pass word"))),
-            (Phase::Chat, Command::ChangePassword { old: Secret("old"), new: Secret("new") }),
-            (Phase::Chat, Command::EndAccount(Secret("pass word"))),
-            (Phase::Chat, Command::Help),
-            (Phase::Chat, Command::Quit),
-            (Phase::Chat, Command::Mailbox),
-            (Phase::Chat, Command::ReadMail("bob")),
-            (Phase::Chat, Command::ReadMail("bob (no account)")),
-            (Phase::Chat, Command::ReadMail("CLEAR")),
-            (Phase::Chat, Command::ReadMail("CLEAR (no account)")),
-            (Phase::Chat, Command::ClearMail("bob")),
-            (Phase::Chat, Command::ClearMail("CLEAR")),
-            (Phase::Chat, Command::ClearMail("bob (no account)")),
-        ],
-        Dialect::Slash => vec![
-            (Phase::Login, login(None)),
-            (Phase::Password, Command::Password(Secret("pass word"))),
-            (Phase::Chat, Command::Say("hi  é🦀")),
-            (Phase::Chat, Command::Say("MSG hi")),
-            (Phase::Chat, Command::Say("")),
-            (Phase::Chat, direct),
-            (Phase::Chat, Command::Rename("rob")),
-            (Phase::Chat, Command::Join("games")),
-            (Phase::Chat, Command::Leave),
-            (Phase::Chat, Command::Rooms),
-            (Phase::Chat, Command::Users),
-            (Phase::Chat, Command::History("")),
-            (Phase::Chat, Command::History("7")),
-            (Phase::Chat, Command::MakeAccount(Secret("pass word"))),
-            (Phase::Chat, Command::ChangePassword { old: Secret("old"), new: Secret("new") }),
-            (Phase::Chat, Command::EndAccount(Secret("pass word"))),
-            (Phase::Chat, Command::Help),
-            (Phase::Chat, Command::Quit),
-            (Phase::Chat, Command::Mailbox),
-            (Phase::Chat, Command::ReadMail("bob")),
-            (Phase::Chat, Command::ReadMail("clear")),
-            (Phase::Chat, Command::ReadMail("clear (no account)")),
-            (Phase::Chat, Command::ClearMail("bob")),
-            (Phase::Chat, Command::ClearMail("clear")),
-            (Phase::Chat, Command::ClearMail("bob (no account)")),
-        ],
+    // The word in front of a conversation that is to go is also a name.
+    let (own, clear, clear_stranger) = match dialect {
+        Dialect::Line => (
+            vec![
+                (Phase::Login, login(None)),
+                (Phase::Login, login(Some(Secret("pass word")))),
+                (Phase::Chat, Command::Say("/quit")),
+                (Phase::Chat, Command::Ping),
+            ],
+            "CLEAR",
+            "CLEAR (no account)",
+        ),
+        Dialect::Slash => (
+            vec![
+                (Phase::Login, login(None)),
+                (Phase::Password, Command::Password(Secret("pass word"))),
+                (Phase::Chat, Command::Say("MSG hi")),
+                (Phase::Chat, Command::Rename("rob")),
+                (Phase::Chat, Command::Join("games")),
+                (Phase::Chat, Command::Leave),
+                (Phase::Chat, Command::Rooms),
+                (Phase::Chat, Command::History("")),
+                (Phase::Chat, Command::History("7")),
+            ],
+            "clear",
+            "clear (no account)",
+        ),
         Dialect::Tcrp | Dialect::Ucrp | Dialect::Typed | Dialect::Gob => unreachable!("no dialect of lines"),
-    }
+    };
+    let of_both = [
+        Command::Say("hi  é🦀"),
+        Command::Say(""),
+        Command::Direct { to: "bob", text: "hi  é🦀" },
+        Command::Users,
+        Command::MakeAccount(Secret("pass word")),
+        Command::ChangePassword { old: Secret("old"), new: Secret("new") },
+        Command::EndAccount(Secret("pass word")),
+        Command::Help,
+        Command::Quit,
+        Command::Mailbox,
+        Command::ReadMail("bob"),
+        Command::ReadMail("bob (no account)"),
+        Command::ReadMail(clear),
+        Command::ReadMail(clear_stranger),
+        Command::ClearMail("bob"),
+        Command::ClearMail(clear),
+        Command::ClearMail("bob (no account)"),
+    ];
+    own.into_iter().chain(of_both.map(|command| (Phase::Chat, command))).collect()
 }
 
 const DIRECT: Event<'_> = Event::Direct { sender: "bob", text: "psst  é🦀", at: UnixSeconds(0) };

@@ -143,18 +143,10 @@ impl People for Tally {
         match &op.change {
             Change::AccountCreated { name, .. } => self.create(name, Some(op.id)),
             Change::AccountDeleted { name, account } => self.delete_account(name, *account),
-            Change::MailSent {
-                sender,
-                sender_has_account,
-                sender_account,
-                recipient,
-                recipient_account,
-                ..
-            } => {
-                let Some(recipient) = self.find_as(recipient, *recipient_account) else { return };
-                let account = if *sender_has_account { self.find_as(sender, *sender_account) } else { None };
-                let is_gone = *sender_has_account && sender_account.is_some() && account.is_none();
-                if is_gone || (account.is_none() && fold(sender).is_none()) {
+            Change::MailSent { sender, .. } => {
+                let accounts = op.change.mail_accounts(|name, id| self.find_as(name, id));
+                let Some((account, recipient)) = accounts else { return };
+                if account.is_none() && fold(sender).is_none() {
                     return;
                 }
                 // What somebody writes to himself he sees as its recipient.

@@ -84,20 +84,9 @@ impl Group<'_> {
                 self.run("UPDATE accounts SET password = ?2 WHERE id = ?1", (account, password.as_str()))
             }
             Change::AccountDeleted { name, account } => self.delete_account(name, *account),
-            Change::MailSent {
-                sender,
-                sender_has_account,
-                sender_account,
-                recipient,
-                recipient_account,
-                content,
-                key,
-            } => {
-                let from = if *sender_has_account { self.account_as(sender, *sender_account) } else { None };
-                let is_gone = *sender_has_account && sender_account.is_some() && from.is_none();
-                let Some(to) = self.account_as(recipient, *recipient_account).filter(|_| !is_gone) else {
-                    return Ok(());
-                };
+            Change::MailSent { sender, recipient, content, key, .. } => {
+                let accounts = op.change.mail_accounts(|name, id| self.account_as(name, id));
+                let Some((from, to)) = accounts else { return Ok(()) };
                 if from.is_some() {
                     self.note_use(sender, None)?;
                 }
