@@ -41,7 +41,7 @@ pub enum AccountError {
     )]
     LooksAlike(String),
     /// The store has [`ACCOUNTS_MAX`] accounts.
-    #[error("there are {ACCOUNTS_MAX} accounts, which is as many as can be")]
+    #[error("the store has {ACCOUNTS_MAX} accounts, the maximum")]
     Full,
 }
 

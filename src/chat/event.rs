@@ -213,7 +213,7 @@ pub enum Problem<'a> {
     NotKept,
     /// There are as many accounts as may be.
     TooManyAccounts,
-    /// As many accounts as may be were made lately from this address, or from the networks around it.
+    /// This address, or the network around it, has made its limit of accounts.
     TooManyNewAccounts {
         /// Seconds until the next one can be made.
         retry_seconds: u32,
@@ -283,7 +283,7 @@ pub enum Problem<'a> {
 /// A list that is one frame: its size is said before its entries are made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct List {
-    /// What its entries are.
+    /// The kind of its entries.
     pub kind: ListKind,
     /// The number of entries that follow.
     pub count: u32,
@@ -291,7 +291,7 @@ pub struct List {
     pub bytes: usize,
 }
 
-/// What the entries of a [`List`] are.
+/// The kind of the entries of a [`List`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ListKind {
     /// The names of the accounts, for a connection that has logged in.

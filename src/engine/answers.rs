@@ -124,7 +124,7 @@ pub(super) struct Answers {
     unfinished: BTreeMap<u64, Box<Answer>>,
     /// Connections for which the next piece can be made.
     ready: Rounds,
-    /// What the answers keep beside their outboxes.
+    /// Bytes of all unfinished answers, without their outboxes.
     held_bytes: usize,
 }
 
@@ -174,7 +174,7 @@ impl Answers {
         !self.ready.is_empty()
     }
 
-    /// What the answers keep beside their outboxes.
+    /// Bytes of all unfinished answers, without their outboxes.
     pub(super) fn held_bytes(&self) -> usize {
         self.held_bytes
     }
@@ -197,7 +197,7 @@ impl Answers {
         }
     }
 
-    /// Changes an answer, and counts what it keeps.
+    /// Changes an answer, and updates the count of held bytes.
     fn change(&mut self, id: ConnId, change: impl FnOnce(&mut Answer)) {
         let Some(answer) = self.unfinished.get_mut(&id.to_bits()) else { return };
         self.held_bytes -= answer.held_bytes();
@@ -221,7 +221,7 @@ impl Answers {
             self.unfinished.values().map(|answer| answer.held_bytes()).sum::<usize>()
         );
         let ready = self.unfinished.values().filter(|answer| answer.is_ready).count();
-        // Those of connections that are gone are among the others.
+        // Entries of closed connections are among the others.
         assert!(ready <= self.ready.len(), "an answer that is ready has its turn");
     }
 }
@@ -578,7 +578,7 @@ impl Rest {
 }
 
 impl Accounts {
-    /// Of a list without entries.
+    /// The rest of a list without entries.
     fn empty() -> Self {
         Self {
             with_unread: false,
@@ -663,7 +663,7 @@ impl Conversation {
         }
     }
 
-    /// The same for all messages that follow.
+    /// Keeps the entries of all messages that follow.
     fn rescue_all(&mut self, ledger: &Ledger, dialect: Dialect, codec: &Codec) {
         for index in 0..self.letters.len() {
             if self.rescued_bytes > ANSWER_RESCUED_BYTES_MAX {
@@ -693,7 +693,7 @@ fn rescued_letter_bytes(entry: &[u8]) -> usize {
 struct Piece {
     dialect: Dialect,
     bytes: Vec<u8>,
-    /// Where each frame ends.
+    /// The end of each frame.
     ends: Vec<usize>,
     /// Bytes at the start that are the head of a list.
     head: usize,

@@ -25,7 +25,7 @@ use crate::limits::{
 };
 use crate::state::has_place;
 
-/// Where a check comes from.
+/// The source of a check.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(super) struct Source {
     pub(super) network: Network,

@@ -101,8 +101,8 @@ impl Draws {
 }
 
 /// A free name among `base`, `base~2`, `base~3` and so on. Numbers in use are mostly the lowest, so the
-/// search doubles, then halves. The numbers that it tries are drawn at random from each doubling: nobody can
-/// hold just those.
+/// search doubles, then halves. It draws the tried numbers at random from each doubling, so no client can
+/// occupy exactly those.
 pub(super) fn nearest(base: &str, draws: &Draws, free: impl Fn(&str) -> Option<Wanted>) -> Option<Wanted> {
     if let Some(wanted) = free(base) {
         return Some(wanted);
@@ -192,7 +192,7 @@ impl Engine {
         self.passwords.push(source, PasswordTask { conn: id, serial, password, against: None }, None);
     }
 
-    /// Where a connection's checks are counted.
+    /// The source to which a connection's checks count.
     fn source_of(&self, id: ConnId) -> Source {
         let conn = self.conn(id);
         Source { network: conn.network, is_exempt: conn.is_exempt }
@@ -228,7 +228,7 @@ impl Engine {
         proof.account.is_none() || self.may_try(&proof.wanted, source)
     }
 
-    /// A connection ends, and what it waits for need not be done, unless that has begun.
+    /// Drops the waiting task of a connection that ends, unless the task has started.
     pub(super) fn forget_task(&mut self, id: ConnId) {
         if !self.conn(id).awaiting {
             return;
@@ -350,7 +350,7 @@ impl Engine {
             Then::MakeAccount => self.promise_own_account(id, wanted),
             Then::ChangePassword { new } => self.hash_new_password(id, wanted, new),
             Then::EndAccount => self.end_proved_account(id, wanted),
-            // That was hashed, and nothing compared.
+            // This task hashed a password and compared none.
             Then::SetPassword => {}
             Then::Enter { room, making } => self.take_seat(id, room, making, wanted, true),
         }

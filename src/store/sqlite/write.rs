@@ -365,8 +365,9 @@ impl Group<'_> {
     }
 
     /// Closes the newest messages of a room, back to the last one from before `made`. They become a closed
-    /// room of their own, which [`tidy`](super::tidy) deletes. That takes a statement for each of them; they
-    /// were as many to write. Returns false, having done nothing, if the room has no messages from before.
+    /// room of their own, which [`tidy`](super::tidy) deletes. That takes a statement for each message, the
+    /// same number as for writing them. Returns false, without a change, if the room has no messages from
+    /// before.
     fn close_since(&mut self, name: &str, made: OpId) -> rusqlite::Result<bool> {
         let index = self.mirror.room(self.connection, name)?;
         let room = self.mirror.at(index).clone();
