@@ -10,8 +10,7 @@
 //! The report has the bound addresses, with the actual port in place of port 0. A systemd unit with
 //! `Type=notify` also gets a notification.
 //!
-//! Nothing here holds the server up: a standard output that stands still is waited for on a thread of its
-//! own.
+//! Nothing here delays the server: a thread of its own waits for a stalled standard output.
 
 mod file;
 

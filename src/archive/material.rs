@@ -148,7 +148,7 @@ pub(super) struct Account {
     pub(super) place: Place,
     pub(super) name: Box<str>,
     pub(super) hash: Box<str>,
-    /// Nothing shows yet that its owner comes back.
+    /// Its owner has not used it again.
     pub(super) is_unused: bool,
     /// It was deleted later in the file.
     pub(super) is_gone: bool,

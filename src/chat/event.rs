@@ -191,7 +191,7 @@ pub enum Problem<'a> {
     Name(NameError),
     /// The name is reserved, and has no account whose password could prove it.
     NameReserved,
-    /// The name looks like that of an account, or like a reserved one: it can not have an account.
+    /// The name looks like that of an account, or like a reserved one: it cannot have an account.
     NameLookAlike,
     /// A password was given for a name that has no account.
     NoAccount(&'a str),
@@ -272,7 +272,7 @@ pub enum Problem<'a> {
     LoginTimeout,
     /// The connection does not read what it is sent; it ends.
     TooSlow,
-    /// The owner of the name has logged in anew; this session ends.
+    /// The owner of the name has logged in again; this session ends.
     Replaced,
     /// The name has an account now, which this session has not proved; it ends.
     NameRegistered,

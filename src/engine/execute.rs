@@ -154,7 +154,7 @@ impl Engine {
         self.ledger.find(&wanted.folded).is_none() && !self.settings.reserved_names.contains(&wanted.folded)
     }
 
-    /// The owner of an account is here, whose older sessions and seats end.
+    /// Logs in the owner of an account, and ends the older sessions and seats of the name.
     pub(super) fn log_in_again(&mut self, id: ConnId, wanted: Wanted) {
         self.end_others_of(&wanted.folded, Stays::Session(id), NameEnd::Replaced);
         self.log_in(id, wanted, None);

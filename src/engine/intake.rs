@@ -479,7 +479,7 @@ impl Engine {
         self.expired = expired;
     }
 
-    /// Whether a connection's password is being looked at.
+    /// Whether a password check of a connection is pending.
     fn awaits_proof(&self, id: ConnId) -> bool {
         let awaited = self.conn(id).more.as_ref().and_then(|more| more.awaited.as_ref());
         matches!(awaited, Some((_, Awaited::Proof(_))))

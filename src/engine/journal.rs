@@ -51,8 +51,8 @@ pub(super) struct Journal {
 /// 12 bits are there for it.
 const SEQUENCE_MAX: u16 = 0xfff;
 
-/// The weight of an op in the shares of the queue: its bytes, and at least the average space of one op. So the
-/// share also bounds the number of ops.
+/// The weight of an op in the shares of the queue: its bytes, but at least the average space of one op. So
+/// the share also bounds the number of ops.
 fn weight(bytes: usize) -> usize {
     bytes.max(OP_WEIGHT_MIN)
 }

@@ -35,7 +35,7 @@ pub(super) enum Promise {
     },
     /// That a message is in a mailbox: the one that was sent, unless it was there before.
     Mail(Option<OpId>),
-    /// That messages are read or deleted, or an account is. There is no answer.
+    /// Messages are read or deleted, or an account is deleted. There is no answer.
     Change,
     /// The name of a session has an account.
     OwnAccount {
@@ -53,7 +53,7 @@ pub(super) enum Promise {
     },
     /// The account of a session is deleted.
     OwnChange,
-    /// That there is a seat.
+    /// A handshake has its seat.
     Seat {
         /// Which.
         seat: ConnId,

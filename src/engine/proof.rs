@@ -73,7 +73,7 @@ pub(super) struct Proof {
     /// None: there was no account, and one is made.
     account: Option<AccountId>,
     then: Then,
-    /// The name is attacked: it is looked at no sooner, on the monotonic clock.
+    /// The name is under attack: the password is checked no sooner (monotonic clock).
     until: Option<Duration>,
 }
 
@@ -198,13 +198,13 @@ impl Engine {
         Source { network: conn.network, is_exempt: conn.is_exempt }
     }
 
-    /// Whether a password for a name is looked at.
+    /// Whether a password for a name may be checked.
     fn may_try(&self, wanted: &Wanted, source: Source) -> bool {
         self.attempts.are_allowed(&wanted.folded, source.network, self.now.monotonic)
     }
 
-    /// The next password to be looked at, off the loop, as long as few are; answer with
-    /// [`Engine::password_compared`], or with [`Engine::password_refused`] if it cannot be.
+    /// The next password to check off the loop, while few are in work. Answer with
+    /// [`Engine::password_compared`], or with [`Engine::password_refused`] if it cannot be checked.
     pub fn next_password_task(&mut self) -> Option<PasswordTask> {
         while let Some((source, task)) = self.passwords.next(self.now.monotonic) {
             let PasswordTask { conn, serial, .. } = task;
@@ -220,7 +220,7 @@ impl Engine {
         None
     }
 
-    /// Whether a connection still waits for its password, and those before it were not wrong too often.
+    /// Whether a connection still waits for its password check, and earlier wrong passwords do not block it.
     fn is_worth_a_hash(&self, id: ConnId, source: Source) -> bool {
         let conn = self.connections.get(id).filter(|conn| conn.generation == id.generation);
         let awaited = conn.and_then(|conn| conn.more.as_ref()).and_then(|more| more.awaited.as_ref());

@@ -82,7 +82,7 @@ const ROOM_BUSY: &str = "ucrp-room-busy";
 const PEOPLE_BUSY: &str = "ucrp-people-busy";
 const TOO_FAST: &str = "ucrp-too-fast";
 
-/// Why a seat can not do something: its datagrams are in the clear, and it belongs to one room.
+/// The reason why a seat cannot send a command: its datagrams are not encrypted, or it belongs to one room.
 fn impossible(command: &Command<'_>) -> Option<Problem<'static>> {
     match command {
         Command::Login { .. }

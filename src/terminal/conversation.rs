@@ -334,7 +334,7 @@ impl Conversation {
         self.is_reading = self.prompt.send(self.mouth.prompt()).is_ok();
     }
 
-    /// Has a line begin if something waits to be printed above one, though none is asked for any more.
+    /// Starts a line if a text waits to be printed above one, even though no line is needed.
     fn show_the_rest(&mut self) {
         if !self.is_reading && self.editor.as_ref().is_some_and(EditorState::is_owed) {
             self.is_reading = self.prompt.send(String::new()).is_ok();

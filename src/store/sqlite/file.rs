@@ -86,8 +86,8 @@ fn ensure_one_name(path: &Path, links: u64) -> Result<(), StoreError> {
         return Err(StoreError::Aliased {
             path: path.into(),
             what: format!(
-                "it has {links} names (hard links), and the write-ahead log, a part of the database, is next to \
-                 one of them only"
+                "it has {links} names (hard links), and the write-ahead log, a part of the database, is next \
+                 to one of them only"
             ),
             remedy: "remove the other names (`find DIR -samefile FILE` lists them), or use a copy made by \
                      `parlance backup`",

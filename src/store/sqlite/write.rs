@@ -130,7 +130,7 @@ impl Group<'_> {
         self.account_as(name, None)
     }
 
-    /// The account of a name, unless it has another id than the one that is meant.
+    /// The account of a name, if it has the given id or none is given.
     fn account_as(&self, name: &str, id: Option<OpId>) -> Option<i64> {
         let account = self.mirror.accounts.get(fold(name)?.as_str())?;
         id.is_none_or(|id| id == account.op).then_some(account.row)
@@ -258,7 +258,7 @@ impl Group<'_> {
         self.delete_views(by, message, true)
     }
 
-    /// From the view of one of its two people alone.
+    /// Only from the view of one side.
     fn hide_from(&mut self, by: &str, message: OpId) -> rusqlite::Result<()> {
         self.delete_views(by, message, false)
     }
