@@ -66,8 +66,8 @@ pub(crate) enum Command {
     CheckConfig,
     /// Print the configuration in effect, as a parlance.toml; or write it to the file
     Config {
-        /// Write it to the file that is read as configuration, or to FILE. The file is replaced as a whole,
-        /// and its old contents stay beside it, as FILE.bak, or as FILE.bak.2 and so on where there is one
+        /// Write it to the file that is read as configuration, or to FILE. The file is replaced as a whole.
+        /// Its old contents are kept as FILE.bak, or as FILE.bak.2 and so on if there is one
         #[arg(long)]
         write: bool,
 
@@ -131,8 +131,8 @@ struct Flags {
     )]
     tcrp: Option<String>,
 
-    /// Where the datagrams of UCRP come in (UDP): a port, an address with port, or off; port 0 is any free
-    /// one; options behind it, such as 4000,exempt=none [default: 9091]
+    /// Address for the datagrams of UCRP (UDP): a port, an address with port, or off; port 0 is any free one;
+    /// options behind it, such as 4000,exempt=none [default: 9091]
     #[arg(
         long,
         global = true,
@@ -230,13 +230,13 @@ struct Flags {
           help_heading = "What clients may do")]
     ucrp_sender: Option<String>,
 
-    /// Names that nobody has without an account, besides admin, root and the like, with commas or one flag
-    /// each [default: none]
+    /// Names that need an account, besides admin, root and the like, with commas or one flag each [default:
+    /// none]
     #[arg(long, global = true, value_name = "NAME", help_heading = "What clients may do")]
     reserved_names: Vec<String>,
 
-    /// What a TCRP client gets whose name is not one, such as one with a blank: the nearest free name (near),
-    /// or a refusal (strict) [default: near]
+    /// The answer to a TCRP client whose name is not valid, for example because of a blank: the nearest free
+    /// name (near), or a refusal (strict) [default: near]
     #[arg(long, global = true, value_name = "HOW", value_parser = ["near", "strict"], hide_possible_values = true,
           help_heading = "What clients may do")]
     tcrp_names: Option<String>,
@@ -350,8 +350,8 @@ struct Flags {
     )]
     session_bytes: Option<String>,
 
-    /// Most wrong passwords for one name from one address in a minute, before none of theirs is checked
-    /// [default: 5]
+    /// Wrong passwords for one name from one address in a minute, after which no more are checked for a
+    /// minute [default: 5]
     #[arg(
         long,
         global = true,

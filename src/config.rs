@@ -105,7 +105,7 @@ pub struct Config {
     #[serde(deserialize_with = "field::reserved_names")]
     pub reserved_names: Vec<String>,
 
-    /// What a TCRP handshake with a text that is not a name gets.
+    /// The answer to a TCRP handshake whose text is not a name.
     #[serde(deserialize_with = "field::tcrp_names")]
     pub tcrp_names: TcrpNames,
 

@@ -82,15 +82,15 @@ fn replace(toml: &str, path: &Path) -> io::Result<Written> {
     }
     let kept_as = keep(&before, path, &metadata)?;
     if let Err(cause) = put(toml.as_bytes(), path, Name::Taken, Some(&metadata)) {
-        // The file has its contents still, so the copy is of no use.
+        // The file still has its contents, so the copy is not needed.
         let _ = fs::remove_file(&kept_as);
         return Err(cause);
     }
     Ok(Written::Replaced { path: path.into(), kept_as })
 }
 
-/// Copies the contents of the file at `path` to the first free name beside it, and returns that name. No
-/// earlier copy is lost.
+/// Copies the contents of the file at `path` to the first free name next to it, and returns that name.
+/// Earlier copies stay.
 fn keep(contents: &[u8], path: &Path, like: &Metadata) -> io::Result<PathBuf> {
     for number in 1..=CONFIG_COPIES_MAX {
         let mut name = path.as_os_str().to_owned();
@@ -109,22 +109,22 @@ fn keep(contents: &[u8], path: &Path, like: &Metadata) -> io::Result<PathBuf> {
             Err(cause) => return Err(cause),
         }
     }
-    let what = format!(
-        "{CONFIG_COPIES_MAX} old copies are beside it, up to `.bak.{CONFIG_COPIES_MAX}`; remove some"
-    );
+    let what =
+        format!("it has {CONFIG_COPIES_MAX} old copies, up to `.bak.{CONFIG_COPIES_MAX}`; remove some");
     Err(io::Error::new(io::ErrorKind::AlreadyExists, what))
 }
 
 /// Whether a file may already have the name of a new one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Name {
-    /// That is an error.
+    /// A file at the path is an error.
     Free,
     /// The new file replaces it.
     Taken,
 }
 
-/// Writes a file beside a path, and gives it that name once it is on disk, with the mode and owner of `like`.
+/// Writes a temporary file next to a path, with the mode and owner of `like`, and renames it once it is on
+/// disk.
 fn put(bytes: &[u8], path: &Path, name: Name, like: Option<&Metadata>) -> io::Result<()> {
     let directory = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
     let mode = like.map_or(MODE, |like| like.mode() & 0o7777);

@@ -23,32 +23,31 @@ pub const PASSWORD_HASH_BYTES_MAX: usize = 256;
 /// Threads that hash, once there is something to hash. Each takes a core for tens of milliseconds and the memory of a hash.
 /// More tasks: they wait.
 pub const PASSWORD_THREADS_MAX: usize = 2;
-/// Password checks that wait: for a thread, for the turn of their network, or for their time. A server with
-/// 10,000 clients has that many when half of them come back at once; with the longest passwords they take 6
-/// MB. More: the login is refused as busy. (The last tenth is for networks that hold less than one in a
-/// hundred: [`PLACES_KEPT_DIVISOR`].)
+/// Password checks that wait: for a thread, for the turn of their network, or for the end of a delay. A
+/// server with 10,000 clients reaches this when half of them reconnect at once; with the longest passwords
+/// they take 6 MB. More: the login is refused as busy. (The last tenth is for networks that hold less than 1
+/// %: [`PLACES_KEPT_DIVISOR`].)
 pub const PASSWORD_QUEUE_MAX: usize = 1 << 12;
-/// Password checks that the engine hands out before the first of them is done: each thread has one in work
-/// and one ready. More: they wait in the engine, where networks take turns.
+/// Password checks handed out at once: each thread has one in work and one ready. More: they wait in the
+/// engine, where networks take turns.
 pub const PASSWORD_AT_WORK_MAX: usize = 2 * PASSWORD_THREADS_MAX;
 /// Hashes of one network a second, in the long run. 200 people behind one address who log in within a few
 /// minutes wait for seconds. More: the checks of that network wait, and are not refused.
 pub const PASSWORD_HASHES_PER_SECOND: u32 = 4;
-/// Hashes of one network at once after a pause: a class or an office logs in without a wait.
+/// Hashes of one network at once after a pause: a class or an office can log in without a wait.
 pub const PASSWORD_HASHES_HELD: usize = 100;
 /// Hashes that a wrong password is counted for. One network has 4 × 86,400 / 16 = 21,600 guesses a day, over
 /// all names (and the held 100 / 16 once), while one mistyped password delays its network by four seconds at
 /// most.
 pub const PASSWORD_WRONG_HASHES: usize = 16;
-/// Networks whose hashes are counted at once: the threads hash for fewer in the half minute in which a bucket
-/// fills. More: those of new networks are not counted until some buckets are full.
+/// Networks whose hashes are counted at once: the threads hash for fewer networks in the half minute in which
+/// a bucket fills. More: the hashes of new networks are not counted until some buckets are full.
 pub const PASSWORD_BUCKETS_MAX: usize = 1 << 14;
-/// Password checks of one network that wait for their time, because the name is attacked
-/// ([`ATTEMPTS_OF_NAME_MAX`]): more than the wrong passwords that close it for the name. More: the login is
-/// refused as busy.
+/// Delayed password checks of one network, because of an attack on their name ([`ATTEMPTS_OF_NAME_MAX`]):
+/// more than the wrong passwords that block the network for the name. More: the login is refused as busy.
 pub const PASSWORD_DELAYED_OF_NETWORK_MAX: usize = 8;
-/// Password checks of all networks that wait so: 256 networks are needed to hold them all, and the other half
-/// of the queue is for names that nobody attacks. More: the login is refused as busy.
+/// Delayed password checks of all networks: 256 networks are needed to hold them all, and the other half of
+/// the queue is for names that are not under attack. More: the login is refused as busy.
 pub const PASSWORD_DELAYED_MAX: usize = PASSWORD_QUEUE_MAX / 2;
 /// What a thread that hashes adds to the process's nice value: it gets a tenth of a core that the shard needs all of, and
 /// all of one that nobody needs.
@@ -129,15 +128,15 @@ const _: () = assert!(LOG_BYTES_LIMIT_MIN >= 4 * LOG_BLOCK_BYTES[LOG_BLOCK_BYTES
 
 // Rooms.
 
-/// Rooms at once. More, or more than its [share](PLACES_KEPT_DIVISOR) for a network: the client is told so.
+/// Rooms at once. More, or more than its [share](PLACES_KEPT_DIVISOR) for a network: the request is refused.
 pub const ROOMS_MAX: usize = 1 << 14;
 /// Rooms in an answer to a list of rooms, so that one command costs at most some 90 kB. The rest is given as a number.
 pub const ROOMS_LISTED_MAX: usize = 1000;
 /// Bytes of their names in such an answer: with what stands around them, no more than [`ANSWER_BYTES_MAX`].
 /// More: as for [`ROOMS_LISTED_MAX`].
 pub const ROOMS_LISTED_BYTES_MAX: usize = ANSWER_BYTES_MAX / 4 * 3;
-/// Members of a room in an answer to a list of them: as many slots as half of [`ANSWER_BYTES_MAX`] holds.
-/// More: they are not listed.
+/// Members in a list of a room's members: the number of slots in half of [`ANSWER_BYTES_MAX`]. More: the
+/// further members are left out.
 pub const USERS_LISTED_MAX: usize = ANSWER_BYTES_MAX / 2 / size_of::<u32>();
 /// Messages of a room's history when none are asked for by number.
 pub const HISTORY_COUNT_DEFAULT: usize = 20;
@@ -146,77 +145,74 @@ pub const HISTORY_BYTES_MAX: usize = 32 << 10;
 
 // Shares of totals. Each total of the whole server that a peer can fill for long has shares: connections,
 // rooms, seats, accounts, mail, password checks, look-ups, ops and answers that wait for the store.
-// docs/operations.md lists them, and the totals that protect small holders in another way. A network is in
-// the table of a total only while it holds some of it, 16 bytes: a table has no more entries than its total
-// has parts, which the total bounds.
+// docs/operations.md lists them, and the totals that protect small holders in another way. The table of a
+// total has an entry of 16 bytes for each network that holds a part. So the total also bounds its table.
 
 /// The part of a total that is kept for networks with a small share of it, so that one network, or a few,
-/// never fill it for all. Any other network: it is told what it would be if the total were full.
+/// never fill it for all. Any other network gets the error of a full total.
 pub const PLACES_KEPT_DIVISOR: usize = 10;
-/// The part of a total below which a network's share is small: ten such networks fill what is kept. A network
-/// that holds nothing has a small share of any total.
+/// The part of a total below which a network's share is small: ten such networks fill the kept part. A
+/// network that holds nothing has a small share of any total.
 pub const PLACES_SMALL_DIVISOR: usize = 100;
 
 // Accounts and mailboxes.
 
-/// Accounts at once. More, or more than its [share](PLACES_KEPT_DIVISOR) for a network: the client is told
-/// so. In memory each takes some 700 bytes, 40 more until it is used, and 32 for the network that made it
-/// since the start.
+/// Accounts at once. More, or more than its [share](PLACES_KEPT_DIVISOR) for a network: the request is
+/// refused. Each takes some 700 bytes of memory, 40 more until its first use, and 32 for the network that
+/// made it since the start.
 pub const ACCOUNTS_MAX: usize = 100_000;
 /// New accounts of one network (an IPv4 address, a /64 of IPv6) a day, unless the operator says otherwise:
 /// enough for a household. Half of them can be made at once. More: refused, with the time of the next one.
 pub const ADDRESS_ACCOUNTS_DEFAULT: u32 = 10;
-/// A /24 of IPv4, or a /48 of IPv6, makes this many times what one network makes: one person often has all of
-/// it, and sometimes it is an office. More: refused, with the time of the next one.
+/// Factor between the limit of one network and that of its /24 (IPv6: /48). One person often has the whole
+/// range, but it may also be an office. More: refused, with the time of the next one.
 pub const ACCOUNTS_WIDE_FACTOR: u32 = 3;
-/// Networks whose new accounts are counted at once, and as many of the wide ones: 3 MB together. Each is
-/// known until its bucket is full again. More: those without a place of their own share one bucket of the
-/// size of a wide network's.
+/// Networks whose new accounts are counted at once, and the same number of wide ones: 3 MB together. An entry
+/// is forgotten once its bucket is full again. More: networks without an entry share one bucket of the size
+/// of a wide network's.
 pub const ACCOUNT_NETWORKS_MAX: usize = 1 << 16;
-/// Seconds between two searches of that full memory for networks that need no place any more: each looks at
-/// all of it.
+/// Seconds between two searches of the full table for full buckets: each reads the whole table.
 pub const ACCOUNT_NETWORKS_SWEEP_SECONDS: u64 = 60;
-/// Days after which an account goes that was never used again: no second login, and no message from or to it.
-/// Others stay.
+/// Days after which an account is deleted that was never used again: no second login, and no message from or
+/// to it. Other accounts stay.
 pub const UNUSED_ACCOUNT_DAYS: u64 = 30;
-/// Seconds for which the wall clock must have run evenly, in this process, before such accounts go: a clock
-/// that is ahead for a while makes no account old.
+/// Seconds for which the wall clock must have run in step with the monotonic one, in this process, before
+/// such accounts go: a clock that is ahead for a while makes no account old.
 pub const UNUSED_CLOCK_SECONDS: u64 = 24 * 60 * 60;
 /// Seconds between two looks for such accounts.
 pub const UNUSED_LOOK_SECONDS: u64 = 60 * 60;
-/// Accounts looked at each time, oldest first: some ms. More: the rest a second later.
+/// Accounts checked each time, oldest first: some milliseconds. More: the rest a second later.
 pub const UNUSED_PER_LOOK_MAX: usize = 256;
 /// Wrong passwords for one name from one network in [`ATTEMPTS_SECONDS`], unless the operator says otherwise:
-/// people mistype. Then no password for that name from that network is looked at until that time has passed.
+/// people mistype. More: no password for that name from that network is checked until that time has passed.
 pub const ATTEMPTS_DEFAULT: u8 = 5;
 /// What an operator may allow of them, at most: a weak password is guessed in days with more.
 pub const ATTEMPTS_LIMIT_MAX: u8 = 100;
 /// Seconds in which wrong passwords are counted, and for which too many of them are refused.
 pub const ATTEMPTS_SECONDS: u64 = 60;
-/// Pairs of a name and a network whose wrong passwords are counted at once. More: those of new pairs are not
-/// counted until some are forgotten; passwords are not compared fast enough for that many in a minute.
+/// Pairs of a name and a network whose wrong passwords are counted at once: more than the passwords compared
+/// in a minute. More: the wrong passwords of new pairs are not counted until some pairs are forgotten.
 pub const ATTEMPTS_KEPT_MAX: usize = 1 << 14;
 /// Wrong passwords for one name from all networks in [`ATTEMPTS_OF_NAME_SECONDS`]: no person mistypes that
-/// often. From then on each check of the name waits, one second at first and twice as long with each further
-/// wrong password, except from networks that proved the name ([`PROOF_SECONDS`]).
+/// often. More: each check of the name waits, one second at first and twice as long with each further wrong
+/// password. Networks that proved the name do not wait ([`PROOF_SECONDS`]).
 pub const ATTEMPTS_OF_NAME_MAX: u32 = 100;
 /// Seconds in which the wrong passwords for a name are counted together.
 pub const ATTEMPTS_OF_NAME_SECONDS: u64 = 60 * 60;
-/// Parts of that time whose counts are kept apart. The oldest is forgotten when a new one begins.
+/// Parts of that time with counts of their own. When a part begins, the oldest is forgotten.
 pub const ATTEMPTS_OF_NAME_PARTS: usize = 12;
-/// Seconds of the longest such wait: its owner logs in from a new network as well.
+/// Seconds of the longest such wait: the owner can still log in from a new network.
 pub const ATTEMPTS_WAIT_SECONDS_MAX: u64 = 30;
 /// Names whose wrong passwords are counted at once, in 3 MB. More: the names with the fewest are forgotten,
-/// so that an attack on many names does not hide the one on a single name.
+/// so an attack on many names does not hide an attack on one.
 pub const ATTEMPTS_NAMES_MAX: usize = 1 << 14;
-/// Seconds for which a network is known to have proved a name, by its password: 30 days.
+/// Seconds for which a network's proof of a name, by its password, is remembered: 30 days.
 pub const PROOF_SECONDS: u64 = 30 * 24 * 60 * 60;
-/// Networks that are known to have proved one name: a home, an office, a mobile network that changes its
+/// Remembered proofs of one name, one for each network: a home, an office, a mobile network that changes its
 /// addresses. More: the least recent one is forgotten.
 pub const PROOFS_OF_NAME_MAX: usize = 8;
-/// Networks that are known to have proved a name, of all names, in some 20 MB. More: each name that has
-/// several loses its least recent one. No name loses its last, so that nobody who logs in to many accounts
-/// takes another's.
+/// Remembered proofs of all names, in some 20 MB. More: each name with several proofs loses its least recent
+/// one. No name loses its last proof, so a user with many accounts cannot remove another user's.
 pub const PROOFS_MAX: usize = 1 << 17;
 const _: () = assert!(PROOFS_MAX > ACCOUNTS_MAX, "each account has one");
 const _: () = assert!(ATTEMPTS_OF_NAME_SECONDS.is_multiple_of(ATTEMPTS_OF_NAME_PARTS as u64));
@@ -232,12 +228,13 @@ pub const MAIL_KEY_BYTES_MAX: usize = 128;
 pub const MAIL_BYTES_AROUND: usize = 256;
 /// Bytes of the messages that one account has sent and received. More: who would add one is told that the mailbox is full.
 pub const MAILBOX_BYTES_MAX: usize = 16 << 20;
-/// The part of it that messages from all people without an account take together. More: their senders are
-/// told that the mailbox takes no more from people that its owner has not written to.
+/// The part of a mailbox for all messages from people without an account. More: the message is refused,
+/// because the mailbox is full for people that its owner has not written to.
 pub const MAILBOX_STRANGERS_BYTES_MAX: usize = MAILBOX_BYTES_MAX / 8;
-/// The part of it that messages from one account take. More: that sender is told so.
+/// The part of a mailbox for messages from one account. More: the message is refused, because the mailbox is
+/// full for its sender.
 pub const MAILBOX_SENDER_BYTES_MAX: usize = MAILBOX_BYTES_MAX / 8;
-/// The part of it that messages take from people without an account and from accounts that its owner has not
+/// The part of a mailbox for messages from people without an account and from accounts that its owner has not
 /// written to. The rest is for the owner and the people that it wrote to. More: as for
 /// [`MAILBOX_STRANGERS_BYTES_MAX`].
 pub const MAILBOX_UNKNOWN_BYTES_MAX: usize = MAILBOX_BYTES_MAX / 2;
@@ -245,20 +242,20 @@ pub const MAILBOX_UNKNOWN_BYTES_MAX: usize = MAILBOX_BYTES_MAX / 2;
 /// as for [`MAILBOX_BYTES_MAX`].
 pub const MAIL_TOTAL_BYTES_MAX: usize = 512 << 20;
 /// Messages that one op marks as read or clears, so that a line of a log or a transaction stays small. More:
-/// with further ops.
+/// further ops.
 pub const MAIL_READ_MAX: usize = 1000;
 /// Bytes of the messages in an answer to a list of them, counted as in the mailbox, so that a reply holds them. More: the
 /// newest ones are listed.
 pub const MAIL_LISTED_BYTES_MAX: usize = TYPED_REPLY_BYTES_MAX / 2;
-/// Bytes that a conversation in a list of them is counted for beside its name. More than
-/// [`MAIL_LISTED_BYTES_MAX`]: the list ends. Those with unread messages come first.
+/// Counted bytes of a conversation in a list of conversations, besides its name. More than
+/// [`MAIL_LISTED_BYTES_MAX`]: the list ends. Conversations with unread messages come first.
 pub const MAIL_LISTED_BYTES_AROUND: usize = 32;
 
 // The store.
 
-/// Ops that wait for the store: what the fastest of them commits in a second. More, or more than its
-/// [share](PLACES_KEPT_DIVISOR) for a network: a client whose request has to be kept is told that the server
-/// is busy. For the shares, 24 bytes of each op are kept.
+/// Ops that wait for the store: the number that the fastest store commits in a second. More, or more than its
+/// [share](PLACES_KEPT_DIVISOR) for a network: a request that needs an op is refused as busy. The shares take
+/// 24 bytes an op.
 pub const STORE_QUEUE_OPS_MAX: usize = 1 << 17;
 /// Bytes of the ops that wait for the store. More: as for [`STORE_QUEUE_OPS_MAX`].
 pub const STORE_QUEUE_BYTES_MAX: usize = 64 << 20;
@@ -295,21 +292,21 @@ pub const STORE_IDLE_SECONDS: u64 = 60;
 /// Bytes of the operating system's randomness that are taken in stock, so that 64 ops cost one system call.
 pub const RANDOM_STOCK_BYTES: usize = 512;
 /// Bytes of answers that wait for the store, for all connections together. More, or more than its
-/// [share](PLACES_KEPT_DIVISOR) for a network: a connection with some waiting is not read from.
+/// [share](PLACES_KEPT_DIVISOR) for a network: connections with waiting answers are not read.
 pub const HELD_TOTAL_BYTES_MAX: usize = 64 << 20;
 /// Messages of a room's history in one answer, at most. More are asked for: the newest so many are shown.
 pub const HISTORY_COUNT_MAX: usize = 1000;
-/// Bytes of the texts in such an answer: with what stands around them and what memory has besides, no more
-/// than [`ANSWER_BYTES_MAX`]. More: the newest ones are shown.
+/// Bytes of the texts in such an answer: with names, times and the room's messages in memory, no more than
+/// [`ANSWER_BYTES_MAX`]. More: the newest messages are shown.
 pub const HISTORY_ANSWER_BYTES_MAX: usize = ANSWER_BYTES_MAX / 4 * 3;
-/// Messages that the store reads at once for such an answer, so that long ones do not fill memory: 256 KiB of
-/// the longest.
+/// Messages that the store reads at once for such an answer, to bound memory: 256 KiB of the longest
+/// messages.
 pub const HISTORY_PAGE_MESSAGES: usize = 64;
-/// Connections that wait for a page of history at once. More: told that the server is busy. (The last tenth
-/// is for networks that hold less than one in a hundred: [`PLACES_KEPT_DIVISOR`].)
+/// Connections that wait for a page of history at once. More: the request is refused as busy. (The last tenth
+/// is for networks that hold less than 1 %: [`PLACES_KEPT_DIVISOR`].)
 pub const HISTORY_TASKS_MAX: usize = 256;
-/// Pages that the store is asked for before it has answered the first of them: what it looks up between two
-/// groups, twice. More: they wait in the engine, where networks take turns.
+/// Look-ups of pages handed to the store at once: twice the number that it does between two groups. More:
+/// they wait in the engine, where networks take turns.
 pub const HISTORY_AT_WORK_MAX: usize = 2 * STORE_LOOK_UPS_MAX;
 
 /// Bytes of a line of the log that people can read, with its end. The longest that is written here is that of a text each
@@ -339,16 +336,16 @@ const _: () = assert!(MAIL_READ_MAX * 40 < JSONL_LINE_BYTES_MAX / 2);
 
 // Seats.
 
-/// Seats at once, with or without an address: what 10,000 rooms of ten take. More, or more than its
-/// [share](PLACES_KEPT_DIVISOR) for a network: the client is told that the server is full.
+/// Seats at once, with or without an address: more than 10,000 rooms of ten. More, or more than its
+/// [share](PLACES_KEPT_DIVISOR) for a network: the client is refused as full.
 pub const SEATS_MAX: usize = 200_000;
 /// Seats of one person, in as many rooms, whatever the operator says: they are looked through. More: whoever wants one is told.
 pub const SEATS_OF_NAME_MAX: usize = 64;
-/// Bytes sent to an unproved IP address for each byte that came from there, for all its seats of a shard
-/// together: what RFC 9000 section 8.1 allows. More: nothing is sent until a datagram comes. It bounds what a
-/// sender with a forged address can have sent to that address.
+/// Bytes sent to an unproved IP address for each byte received from it, for all its seats of a shard
+/// together: the factor of RFC 9000, section 8.1. More: nothing is sent until a datagram arrives. It bounds
+/// the traffic that a sender with a forged address can cause.
 pub const UCRP_UNPROVED_FACTOR: u64 = 3;
-/// Bytes of the number that an unproved address is asked for, so that nobody guesses it while a seat lasts.
+/// Bytes of the random number that proves an address: too many to guess while a seat lasts.
 pub const UCRP_CHALLENGE_BYTES: usize = 8;
 /// Seconds between two such questions to a seat, each in answer to a datagram.
 pub const UCRP_CHALLENGE_SECONDS: u64 = 1;
@@ -438,7 +435,7 @@ pub const STORE_AHEAD_LOOKED_MAX: usize = 10_000;
 /// tried again as after any other error.
 pub const STORE_BUSY_MILLIS_MAX: u64 = 2000;
 /// Milliseconds between two looks at a database during the checkpoint of another program: the system does not
-/// tell when the checkpoint ends.
+/// signal its end.
 pub const STORE_LOOK_MILLIS: u64 = 10;
 /// KiB of pages that a writer keeps in memory: the ends of all rooms, and those of the index.
 pub const STORE_CACHE_KIB: u32 = 64 << 10;
@@ -453,26 +450,25 @@ pub const OUTBOX_BYTES_HIGH: usize = 64 << 10;
 /// Bytes waiting for one connection, at most, apart from one answer to its own command. More (direct messages to
 /// somebody who does not read): the connection is closed as too slow; a seat misses what is more.
 pub const OUTBOX_BYTES_MAX: usize = 1 << 20;
-/// Bytes of memory for one long answer: its parts below, and what waits in the outbox of its connection. A
-/// list of 100,000 accounts takes as much as one of ten.
+/// Bytes of memory for one long answer: its parts below, and the outbox of its connection. A list of 100,000
+/// accounts needs no more memory than a list of ten.
 pub const ANSWER_BYTES_MAX: usize = 256 << 10;
-/// Bytes of a long answer that are made at once. More: the rest is made when no more than half of
-/// [`OUTBOX_BYTES_HIGH`] waits for its connection.
+/// Bytes of a long answer that are made at once. More: the rest is made when the connection's outbox holds no
+/// more than half of [`OUTBOX_BYTES_HIGH`].
 pub const ANSWER_PIECE_BYTES: usize = 64 << 10;
-/// Bytes of entries that a list of accounts keeps of senders without an account, who may be gone when it
-/// comes to them. More: entries are left out.
+/// Bytes of the kept entries for senders without an account in a list of accounts; the senders may be gone
+/// before their piece. More: entries are left out.
 pub const ANSWER_STRANGERS_BYTES_MAX: usize = 80 << 10;
-/// Bytes of entries that a list keeps because they were deleted after its size was said. More: the connection
+/// Bytes of entries that a list keeps because they were deleted after its size was sent. More: the connection
 /// is closed as too slow.
 pub const ANSWER_RESCUED_BYTES_MAX: usize = 64 << 10;
-/// Bytes that long answers keep together, beside outboxes. More: the connections whose answers keep the most
-/// are closed.
+/// Bytes of all long answers, without outboxes. More: the connections with the largest answers are closed.
 pub const ANSWERS_TOTAL_BYTES_MAX: usize = 64 << 20;
 /// Bytes of long answers that are made in one turn, half a millisecond of work. More: the others are made in
 /// the next turns, by networks in turn; commands with short answers do not wait for that.
 pub const ANSWERS_TURN_BYTES_MAX: usize = 256 << 10;
-/// Lanes in which connections wait for their turn. Two networks share one by chance, and then one visit a
-/// round.
+/// Lanes in which connections wait for their turn. Two networks may share a lane by chance, and then share
+/// one visit a round.
 pub const LANES: usize = 1 << 10;
 
 const _: () = assert!(
@@ -485,8 +481,8 @@ const _: () = assert!(
 );
 const _: () = assert!(OUTBOX_BYTES_HIGH / 2 + ANSWER_PIECE_BYTES + 4 * USERS_LISTED_MAX <= ANSWER_BYTES_MAX);
 
-/// Bytes put into outboxes in one turn, long answers not counted. More: whoever sends waits until they are
-/// flushed, so that nobody who reads is taken for one who does not.
+/// Bytes put into outboxes in one turn, long answers not counted. More: senders wait until the outboxes are
+/// flushed, so that a reading client is not taken for a stalled one.
 pub const OUTBOX_TURN_BYTES_MAX: usize = OUTBOX_BYTES_MAX / 2;
 /// The same, for what comes in datagrams, which cannot wait: more is dropped. There is a share for it that connections do not
 /// take, though they send all the time, and fill theirs in each turn.
@@ -502,9 +498,9 @@ pub const OUTBOX_TOTAL_LOW_EIGHTHS: usize = 7;
 pub const OUTBOX_POOL_MAX: usize = 64;
 /// Bytes of an outbox that is kept for reuse. Larger: given back to the allocator.
 pub const OUTBOX_POOL_BYTES_MAX: usize = 4 << 10;
-/// Connections beyond the limit on clients, or beyond the [share](PLACES_KEPT_DIVISOR) of their network, that
-/// are kept just long enough to be told that the server is full. They take no place of a client. More: closed
-/// with as much said as the socket takes at once.
+/// Refused connections, beyond the limit on clients or the [share](PLACES_KEPT_DIVISOR) of their network,
+/// that stay open until they have the notice that the server is full. They take no place of a client. More:
+/// closed with the part of the notice that the socket takes at once.
 pub const REFUSED_MAX: usize = 64;
 /// Connections and seats of one address at once, unless the operator says otherwise: a school or an office behind one address
 /// fits, and it takes many addresses to fill a server.
@@ -539,18 +535,18 @@ pub const RATE_MAX: u32 = 1_000_000;
 /// those that were there longest ago are forgotten, and may connect as if they never had. Whoever has so many addresses is not
 /// held by what each of them may.
 pub const ADDRESSES_IDLE_MAX: usize = 1 << 16;
-/// Names that an operator may reserve besides those that always are. More: refused. Each login of a stranger
+/// Names that an operator may reserve besides the built-in ones. More: refused. Each login of a stranger
 /// compares its name with a sorted list of them.
 pub const RESERVED_NAMES_MAX: usize = 1024;
 
-/// Networks that an operator may exempt, in general and for one listener. More: refused. They are looked
-/// through with each connection.
+/// Networks that an operator may exempt, in general and for one listener. More: refused. Each connection
+/// searches them.
 pub const EXEMPT_MAX: usize = 64;
 /// Addresses that `bind` may name. More: refused. Each is a listening socket for every dialect on every
 /// shard.
 pub const BIND_MAX: usize = 16;
-/// Attempts to find one free port for all addresses of a listener, where any port will do. After the last one
-/// the server does not start. A port that is free on one address is nearly always free on the others.
+/// Attempts to find one free port for all addresses of a listener with port 0. After the last one the server
+/// does not start. A port that is free on one address is nearly always free on the others.
 pub const SHARED_PORT_ATTEMPTS_MAX: usize = 16;
 /// Seconds that a connection has to read what is still owed to it, and to close its side, after the server decided to
 /// close it. Longer: it is dropped.
@@ -558,8 +554,8 @@ pub const LINGER_SECONDS_MAX: u64 = 2;
 
 // A turn of the loop.
 
-/// Batches of datagrams read in a turn, of all sockets together. More: they wait for the next one, behind
-/// what others sent.
+/// Batches of datagrams read in a turn, from all sockets together. More: they wait for the next turn, behind
+/// other input.
 pub const UDP_BATCHES_PER_TURN_MAX: usize = 8;
 /// Members of one room that are written to before the next room has its turn. An answer may go out after each of them, so
 /// that the next room waits for 200 writes, which is a millisecond at 4 to 5 µs a write. More: the round goes on when the
@@ -569,9 +565,9 @@ pub const ROOM_VISITS_MAX: usize = WRITES_PER_TURN_MAX / 2;
 /// Members of rooms that their hosts closed who move on in a turn. More: with the next ones.
 pub const ROOM_LEAVERS_PER_TURN_MAX: usize = 256;
 
-/// Names of closed rooms that are known, so that a look-up of a room's history that began before the room was
-/// closed is not shown in the next room of that name. When more rooms close during one look-up, its result is
-/// dropped: a newcomer is shown no history on joining, and finds it with `/history`.
+/// Remembered names of closed rooms. They keep a look-up from before a room's close out of the next room of
+/// that name. When more rooms close during one look-up, its result is dropped: a new member gets no history
+/// on joining, and can use `/history`.
 pub const ROOMS_CLOSED_KNOWN_MAX: usize = 256;
 
 // What an operator may ask for.
@@ -644,9 +640,9 @@ pub const DESCRIPTORS_RESERVED: u64 = 64;
 /// Listening sockets among `DESCRIPTORS_RESERVED`: one for each dialect, and two to spare. Each further one
 /// (`bind` with several addresses) takes an open file from the clients.
 pub const LISTENING_SOCKETS_RESERVED: usize = 8;
-/// Open files of a shard beside its listeners and clients: the readiness queue, the timer, the alarm, the
-/// spare one, and as many again. Each further shard that shares a table of open files with the others takes
-/// so many from the clients.
+/// Open files of a shard, without its listeners and clients: the readiness queue, the timer, the alarm, the
+/// spare one, and four more in reserve. Each further shard with the same table of open files takes this
+/// number from the clients.
 pub const DESCRIPTORS_OF_SHARD: u64 = 8;
 /// Open files where the system does not tell the limit: the least that systems have by default. If it is
 /// less, clients are refused one by one.
@@ -667,9 +663,9 @@ pub const UDP_BATCH_MAX: usize = 64;
 /// [`UCRP_DATAGRAM_BYTES_MAX`] would do for that; with a line of cache, the beginnings of the buffers do not all compete
 /// for the same lines, as they would 4096 bytes apart.
 pub const UDP_RECEIVE_BYTES: usize = UCRP_DATAGRAM_BYTES_MAX + 64;
-/// Sockets of a shard that send from one local address each, beside a socket that receives for all addresses.
-/// A machine has a few addresses. More: a socket that was idle for [`UDP_SOURCE_IDLE_SECONDS`] is replaced;
-/// if all are busy, the answer leaves from the address that the kernel chooses.
+/// Sockets of a shard that send from one local address each, in addition to a socket that receives for all
+/// addresses. A machine has a few addresses. More: a socket that was idle for [`UDP_SOURCE_IDLE_SECONDS`] is
+/// replaced; if all are busy, the answer leaves from the address that the kernel chooses.
 pub const UDP_SOURCES_MAX: usize = 64;
 /// Seconds without an answer after which such a socket may be replaced.
 pub const UDP_SOURCE_IDLE_SECONDS: u64 = 60;
@@ -840,6 +836,6 @@ pub const CLIENT_MESSAGES_AT_ONCE: u32 = 500;
 /// Bytes of another's text that are shown on a terminal: twice the longest message. More is cut, and `…`
 /// stands there.
 pub const SHOWN_TEXT_BYTES_MAX: usize = 16 << 10;
-/// Copies of old configuration files that `config --write` leaves beside the file. Each write looks for a
+/// Copies of old configuration files that `config --write` leaves next to the file. Each write looks for a
 /// free name among them. Beyond it, the write is refused, and the error asks for some to be removed.
 pub const CONFIG_COPIES_MAX: u16 = 100;

@@ -7,11 +7,10 @@
 //! {"pid":1234,"listeners":[{"dialect":"line","address":"127.0.0.1:4000","connect":"nc 127.0.0.1 4000"}]}
 //! ```
 //!
-//! Addresses are the ones really bound: where port 0 was asked for, this is how to learn which it became.
-//! systemd is told where it asks for that (`Type=notify`).
+//! The report has the bound addresses, with the actual port in place of port 0. A systemd unit with
+//! `Type=notify` also gets a notification.
 //!
-//! Nothing here holds the server up: a standard output that stands still is waited for on a thread of its
-//! own.
+//! Nothing here delays the server: a thread of its own waits for a stalled standard output.
 
 mod file;
 
@@ -289,7 +288,7 @@ impl ReadyDescriptor {
     ///
     /// # Errors
     ///
-    /// When no such descriptor is open, or it cannot be written to.
+    /// If the descriptor is not open, or cannot be written to.
     pub fn open(fd: u32) -> Result<Self, ReadyError> {
         let mut options = OpenOptions::new();
         options.append(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());

@@ -81,8 +81,8 @@ pub fn ending_signals() -> impl Iterator<Item = i32> {
     NAMED.iter().map(|(signal, _)| *signal).filter(|&signal| signal != SIGXFSZ).chain(real_time)
 }
 
-/// Signals that stay ignored where the process was started with them ignored: `nohup` does that with SIGHUP,
-/// and a shell script with SIGINT and SIGQUIT for what it runs in the background.
+/// Signals that stay ignored if they were ignored at the start of the process. `nohup` ignores SIGHUP, and a
+/// shell script ignores SIGINT and SIGQUIT for its background commands.
 const LEFT_IGNORED: [i32; 3] = [SIGHUP, SIGINT, SIGQUIT];
 
 fn meaning(signal: i32) -> Meaning {

@@ -1,8 +1,8 @@
 //! The log: events of `tracing`, written to standard error, for people or for programs.
 //!
-//! Standard output carries what was asked for (tables, TOML), standard error carries the log. One thread
-//! writes it. A log whose reader is gone (`parlance 2>&1 | head`) or stands still (Ctrl-S, a hung collector)
-//! loses lines, which are counted; it never takes the server down, and no other thread waits for it.
+//! Standard output carries requested output (tables, TOML), and standard error carries the log. One thread
+//! writes the log, and no other thread waits for it. If its reader is gone (`parlance 2>&1 | head`) or
+//! stalled (Ctrl-S, a hung collector), lines are dropped and counted. The log never stops the server.
 
 mod queue;
 

@@ -445,8 +445,8 @@ fn the_end_of_the_server_is_told() {
     assert_eq!((status.code(), errors.as_str()), (Some(1), "parlance: the server shuts down\n"));
 }
 
-/// The reason comes behind what was said to it, and it does not come back: that would take the name from its
-/// owner again.
+/// The reason comes after the pending messages. The chat does not log in again: that would take the name from
+/// its owner.
 #[test]
 fn a_chat_that_a_newer_login_replaces_says_so_and_stays_away() {
     let server = TestServer::start();
@@ -471,7 +471,7 @@ fn a_chat_that_a_newer_login_replaces_says_so_and_stays_away() {
         let (_, _, errors) = chat.end();
         let why = "parlance: the server closed the connection: replaced by a new login\n";
         assert_eq!((status.code(), errors.as_str()), (Some(1), why), "{}", dialect.name());
-        // It has not come back: the owner is the one who is written to.
+        // It has not logged in again: the owner gets the message.
         alice.send(&Said::Direct { to: "bobby", text: "who is it?" }).expect("sent");
         assert_eq!(said(&mut owner), "alice in private: who is it?");
     }

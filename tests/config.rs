@@ -1058,7 +1058,7 @@ fn the_command_check_config_says_it_in_words() {
          Of one address 64 rooms may be there that it made, and a person may be in, or have made, 32 rooms.\n\
          A session may send 100 messages a second, 1000 of them at once, and 65536 bytes a second, 655360 of them at once.\n\
          Clients from 127.0.0.0/8 and ::1/128 are exempt from that.\n\
-         After 5 wrong passwords for a name from one address within 60 seconds, none of theirs is checked for as long.\n\
+         After 5 wrong passwords for a name from one address within 60 seconds, no more are checked for 60 seconds.\n\
          From 100 wrong passwords for a name in an hour on, each check of it waits up to 30 seconds, except from \
          addresses that proved it.\n\
          A room keeps its latest 1048576 bytes for slow members, for each dialect; all rooms together keep 536870912, for which the room gives way that was least recently read.\n\
@@ -1154,7 +1154,7 @@ fn the_command_check_config_tells_the_dialects_apart() {
         ),
         (
             &["--password-attempts", "1"],
-            "After 1 wrong password for a name from one address within 60 seconds, none of theirs is checked for as long.",
+            "After 1 wrong password for a name from one address within 60 seconds, no more are checked for 60 seconds.",
         ),
         (
             &["--address-rooms", "1", "--session-rooms", "0"],

@@ -95,8 +95,7 @@ fn a_seat_that_is_owed_hundreds_gets_them_in_order() {
     server.stop();
 }
 
-/// However many are sent in one visit: what somebody who forged an address can have sent to it is bounded to
-/// the byte.
+/// Whatever the number of datagrams in a visit, the traffic to a forged address is bounded to the byte.
 #[test]
 fn an_address_that_is_not_that_of_the_handshake_gets_no_more_than_is_allowed_unproved() {
     let server = TestServer::with(|config| config.ucrp_sender = UcrpSender::Any);

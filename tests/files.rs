@@ -626,7 +626,7 @@ fn a_ready_file_is_no_file_of_the_store_under_any_name() {
             let said = format!("parlance: `{name}` is a file of the store; name another file\n");
             assert_eq!(text(&output.stderr), said);
         }
-        // The other files stand beside the real one.
+        // The other files are next to the real one.
         let (real, beside) = match store {
             SQLITE => ("elsewhere/x.db", file.replace("data/chat.db", "elsewhere/x.db")),
             _ => ("elsewhere/x.jsonl", file.replace("data/log/log.jsonl", "elsewhere/x.jsonl")),

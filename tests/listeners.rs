@@ -233,8 +233,8 @@ fn a_batch_from_an_address_of_several_costs_one_call() {
     }
     drop(author);
     let report = server.stop();
-    // An answer for each when it came, and one batch at the end; before the first round, and behind the last,
-    // the kernel is told how long a datagram is.
+    // An answer for each when it came, and one batch at the end; before the first round, and after the last,
+    // the size of a datagram is set in the kernel.
     assert_eq!(report.system_calls.datagram_writes, SEATS + 1 + ROUNDS + 1 + 1);
     // The listeners, the author, the handshakes, and the one socket that sends.
     assert_eq!(report.system_calls.registrations, Dialect::ALL.len() as u64 + 1 + SEATS + 1);

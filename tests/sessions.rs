@@ -880,7 +880,7 @@ fn everybody_is_told_that_the_server_stops() {
 
 // The owner of a name.
 
-/// What the older of two is told.
+/// The notice to the older of two sessions.
 fn replaced(dialect: Dialect) -> Heard {
     match dialect {
         Dialect::Line => notice("ERR replaced"),
@@ -902,14 +902,14 @@ fn the_right_password_gets_a_name_back_from_any_dialect_in_any_dialect() {
             witness.send("before\n");
             witness.line_where(|line| line.ends_with("before"));
             let mut owner = Person::proved_in_lobby(&server, new, "ann", "secret");
-            // What was said before, and then the end.
+            // The earlier messages, and then the end.
             while ghost.next() != room("witness", "before") {}
             assert_eq!(ghost.next(), replaced(old), "{old:?} {new:?}");
             witness.expect("*** ann left the room\n*** ann joined the room\n");
             witness.send("/msg ann psst\n");
             witness.expect("[Private to ann]: psst\n");
             while owner.next() != private("witness", "psst") {}
-            // The next one finds nobody.
+            // The next message finds no recipient.
             drop(ghost);
             match &mut owner.peer {
                 AnyPeer::Seat(seat) => seat.leave(),

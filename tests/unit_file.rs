@@ -1,5 +1,5 @@
-//! The systemd unit of docs/operations.md, and the configuration beside it, as far as they can be held
-//! against the program without systemd. `tests/peers/systemd_unit` runs it.
+//! The systemd unit of docs/operations.md, and its configuration, checked against the program without
+//! systemd. `tests/peers/systemd_unit` runs it.
 
 use std::path::Path;
 use std::time::Duration;

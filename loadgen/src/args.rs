@@ -383,7 +383,7 @@ fn check_mailboxes(plan: &Plan) -> Result<(), PlanError> {
     // From one publisher to one recipient.
     let recipients = if plan.kept { (plan.clients - 1).max(1) } else { 1 };
     let of_sender = sent / recipients as f64;
-    // Clients that publish nothing know nobody.
+    // A client that publishes nothing has written to no account.
     let of_unknown = if plan.kept && plan.publishers < plan.clients { received } else { 0.0 };
     let checks = [
         (total, "all mailboxes", MAIL_TOTAL_BYTES_MAX),

@@ -1,8 +1,8 @@
-//! The accounts of a store that no server has open: the ops by which an operator makes, changes and deletes
-//! one.
+//! The accounts of a store without a running server: the ops that make, change and delete an account for the
+//! operator.
 //!
-//! They are the ops of the server. A name that gains or loses an account, or whose account gets another
-//! password, also loses the seats that are held under it.
+//! They are the same ops as the server's. When a name gains or loses an account, or its account gets another
+//! password, the seats of the name end.
 
 use super::plan::Ids;
 use crate::chat::{
@@ -29,19 +29,19 @@ pub enum AccountError {
     /// The server itself speaks under this name.
     #[error("the server itself speaks as `{SERVER_NAME}`: an account needs another name")]
     Server,
-    /// There is one.
+    /// The name has an account.
     #[error("the name {0} has an account already")]
     Exists(String),
-    /// There is none.
+    /// The name has no account.
     #[error("the name {0} has no account; `parlance account list` shows which have")]
     Missing(String),
-    /// People may take it for another name.
+    /// The name looks like another name.
     #[error(
         "{0} looks like a name that is reserved or has an account; --force makes the account all the same"
     )]
     LooksAlike(String),
-    /// There are [`ACCOUNTS_MAX`].
-    #[error("there are {ACCOUNTS_MAX} accounts, which is as many as can be")]
+    /// The store has [`ACCOUNTS_MAX`] accounts.
+    #[error("the store has {ACCOUNTS_MAX} accounts, the maximum")]
     Full,
 }
 
@@ -67,7 +67,7 @@ pub struct Accounts {
     at: UnixMillis,
 }
 
-/// Checks a name as an account may have it.
+/// Checks that an account can have a name.
 fn parse(name: &str) -> Result<(Name, Folded), AccountError> {
     let (parsed, folded) = Name::parse(name).map_err(|error| AccountError::Name {
         name: crate::chat::visible(name),
@@ -82,7 +82,7 @@ impl Accounts {
     ///
     /// # Errors
     ///
-    /// Those of the store.
+    /// The errors of the store.
     pub fn read(store: &mut dyn Reader, seed: u64, now: UnixMillis) -> Result<Self, StoreError> {
         let mut state = State::new(seed);
         let mut seats = Vec::new();
@@ -98,17 +98,17 @@ impl Accounts {
         Ok(Self { state, seats, at })
     }
 
-    /// The names that have one, oldest account first.
+    /// The names of all accounts, oldest account first.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.state.ledger.names()
     }
 
-    /// Checks that a name can have a new account. A reserved name can: that is how it gets one. `force`
-    /// allows names that look like others.
+    /// Checks that a name can have a new account, reserved names included. `force` allows names that look
+    /// like others.
     ///
     /// # Errors
     ///
-    /// Why it cannot.
+    /// The reason why it cannot.
     pub fn check_new(&self, name: &str, reserved: &ReservedNames, force: bool) -> Result<(), AccountError> {
         let (name, folded) = parse(name)?;
         if self.state.ledger.find(&folded).is_some() {
@@ -122,11 +122,11 @@ impl Accounts {
         if self.state.ledger.account_count() >= ACCOUNTS_MAX { Err(AccountError::Full) } else { Ok(()) }
     }
 
-    /// Checks that a name has an account, and gives the name as the account has it.
+    /// Checks that a name has an account, and returns the account's spelling of the name.
     ///
     /// # Errors
     ///
-    /// It has none.
+    /// The name has no account, or is not a name.
     pub fn check_there(&self, name: &str) -> Result<&str, AccountError> {
         let (name, folded) = parse(name)?;
         let account = self.state.ledger.find(&folded).and_then(|id| self.state.ledger.account(id));

@@ -289,7 +289,7 @@ struct Entry<'a> {
     room: &'a str,
     is_host: bool,
     address: (IpAddr, u16),
-    /// Of a host: the op that made the room.
+    /// For a host: the id of the op that made the room.
     #[serde(skip_serializing_if = "Option::is_none")]
     made: Option<OpId>,
 }

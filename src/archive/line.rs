@@ -57,7 +57,7 @@ pub(super) struct Line<'a> {
     pub(super) token: Option<Text<'a>>,
     #[serde(borrow)]
     pub(super) ip: Option<Text<'a>>,
-    /// Of a room that is closed: the id of the line that made it.
+    /// For a closed room: the id of the line that made it.
     #[serde(borrow)]
     pub(super) made: Option<Text<'a>>,
     /// Whether the account was not used since it was made. None: it was.

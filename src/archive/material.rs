@@ -148,7 +148,7 @@ pub(super) struct Account {
     pub(super) place: Place,
     pub(super) name: Box<str>,
     pub(super) hash: Box<str>,
-    /// Nothing shows yet that its owner comes back.
+    /// Its owner has not used it again.
     pub(super) is_unused: bool,
     /// It was deleted later in the file.
     pub(super) is_gone: bool,
@@ -509,8 +509,8 @@ impl Material {
         }
     }
 
-    /// An account is gone, with its seats and all messages from and to it; what a stranger of its name sent
-    /// stays. That is rare enough to look at all of them.
+    /// Drops an account with its seats and all messages from and to it. Messages from a stranger of its name
+    /// stay. This is rare enough to scan all messages.
     fn drop_account(&mut self, place: Place, name: &str, index: &mut Index) {
         let gone = fold(name);
         match index.accounts.remove(&gone) {
@@ -531,7 +531,7 @@ impl Material {
         }
     }
 
-    /// A room is gone, with its seats and what was said since it was made: see
+    /// Drops a room with its seats and its messages since it was made: see
     /// [`Change::RoomClosed`](crate::chat::Change::RoomClosed).
     fn drop_room(&mut self, place: Place, room: &str, made: Option<OpId>, index: &mut Index) {
         let Some(InRoom { seats, messages }) = index.rooms.get_mut(room) else {
@@ -687,7 +687,7 @@ fn boxed(Text(text): Text<'_>) -> Box<str> {
     text.into()
 }
 
-/// What makes two names the same; of what no name can be, that itself.
+/// The key for the comparison of names; a text that is not a name is its own key.
 fn fold(name: &str) -> Box<str> {
     Name::parse(name).map_or_else(|_| name.into(), |(_, folded)| folded.as_str().into())
 }

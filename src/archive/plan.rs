@@ -245,7 +245,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// The same of seats.
+    /// Counts ended seats in the same way.
     fn seats_gone(&self, material: &mut Material, gone: &[Seat], kept: &[Seat]) {
         let kept: HashSet<_> = kept.iter().filter_map(|seat| Token::parse(&seat.token)).collect();
         for Seat { place, name, token, .. } in gone {
@@ -326,16 +326,16 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    /// The id of the op that gives a seat, and its time. A room keeps its id where the file has one, so that
-    /// its end takes what was said in it. Not where the store has messages from after that: they were not
-    /// said in this room.
+    /// The id of the op that gives a seat, and its time. A room keeps its id from the file, so that its close
+    /// deletes its messages. It gets a new id if the store has later messages under its name, which belong to
+    /// another room.
     fn id_of_seat(
         &mut self,
         store: &mut dyn Reader,
         room: &str,
         made: Option<OpId>,
     ) -> Result<(OpId, UnixMillis), StoreError> {
-        // As far ahead of the clock as an id of a message may be.
+        // The bound for ids of messages ahead of the clock.
         let latest = UnixMillis(self.now.0 + IMPORT_ID_AHEAD_SECONDS_MAX * 1000);
         if let Some(made) = made.filter(|made| made.at() <= latest)
             && self.said_in(store, room)?.iter().all(|&said| said < made)

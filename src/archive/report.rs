@@ -59,7 +59,7 @@ impl Report {
         }
     }
 
-    /// How many things were left, for all reasons.
+    /// The number of entries left out, for all reasons.
     pub fn left_count(&self) -> u64 {
         self.left.values().map(|left| left.count).sum()
     }

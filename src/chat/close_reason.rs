@@ -37,7 +37,7 @@ pub enum CloseReason {
     RoomClosed,
     /// A seat that the store could not keep.
     NotKept,
-    /// The owner of its name has logged in anew.
+    /// The owner of its name has logged in again.
     Replaced,
     /// Its name has an account now, which it has not proved.
     NameRegistered,

@@ -90,7 +90,7 @@ pub enum Command<'a> {
     DeleteMail(&'a str),
     /// List the conversations in the mailbox, with their unread messages.
     Mailbox,
-    /// Show the messages exchanged with somebody, which are read then.
+    /// Show the messages exchanged with a user, and mark them as read.
     ReadMail(&'a str),
     /// Delete a whole conversation from one's own mailbox.
     ClearMail(&'a str),

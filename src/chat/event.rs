@@ -191,7 +191,7 @@ pub enum Problem<'a> {
     Name(NameError),
     /// The name is reserved, and has no account whose password could prove it.
     NameReserved,
-    /// The name looks like that of an account, or like a reserved one: it can not have an account.
+    /// The name looks like that of an account, or like a reserved one: it cannot have an account.
     NameLookAlike,
     /// A password was given for a name that has no account.
     NoAccount(&'a str),
@@ -213,7 +213,7 @@ pub enum Problem<'a> {
     NotKept,
     /// There are as many accounts as may be.
     TooManyAccounts,
-    /// As many accounts as may be were made lately from this address, or from the networks around it.
+    /// This address, or the network around it, has made its limit of accounts.
     TooManyNewAccounts {
         /// Seconds until the next one can be made.
         retry_seconds: u32,
@@ -272,7 +272,7 @@ pub enum Problem<'a> {
     LoginTimeout,
     /// The connection does not read what it is sent; it ends.
     TooSlow,
-    /// The owner of the name has logged in anew; this session ends.
+    /// The owner of the name has logged in again; this session ends.
     Replaced,
     /// The name has an account now, which this session has not proved; it ends.
     NameRegistered,
@@ -283,7 +283,7 @@ pub enum Problem<'a> {
 /// A list that is one frame: its size is said before its entries are made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct List {
-    /// What its entries are.
+    /// The kind of its entries.
     pub kind: ListKind,
     /// The number of entries that follow.
     pub count: u32,
@@ -291,7 +291,7 @@ pub struct List {
     pub bytes: usize,
 }
 
-/// What the entries of a [`List`] are.
+/// The kind of the entries of a [`List`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ListKind {
     /// The names of the accounts, for a connection that has logged in.

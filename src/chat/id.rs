@@ -158,8 +158,7 @@ impl ConnId {
     }
 }
 
-/// A listener: its place in the list of the configuration. What an operator allows may differ from one to
-/// another.
+/// A listener: its position in the configuration. Limits may differ between listeners.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct ListenerId(pub u8);
 

@@ -15,7 +15,7 @@ pub enum Kept {
         /// Its id, which no other account ever has: that of the op that made it. None: an earlier version of
         /// a log has lost it, and the reader of that log makes one up.
         id: Option<OpId>,
-        /// Nothing shows yet that its owner comes back: see
+        /// Its owner has not used it again: see
         /// [`Change::AccountUsed`](super::Change::AccountUsed).
         is_unused: bool,
     },

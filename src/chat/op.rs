@@ -68,7 +68,7 @@ pub enum Change {
         name: Box<str>,
         /// What proves it.
         password: PasswordHash,
-        /// Nothing shows yet that its owner comes back. Accounts of earlier versions count as used.
+        /// Its owner has not used it again. Accounts of earlier versions count as used.
         #[serde(default)]
         is_unused: bool,
     },

@@ -1,4 +1,4 @@
-//! Names that nobody has without an account: people take their owner for one who runs the server.
+//! Names that need an account, because other users take their holder for an administrator.
 
 use super::{Folded, Name, Skeleton};
 
@@ -28,7 +28,7 @@ pub struct ReservedNames {
 }
 
 impl ReservedNames {
-    /// Those of every server, and more. A text that is not a name reserves nothing.
+    /// Adds names to [`RESERVED_NAMES`]. A text that is not a name reserves nothing.
     pub fn with(more: &[String]) -> Self {
         let names = || RESERVED_NAMES.iter().copied().chain(more.iter().map(String::as_str));
         let folded = names().filter_map(|name| Name::parse(name).ok()).map(|(_, folded)| (&*folded).into());

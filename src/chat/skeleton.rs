@@ -1,12 +1,12 @@
-//! Which names look alike (Unicode Technical Standard #39, section 4).
+//! Detects names that look alike (Unicode Technical Standard #39, section 4).
 
 use unicode_security::confusable_detection::skeleton;
 
-/// What a name looks like: two names that people may take for one another have the same skeleton.
+/// The appearance of a name: two names that look alike have the same skeleton.
 ///
-/// It is made from the name as typed, since that is what people see. It ignores case, and in addition to the
-/// standard it takes `i`, which is `I` in capitals, for `l`: names are compared without regard to case, so
-/// that either may be shown.
+/// It is made from the name as typed, because users see that spelling. It ignores case. In addition to the
+/// standard it maps `i`, which is `I` in capitals, to `l`: a name is unique without regard to case, so either
+/// spelling may be shown.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Skeleton(Box<str>);
 
@@ -21,8 +21,7 @@ impl Skeleton {
 }
 
 fn of_any(name: &str) -> String {
-    // The small letters of what the first pass finds may be confusable in turn: `M` becomes `m`, and that
-    // `rn`.
+    // The lower-case result of the first pass may be confusable again: `M` becomes `m`, and `m` becomes `rn`.
     let lower = skeleton(name).collect::<String>().to_lowercase();
     skeleton(&lower).map(without_case).collect()
 }
@@ -34,7 +33,7 @@ fn without_case(c: char) -> char {
     }
 }
 
-/// The same for printable ASCII, which nearly all names are. (A test holds the two together.)
+/// A fast path for printable ASCII, which nearly all names are. (A test compares the two.)
 fn of_ascii(name: &str) -> String {
     let mut text = String::with_capacity(name.len());
     for c in name.chars() {

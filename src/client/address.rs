@@ -63,7 +63,7 @@ pub enum AddressError {
     /// A port, and no host in the brackets.
     #[error("`{0}` has no host: leave it out for this machine, or give HOST:PORT")]
     NoHost(String),
-    /// A dot without a label beside it.
+    /// An empty label.
     #[error("`{0}` is no name of a machine: a part between two dots, or in front of the first, is empty")]
     EmptyLabel(String),
     /// Longer than the name of a machine can be.

@@ -1,4 +1,5 @@
-//! The first bytes that a server sent: they tell what it is, and another thread can describe them meanwhile.
+//! The first bytes that a server sent. They identify the server; another thread can describe them at any
+//! time.
 
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -64,7 +65,8 @@ impl FirstBytes {
     }
 }
 
-/// A text in quotation marks, or the first bytes of what is none. A character can be cut at the end.
+/// A text in quotation marks, or the first bytes in hexadecimal if it is not a text. The last character may
+/// be cut.
 fn described(bytes: &[u8]) -> String {
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => Some(text),

@@ -65,7 +65,7 @@ pub enum UcrpSender {
     Any,
 }
 
-/// What a TCRP handshake with a text that is not a name gets.
+/// The answer to a TCRP handshake whose text is not a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TcrpNames {

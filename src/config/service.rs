@@ -15,9 +15,9 @@ use super::error::VARIABLE_PREFIX;
 /// Transport protocols, as the names have them.
 const PROTOCOLS: [&str; 3] = ["TCP", "UDP", "SCTP"];
 
-/// Whether a variable says where a service is, or is one that a link copied from its other end. `others` are
-/// all variables: what a link copied may have any name and value behind the link's, and is recognised by the
-/// variables beside it.
+/// Whether a variable gives the address of a service, or is a copy by a container link. `others` are all
+/// variables. A copy may have any name and value after the link's prefix; the other variables of the link
+/// identify it.
 pub(super) fn is_of_service<'a>(
     name: &str,
     value: &str,

@@ -200,8 +200,9 @@ impl Config {
     fn write_attempts(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             out,
-            "After {} for a name from one address within {ATTEMPTS_SECONDS} seconds, none of theirs is checked for as \
-             long.\nFrom {ATTEMPTS_OF_NAME_MAX} wrong passwords for a name in an hour on, each check of it waits up to \
+            "After {} for a name from one address within {ATTEMPTS_SECONDS} seconds, no more are checked for \
+             {ATTEMPTS_SECONDS} seconds.\n\
+             From {ATTEMPTS_OF_NAME_MAX} wrong passwords for a name in an hour on, each check of it waits up to \
              {ATTEMPTS_WAIT_SECONDS_MAX} seconds, except from addresses that proved it.",
             Counted(self.password_attempts.into(), "wrong password")
         )

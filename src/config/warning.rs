@@ -45,8 +45,8 @@ impl fmt::Display for Warning {
 }
 
 impl Config {
-    /// Who is exempt from the limits, listener by listener, and what that means behind a proxy; nothing where
-    /// all clients are held by them. One line.
+    /// The exempt networks of each listener, and their meaning behind a proxy; None if the limits hold for
+    /// all clients. One line.
     pub fn exemptions(&self) -> Option<String> {
         let of = |listener: &Listener| listener.exempt.clone().unwrap_or_else(|| self.exempt.clone());
         let mut groups: Vec<(Vec<IpNet>, Vec<&'static str>)> = Vec::new();

@@ -1,8 +1,8 @@
-//! The commands of accounts in the dialects with rooms: making an account of a session's own name, changing
-//! its password, deleting it, and taking the name of an account by its password.
+//! The account commands in the dialects with rooms: make an account of the session's own name, change its
+//! password, delete it, and take the name of an account by its password.
 //!
-//! Each compares or hashes a password off the loop, under the same limits as a login, and is answered once
-//! its op is kept. The session reads no further command until then.
+//! Each command compares or hashes a password off the loop, under the same limits as a login. It is answered
+//! once its op is kept. Until then the session reads no further command.
 
 use super::Engine;
 use super::holders::{NameEnd, Stays};
@@ -19,7 +19,7 @@ impl Engine {
         Some(Wanted { name, folded: name.folded() })
     }
 
-    /// Why a name can not have a new account. One that has an account keeps it.
+    /// The reason why a name cannot have a new account. A name with an account keeps it.
     pub(super) fn account_obstacle(&self, wanted: &Wanted) -> Option<Problem<'static>> {
         let reserved = &self.settings.reserved_names;
         if reserved.contains(&wanted.folded) {
@@ -68,7 +68,7 @@ impl Engine {
         self.prove(id, wanted, password, Then::EndAccount);
     }
 
-    /// A session that has a name takes that of an account, if the password is right.
+    /// Gives a session with a name the name of an account, if the password is right.
     pub(super) fn log_in_as(&mut self, id: ConnId, name: &str, password: Option<Secret<'_>>) {
         let Some(Secret(password)) = password.filter(|Secret(password)| !password.is_empty()) else {
             return self.reply(id, &Event::Error(Problem::Usage(Usage::Login)));
@@ -83,14 +83,14 @@ impl Engine {
         self.prove(id, wanted, password, Then::TakeName);
     }
 
-    /// The password for the name of an account was right.
+    /// Renames the session after the right password for an account.
     pub(super) fn take_proved_name(&mut self, id: ConnId, wanted: Wanted) {
         self.end_others_of(&wanted.folded, Stays::Session(id), NameEnd::Replaced);
         self.change_name(id, wanted);
         self.tell_waiting_mail(id);
     }
 
-    /// The account of the session's name was just made.
+    /// Promises the answer for the new account of the session's name.
     pub(super) fn promise_own_account(&mut self, id: ConnId, wanted: Wanted) {
         let account = self.ledger.find(&wanted.folded).and_then(|account| self.ledger.account(account));
         let made_by = account.and_then(Account::made_by);
@@ -100,7 +100,7 @@ impl Engine {
         });
     }
 
-    /// The old password was right, and the new one is hashed.
+    /// Sets the hashed new password after the right old one.
     pub(super) fn set_password(
         &mut self,
         id: ConnId,
@@ -108,7 +108,7 @@ impl Engine {
         account: Option<AccountId>,
         new: PasswordHash,
     ) {
-        // The account may be gone, or another one, since the comparison.
+        // The account may be gone or replaced since the comparison.
         let found = self.ledger.find(&wanted.folded).filter(|&found| Some(found) == account);
         let Some((account, old)) =
             found.and_then(|found| Some((found, self.ledger.account(found)?.password.clone())))
@@ -118,8 +118,8 @@ impl Engine {
         if !self.can_keep(id) {
             return self.refuse_login(id, self.unkept_problem());
         }
-        // A password is changed because others may know it: what they hold by it ends, and so does the trust
-        // in the networks that have shown it.
+        // Others may know the old password: their sessions and seats end, and the proofs of all networks are
+        // forgotten.
         self.end_others_of(&wanted.folded, Stays::Session(id), NameEnd::Replaced);
         self.log_mailboxes_out(account);
         self.attempts.forget(&wanted.folded);
@@ -134,7 +134,7 @@ impl Engine {
         });
     }
 
-    /// Undoes a change of a password that is not kept, unless it was changed again.
+    /// Undoes a password change that the store did not keep, unless a later change replaced it.
     pub(super) fn undo_password(&mut self, wanted: &Wanted, old: PasswordHash, new: &PasswordHash) {
         let account = self.ledger.find(&wanted.folded).and_then(|account| self.ledger.account(account));
         if let Some(account) = account.filter(|account| account.password == *new) {
@@ -143,14 +143,14 @@ impl Engine {
         }
     }
 
-    /// The password was right: the account of the session's name is deleted, and the session goes on as a
+    /// Deletes the account of the session's name after the right password. The session goes on as a
     /// stranger's.
     pub(super) fn end_proved_account(&mut self, id: ConnId, wanted: Wanted) {
         let Some(account) = self.ledger.find(&wanted.folded) else { return };
         if !self.can_keep(id) {
             return self.refuse_login(id, self.unkept_problem());
         }
-        // A stranger can not have a reserved name.
+        // A stranger cannot have a reserved name.
         let is_reserved = self.settings.reserved_names.contains(&wanted.folded);
         let stays = if is_reserved { Stays::Nothing } else { Stays::Session(id) };
         let ended = self.end_account(account, wanted.name, stays);

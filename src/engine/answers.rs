@@ -1,21 +1,20 @@
 //! Long answers: lists of accounts, of the members of a room, of rooms, of messages.
 //!
-//! A long answer is made piece by piece. The next piece is made when its connection has read most of the one
-//! before, and when the answers of this turn have not used up their budget ([`ANSWERS_TURN_BYTES_MAX`]),
-//! which is apart from that of all other commands: a `PING` does not wait behind lists. Networks take turns,
-//! then the connections of each ([`Rounds`]).
+//! The engine makes a long answer piece by piece. It makes the next piece when the connection has read most
+//! of the previous one, and the turn's budget for answers is not used up ([`ANSWERS_TURN_BYTES_MAX`]). All
+//! other commands have a separate budget: a `PING` does not wait behind lists. Networks take turns, then the
+//! connections of each ([`Rounds`]).
 //!
 //! ```text
 //!   ask ─▶ piece ─▶ outbox ─▶ (read) ─▶ Drained ─▶ ready ─▶ piece ─▶ … ─▶ the last piece ─▶ the next command
 //!    └──── the budget is used up, or answers wait for the store ──▶ ready
 //! ```
 //!
-//! A connection has one answer at a time, and waits ([`Awaited::Answer`]) until it is made: answers come in
-//! the order of their requests. An answer that is one frame tells its size at the start. Therefore it is a
-//! snapshot: accounts that are made later are not in it, and an entry that is deleted before its piece is
-//! made is *rescued*, made on the spot and kept until its place comes. What else the connection is told
-//! meanwhile, as of new mail, waits *behind* the frame; in dialects whose lists are many frames, it goes out
-//! between them.
+//! A connection has one answer at a time, and waits ([`Awaited::Answer`]) until it is complete: answers come
+//! in the order of their requests. A one-frame answer states its size at the start. Therefore it is a
+//! snapshot. Later accounts are not in it. An entry that is deleted before its piece is made is *rescued*:
+//! the engine encodes it at once and keeps it for its piece. Other events of the connection, such as new
+//! mail, wait *behind* the frame. In dialects whose lists are many frames, they are sent between the frames.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -31,16 +30,16 @@ use crate::limits::{
 use crate::state::{AccountId, Ledger, With};
 use crate::wire::{Codec, Dialect, Fit};
 
-/// What a connection asks for whose answer may be long.
+/// A request whose answer may be long.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Question {
     /// The names of all accounts, by which a login to a mailbox is answered.
     AccountNames,
-    /// All accounts, and who else wrote to the mailbox.
+    /// All accounts, and the other senders in the mailbox.
     Accounts,
     /// Messages of a mailbox.
     Conversation {
-        /// The other's name; None: there can be no such conversation.
+        /// The other user's name; None: there can be no such conversation.
         with: Option<With>,
         /// The first message that is too new.
         before: Option<OpId>,
@@ -51,7 +50,7 @@ pub(super) enum Question {
     Users,
     /// The rooms.
     Rooms,
-    /// So many messages of its room.
+    /// The newest messages of its room, this number of them.
     History(usize),
 }
 
@@ -59,7 +58,7 @@ pub(super) enum Question {
 #[derive(Debug)]
 pub(super) struct Answer {
     stage: Stage,
-    /// It waits in [`Answers::ready`].
+    /// The connection is in [`Answers::ready`].
     is_ready: bool,
     /// Bytes that follow the answer.
     behind: Vec<u8>,
@@ -75,15 +74,14 @@ enum Stage {
     Lost(CloseReason),
 }
 
-/// What follows of an answer.
+/// The rest of an answer.
 #[derive(Debug)]
 enum Rest {
     Accounts(Accounts),
     Conversation(Conversation),
     Members {
         room: RoomId,
-        /// Their slots, in the order in which they are listed. A slot that another member has taken meanwhile
-        /// shows that one.
+        /// Their slots, in the order of the list. A reused slot shows its new member.
         members: VecDeque<u32>,
     },
 }
@@ -93,10 +91,10 @@ enum Rest {
 struct Accounts {
     with_unread: bool,
     reader: Option<AccountId>,
-    /// The last one of which an entry was made.
+    /// The last account with a finished entry.
     made: Option<AccountId>,
     last: Option<AccountId>,
-    /// Accounts that were deleted before an entry was made of them.
+    /// Accounts that were deleted before their entries were made.
     rescued: BTreeMap<AccountId, (Box<str>, u32)>,
     rescued_bytes: usize,
     /// The entries of senders without an account.
@@ -126,12 +124,12 @@ pub(super) struct Answers {
     unfinished: BTreeMap<u64, Box<Answer>>,
     /// Connections for which the next piece can be made.
     ready: Rounds,
-    /// What the answers keep beside their outboxes.
+    /// Bytes of all unfinished answers, without their outboxes.
     held_bytes: usize,
 }
 
 impl Answer {
-    /// Bytes that it keeps beside its outbox.
+    /// Bytes of the answer, without its outbox.
     fn held_bytes(&self) -> usize {
         let rest = match &self.stage {
             Stage::Asked(_) | Stage::Lost(_) => 0,
@@ -144,7 +142,7 @@ impl Answer {
         self.behind.len() + rest
     }
 
-    /// Whether a part of a frame was made, so that only the rest of it can follow.
+    /// Whether the answer is in the middle of a frame, so that only its rest can follow.
     fn is_in_frame(&self) -> bool {
         match &self.stage {
             Stage::Made(Rest::Accounts(_) | Rest::Conversation(_)) | Stage::Lost(_) => true,
@@ -176,7 +174,7 @@ impl Answers {
         !self.ready.is_empty()
     }
 
-    /// What the answers keep beside their outboxes.
+    /// Bytes of all unfinished answers, without their outboxes.
     pub(super) fn held_bytes(&self) -> usize {
         self.held_bytes
     }
@@ -199,7 +197,7 @@ impl Answers {
         }
     }
 
-    /// Changes an answer, and counts what it keeps.
+    /// Changes an answer, and updates the count of held bytes.
     fn change(&mut self, id: ConnId, change: impl FnOnce(&mut Answer)) {
         let Some(answer) = self.unfinished.get_mut(&id.to_bits()) else { return };
         self.held_bytes -= answer.held_bytes();
@@ -223,7 +221,7 @@ impl Answers {
             self.unfinished.values().map(|answer| answer.held_bytes()).sum::<usize>()
         );
         let ready = self.unfinished.values().filter(|answer| answer.is_ready).count();
-        // Those of connections that are gone are among the others.
+        // Entries of closed connections are among the others.
         assert!(ready <= self.ready.len(), "an answer that is ready has its turn");
     }
 }
@@ -247,7 +245,7 @@ impl Engine {
         self.answers.put(id, Box::new(Answer { stage, is_ready: false, behind: Vec::new() }));
     }
 
-    /// Whether the answers of this turn have had their part of it.
+    /// Whether the answers have used up their budget of this turn.
     fn are_answers_full(&self) -> bool {
         self.fanouts.answers_turn_bytes() >= ANSWERS_TURN_BYTES_MAX
     }
@@ -272,7 +270,7 @@ impl Engine {
         }
     }
 
-    /// Makes the next pieces, as many as belong into a turn.
+    /// Makes the next pieces, up to the budget of a turn.
     pub(super) fn go_on_answering(&mut self) {
         self.shed_answers();
         while !self.are_answers_full() {
@@ -333,7 +331,7 @@ impl Engine {
         is_done
     }
 
-    /// Counts what was put into outboxes since then as answers.
+    /// Counts the bytes put into outboxes since then as answers.
     pub(super) fn charge_answers(&mut self, all_turn_bytes_before: usize) {
         let bytes = self.fanouts.all_turn_bytes() - all_turn_bytes_before;
         self.fanouts.count_answers(bytes);
@@ -445,8 +443,8 @@ impl Engine {
         members.is_empty()
     }
 
-    /// Keeps bytes for a connection until its answer is a whole frame, if it is in the middle of one. Returns
-    /// whether it is.
+    /// Keeps bytes for a connection until the frame of its answer is whole. Returns false if the connection
+    /// is not in the middle of a frame.
     pub(super) fn put_behind_answer(&mut self, id: ConnId, bytes: &[u8]) -> bool {
         let answer = self.answers.unfinished.get(&id.to_bits());
         if !answer.is_some_and(|answer| answer.is_in_frame()) {
@@ -463,8 +461,8 @@ impl Engine {
         true
     }
 
-    /// A connection is being closed: what it asked for and was not begun is not made, and a list of many
-    /// frames ends here. A frame that was begun is completed, and a login that was promised is answered.
+    /// A connection is being closed. The engine drops an answer that it has not started, ends a list of many
+    /// frames here, and completes a frame that it has started. A promised login still gets its answer.
     pub(super) fn cut_answer_short(&mut self, id: ConnId) {
         let Some(answer) = self.answers.unfinished.get(&id.to_bits()) else { return };
         let is_promised = matches!(answer.stage, Stage::Asked(Question::AccountNames));
@@ -473,7 +471,7 @@ impl Engine {
         }
     }
 
-    /// Has a connection ended whose answer is lost.
+    /// Ends a connection whose answer is lost.
     fn end_lost(&mut self, id: ConnId) {
         let answer = self.answers.unfinished.get(&id.to_bits());
         if answer.is_some_and(|answer| matches!(answer.stage, Stage::Lost(_))) {
@@ -481,7 +479,7 @@ impl Engine {
         }
     }
 
-    /// A change is about to be carried out: makes the entries that it would take away from answers.
+    /// Before a change is applied: makes the entries that it would delete from answers.
     pub(super) fn rescue(&mut self, change: &Change) {
         if self.answers.are_complete() {
             return;
@@ -548,7 +546,7 @@ impl Engine {
         }
     }
 
-    /// Ends the connections whose answers keep the most, where all keep too much.
+    /// Ends the connections with the largest answers if the total is too large.
     fn shed_answers(&mut self) {
         while self.answers.held_bytes > ANSWERS_TOTAL_BYTES_MAX {
             let kept = self.answers.unfinished.iter().map(|(&bits, answer)| (answer.held_bytes(), bits));
@@ -580,7 +578,7 @@ impl Rest {
 }
 
 impl Accounts {
-    /// Of a list without entries.
+    /// The rest of a list without entries.
     fn empty() -> Self {
         Self {
             with_unread: false,
@@ -665,7 +663,7 @@ impl Conversation {
         }
     }
 
-    /// The same for all messages that follow.
+    /// Keeps the entries of all messages that follow.
     fn rescue_all(&mut self, ledger: &Ledger, dialect: Dialect, codec: &Codec) {
         for index in 0..self.letters.len() {
             if self.rescued_bytes > ANSWER_RESCUED_BYTES_MAX {
@@ -690,12 +688,12 @@ fn rescued_letter_bytes(entry: &[u8]) -> usize {
     size_of::<(OpId, Vec<u8>)>() + entry.len()
 }
 
-/// What is made of an answer at once.
+/// The part of an answer that is made at once.
 #[derive(Debug)]
 struct Piece {
     dialect: Dialect,
     bytes: Vec<u8>,
-    /// Where each frame ends.
+    /// The end of each frame.
     ends: Vec<usize>,
     /// Bytes at the start that are the head of a list.
     head: usize,

@@ -1,10 +1,11 @@
 //! Wrong passwords, and the networks whose password was right.
 //!
-//! - By name and network: too many in a minute, and none of that network for that name is looked at for a minute.
-//! - By name, over all networks: from very many in an hour on, each further check of the name waits. A network that proved
-//!   the name in the last weeks does not wait: its owner logs in while others guess.
+//! - By name and network: after too many in a minute, no password of that network for that name is checked
+//!   for a minute.
+//! - By name, over all networks: after very many in an hour, each further check of the name waits. A network
+//!   that proved the name in the last weeks does not wait: its owner logs in while others guess.
 //!
-//! Only a right password writes a proof, so that no guess takes another's away. All of this is in memory
+//! Only a right password writes a proof, so no guess removes the proof of another. All of this is in memory
 //! only.
 
 use std::collections::HashMap;
@@ -30,10 +31,10 @@ struct Window {
     wrong: u8,
 }
 
-/// Wrong passwords for a name from all networks, in the parts of the last hour.
+/// Wrong passwords for a name from all networks, by part of the last hour.
 #[derive(Clone, Copy, Debug, Default)]
 struct Hour {
-    /// By the number of the part, modulo their count.
+    /// By the part's number, modulo the number of parts.
     wrong: [u32; ATTEMPTS_OF_NAME_PARTS],
     /// The number of the newest part since the clock began.
     newest: u64,
@@ -49,7 +50,7 @@ struct Proof {
 
 #[derive(Debug)]
 pub(super) struct Attempts {
-    /// Wrong ones in a window. Then none is looked at until it is over.
+    /// Most wrong passwords in a window. Beyond it, no password is checked until the window ends.
     limit: u8,
     windows: HashMap<(Folded, Network), Window, RandomState>,
     /// By the folded name.
@@ -71,13 +72,13 @@ impl Attempts {
         }
     }
 
-    /// Whether a password for a name may be looked at.
+    /// Whether a password for a name may be checked.
     pub(super) fn are_allowed(&self, name: &Folded, network: Network, now: Duration) -> bool {
         let window = self.windows.get(&(*name, network));
         window.is_none_or(|window| window.wrong < self.limit || window.is_over(now))
     }
 
-    /// For how long a password for a name has to wait before it is looked at, if it has to.
+    /// The delay before a password for a name is checked, if any.
     pub(super) fn wait(&self, name: &Folded, network: Network, now: Duration) -> Option<Duration> {
         let wrong = self.names.get(name.as_str())?.wrong(now);
         let doublings = wrong.checked_sub(ATTEMPTS_OF_NAME_MAX)?;
@@ -140,9 +141,8 @@ impl Attempts {
         }
     }
 
-    /// Forgets the proofs that are too old. Where that is not enough, each name that has several loses the
-    /// least recent one: there are more proofs than accounts, so that some has several, and no name loses its
-    /// last.
+    /// Forgets old proofs. If that is not enough, each name with several proofs loses the least recent one.
+    /// There are more places than accounts, so some name has several, and no name loses its last.
     fn forget_proofs(&mut self, now: Duration) {
         self.proofs.retain(|_, proofs| {
             proofs.retain(|proof| proof.holds(now));
@@ -157,7 +157,7 @@ impl Attempts {
         }
     }
 
-    /// A name's account is gone: whoever has the name next begins anew.
+    /// Forgets a name whose account is gone: its next owner starts without counts and proofs.
     pub(super) fn forget(&mut self, name: &Folded) {
         self.names.remove(name.as_str());
         self.proof_count -= self.proofs.remove(name.as_str()).map_or(0, |proofs| proofs.len());
@@ -197,7 +197,7 @@ impl Hour {
         *wrong = wrong.saturating_add(1);
     }
 
-    /// Wrong ones in the part that is now, and in those before it that belong to the same hour.
+    /// Wrong passwords in the current part and in the earlier parts of the same hour.
     fn wrong(&self, now: Duration) -> u32 {
         let part = Self::part(now);
         let oldest = (part + 1).saturating_sub(ATTEMPTS_OF_NAME_PARTS as u64);
@@ -328,7 +328,7 @@ mod tests {
         let mut attempts = attempts();
         let alice = name("alice");
         attempts.prove(&alice, network(1), SECOND);
-        // As many names as there are accounts, and more networks of each than are kept together.
+        // One name for each account, and more networks of each than the memory holds.
         for index in 0..ACCOUNTS_MAX as u32 - 1 {
             let own = name(&index.to_string());
             for other in 0..3 {

@@ -27,7 +27,7 @@ impl Engine {
         self.empty_closing_rooms();
     }
 
-    /// Whether a room of this name may have been closed since so many rooms were.
+    /// Whether a room of this name may have been closed since the counter of closed rooms had this value.
     pub(super) fn was_closed_since(&self, name: &RoomName, rooms_closed: u64) -> bool {
         let since = (self.rooms_closed - rooms_closed) as usize;
         since > self.closed_lately.len() || self.closed_lately.iter().rev().take(since).any(|it| it == name)

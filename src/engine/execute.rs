@@ -100,7 +100,7 @@ impl Engine {
         Wanted::parse(text)
     }
 
-    /// The same, if nobody else holds it.
+    /// The same, if no other session or seat holds the name.
     fn free_name(&self, id: ConnId, text: &str) -> Result<Wanted, Problem<'static>> {
         let wanted = self.wanted_name(id, text)?;
         match self.roster.holder(&self.connections, &wanted.folded) {
@@ -154,7 +154,7 @@ impl Engine {
         self.ledger.find(&wanted.folded).is_none() && !self.settings.reserved_names.contains(&wanted.folded)
     }
 
-    /// The owner of an account is here, whose older sessions and seats end.
+    /// Logs in the owner of an account, and ends the older sessions and seats of the name.
     pub(super) fn log_in_again(&mut self, id: ConnId, wanted: Wanted) {
         self.end_others_of(&wanted.folded, Stays::Session(id), NameEnd::Replaced);
         self.log_in(id, wanted, None);
@@ -199,7 +199,7 @@ impl Engine {
         let at = self.now.unix;
         let sender = name.as_str();
         self.metrics.messages += 1;
-        // A room that is closing has lost its name: what is kept under it is another room's.
+        // A closing room has lost its name: messages stored under the name belong to another room.
         if self.room(room).rule.keep_messages > 0 && !self.room(room).closing {
             let id = self.keep_said(id, room, sender, text);
             self.room_mut(room).history.push(history::Entry { id, at, sender, text });
@@ -227,7 +227,7 @@ impl Engine {
         self.change_name(id, wanted);
     }
 
-    /// Gives a session another name, which nobody else holds.
+    /// Gives a session another name, which no other session holds.
     pub(super) fn change_name(&mut self, id: ConnId, wanted: Wanted) {
         let Some((old, room)) = self.place(id) else { return };
         let Wanted { name: new, folded } = wanted;

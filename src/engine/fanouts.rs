@@ -23,7 +23,7 @@ pub(super) struct Fanouts {
     others: Vec<Other>,
     /// Bytes sent to single connections of the others since the last turn ended.
     others_turn_bytes: usize,
-    /// Those of the bytes sent to single connections since then that are parts of long answers.
+    /// Bytes of long answers sent to single connections since then.
     answers_turn_bytes: usize,
 }
 
@@ -38,7 +38,7 @@ impl Fanouts {
         self.all_turn_bytes() - self.answers_turn_bytes
     }
 
-    /// The same, long answers counted.
+    /// The same, with long answers.
     pub(super) fn all_turn_bytes(&self) -> usize {
         self.own.turn_bytes() + self.others_turn_bytes
     }
@@ -48,7 +48,7 @@ impl Fanouts {
         self.answers_turn_bytes
     }
 
-    /// So many of the bytes were parts of long answers.
+    /// Counts bytes of the turn as parts of long answers.
     pub(super) fn count_answers(&mut self, bytes: usize) {
         self.answers_turn_bytes += bytes;
     }

@@ -29,7 +29,7 @@ struct Half {
 
 /// Bytes in front of a message.
 const HEADER_BYTES: usize = 16 + 8 + 2 + 2;
-// What a sender's and a text's length are written in.
+// The encodings of the lengths of a sender and of a text.
 const _: () = assert!(NAME_BYTES_MAX < LINE_BYTES_MAX && LINE_BYTES_MAX <= u16::MAX as usize);
 
 #[derive(Debug, Default)]

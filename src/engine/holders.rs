@@ -1,9 +1,8 @@
-//! The end of what people hold under a name: because its owner has logged in anew, or because the name gains
-//! or loses its account.
+//! Ends sessions and seats of a name: its owner has logged in again, or the name has gained or lost its
+//! account.
 //!
-//! Where a name has an account, all who hold it have proved it. This holds because a name gains an account
-//! only here ([`Engine::add_account`]), and because an import ends the seats of the names that it gives
-//! accounts to.
+//! All holders of a name with an account have proved it. The reason: a name gains an account only here
+//! ([`Engine::add_account`]), and an import ends the seats of the names that get accounts from it.
 
 use core::net::IpAddr;
 
@@ -11,23 +10,23 @@ use super::Engine;
 use super::proof::Wanted;
 use crate::chat::{Change, CloseReason, ConnId, Event, Folded, PasswordHash, Problem};
 
-/// What stays when the sessions and seats of a name end.
+/// The sessions or seats that stay when the others of a name end.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Stays {
     /// Nothing.
     Nothing,
     /// One session.
     Session(ConnId),
-    /// The seats that were given to one address: one person is in several rooms.
+    /// The seats of one IP address: one user can be in several rooms.
     SeatsAt(IpAddr),
 }
 
 /// Why sessions and seats of a name end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum NameEnd {
-    /// The owner of the account has logged in anew.
+    /// The owner of the account has logged in again.
     Replaced,
-    /// The name has an account now, and they have not proved it.
+    /// The name has an account now, which the session or seat has not proved.
     AccountMade,
     /// The account is deleted.
     AccountDeleted,
@@ -52,11 +51,10 @@ impl NameEnd {
 }
 
 impl Engine {
-    /// Ends the sessions and seats that hold a name, but for what stays. Each is told why, behind all that it
-    /// is owed; its room sees it leave; the name is free when this returns. Mailboxes that are open stay
-    /// open.
+    /// Ends the sessions and seats of a name, except `stays`. Each gets the reason after its pending output,
+    /// and its room sees it leave. The name is free on return. Open mailboxes stay open.
     ///
-    /// A room stays open when its host ends here, without a host: its other members did not ask for this.
+    /// A room stays open without a host when its host ends here: its guests did not cause this.
     pub(super) fn end_others_of(&mut self, folded: &Folded, stays: Stays, why: NameEnd) {
         let holders: Vec<_> = self.roster.all_holders(&self.connections, folded).collect();
         for holder in holders {
@@ -74,7 +72,7 @@ impl Engine {
         }
     }
 
-    /// A seat that is about to end is not the host of its room any more: the room stays open.
+    /// Takes the room from a host's seat that is about to end: the room stays open.
     pub(super) fn dethrone(&mut self, seat: ConnId) {
         if let Some(at) = self.conn(seat).membership
             && self.room(at.room).host == Some(seat)
@@ -83,8 +81,8 @@ impl Engine {
         }
     }
 
-    /// Gives a name an account, and ends what others hold under the name. The caller has checked that the
-    /// name has no account, and that it can be kept.
+    /// Gives a name an account, and ends the other sessions and seats of the name. The caller has checked
+    /// that the name has no account, and that the store can keep a new one.
     pub(super) fn add_account(&mut self, id: ConnId, wanted: &Wanted, password: PasswordHash, stays: Stays) {
         let charged = self.charged_to(id);
         if let Some(network) = charged {

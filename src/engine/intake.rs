@@ -218,8 +218,9 @@ impl Engine {
         }
     }
 
-    /// The peer reset a connection that is not being read from. One whose password is waited for ends at
-    /// once, and frees the place of its check; any other ends when what it sent before has been read.
+    /// The peer reset a connection that the shard does not read. A connection that waits for a password check
+    /// ends at once and frees the place of its check. Any other connection ends after its earlier input is
+    /// read.
     pub fn peer_reset(&mut self, id: ConnId, now: Now) {
         self.now = now;
         if self.connection(id).is_some_and(|conn| conn.closing.is_none()) && self.awaits_proof(id) {
@@ -240,7 +241,7 @@ impl Engine {
     /// Lets throttled connections go on, where they can.
     pub(super) fn resume_waiting(&mut self) {
         for _ in 0..self.waiting.len() {
-            // Nobody could go on: the next turn begins with them.
+            // No connection could go on: the next turn begins with them.
             if self.is_turn_full() {
                 break;
             }
@@ -372,7 +373,7 @@ impl Engine {
         }
     }
 
-    /// Where a connection waits for its turn.
+    /// The lane in which a connection waits for its turn.
     pub(super) fn lane(&self, id: ConnId) -> Lane {
         let conn = self.conn(id);
         self.hasher.lane(conn.network, conn.is_exempt)
@@ -478,7 +479,7 @@ impl Engine {
         self.expired = expired;
     }
 
-    /// Whether a connection's password is being looked at.
+    /// Whether a password check of a connection is pending.
     fn awaits_proof(&self, id: ConnId) -> bool {
         let awaited = self.conn(id).more.as_ref().and_then(|more| more.awaited.as_ref());
         matches!(awaited, Some((_, Awaited::Proof(_))))

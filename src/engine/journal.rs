@@ -34,9 +34,9 @@ pub(super) struct Journal {
     /// Ops that are not committed, taken or not, and what they are counted for.
     waiting_ops: usize,
     waiting_bytes: usize,
-    /// Of each of them, oldest first, who is charged for it, and its [weight].
+    /// The charged network and the [weight] of each op, oldest first.
     charged: VecDeque<(Option<Network>, u32)>,
-    /// Of the weight of all.
+    /// Shares of the sum of the weights.
     shares: Shares<Network>,
     /// The id of the last op.
     last_given: Option<OpId>,
@@ -51,8 +51,8 @@ pub(super) struct Journal {
 /// 12 bits are there for it.
 const SEQUENCE_MAX: u16 = 0xfff;
 
-/// What an op counts for in the shares of the queue: its bytes, and at least what one op may take where all
-/// are of one size, so that the share holds for the number of ops as well.
+/// The weight of an op in the shares of the queue: its bytes, but at least the average space of one op. So
+/// the share also bounds the number of ops.
 fn weight(bytes: usize) -> usize {
     bytes.max(OP_WEIGHT_MIN)
 }
@@ -128,7 +128,7 @@ impl Journal {
         }
     }
 
-    /// So many ops, the oldest, wait no more.
+    /// Removes the oldest ops, this number of them.
     fn take_out(&mut self, ops: usize, bytes: usize) {
         self.waiting_ops = self.waiting_ops.saturating_sub(ops);
         self.waiting_bytes = self.waiting_bytes.saturating_sub(bytes);
@@ -140,7 +140,7 @@ impl Journal {
         }
     }
 
-    /// Whether a network may add to the queue, of which it and all others may fill so large a part.
+    /// Whether a network may add to the queue, of which all networks together may fill one part in `divisor`.
     fn has_space(&self, charged: Option<Network>, divisor: usize) -> bool {
         let taken = self.waiting_bytes.max(self.waiting_ops * OP_WEIGHT_MIN);
         self.shares.has_place(charged, taken, STORE_QUEUE_BYTES_MAX / divisor)
@@ -191,14 +191,14 @@ impl Engine {
         self.journal.next_id(self.now.unix, 0)
     }
 
-    /// Whether what a connection asks for can be kept: the store works, and not too much waits for it. (What
-    /// follows from something else is stored in any case: the end of a seat, and the undoing of what was
-    /// refused. There is no more of it than there are seats and ops that wait.)
+    /// Whether the store can keep a request of a connection: it works, and its queue has space. (Ops that
+    /// follow from others are always stored: the end of a seat, and the undo of a refused op. Their number is
+    /// bounded by that of seats and waiting ops.)
     pub(super) fn can_keep(&self, id: ConnId) -> bool {
         self.can_keep_for(self.charged_to(id))
     }
 
-    /// The same for a change that a network is charged for, or none.
+    /// The same for a change that is charged to a network, or to none.
     pub(super) fn can_keep_for(&self, charged: Option<Network>) -> bool {
         let has_space = || self.journal.has_space(charged, 1);
         !self.settings.journal || (!self.journal.is_failing && has_space())
@@ -296,7 +296,7 @@ mod tests {
         Network::of(IpAddr::from([192, 0, 2, index]))
     }
 
-    /// Ops of a network until it has no space; returns how many, and their bytes.
+    /// Adds ops of a network until it has no space; returns their number and bytes.
     fn fill(journal: &mut Journal, charged: Option<Network>, text: &str) -> (usize, usize) {
         let before = (journal.waiting_ops, journal.waiting_bytes);
         while journal.has_space(charged, 1) {
@@ -324,7 +324,7 @@ mod tests {
             let (ops_of_other, bytes_of_other) = fill(&mut journal, Some(network(2)), text);
             assert!(ops_of_other * OP_WEIGHT_MIN >= STORE_QUEUE_BYTES_MAX / 100 || !is_full_of_ops);
             assert!(bytes_of_other >= STORE_QUEUE_BYTES_MAX / 100 || is_full_of_ops);
-            // What follows from something else finds space until the end.
+            // An op that follows from another always finds space.
             fill(&mut journal, None, text);
             assert!(!journal.has_space(Some(network(3)), 1));
             // The oldest are committed: those of the first network.

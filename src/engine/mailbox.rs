@@ -217,7 +217,7 @@ impl Engine {
         self.reply(id, &Event::MailEnd);
     }
 
-    /// Deletes the account of a connection that has its mailbox open.
+    /// Deletes the account whose mailbox a connection has open.
     pub(super) fn delete_account(&mut self, id: ConnId) {
         let (Some(account), Some(name)) = (self.account_of(id), self.conn(id).name) else { return };
         if !self.can_keep(id) {
@@ -227,9 +227,8 @@ impl Engine {
         self.promise_change(id, deleted);
     }
 
-    /// Deletes an account: logs out the connections that have its mailbox open, and ends the sessions and
-    /// seats that hold its name, but for what stays. They held it by the account's password, and it is free
-    /// from now on.
+    /// Deletes an account. It logs out the connections that have its mailbox open, and ends the sessions and
+    /// seats of its name, except `stays`. They held the name by the account's password; the name is now free.
     pub(super) fn end_account(&mut self, account: AccountId, name: Name, stays: Stays) -> OpId {
         let folded = name.folded();
         self.end_others_of(&folded, stays, NameEnd::AccountDeleted);

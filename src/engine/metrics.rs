@@ -37,7 +37,7 @@ pub struct Metrics {
     /// Logins that had to wait because very many passwords were wrong before, for the name and from all
     /// networks.
     pub attempts_delayed: u64,
-    /// Accounts that were not made because their network had made as many as it may.
+    /// Accounts that were refused because their network had reached its limit.
     pub accounts_refused: u64,
     /// Accounts that were deleted because they were not used after they were made.
     pub accounts_expired: u64,
@@ -45,8 +45,8 @@ pub struct Metrics {
     pub rested: u64,
     /// Rooms, and seats of a name in further rooms, that were refused because there were as many as may be.
     pub rooms_refused: u64,
-    /// Connections, rooms, seats, accounts and messages that were refused because what is left of their total
-    /// is kept for networks with a small share of it.
+    /// Connections, rooms, seats, accounts and messages that were refused because the rest of their total is
+    /// kept for networks with a small share.
     pub shares_refused: u64,
     /// Messages published in rooms.
     pub messages: u64,

@@ -153,7 +153,8 @@ pub struct Settings {
     /// Bytes from one session a second; 0 means any. Whoever sends more is read from later.
     pub session_bytes_limit: u32,
     /// Wrong passwords for one name from one network in
-    /// [`ATTEMPTS_SECONDS`](crate::limits::ATTEMPTS_SECONDS). Then none of theirs is looked at for as long.
+    /// [`ATTEMPTS_SECONDS`](crate::limits::ATTEMPTS_SECONDS). Beyond it, no password of that pair is checked
+    /// for the same time.
     pub password_attempts_limit: u8,
     /// Seconds from the connection to the login; 0 means any.
     pub login_timeout: u64,
@@ -171,7 +172,7 @@ pub struct Settings {
     pub gob_gap: Duration,
     /// A seat's datagrams count only from the IP address of its handshake.
     pub seats_keep_address: bool,
-    /// Names that nobody has without an account.
+    /// Names that need an account.
     pub reserved_names: ReservedNames,
     /// A handshake with a text that is not a name gets the nearest name; otherwise it is refused.
     pub seats_yield_names: bool,
@@ -368,7 +369,7 @@ enum Awaited {
     Proof(Proof),
     /// What was said in a room is being looked up.
     Past(Past),
-    /// What it asked for is being kept: its seat, or a change of its account.
+    /// The store is keeping its seat, or a change of its account.
     Store,
     /// Its last answer is being made.
     Answer,

@@ -24,7 +24,7 @@ impl Network {
         Self(self.0 >> host_bits << host_bits)
     }
 
-    /// As the ledger knows it.
+    /// The network as an origin in the ledger.
     pub(super) fn origin(self) -> Origin {
         Origin(self.0)
     }

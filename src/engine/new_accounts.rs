@@ -23,7 +23,7 @@ pub(super) struct NewAccounts {
     rates: Option<Rates>,
     networks: Table,
     wide: Table,
-    /// Of the networks without a place in a table.
+    /// The bucket shared by the networks without a place in a table.
     shared: Bucket,
 }
 
@@ -37,12 +37,12 @@ struct Rates {
 #[derive(Debug)]
 struct Table {
     buckets: HashMap<Network, Bucket, RandomState>,
-    /// When the full table was last searched for buckets that are full again.
+    /// The time of the last search of the full table for refilled buckets.
     swept_at: Option<Duration>,
 }
 
 impl NewAccounts {
-    /// `a_day`: accounts of one network; 0 means any.
+    /// `a_day`: accounts of one network a day; 0 means any number.
     pub(super) fn new(a_day: u32, hasher: &RandomState) -> Self {
         let rate = |a_day: u32| Rate::a_day(a_day, a_day.div_ceil(2));
         let rates = rate(a_day).zip(rate(a_day.saturating_mul(ACCOUNTS_WIDE_FACTOR)));
@@ -55,7 +55,7 @@ impl NewAccounts {
         }
     }
 
-    /// When a network may make an account, if not now.
+    /// The time until which a network may not make an account, if it may not now.
     pub(super) fn refused_until(&mut self, network: Network, now: Duration) -> Option<Duration> {
         let rates = self.rates?;
         let refused = |bucket: Option<Bucket>, rate: Rate| match bucket {
@@ -67,7 +67,7 @@ impl NewAccounts {
         of_network.max(of_wide)
     }
 
-    /// Counts an account that was made.
+    /// Counts a new account.
     pub(super) fn count(&mut self, network: Network, now: Duration) {
         let Some(rates) = self.rates else { return };
         let mut shares = false;
@@ -88,8 +88,7 @@ impl NewAccounts {
 }
 
 impl Table {
-    /// The bucket of a network, which is full for one that is not known; None: there is no place for another
-    /// one.
+    /// The bucket of a network: a full one for an unknown network; None if the table has no place.
     fn bucket(&mut self, network: Network, now: Duration) -> Option<Bucket> {
         if let Some(bucket) = self.buckets.get(&network) {
             return Some(*bucket);
@@ -125,7 +124,7 @@ mod tests {
         Network::of(Ipv6Addr::from_bits(u128::from(network) << 64 | 1).into())
     }
 
-    /// Makes as many as it may.
+    /// Makes accounts until the limit.
     fn make(accounts: &mut NewAccounts, network: Network, now: Duration) -> usize {
         (0..1000)
             .take_while(|_| {

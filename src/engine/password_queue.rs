@@ -1,4 +1,4 @@
-//! Password checks on their way to the threads that hash: which check is next, and when.
+//! Password checks on their way to the hash threads: the order of the checks, and their delays.
 //!
 //! ```text
 //!   push ─▶ [ delayed: until its time ] ─▶ [ turns: by network ] ─ next ─▶ at work ─▶ done
@@ -25,7 +25,7 @@ use crate::limits::{
 };
 use crate::state::{Shares, has_place};
 
-/// Where a check comes from.
+/// The source of a check.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(super) struct Source {
     pub(super) network: Network,
@@ -35,13 +35,13 @@ pub(super) struct Source {
 #[derive(Debug)]
 pub(super) struct PasswordQueue {
     turns: Turns<Source, PasswordTask>,
-    /// Checks whose time has not come, by that time and their serial.
+    /// Delayed checks, by due time and serial.
     delayed: BTreeMap<(Duration, u32), (Source, PasswordTask)>,
     /// Delayed checks by their sources.
     delayed_of: Shares<Source>,
     rate: Rate,
     buckets: HashMap<Network, Bucket, RandomState>,
-    /// Sources whose bucket is empty, and when it is not. Each is here once.
+    /// Sources with an empty bucket, by the time when it has filled. Each is here once.
     resting: BinaryHeap<Reverse<(Duration, Source)>>,
     /// Checks that were handed out and are not done.
     at_work: usize,
@@ -82,7 +82,7 @@ impl PasswordQueue {
         }
     }
 
-    /// Takes a check out that was not handed out yet: its connection is gone.
+    /// Removes a check that is not handed out yet: its connection is gone.
     pub(super) fn remove(&mut self, source: Source, serial: u32, until: Option<Duration>) {
         if let Some(until) = until
             && self.delayed.remove(&(until, serial)).is_some()
@@ -92,8 +92,8 @@ impl PasswordQueue {
         self.turns.remove(source, |task| task.serial == serial);
     }
 
-    /// The next check for the threads, unless they have enough. The caller [charges](Self::charge) it for its
-    /// hash, and says when it is [`done`](Self::done).
+    /// The next check for the threads, unless they are busy. The caller [charges](Self::charge) its source
+    /// for the hash, and calls [`done`](Self::done) at the end.
     pub(super) fn next(&mut self, now: Duration) -> Option<(Source, PasswordTask)> {
         self.wake(now);
         if self.at_work >= PASSWORD_AT_WORK_MAX {
@@ -112,18 +112,18 @@ impl PasswordQueue {
         None
     }
 
-    /// A check that was handed out is done, or was not taken.
+    /// A handed-out check has ended, or the threads refused it.
     pub(super) fn done(&mut self) {
         self.at_work = self.at_work.saturating_sub(1);
     }
 
-    /// Until when the bucket of a source is empty, if it is.
+    /// The time at which a source's empty bucket has filled.
     fn owes_until(&self, source: Source, now: Duration) -> Option<Duration> {
         let bucket = self.buckets.get(&source.network).filter(|_| !source.is_exempt)?;
         self.rate.owes_until(*bucket, now)
     }
 
-    /// Takes hashes from the bucket of a source: one for a check, and the others of
+    /// Takes hashes from the bucket of a source: one for a check, and the rest of
     /// [`PASSWORD_WRONG_HASHES`](crate::limits::PASSWORD_WRONG_HASHES) for a wrong password.
     pub(super) fn charge(&mut self, source: Source, hashes: usize, now: Duration) {
         if source.is_exempt {
@@ -137,7 +137,7 @@ impl PasswordQueue {
         }
     }
 
-    /// Lets checks have turns whose time has come.
+    /// Gives turns to the delayed checks that are due.
     pub(super) fn wake(&mut self, now: Duration) {
         while let Some(entry) = self.delayed.first_entry()
             && entry.key().0 <= now
@@ -154,14 +154,14 @@ impl PasswordQueue {
         }
     }
 
-    /// When the next check may be handed out that has to wait for its time, if one has.
+    /// The due time of the next delayed check.
     pub(super) fn next_at(&self) -> Option<Duration> {
         let delayed = self.delayed.first_key_value().map(|(&(until, _), _)| until);
         let resting = self.resting.peek().map(|&Reverse((until, _))| until);
         delayed.into_iter().chain(resting).min()
     }
 
-    /// How many checks wait. Walks everything and panics where an invariant does not hold. For tests.
+    /// The number of waiting checks. Walks everything and panics where an invariant does not hold. For tests.
     pub(super) fn check_invariants(&self) -> usize {
         self.turns.check_invariants();
         self.delayed_of.check_invariants(self.delayed.values().map(|&(source, _)| (Some(source), 1)));
@@ -200,7 +200,7 @@ mod tests {
         std::iter::from_fn(|| checked(queue, now, 1)).collect()
     }
 
-    /// The next check, done at once, for so many hashes.
+    /// Hands out the next check and ends it at once, charged this number of hashes.
     fn checked(queue: &mut PasswordQueue, now: Duration, hashes: usize) -> Option<u32> {
         let (source, task) = queue.next(now)?;
         queue.check_invariants();
@@ -311,7 +311,7 @@ mod tests {
         assert!(queue.has_place(source(2), true));
         queue.remove(source(1), 0, Some(9 * SECOND));
         assert!(queue.has_place(source(1), true));
-        // Its time has come, and its turn has not.
+        // Its delay is over, but its turn has not come.
         queue.wake(9 * SECOND);
         queue.remove(source(1), 1, Some(9 * SECOND));
         assert_eq!(queue.check_invariants(), PASSWORD_DELAYED_OF_NETWORK_MAX - 2);

@@ -35,14 +35,14 @@ pub(super) enum Promise {
     },
     /// That a message is in a mailbox: the one that was sent, unless it was there before.
     Mail(Option<OpId>),
-    /// That messages are read or deleted, or an account is. There is no answer.
+    /// Messages are read or deleted, or an account is deleted. There is no answer.
     Change,
-    /// That the name of a session has an account.
+    /// The name of a session has an account.
     OwnAccount {
         /// The name.
         made: Box<Wanted>,
     },
-    /// That the account of a session has another password.
+    /// The account of a session has another password.
     Password {
         /// The name.
         wanted: Box<Wanted>,
@@ -51,9 +51,9 @@ pub(super) enum Promise {
         /// The hash from now on.
         new: PasswordHash,
     },
-    /// That the account of a session is deleted.
+    /// The account of a session is deleted.
     OwnChange,
-    /// That there is a seat.
+    /// A handshake has its seat.
     Seat {
         /// Which.
         seat: ConnId,
@@ -271,8 +271,8 @@ impl Engine {
         }
     }
 
-    /// A seat has ended before its handshake was told of it, as by a newer login under the name: its token is
-    /// nobody's.
+    /// A seat has ended before its handshake was answered, for example through a newer login under the name.
+    /// Its token is invalid.
     fn refuse_lost_seat(&mut self, handshake: ConnId) {
         self.stop_awaiting(handshake);
         self.refuse_login(handshake, Problem::NameTaken);

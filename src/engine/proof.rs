@@ -73,7 +73,7 @@ pub(super) struct Proof {
     /// None: there was no account, and one is made.
     account: Option<AccountId>,
     then: Then,
-    /// The name is attacked: it is looked at no sooner, on the monotonic clock.
+    /// The name is under attack: the password is checked no sooner (monotonic clock).
     until: Option<Duration>,
 }
 
@@ -101,8 +101,8 @@ impl Draws {
 }
 
 /// A free name among `base`, `base~2`, `base~3` and so on. Numbers in use are mostly the lowest, so the
-/// search doubles, then halves. The numbers that it tries are drawn at random from each doubling: nobody can
-/// hold just those.
+/// search doubles, then halves. It draws the tried numbers at random from each doubling, so no client can
+/// occupy exactly those.
 pub(super) fn nearest(base: &str, draws: &Draws, free: impl Fn(&str) -> Option<Wanted>) -> Option<Wanted> {
     if let Some(wanted) = free(base) {
         return Some(wanted);
@@ -182,19 +182,19 @@ impl Engine {
         self.passwords.push(source, PasswordTask { conn: id, serial, password, against: None }, None);
     }
 
-    /// Where a connection's checks are counted.
+    /// The source to which a connection's checks count.
     fn source_of(&self, id: ConnId) -> Source {
         let conn = self.conn(id);
         Source { network: conn.network, is_exempt: conn.is_exempt }
     }
 
-    /// Whether a password for a name is looked at.
+    /// Whether a password for a name may be checked.
     fn may_try(&self, wanted: &Wanted, source: Source) -> bool {
         self.attempts.are_allowed(&wanted.folded, source.network, self.now.monotonic)
     }
 
-    /// The next password to be looked at, off the loop, as long as few are; answer with
-    /// [`Engine::password_compared`], or with [`Engine::password_refused`] if it cannot be.
+    /// The next password to check off the loop, while few are in work. Answer with
+    /// [`Engine::password_compared`], or with [`Engine::password_refused`] if it cannot be checked.
     pub fn next_password_task(&mut self) -> Option<PasswordTask> {
         while let Some((source, task)) = self.passwords.next(self.now.monotonic) {
             let PasswordTask { conn, serial, .. } = task;
@@ -210,7 +210,7 @@ impl Engine {
         None
     }
 
-    /// Whether a connection still waits for its password, and those before it were not wrong too often.
+    /// Whether a connection still waits for its password check, and earlier wrong passwords do not block it.
     fn is_worth_a_hash(&self, id: ConnId, source: Source) -> bool {
         let conn = self.connections.get(id).filter(|conn| conn.generation == id.generation);
         let awaited = conn.and_then(|conn| conn.more.as_ref()).and_then(|more| more.awaited.as_ref());
@@ -218,7 +218,7 @@ impl Engine {
         proof.account.is_none() || self.may_try(&proof.wanted, source)
     }
 
-    /// A connection ends, and what it waits for need not be done, unless that has begun.
+    /// Drops the waiting task of a connection that ends, unless the task has started.
     pub(super) fn forget_task(&mut self, id: ConnId) {
         if !self.conn(id).awaiting {
             return;
@@ -343,7 +343,7 @@ impl Engine {
             Then::MakeAccount => self.promise_own_account(id, wanted),
             Then::ChangePassword { new } => self.hash_new_password(id, wanted, new),
             Then::EndAccount => self.end_proved_account(id, wanted),
-            // That was hashed, and nothing compared.
+            // This task hashed a password and compared none.
             Then::SetPassword => {}
             Then::Enter { room, making } => self.take_seat(id, room, making, wanted, true),
         }

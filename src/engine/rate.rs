@@ -20,7 +20,7 @@ const DAY_SECONDS: u64 = 24 * 60 * 60;
 /// What may be taken from a bucket, and how much it holds at most.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rate {
-    /// What comes in `period` nanoseconds.
+    /// The amount that `period` nanoseconds bring.
     amount: u64,
     period: u64,
     /// Nanoseconds in which an empty bucket fills.
@@ -43,7 +43,7 @@ impl Rate {
         (per_second > 0).then(|| Self { capacity: capacity(rate), ..rate })
     }
 
-    /// So much a day, and `burst` of it at once. Nothing a day: as much as comes.
+    /// `amount` a day, and `burst` of it at once. None if `amount` is 0: no limit.
     pub(super) fn a_day(amount: u32, burst: u32) -> Option<Self> {
         let rate = Self { amount: u64::from(amount), period: DAY_SECONDS * NANOS, capacity: 0 };
         (amount > 0).then(|| Self { capacity: rate.nanos(burst as usize), ..rate })
@@ -54,7 +54,7 @@ impl Rate {
         (amount as u64).saturating_mul(self.period) / self.amount
     }
 
-    /// When the bucket holds an amount, if it does not.
+    /// The time at which the bucket will hold an amount, if it does not yet.
     pub(super) fn lacks_until(self, bucket: Bucket, amount: usize, now: Duration) -> Option<Duration> {
         let full_at = bucket.full_at.max(nanos(now)).saturating_add(self.nanos(amount));
         let until = Duration::from_nanos(full_at.saturating_sub(self.capacity));

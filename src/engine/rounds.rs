@@ -1,11 +1,11 @@
 //! Connections that wait for their turn: first the networks take turns, then the connections of each.
 //!
-//! A connection has a *lane*, which its network hashes to, so that a network gets one visit a round whatever
-//! the number of its connections. A push or a pop costs no look-up, and the memory does not depend on the
-//! number of networks. Two networks share a lane by chance, one in [`LANES`] (stochastic fair queueing); the
-//! seed of the hash is not known to peers, so that no network can choose the lane of another. An exempt
-//! connection has turns of its own: an exempt address may be a proxy with many people behind it. Where all
-//! are exempt, the rounds are one queue.
+//! A connection has a *lane*, the hash of its network. So a network gets one visit a round, whatever the
+//! number of its connections. A push or a pop costs no look-up, and the memory does not depend on the number
+//! of networks. Two networks share a lane by chance, one in [`LANES`] (stochastic fair queueing); peers do
+//! not know the seed of the hash, so no network can choose the lane of another. An exempt connection has
+//! turns of its own, because an exempt address may be a proxy for many people. If all connections are exempt,
+//! the rounds are one queue.
 //!
 //! ```text
 //! turns:  lane 5 ─▶ x ─▶ lane 37       lane 5:   a1 a2 a3 a4 …
@@ -22,18 +22,18 @@ use super::network::Network;
 use crate::chat::{ConnId, ListenerId};
 use crate::limits::LANES;
 
-/// Where the connections of a network wait.
+/// The queue of a network's connections.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Lane(u16);
 
 impl Lane {
-    /// That of a connection which has turns of its own.
+    /// The lane of a connection with turns of its own.
     const NONE: Self = Self(LANES as u16);
 }
 
 const _: () = assert!(LANES.is_power_of_two() && LANES < 1 << 16);
 
-/// Whose turn it is.
+/// The holder of the next turn.
 #[derive(Clone, Copy, Debug)]
 enum Turn {
     Lane(Lane),
@@ -67,7 +67,7 @@ impl Rounds {
         waiting.push_back(id);
     }
 
-    /// Takes the first connection of the next lane, which has its next turn behind the other lanes.
+    /// Takes the first connection of the next lane. The lane's next turn comes after all other lanes.
     pub fn pop(&mut self) -> Option<ConnId> {
         let turn = self.turns.pop_front()?;
         self.len -= 1;
@@ -116,7 +116,7 @@ pub struct Lanes {
 }
 
 impl Lanes {
-    /// Those of an engine's settings.
+    /// The lanes by an engine's settings.
     pub fn new(settings: &Settings) -> Self {
         Self { settings: settings.clone(), hasher: Hasher::new(settings.seed) }
     }
@@ -149,7 +149,7 @@ mod tests {
         while let Some(id) = rounds.pop() {
             order.push(id.index());
             if order.len() == 2 {
-                // A lane that was empty waits for one visit to each other lane.
+                // A new lane waits for one visit to each other lane.
                 rounds.push(Lane(3), conn(11));
             }
         }

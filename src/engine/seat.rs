@@ -33,7 +33,7 @@ pub(super) struct Seat {
     ip: IpAddr,
     /// The op that made it, unless that was before the start.
     made_by: Option<OpId>,
-    /// Of a host: the op that made its room, where that is known.
+    /// For a host: the op that made its room, if it is known.
     room_made: Option<OpId>,
     /// The hash of the text that it was asked for with, where that is not its name. The server forgets it
     /// when it ends.
@@ -42,7 +42,7 @@ pub(super) struct Seat {
     hears: bool,
     /// When it was last told that its datagrams come too fast.
     told_at: Option<Duration>,
-    /// Of one whose datagrams come from another address.
+    /// The state of a seat whose datagrams come from another address.
     elsewhere: Option<Box<Elsewhere>>,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct Seat {
 #[derive(Clone, Copy, Debug)]
 struct Elsewhere {
     peer: SocketAddr,
-    /// What is asked of it.
+    /// The number in the question.
     number: [u8; UCRP_CHALLENGE_BYTES],
     asked_at: Duration,
     /// It answered with the number: its holder receives there.
@@ -82,7 +82,7 @@ const ROOM_BUSY: &str = "ucrp-room-busy";
 const PEOPLE_BUSY: &str = "ucrp-people-busy";
 const TOO_FAST: &str = "ucrp-too-fast";
 
-/// Why a seat can not do something: its datagrams are in the clear, and it belongs to one room.
+/// The reason why a seat cannot send a command: its datagrams are not encrypted, or it belongs to one room.
 fn impossible(command: &Command<'_>) -> Option<Problem<'static>> {
     match command {
         Command::Login { .. }
@@ -146,7 +146,7 @@ impl Engine {
                         && self.roster.all_holders(&self.connections, &wanted.folded).all(|holder| {
                             let is_here = self.conn(holder).membership.map(|at| at.room) == there;
                             self.seat(holder).is_some_and(|seat| {
-                                // The same text again, in the same room, is the same person.
+                                // The same text in the same room counts as the same user.
                                 Some(seat.ip) == ip && (!is_here || seat.asked == Some(text))
                             })
                         })
@@ -168,9 +168,8 @@ impl Engine {
         }
     }
 
-    /// Whether there can be such a seat: the one that the name has in the room already, or a new one. Where
-    /// the name has an account, the handshake proves it, and what is held elsewhere under the name is no
-    /// obstacle.
+    /// Whether the handshake can have a seat: the name's existing seat in the room, or a new one. If the name
+    /// has an account, the handshake proves it, and other sessions and seats of the name are no obstacle.
     fn check_entrance(
         &mut self,
         id: ConnId,
@@ -223,8 +222,8 @@ impl Engine {
         Ok(own)
     }
 
-    /// Gives a handshake its seat, and ends it. One that has proved the name ends what is held under the name
-    /// elsewhere.
+    /// Gives a handshake its seat, and ends the handshake. A proved handshake ends the other sessions and
+    /// seats of the name.
     pub(super) fn take_seat(
         &mut self,
         id: ConnId,
@@ -475,8 +474,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether the holder of a seat receives where a datagram of it came from: the handshake came from that
-    /// IP address, or the address answered what it was asked.
+    /// Whether the holder of a seat receives at the source of a datagram: the handshake came from that IP
+    /// address, or the address has answered the question.
     fn is_address_proved(&mut self, id: ConnId, peer: SocketAddr, message: &Message<'_>) -> bool {
         let Some(seat) = self.seat_mut(id) else { return false };
         if seat.ip == peer.ip().to_canonical() {

@@ -1,9 +1,8 @@
-//! The totals of the whole server that networks have [shares](Shares) of: connections, seats, rooms,
-//! accounts, and answers that wait for the store. (Those of the ops that wait are in `journal.rs`, of mail in
-//! the ledger, of password checks and look-ups in their queues.)
+//! The totals of the whole server, of which networks have [shares](Shares): connections, seats, rooms,
+//! accounts, and answers that wait for the store. (The total of waiting ops is in `journal.rs`, that of mail
+//! in the ledger, those of password checks and look-ups in their queues.)
 //!
-//! An exempt connection is charged to no network, and may take what is kept for others: the operator answers
-//! for it.
+//! An exempt connection is charged to no network, and may use the kept tenth, because the operator trusts it.
 
 use std::collections::HashMap;
 
@@ -19,18 +18,18 @@ use crate::state::{AccountId, Shares};
 pub(super) struct Totals {
     /// Without refused ones.
     connections: Shares<Network>,
-    /// Connections that are told that the server is full, and closed.
+    /// Refused connections that still get the notice that the server is full.
     pub(super) refused_connections: usize,
     pub(super) seats: Shares<Network>,
     /// By their makers.
     pub(super) rooms: Shares<Network>,
-    /// By the networks that made them since the start.
+    /// Networks of the accounts that were made since the start.
     accounts: Shares<Network>,
-    /// Of each account that is charged to a network. No larger than the accounts.
+    /// The network of each charged account. No larger than the number of accounts.
     account_networks: HashMap<AccountId, Network, RandomState>,
     /// Bytes.
     held: Shares<Network>,
-    /// What all held answers are counted for.
+    /// Bytes of all held answers.
     pub(super) held_bytes: usize,
 }
 
@@ -51,18 +50,18 @@ impl Totals {
 }
 
 impl Engine {
-    /// The network that is charged for what a connection takes, unless the connection is exempt.
+    /// The network to charge for a connection; None if the connection is exempt.
     pub(super) fn charged_to(&self, id: ConnId) -> Option<Network> {
         let conn = self.conn(id);
         (!conn.is_exempt).then_some(conn.network)
     }
 
-    /// A request was refused where `taken` of `max` were taken: counts it if that was for a share.
+    /// Counts a refusal at `taken` of `max` if the share, and not the total, was the reason.
     pub(super) fn count_share_refused(&mut self, taken: usize, max: usize) {
         self.metrics.shares_refused += u64::from(taken < max);
     }
 
-    /// Connections without those that are refused.
+    /// Connections, without the refused ones.
     fn admitted_count(&self) -> usize {
         self.connection_count() - self.totals.refused_connections
     }
@@ -73,7 +72,7 @@ impl Engine {
         self.totals.connections.has_place(charged, self.admitted_count(), limit)
     }
 
-    /// Counts a connection in, before it is inserted. Returns whether it is to be refused, which is counted
+    /// Adds a connection, before it is inserted. Returns whether to refuse it; refused ones are counted
     /// apart.
     pub(super) fn count_connection_in(&mut self, charged: Option<Network>) -> bool {
         let is_refused = !self.has_connection_place(charged);
@@ -86,7 +85,7 @@ impl Engine {
         is_refused
     }
 
-    /// Counts a connection out.
+    /// Removes a connection.
     pub(super) fn count_connection_out(&mut self, charged: Option<Network>, was_refused: bool) {
         if was_refused {
             self.totals.refused_connections -= 1;
@@ -129,25 +128,25 @@ impl Engine {
         self.totals.accounts.give_back(network, 1);
     }
 
-    /// Whether a connection may have more answers wait for the store.
+    /// Whether a connection may hold more answers for the store.
     pub(super) fn may_hold_more(&self, id: ConnId) -> bool {
         let Self { totals, .. } = self;
         totals.held.has_place(self.charged_to(id), totals.held_bytes, HELD_TOTAL_BYTES_MAX)
     }
 
-    /// More bytes of a connection wait for the store.
+    /// Charges bytes of a connection that now wait for the store.
     pub(super) fn charge_held(&mut self, id: ConnId, bytes: usize) {
         self.totals.held_bytes += bytes;
         self.totals.held.charge(self.charged_to(id), bytes);
     }
 
-    /// Bytes of a connection do not wait any more.
+    /// Gives back bytes of a connection that no longer wait.
     pub(super) fn give_held_back(&mut self, id: ConnId, bytes: usize) {
         self.totals.held_bytes -= bytes;
         self.totals.held.give_back(self.charged_to(id), bytes);
     }
 
-    /// Panics where a count is not that of what is there. For tests.
+    /// Panics if a count differs from the actual number. For tests.
     pub(super) fn check_totals(&self) {
         let Totals {
             connections,

@@ -1,9 +1,8 @@
 //! Tasks that wait to be handed out, in a queue for each source. The sources take turns, one task each, so
 //! that a source with many tasks delays another by one task a turn.
 //!
-//! A source that is put to rest keeps its tasks and loses its turns until it is woken. The number of places
-//! is bounded; the last tenth of them is kept for sources that hold less than one in a hundred
-//! ([`has_place`](crate::state::has_place)).
+//! A resting source keeps its tasks and has no turns until it is woken. The number of places is bounded. The
+//! last tenth of them is kept for sources that hold less than 1 % ([`has_place`](crate::state::has_place)).
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
@@ -12,9 +11,9 @@ use ahash::RandomState;
 
 #[derive(Debug)]
 pub(super) struct Turns<K, T> {
-    /// The sources that have tasks, or rest.
+    /// The sources that have tasks or rest.
     lanes: HashMap<K, Lane<T>, RandomState>,
-    /// The sources whose turn comes, the next one first. Each has a task, and stands here once.
+    /// The sources with a turn, the next one first. Each has a task, and is here once.
     ring: VecDeque<K>,
     /// Tasks of all sources.
     len: usize,
@@ -42,7 +41,7 @@ impl<K: Copy + Eq + Hash, T> Turns<K, T> {
         self.lanes.get(&source).map_or(0, |lane| lane.tasks.len())
     }
 
-    /// Adds a task behind those of its source. The caller bounds their number.
+    /// Adds a task behind the other tasks of its source. The caller bounds their number.
     pub(super) fn push(&mut self, source: K, task: T) {
         let lane = self.lanes.entry(source).or_insert_with(|| {
             self.ring.push_back(source);
@@ -52,12 +51,12 @@ impl<K: Copy + Eq + Hash, T> Turns<K, T> {
         self.len += 1;
     }
 
-    /// The source whose turn it is.
+    /// The source with the current turn.
     pub(super) fn next_source(&self) -> Option<K> {
         self.ring.front().copied()
     }
 
-    /// The first task of the source whose turn it is. The source comes last from now on.
+    /// The first task of the current source. The source moves to the end of the ring.
     pub(super) fn pop(&mut self) -> Option<T> {
         let source = self.ring.pop_front()?;
         let lane = self.lanes.get_mut(&source)?;
@@ -71,7 +70,7 @@ impl<K: Copy + Eq + Hash, T> Turns<K, T> {
         Some(task)
     }
 
-    /// The source whose turn it is gets none until it is [woken](Self::wake).
+    /// Puts the current source to rest until it is [woken](Self::wake).
     pub(super) fn rest(&mut self) {
         if let Some(source) = self.ring.pop_front()
             && let Some(lane) = self.lanes.get_mut(&source)
@@ -80,7 +79,7 @@ impl<K: Copy + Eq + Hash, T> Turns<K, T> {
         }
     }
 
-    /// A source that rests has turns again, if it still has tasks.
+    /// Wakes a resting source: it has turns again, if it still has tasks.
     pub(super) fn wake(&mut self, source: K) {
         let Some(lane) = self.lanes.get_mut(&source) else { return };
         if !std::mem::replace(&mut lane.rests, false) {
@@ -99,7 +98,7 @@ impl<K: Copy + Eq + Hash, T> Turns<K, T> {
         let index = lane.tasks.iter().position(is_it)?;
         let task = lane.tasks.remove(index)?;
         self.len -= 1;
-        // One that rests is remembered, so that it is woken once.
+        // A resting source stays here, so that it is woken once.
         if lane.tasks.is_empty() && !lane.rests {
             self.lanes.remove(&source);
             self.ring.retain(|&other| other != source);
@@ -183,7 +182,7 @@ mod tests {
         assert_eq!(turns.remove('a', |&task| task == 1), None);
         assert_eq!(turns.remove('b', |_| true), Some(9));
         turns.check_invariants();
-        // The last task of one that rests.
+        // The last task of a resting source.
         turns.push('c', 5);
         assert_eq!(turns.pop(), Some(0));
         turns.rest();

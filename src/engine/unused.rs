@@ -1,12 +1,12 @@
-//! Accounts that were made and never used again: they go after [`UNUSED_ACCOUNT_DAYS`], and others never.
+//! Deletes accounts that were never used again after [`UNUSED_ACCOUNT_DAYS`]. Other accounts stay.
 //!
-//! An account is used when it is logged in to a second time, or when a message is sent from or to it. That is
-//! stored once an account, by [`Change::AccountUsed`] or by the message. Rooms and seats need a login of
-//! their own: accounts are made where there are no rooms.
+//! A second login, or a message from or to an account, is its first use. It is stored once, by
+//! [`Change::AccountUsed`] or by the message. Rooms and seats need no rule, because they need a login of
+//! their own.
 //!
-//! The age of an account is told by the wall clock, which may be wrong. So an account goes only when the
-//! clock has run evenly for [`UNUSED_CLOCK_SECONDS`] beside the monotonic one; a jump in either direction
-//! begins that time anew.
+//! The wall clock, which may be wrong, gives the age of an account. So an account goes only when that clock
+//! has run in step with the monotonic one for [`UNUSED_CLOCK_SECONDS`]. A jump in either direction restarts
+//! that time.
 
 use std::time::Duration;
 
@@ -21,16 +21,16 @@ use crate::state::AccountId;
 
 const AGE_MILLIS: u64 = UNUSED_ACCOUNT_DAYS * 24 * 60 * 60 * 1000;
 
-/// When to look for unused accounts.
+/// The schedule of the search for unused accounts.
 #[derive(Debug, Default)]
 pub(super) struct Unused {
-    /// Both clocks when the wall clock was first seen, or jumped last.
+    /// Both clocks at the first reading of the wall clock, or at its last jump.
     even_since: Option<Now>,
     next_look: Duration,
 }
 
 impl Unused {
-    /// There is an unused account from now on.
+    /// Notes that an unused account exists.
     pub(super) fn begin(&mut self, now: Now) {
         if self.even_since.is_none() {
             self.restart(now);
@@ -42,7 +42,7 @@ impl Unused {
         self.next_look = now.monotonic + Duration::from_secs(UNUSED_CLOCK_SECONDS);
     }
 
-    /// Whether the wall clock has not jumped since the two were compared first.
+    /// Whether the wall clock has not jumped since the first comparison of the two.
     fn is_even(&self, now: Now) -> bool {
         self.even_since.is_some_and(|since| {
             let elapsed = now.monotonic.saturating_sub(since.monotonic).as_millis() as u64;
@@ -53,7 +53,7 @@ impl Unused {
 }
 
 impl Engine {
-    /// An account is used. It is stored the first time.
+    /// Notes the use of an account. The first use is stored.
     pub(super) fn note_use(&mut self, account: AccountId) {
         if self.ledger.is_unused(account) && self.can_keep_for(None) {
             self.commit_use(account);
@@ -67,12 +67,12 @@ impl Engine {
         }
     }
 
-    /// When [`Engine::end_unused`] has something to do, if ever.
+    /// The time of the next [`Engine::end_unused`], if there is work for it.
     pub(super) fn unused_deadline(&self) -> Option<Duration> {
         self.ledger.unused().next().map(|_| self.unused.next_look)
     }
 
-    /// Deletes the accounts that are too old to be used by now: a bounded number of them.
+    /// Deletes a bounded number of overdue accounts.
     pub(super) fn end_unused(&mut self) {
         let now = self.now;
         if self.unused_deadline().is_none_or(|at| now.monotonic < at) {
@@ -101,7 +101,7 @@ impl Engine {
         let is_here =
             self.mailboxes.contains_key(&account) || self.roster.holder(&self.connections, &folded).is_some();
         if is_here {
-            // A session that lasts for all of that time shows as much as a second login.
+            // A session of that length proves use as well as a second login does.
             return self.commit_use(account);
         }
         self.end_account(account, name, Stays::Nothing);

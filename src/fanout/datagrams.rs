@@ -1,4 +1,4 @@
-//! Connections that are spoken to in datagrams: where these go, and what becomes of them when they cannot.
+//! Connections over datagrams: their addresses, and the handling of datagrams that cannot be sent.
 
 use core::net::{IpAddr, SocketAddr};
 use std::collections::BTreeMap;
@@ -14,18 +14,18 @@ use crate::limits::UCRP_UNPROVED_FACTOR;
 pub struct DatagramPath {
     /// The peer's address and port.
     pub peer: SocketAddr,
-    /// This machine's address that the peer spoke to, where the system tells.
+    /// The local address that the peer sent to, if the system reports it.
     pub local: Option<IpAddr>,
 }
 
-/// Where the datagrams for a connection go.
+/// The destination of a connection's datagrams.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Address {
     path: DatagramPath,
     /// The holder of the seat receives at this address: the handshake came from there, or the address
     /// answered.
     is_proved: bool,
-    /// The next frame is longer than the address may be sent, as the engine was told.
+    /// The next frame exceeds the send allowance of the address, and the engine knows it.
     is_spent: bool,
 }
 
@@ -36,8 +36,8 @@ impl Address {
     }
 }
 
-/// What went to an unproved IP address, and came from there, for all its seats of this shard together (RFC
-/// 9000, section 8.1). Kept while a seat has the address.
+/// Bytes sent to an unproved IP address and received from it, for all its seats of this shard (RFC 9000,
+/// section 8.1). Kept while a seat has the address.
 #[derive(Debug, Default)]
 struct Allowance {
     seats: u32,
@@ -51,23 +51,24 @@ impl Allowance {
     }
 }
 
-/// The socket for datagrams, as far as is known.
+/// The state of the datagram socket, as the last calls reported it.
 #[derive(Debug, Default)]
 pub(super) struct Datagrams {
     pub(super) are_full: bool,
-    /// Who had something to be sent since the socket is full.
+    /// Connections with pending datagrams since the socket became full.
     waiting: Vec<ConnId>,
-    /// In an order of their own: no hash, whose seed would have to be handed in, for what is rare.
+    /// An ordered map, because the table is rarely used and a hash would need a seed.
     allowances: BTreeMap<IpAddr, Allowance>,
 }
 
 impl Fanout {
-    /// A datagram of so many bytes came from a connection. `is_proved`: its holder receives there.
+    /// A datagram of `bytes` bytes came from a connection. `is_proved`: the seat's holder receives at that
+    /// address.
     pub(crate) fn heard_from(&mut self, id: ConnId, path: DatagramPath, is_proved: bool, bytes: usize) {
         let known = self.line(id).address.as_deref().copied();
         let mut address = Address { path, is_proved, is_spent: false };
         if let Some(known) = known.filter(|known| known.path.peer == path.peer) {
-            // The system does not tell it with every datagram.
+            // The system does not report it with every datagram.
             address.path.local = path.local.or(known.path.local);
         }
         let counted = known.and_then(|known| known.counted_ip());
@@ -81,7 +82,7 @@ impl Fanout {
         }
         self.line_mut(id).address = Some(Box::new(address));
         if known.is_some_and(|known| known.is_spent) {
-            // The engine, which knows that it was heard, may hear afterwards that it was not.
+            // The engine may know of this datagram before it learns that sending had stopped.
             self.reports.push(Report::Hears { seat: id, hears: true });
         }
     }
@@ -96,14 +97,14 @@ impl Fanout {
         }
     }
 
-    /// A connection that is gone counts for no address any more.
+    /// Removes a closed connection from the counts of its address.
     pub(super) fn forget_address(&mut self, id: ConnId) {
         let address = self.lines.get_mut(id).and_then(|line| line.address.take());
         self.release_allowance(address.and_then(|address| address.counted_ip()));
     }
 
-    /// The path for a connection's next datagram; none for a stream, before its first datagram, or if an
-    /// unproved address may not be sent as much.
+    /// The path for a connection's next datagram. None for a stream, before its first datagram, or if the
+    /// datagram exceeds the send allowance of an unproved address.
     pub fn path_of(&self, id: ConnId) -> Option<DatagramPath> {
         let address = self.line(id).address.as_deref()?;
         let is_allowed = address.counted_ip().is_none_or(|ip| {
@@ -119,7 +120,7 @@ impl Fanout {
         slices.iter().map(|slice| slice.len() as u64).sum()
     }
 
-    /// A datagram of so many bytes went to a connection's address.
+    /// A datagram of this number of bytes went to a connection's address.
     pub(super) fn sent_datagram(&mut self, id: ConnId, bytes: usize) {
         self.metrics.datagrams_sent += 1;
         let counted = self.line(id).address.as_ref().and_then(|address| address.counted_ip());
@@ -133,7 +134,7 @@ impl Fanout {
         self.datagrams.are_full = true;
     }
 
-    /// It does again.
+    /// The socket for datagrams is writable again.
     pub fn datagrams_writable(&mut self) {
         if std::mem::take(&mut self.datagrams.are_full) {
             for id in std::mem::take(&mut self.datagrams.waiting) {
@@ -144,13 +145,13 @@ impl Fanout {
         }
     }
 
-    /// The kernel refused so many datagrams for good: there was no way to their addresses.
+    /// The kernel refused this number of datagrams for good: their addresses are unreachable.
     pub fn datagrams_refused(&mut self, count: usize) {
         self.metrics.datagrams_undeliverable += count as u64;
     }
 
-    /// Looks whether a connection is to be sent datagrams now. One without an address has nothing kept for it; while the
-    /// socket is full, it waits.
+    /// Checks whether to send datagrams to a connection now. Without an address, its frames are skipped;
+    /// while the socket is full, it waits.
     pub(super) fn prepare_seat(&mut self, id: ConnId) -> bool {
         if self.path_of(id).is_none() {
             self.note_spent(id);
@@ -164,7 +165,7 @@ impl Fanout {
         !self.datagrams.are_full
     }
 
-    /// Tells the engine once that an unproved address has used up what it may be sent.
+    /// Tells the engine once that an unproved address has used up its send allowance.
     fn note_spent(&mut self, id: ConnId) {
         if let Some(address) = &mut self.line_mut(id).address
             && !std::mem::replace(&mut address.is_spent, true)
@@ -173,7 +174,7 @@ impl Fanout {
         }
     }
 
-    /// What there is for a connection is not for it.
+    /// Skips the pending frames of a connection.
     fn pass_over(&mut self, id: ConnId) {
         self.forget_outbox(id);
         if let Some(at) = self.line(id).membership {

@@ -35,7 +35,7 @@ pub enum Order {
         path: DatagramPath,
         /// Its holder receives there.
         is_proved: bool,
-        /// How many bytes it had.
+        /// Its size in bytes.
         bytes: u32,
     },
     /// A seat is gone.

@@ -26,7 +26,8 @@ pub enum Report {
         /// How many.
         bytes: usize,
     },
-    /// The unproved address of a seat has used up what it may be sent; or the seat was heard again.
+    /// The unproved address of a seat has used up its send allowance, or a datagram of the seat has renewed
+    /// it.
     Hears {
         /// Whose.
         seat: ConnId,

@@ -87,10 +87,10 @@ impl DatagramSocket {
         Self::new(socket)
     }
 
-    /// Binds a socket that sends from one local address, beside a socket that receives for all addresses on
-    /// the same port. It is connected to itself, so that the kernel gives it no datagram of a peer: those go
-    /// on to the other socket. (One that arrives between the two calls may come here, and is read.) `sendto`
-    /// reaches any peer from it.
+    /// Binds a socket that sends from one local address, in addition to the socket that receives for all
+    /// addresses on the same port. It is connected to itself, so the kernel delivers no datagram of a peer to
+    /// it: peers still reach the other socket. (A datagram between the two calls may arrive here, and is
+    /// read.) `sendto` reaches any peer from it.
     pub(super) fn bind_to_send(address: SocketAddr) -> io::Result<Self> {
         let socket = new_socket(address)?;
         kernel_buffers::ask_to_send(&socket);
@@ -111,9 +111,9 @@ impl DatagramSocket {
         self.address.ip().is_unspecified()
     }
 
-    /// Receives up to [`UDP_BATCH_MAX`] datagrams with one system call, hands each out with the way that it
-    /// took, and returns how many there were. Fewer than [`UDP_BATCH_MAX`]: there are no more, and the kernel
-    /// will tell of the next. A datagram longer than
+    /// Receives up to [`UDP_BATCH_MAX`] datagrams with one system call, hands out each with its path, and
+    /// returns their number. Fewer than [`UDP_BATCH_MAX`]: the socket is empty, and the kernel will report
+    /// the next datagram. A datagram longer than
     /// [`UCRP_DATAGRAM_BYTES_MAX`](crate::limits::UCRP_DATAGRAM_BYTES_MAX) is handed out longer than that,
     /// but perhaps cut.
     ///

@@ -305,7 +305,8 @@ impl<C: Fn() -> Now, T: Fn(Outcome)> GroupCommit<C, T> {
         }
     }
 
-    /// The newest messages of a room, oldest first: so many, or as many as an answer holds and a page more.
+    /// The newest messages of a room, oldest first: up to `count`, and no more than an answer holds plus one
+    /// page.
     fn newest(&mut self, room: &str, count: usize) -> Result<Vec<RoomMessage>, StoreError> {
         let (mut messages, mut bytes) = (Vec::new(), 0);
         while messages.len() < count && bytes <= HISTORY_ANSWER_BYTES_MAX {

@@ -80,9 +80,9 @@ pub(super) fn separate_families(socket: &Socket) -> io::Result<()> {
 pub(super) enum Sharing {
     /// No other socket.
     None,
-    /// Those of further shards. The first socket is bound alone, so that an address in use is an error, and
-    /// shared afterwards. (A UDP socket that is shared before it is bound to port 0 may get a port that
-    /// another socket of the same user shares: the kernel takes that to be free.)
+    /// For the listeners of further shards. The first socket is bound alone, so that an address in use is an
+    /// error, and shared afterwards. (A UDP socket that is shared before it is bound to port 0 may get a port
+    /// that another socket of the same user shares: the kernel takes that to be free.)
     First,
     /// The first one, and others.
     Further,

@@ -288,7 +288,7 @@ struct Start {
     alarms: Vec<Arc<Alarm>>,
     clock: Clock,
     drain_timeout: std::time::Duration,
-    /// Where connections wait to be read from.
+    /// The lanes of connections with unread input.
     lanes: Lanes,
 }
 
@@ -401,7 +401,7 @@ fn shards(config: &Config) -> usize {
     }
 }
 
-/// How shards share descriptor tables, and so the limit on open files.
+/// The sharing of descriptor tables, and so of the limit on open files, between shards.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum DescriptorTables {
     /// All threads.

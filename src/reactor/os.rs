@@ -10,8 +10,8 @@ use super::alarm::Alarm;
 use crate::limits::OPEN_FILES_ASSUMED;
 use crate::limits::RANDOM_STOCK_BYTES;
 
-/// Raises the soft limit on open files to the hard one; returns what it is now. Where the system does not
-/// say, it is taken to be [`OPEN_FILES_ASSUMED`].
+/// Raises the soft limit on open files to the hard one; returns the new limit. If the system does not report
+/// it, the limit is assumed to be [`OPEN_FILES_ASSUMED`].
 #[cfg(target_os = "linux")]
 pub(super) fn raise_open_files_limit() -> u64 {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};

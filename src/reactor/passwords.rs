@@ -1,10 +1,9 @@
 //! Threads that hash passwords, so that the loop never does.
 //!
-//! A hash takes tens of milliseconds and megabytes by design: a turn of the loop would wait for it, and
-//! everybody with it. The engine hands out few tasks at a time and keeps the others, by network. A task waits
-//! in a short queue; the thread that takes it calls `done` with what became of it, in whatever order they are
-//! done. The threads step back for the shard: they have a lower priority, and run on whichever core is free,
-//! also when the shard is pinned to one.
+//! A hash takes tens of milliseconds and megabytes by design: on the loop it would delay all clients. The
+//! engine hands out few tasks at a time and keeps the others, by network. A task waits in a short queue; the
+//! thread that takes it calls `done` with its outcome. Tasks may end in any order. The threads yield to the
+//! shard: they have a lower priority, and run on any free core, also when the shard is pinned to one.
 
 mod hash;
 

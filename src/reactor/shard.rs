@@ -166,7 +166,7 @@ pub struct StoreReport {
 struct Socket {
     stream: TcpStream,
     generation: u32,
-    /// Where it waits in `unread`.
+    /// Its lane in `unread`.
     lane: Lane,
     input: Input,
     reads: Reads,
@@ -183,7 +183,7 @@ enum Input {
     Queued,
 }
 
-/// What a read that comes short means.
+/// The meaning of a short read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Reads {
     /// All was read.
@@ -755,7 +755,7 @@ impl Shard {
     }
 
     /// Puts the next frames of a seat into the batch of its socket, one after another, so that they may be
-    /// joined; returns how many.
+    /// joined; returns their number.
     fn push_datagrams(&mut self, id: ConnId, path: DatagramPath) -> usize {
         let Found { index, is_new } = self.datagrams.find(path, self.poll.registry(), self.now.monotonic);
         self.system_calls.registrations += u64::from(is_new);

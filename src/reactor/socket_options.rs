@@ -34,7 +34,7 @@ pub(super) struct Missing(BTreeMap<&'static str, Absence>);
 #[derive(Debug)]
 struct Absence {
     names: BTreeSet<&'static str>,
-    /// Of the first attempt.
+    /// The error of the first attempt.
     cause: io::Error,
 }
 

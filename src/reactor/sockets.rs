@@ -123,7 +123,7 @@ fn bind_all<S>(
                     }
                     bound.push((address, socket));
                 }
-                // Another program has that port on this address. What was bound is dropped; the kernel gives
+                // Another program has that port on this address. Drop the bound sockets; the kernel gives
                 // another port.
                 Err(cause)
                     if is_any

@@ -43,7 +43,7 @@ impl ReadyFile {
     /// When a server that runs has written the file, when it is no ready file, or when it cannot be removed.
     pub fn claim(path: &Path) -> Result<Self, ReadyError> {
         let is_left = is_left(path)?;
-        // A program that waits follows the link: its target is what it must not find.
+        // A waiting program follows the link, so the target of the link must go.
         let file = resolve(path).map_err(|cause| failed(path, cause))?;
         if is_left {
             fs::remove_file(&file).map_err(|cause| failed(&file, cause))?;
@@ -140,8 +140,8 @@ fn is_left(path: &Path) -> Result<bool, ReadyError> {
     }
 }
 
-/// Writes `report` beside `path` and renames it, so that a reader who sees the file sees all of it. Returns
-/// it, locked.
+/// Writes `report` to a temporary file and renames it to `path`, so that a reader never sees a part of it.
+/// Returns the locked file.
 fn put(path: &Path, report: &str) -> io::Result<File> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.tmp", std::process::id()));

@@ -1,11 +1,11 @@
 //! What is kept of people: accounts and their mailboxes. It changes by [`Change`]s only, so that the same changes in the
 //! same order give the same ledger.
 //!
-//! A message is stored once. Each of its two people who has an account sees it in the conversation with the
-//! other: the recipient always, the sender if it was sent from an account. Messages refer to accounts by id.
-//! A conversation is with an account, or with the strangers of a name, who have none. So an account inherits
-//! nothing from those who had its name before it: neither the messages of a stranger nor those of an earlier
-//! account, which are deleted with it.
+//! A message is stored once. Its recipient sees it in the conversation with the sender. Its sender sees it
+//! too, if it was sent from an account. Messages refer to accounts by id. The other side of a conversation is
+//! an account, or the strangers (users without an account) of a name. So an account inherits nothing from
+//! earlier holders of its name: a stranger's messages stay the stranger's, and an earlier account's messages
+//! are deleted with it.
 
 mod account;
 
@@ -28,8 +28,8 @@ use crate::limits::{
     MAILBOX_SENDER_BYTES_MAX, MAILBOX_STRANGERS_BYTES_MAX, MAILBOX_UNKNOWN_BYTES_MAX,
 };
 
-/// An account in this ledger, never used again after it. Later ones are higher. It is a short form of
-/// [`Account::id`], which stores and ops have.
+/// The number of an account in this ledger, never reused. Later accounts have higher numbers. It is a short
+/// form of [`Account::id`], which stores and ops use.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct AccountId(u32);
 
@@ -37,7 +37,7 @@ pub(crate) struct AccountId(u32);
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum With {
     Account(AccountId),
-    /// Those who have, or had, this folded name without an account.
+    /// The past and present holders of this folded name without an account.
     Stranger(Folded),
 }
 
@@ -50,14 +50,14 @@ struct Letter {
     content: Box<str>,
     /// Who sees it: the sender's account, the recipient's. A message to oneself is seen by its recipient alone.
     seen_by: [Option<AccountId>; 2],
-    /// The sender's account, with which it goes. None: a stranger sent it.
+    /// The sender's account; the message is deleted with it. None: a stranger sent it.
     sent_from: Option<AccountId>,
     /// The recipient's account, with which it goes, also if that sees it no more.
     sent_to: Option<AccountId>,
-    /// What its sender's account calls it.
+    /// The key that its sender's account gave it.
     key: Option<Box<str>>,
     unread: bool,
-    /// Who is charged for it.
+    /// The network that is charged for it.
     origin: Option<Origin>,
 }
 
@@ -65,17 +65,16 @@ struct Letter {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Oldest {
     pub(crate) count: u32,
-    /// Of their entries.
+    /// Bytes of their entries.
     pub(crate) bytes: usize,
     pub(crate) last: Option<AccountId>,
-    /// They are all the accounts.
+    /// The list holds all accounts.
     pub(crate) is_all: bool,
 }
 
-/// Answers of [`Ledger::oldest`] that are kept: the lists with and without numbers of messages.
+/// Cached answers of [`Ledger::oldest`]: for the lists with and without numbers of messages.
 const OLDEST_KNOWN_MAX: usize = 2;
-/// Where a message came from, to be charged for it: a network, as its bits. It is not kept beyond the end of
-/// the server.
+/// The network that is charged for a message, as its bits. It is in memory only.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Origin(pub(crate) u64);
 
@@ -86,8 +85,8 @@ const RECIPIENT: usize = 1;
 pub(crate) struct Ledger {
     accounts: BTreeMap<AccountId, Account>,
     by_name: HashMap<Box<str>, AccountId, RandomState>,
-    /// How many accounts have names of one skeleton, by its hash: about 24 bytes an account. The hash is
-    /// keyed and of 64 bits, so that two skeletons do not share one.
+    /// The number of accounts by the hash of their names' skeleton: about 24 bytes an account. The hash is
+    /// keyed and has 64 bits, so two skeletons do not share one.
     skeletons: HashMap<u64, u32, RandomState>,
     letters: HashMap<OpId, Letter, RandomState>,
     /// What senders called their messages.
@@ -95,11 +94,11 @@ pub(crate) struct Ledger {
     next_account: u32,
     /// The accounts that are unused, oldest first.
     unused: BTreeSet<(OpId, AccountId)>,
-    /// What [`Ledger::oldest`] found, by what it was asked for.
+    /// The cached answers of [`Ledger::oldest`], by their question.
     oldest: Vec<((usize, usize), Oldest)>,
     /// What all letters are counted for.
     bytes: usize,
-    /// What those are counted for that came since the start, by where from.
+    /// The counted bytes of messages since the start, by origin.
     shares: Shares<Origin>,
 }
 
@@ -107,9 +106,9 @@ fn fold(name: &str) -> Option<Folded> {
     Name::parse(name).ok().map(|(_, folded)| folded)
 }
 
-/// The id of an account that has none: an earlier version of a log has not kept it. `number`: the accounts
-/// that were made before it in that log, so that each reading gives the same id. No op has it, as none is of
-/// the year 1970.
+/// The id of an account from an earlier version of a log, which did not store it. `number`: the accounts
+/// before it in that log, so each reading gives the same id. No op has this id, because no op is from the
+/// year 1970.
 pub(crate) fn id_without_op(number: u32) -> OpId {
     OpId::new(UnixMillis(0), 0, u64::from(number) + 1)
 }
@@ -153,7 +152,7 @@ impl Ledger {
         self.accounts.len()
     }
 
-    /// The other side that a client means by a name, or by what [`Ledger::strangers_of`] shows of one.
+    /// The other side that a client names, by an account's name or a label of [`Ledger::strangers_of`].
     pub(crate) fn with(&self, text: &str) -> Option<With> {
         if let Some(name) = text.strip_suffix(NO_ACCOUNT).and_then(|text| text.strip_suffix(' ')) {
             return fold(name).map(With::Stranger);
@@ -167,7 +166,7 @@ impl Ledger {
         self.accounts.values().map(|account| &*account.name)
     }
 
-    /// The oldest accounts, as many as a list holds in which an entry takes so many bytes beside its name.
+    /// The oldest accounts that fit into a list; an entry takes this number of bytes besides its name.
     pub(crate) fn oldest(&mut self, bytes_around: usize, bytes_max: usize) -> Oldest {
         let key = (bytes_around, bytes_max);
         if let Some((_, known)) = self.oldest.iter().find(|(known_key, _)| *known_key == key) {
@@ -189,7 +188,7 @@ impl Ledger {
         oldest
     }
 
-    /// The accounts above one and up to another, oldest first.
+    /// The accounts after one, up to and including another, oldest first.
     pub(crate) fn accounts_between(
         &self,
         above: Option<AccountId>,
@@ -199,15 +198,15 @@ impl Ledger {
         self.accounts.range((above, Bound::Included(last))).map(|(&id, account)| (id, account))
     }
 
-    /// The number of an account's messages that another has not read.
+    /// The number of an account's messages that another account has not read.
     pub(crate) fn unread_of(&self, reader: Option<AccountId>, account: AccountId) -> u32 {
         let reader = reader.and_then(|id| self.account(id));
         let conversation = reader.and_then(|reader| reader.conversations.get(&account));
         conversation.map_or(0, |conversation| conversation.unread)
     }
 
-    /// The senders without an account in the mailbox of an account, with the number of their messages that it
-    /// has not read. One whose name has an account by now is marked as a stranger.
+    /// The senders without an account in an account's mailbox, with their numbers of unread messages. A
+    /// sender whose name now has an account is marked as a stranger.
     pub(crate) fn strangers_of(&self, reader: AccountId) -> impl Iterator<Item = (Cow<'_, str>, u32)> {
         let strangers = self.account(reader).into_iter().flat_map(|reader| &reader.strangers);
         strangers.map(|(folded, conversation)| {
@@ -223,8 +222,7 @@ impl Ledger {
         self.by_key.get(&(sender, key.into())).copied()
     }
 
-    /// Whether a message has space in the mailboxes that it would be in, and its origin a share of all of
-    /// them.
+    /// Whether a message fits into both mailboxes, and into its origin's share of the total.
     pub(crate) fn has_space(
         &self,
         origin: Option<Origin>,
@@ -235,14 +233,14 @@ impl Ledger {
         let bytes = counted(content);
         let fits =
             |id| self.account(id).is_none_or(|account| account.held.bytes + bytes <= MAILBOX_BYTES_MAX);
-        // It fits where its last byte does.
+        // A message fits if its last byte fits.
         let taken = self.bytes + bytes - 1;
         self.shares.has_place(origin, taken, MAIL_TOTAL_BYTES_MAX)
             && fits(recipient)
             && sender.is_none_or(fits)
     }
 
-    /// The bound that keeps a sender from putting a message into a mailbox.
+    /// The bound of a mailbox that a new message of a sender would exceed.
     pub(crate) fn full_for(
         &self,
         origin: Option<Origin>,
@@ -287,9 +285,8 @@ impl Ledger {
         all(true).chain(all(false))
     }
 
-    /// The messages of a conversation that an account reads at once, oldest first, as many as an answer
-    /// holds: the newest ones, or those from the oldest unread one on where the newest ones leave unread ones
-    /// out.
+    /// The messages of a conversation for one answer, oldest first, up to its size. They are the newest ones,
+    /// or start at the oldest unread one if the newest ones leave it out.
     pub(crate) fn next_read(&self, reader: AccountId, with: &With) -> Vec<OpId> {
         let newest = self.conversation(reader, with, None, usize::MAX);
         let Some(&oldest_unread) = self.unread_from(reader, with).last() else { return newest };
@@ -301,7 +298,7 @@ impl Ledger {
         from.take_while(self.within_answer()).collect()
     }
 
-    /// Whether an answer still holds a message, asked of one after the other.
+    /// Whether an answer still holds the next message; called for one message after the other.
     fn within_answer(&self) -> impl FnMut(&OpId) -> bool {
         let mut bytes = 0;
         move |id| {
@@ -310,7 +307,7 @@ impl Ledger {
         }
     }
 
-    /// All messages that an account sees of a conversation, oldest first.
+    /// All messages of a conversation that an account sees, oldest first.
     pub(crate) fn seen_with(&self, viewer: AccountId, with: &With) -> Vec<OpId> {
         let conversation = self.account(viewer).and_then(|account| account.conversation(with));
         conversation.into_iter().flat_map(|c| c.letters.iter().copied()).collect()
@@ -364,13 +361,13 @@ impl Ledger {
         self.unused.iter().copied()
     }
 
-    /// Whether nothing shows yet that the owner of an account comes back.
+    /// Whether an account was never used again after its first login.
     pub(crate) fn is_unused(&self, id: AccountId) -> bool {
         self.account(id).is_some_and(|account| account.is_unused)
     }
 
-    /// Takes in what was kept, as far as it is about accounts and mailboxes. A letter of an account that is
-    /// gone is not taken in.
+    /// Restores the accounts and messages of the store, and ignores the other parts. A message of a deleted
+    /// account is dropped.
     pub(crate) fn restore(&mut self, kept: &Kept) {
         match kept {
             Kept::Account { name, password, id, is_unused } => {
@@ -387,8 +384,7 @@ impl Ledger {
         let sender_id = match (kept.sender_account, kept.recipient_account) {
             (Some(_), _) => self.find_as(&kept.sender, kept.sender_account),
             (None, Some(_)) => None,
-            // An earlier version kept it: a sender with an account sees it, unless it is the recipient as
-            // well.
+            // From an earlier version: a sender with an account sees it, except in a message to oneself.
             (None, None) => self
                 .find_as(&kept.sender, None)
                 .filter(|&sender| kept.sender_sees || Some(sender) == recipient_id || kept.key.is_some()),
@@ -458,7 +454,7 @@ impl Ledger {
         self.apply_for(op, None);
     }
 
-    /// The same for an op that an origin is charged for.
+    /// Applies an op, and charges an origin for it.
     pub(crate) fn apply_for(&mut self, op: &Op, origin: Option<Origin>) {
         match &op.change {
             Change::AccountCreated { name, password, is_unused } => {
@@ -528,7 +524,7 @@ impl Ledger {
         self.find(&fold(name)?)
     }
 
-    /// The account of a name, unless it has another id than the one that is meant.
+    /// The account of a name, if it has the given id or none is given.
     fn find_as(&self, name: &str, id: Option<OpId>) -> Option<AccountId> {
         let found = self.id_of(name)?;
         let is_meant = id.is_none_or(|id| self.account(found).is_some_and(|account| account.id == id));
@@ -542,7 +538,7 @@ impl Ledger {
         }
         let number = AccountId(self.next_account);
         self.next_account += 1;
-        // Where a list is full, a newer account does not change it.
+        // A newer account does not change a full list.
         self.oldest.retain(|(_, oldest)| !oldest.is_all);
         self.by_name.insert(folded.as_str().into(), number);
         if is_unused {
@@ -599,7 +595,7 @@ impl Ledger {
                 conversation.sent += bytes;
             });
         }
-        // Also where one of the two sees it no more: it goes with their account.
+        // Also if one of the two has deleted it from its view: it is deleted with that account.
         if let (Some(sender), Some(recipient)) = (letter.sent_from, letter.sent_to)
             && sender != recipient
         {
@@ -644,7 +640,7 @@ impl Ledger {
         }
     }
 
-    /// From the view of one of its two people alone.
+    /// Only from the view of one side.
     fn hide_from(&mut self, viewer: AccountId, id: OpId) {
         for whose in [SENDER, RECIPIENT] {
             if self.letters.get(&id).is_some_and(|letter| letter.seen_by[whose] == Some(viewer)) {
@@ -755,12 +751,12 @@ impl Ledger {
 }
 
 impl Letter {
-    /// Its sender's account is its recipient's.
+    /// Whether its sender and its recipient are the same account.
     fn is_to_oneself(&self) -> bool {
         self.sent_from.is_some() && self.sent_from == self.sent_to
     }
 
-    /// The other side of the conversation in which one of its two people sees it.
+    /// The other side of the conversation, seen from one of its two accounts.
     fn other(&self, whose: usize) -> Option<With> {
         let (account, name) =
             if whose == SENDER { (self.sent_to, &self.recipient) } else { (self.sent_from, &self.sender) };

@@ -5,10 +5,10 @@
 //!                                                          9/10
 //! ```
 //!
-//! The last tenth of a total is kept for networks with less than a hundredth of it, so that no network, nor a
-//! few of them, fill it for all others. The total itself stands where its parts are; here are the counts of
-//! the networks, of those only that hold something. A part that is charged to no network (of an exempt one,
-//! or restored without an address) counts in the total alone, and is held to the total alone.
+//! The last tenth of a total is kept for networks with less than a hundredth of it, so a few networks cannot
+//! fill it for all. The owner of the parts has the total itself. A table has the counts of the networks that
+//! hold parts. A part without a network (exempt, or restored without an address) counts in the total alone,
+//! and only the total bounds it.
 //!
 //! A table has no more entries than its total has parts, so that it needs no bound of its own.
 
@@ -20,8 +20,8 @@ use ahash::RandomState;
 
 use crate::limits::{PLACES_KEPT_DIVISOR, PLACES_SMALL_DIVISOR};
 
-/// Whether a holder of `own` parts gets another where `taken` of `max` are taken. A holder of nothing has a
-/// small share of any total.
+/// Whether a holder of `own` parts gets another one if `taken` of `max` are taken. A holder of no parts
+/// always counts as small.
 pub(crate) fn has_place(taken: usize, own: usize, max: usize) -> bool {
     !is_kept(taken, max) || (taken < max && own < (max / PLACES_SMALL_DIVISOR).max(1))
 }
@@ -31,7 +31,7 @@ fn is_kept(taken: usize, max: usize) -> bool {
     taken >= max - max / PLACES_KEPT_DIVISOR
 }
 
-/// What each network, `K`, holds of one total.
+/// The parts of one total that each network `K` holds.
 #[derive(Debug)]
 pub(crate) struct Shares<K> {
     /// Never 0.
@@ -43,12 +43,12 @@ impl<K: Copy + Eq + Hash + Debug> Shares<K> {
         Self { held: HashMap::with_hasher(hasher.clone()) }
     }
 
-    /// What a network holds.
+    /// The parts of a network.
     pub(crate) fn of(&self, network: K) -> usize {
         self.held.get(&network).copied().unwrap_or(0)
     }
 
-    /// Whether a network may take more where `taken` of `max` are taken. None: it is held to the total alone.
+    /// Whether a network may take more if `taken` of `max` are taken. None: only the total bounds it.
     pub(crate) fn has_place(&self, network: Option<K>, taken: usize, max: usize) -> bool {
         // Nearly always decided without a look at the table.
         !is_kept(taken, max) || has_place(taken, network.map_or(0, |network| self.of(network)), max)
@@ -61,7 +61,7 @@ impl<K: Copy + Eq + Hash + Debug> Shares<K> {
         }
     }
 
-    /// Gives an amount back that was [charged](Self::charge) to a network.
+    /// Gives back an amount that a network was [charged](Self::charge).
     pub(crate) fn give_back(&mut self, network: Option<K>, amount: usize) {
         let Some(network) = network else { return };
         if let Some(held) = self.held.get_mut(&network) {
@@ -73,7 +73,7 @@ impl<K: Copy + Eq + Hash + Debug> Shares<K> {
         }
     }
 
-    /// Panics unless each network holds the sum of its parts, and none holds anything else. For tests.
+    /// Panics unless each count is the sum of its network's parts. For tests.
     pub(crate) fn check_invariants(&self, parts: impl Iterator<Item = (Option<K>, usize)>) {
         let mut sums: HashMap<K, usize> = HashMap::new();
         for (network, amount) in parts {
@@ -110,7 +110,7 @@ mod tests {
         assert!(has_place(9, 0, 10));
         assert!(!has_place(9, 1, 10));
         assert!(!has_place(10, 0, 10));
-        // Where there is no whole tenth, nothing is kept.
+        // A total below ten keeps nothing.
         assert!(has_place(1, 1, 2));
         assert!(!has_place(0, 0, 0));
     }

@@ -38,7 +38,7 @@ pub enum StoreError {
         /// The way to go on.
         remedy: &'static str,
     },
-    /// The database has another name or another mount, beside which there is no write-ahead log.
+    /// The database has another name or mount without a write-ahead log next to it.
     #[error("{}: {what}; {remedy}", path.display())]
     Aliased {
         /// The file.

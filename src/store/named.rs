@@ -81,7 +81,7 @@ pub(super) fn make_directory(path: &Path) -> Result<(), StoreError> {
 ///
 /// # Errors
 ///
-/// When a link cannot be read, or links form a loop.
+/// If a link cannot be read, or links form a loop.
 pub fn resolve(path: &Path) -> io::Result<PathBuf> {
     /// As the kernel has it.
     const LINKS_MAX: usize = 40;

@@ -53,7 +53,7 @@ impl StoreSpec {
         };
         match self {
             Self::Sqlite(path) => {
-                // The other files stand beside the database itself, not beside a link to it.
+                // The other files are next to the database itself, not next to a link to it.
                 let path = resolve(path).unwrap_or_else(|_| path.clone());
                 ["", "-wal", "-shm", "-journal"].map(|suffix| beside(&path, suffix)).into()
             }

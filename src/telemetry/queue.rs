@@ -216,9 +216,9 @@ impl<W: AsFd> Write for Writer<W> {
     }
 }
 
-/// Writes all of `bytes`, waiting as long as it takes; or returns how many of them were written, and why no
-/// more. A descriptor that does not block, because another program that shares it asked for that, is waited
-/// for too.
+/// Writes all of `bytes`, however long it takes. On an error, returns the number of written bytes and the
+/// cause. It also waits for a non-blocking descriptor: another program may have set the mode on the shared
+/// file.
 pub(crate) fn write_all(output: impl AsFd, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
     let mut written = 0;
     while written < bytes.len() {

@@ -1,4 +1,4 @@
-//! Prints above the line that is being edited, and knows what has been printed.
+//! Prints above the edited line, and keeps track of the printed text.
 //!
 //! rustyline queues a text that comes while it edits, and takes it when no key waits. A text can be in that
 //! queue when the line ends; the next line shows it. So a text counts as printed when the editor has taken
@@ -22,7 +22,7 @@ const NOTHING: &str = "\x1b[A\n";
 /// Time in which the editor ends a line. After it, the editor is asked again.
 const END_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
-/// What the editor does.
+/// The state of the editor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Stage {
     /// No line is being edited.
@@ -43,7 +43,7 @@ struct State {
     is_over: bool,
 }
 
-/// What the threads know of the editor. A clone shows the same one.
+/// The threads' view of the editor. A clone shares it.
 #[derive(Clone)]
 pub(super) struct EditorState(Arc<(Mutex<State>, Condvar)>);
 
@@ -149,7 +149,7 @@ impl Above {
         let mut state = self.editor.lock();
         loop {
             match (state.stage, &text) {
-                // No line begins meanwhile: that takes the lock.
+                // No line can start here, because starting a line takes the lock.
                 (Stage::Away, Some(text)) => return write(text).map_err(ChatError::Output),
                 (Stage::Away, None) | (Stage::Starting, _) => state = self.editor.wait(state),
                 (Stage::Editing, _) => {

@@ -40,8 +40,8 @@ const DATAGRAM_AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// How long a user who leaves waits for the server to say goodbye.
 const FAREWELL_WITHIN: Duration = Duration::from_secs(2);
 
-/// How long the editor may take to end its line. It prints nothing while it takes longer: it waits for a key,
-/// which hides the signal from it, or for a terminal that was stopped.
+/// Limit for the editor to end its line. An editor that takes longer prints nothing: it waits for a key, and
+/// so misses the signal, or for a stopped terminal.
 const LINE_ENDS_WITHIN: Duration = Duration::from_millis(500);
 
 /// The half of a client that speaks.
@@ -214,7 +214,7 @@ pub(super) struct Conversation {
     has_failed: bool,
     /// The network said that datagrams do not arrive, and nothing has shown otherwise since.
     is_unreachable: bool,
-    /// No datagram of the server has come, as far as the ear has told.
+    /// The ear has reported no datagram of the server.
     is_silent: bool,
     /// The user wants to go: by when at the latest.
     leave_by: Option<Instant>,
@@ -334,14 +334,14 @@ impl Conversation {
         self.is_reading = self.prompt.send(self.mouth.prompt()).is_ok();
     }
 
-    /// Has a line begin if something waits to be printed above one, though none is asked for any more.
+    /// Starts a line if a text waits to be printed above one, even though no line is needed.
     fn show_the_rest(&mut self) {
         if !self.is_reading && self.editor.as_ref().is_some_and(EditorState::is_owed) {
             self.is_reading = self.prompt.send(String::new()).is_ok();
         }
     }
 
-    /// A line ended that nobody asks for any more.
+    /// The editor returned a line that the conversation no longer needs.
     fn line_ended(&mut self) {
         self.is_reading = false;
         self.show_the_rest();
@@ -572,7 +572,7 @@ impl Conversation {
                 Ok(Happened::Heard(sign)) => self.note(sign),
                 Ok(Happened::Typed(_) | Happened::Unsayable(_) | Happened::Left) => self.line_ended(),
                 Ok(Happened::Ended(error @ ClientError::Stranger(_))) => return Err(self.ended(&error)),
-                // What arrived before is being shown.
+                // The ear is still showing earlier messages.
                 Err(RecvTimeoutError::Timeout)
                     if self.progress.is_showing() || self.progress.shown() != shown =>
                 {
@@ -682,7 +682,7 @@ fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), ChatErr
     thread.map(drop).map_err(ChatError::System)
 }
 
-/// How far the ear is: what it has begun to show, and what it has shown.
+/// The ear's progress: the last message that it has started to show, and the last that it has shown.
 #[derive(Clone, Default)]
 struct Progress(Arc<(AtomicU64, AtomicU64)>);
 
@@ -703,7 +703,7 @@ impl Progress {
     }
 }
 
-/// Where the ear shows what it hears.
+/// The output of the ear.
 struct Screen {
     above: Option<Above>,
     style: Style,
@@ -714,8 +714,7 @@ struct Screen {
 }
 
 impl Screen {
-    /// Shows something. Where nobody watches, output that is closed, because its reader has read enough, ends
-    /// the showing only: what is said is said to the end.
+    /// Shows a message. In a pipe, a closed output ends only the showing: the remaining input is still said.
     fn show(&mut self, shown: &Shown) -> Result<(), ChatError> {
         if !self.is_shown && !matches!(shown, Shown::Problem(_) | Shown::Warning(_)) {
             return Ok(());
@@ -735,8 +734,8 @@ impl Screen {
     }
 }
 
-/// Shows what is heard, and tells what has to be known of it, until there is nothing more to hear. All that
-/// was heard is shown by then.
+/// Shows the received events and reports their signs until the connection ends. On return all received events
+/// are shown.
 fn listen(mut ear: Box<dyn Ear>, mut screen: Screen, tell: &Sender<Happened>) {
     loop {
         let Heard { shown, sign } = match ear.hear(Instant::now() + LISTEN_FOR) {

@@ -14,11 +14,11 @@ use super::conversation::{Ear, Mouth};
 use super::password::{self, PasswordSource};
 use super::{ChatError, mailbox, rooms, seat};
 
-/// How long to connect, and then to log in, may take: longer than a server delays a password whose name
-/// others attack.
+/// Limit for the connection, and then for the login: longer than the server's delay for a password of an
+/// attacked name.
 pub(super) const ENTER_WITHIN: Duration = Duration::from_secs(2 * ATTEMPTS_WAIT_SECONDS_MAX);
 
-/// Delay before the user is told about a pending connection or login.
+/// Delay before a notice to the user about a pending connection or login.
 const QUIET_FOR: Duration = Duration::from_millis(1500);
 
 /// The two halves of a client that is let in.
@@ -56,7 +56,7 @@ pub(super) fn enter(plan: &Plan) -> Result<(Halves, Contact), ChatError> {
     }
 }
 
-/// Where a client connects to, and what it saw there: for the words of its errors.
+/// The client's target and its first bytes, for the texts of errors.
 pub(super) struct Contact {
     address: String,
     dialect: Dialect,
@@ -69,7 +69,7 @@ impl Contact {
         Self { address: plan.place.to_string(), dialect: plan.dialect, first_bytes }
     }
 
-    /// The error that names a server of another kind, or shows what an unknown one sent.
+    /// The error that names a server of another kind, or shows the first bytes of an unknown one.
     pub(super) fn stranger(&self, error: &ClientError) -> Option<ChatError> {
         let (address, dialect) = (self.address.clone(), self.dialect.name());
         let (server, advice) = match error {

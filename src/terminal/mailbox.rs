@@ -18,10 +18,10 @@ use super::sync_name::SyncNames;
 
 const HELP: &str = "  /to NAME           write to somebody, from now on
   /users             who has an account, and whose messages you have not read
-  /list NAME         the messages exchanged with somebody, with their ids
+  /list NAME         the messages exchanged with a user, with their ids
   /read NAME         you have read all messages from somebody
   /delete ID         delete a message: yours for both, another's for you
-  /clear NAME        delete all messages exchanged with somebody, for you
+  /clear NAME        delete all messages exchanged with a user, for you
   /quit              leave
   //TEXT             write a text that starts with /";
 
@@ -80,7 +80,7 @@ impl Mouth for MailboxMouth {
     fn command(&mut self, word: &str, rest: &str) -> Result<Uttered, ClientError> {
         let (request, uttered) = match (word, rest) {
             ("to" | "list" | "read" | "clear", "") => {
-                return Ok(Uttered::Impossible("of whom? A name is missing"));
+                return Ok(Uttered::Impossible("the name is missing"));
             }
             ("delete", "") => return Ok(Uttered::Impossible("which one? /list NAME shows the ids")),
             ("to", name) => {

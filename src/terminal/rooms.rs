@@ -241,7 +241,7 @@ impl RoomEar {
                     return match last_text {
                         Some(text) => Err(ClientError::Refused(text)),
                         None if self.early.is_empty() => Err(error),
-                        // The conversation shows what came, and ends.
+                        // The conversation shows the early messages, and ends.
                         None => Ok(false),
                     };
                 }
@@ -251,7 +251,7 @@ impl RoomEar {
     }
 }
 
-/// What the server itself says, in words.
+/// The text of a message from the server itself.
 fn server_text(event: &Event<'_>) -> Option<String> {
     match *event {
         Event::Message { sender: SERVER_NAME, text, .. } => Some(text.to_owned()),
@@ -269,7 +269,7 @@ impl Ear for RoomEar {
     }
 }
 
-/// How an ear reads events.
+/// The settings by which an ear reads events.
 #[derive(Clone)]
 pub(super) struct Reading {
     pub(super) sync_names: SyncNames,
@@ -303,8 +303,8 @@ pub(super) fn heard(event: &Event<'_>, reading: &Reading) -> Heard {
         return sign.into();
     }
     let shown = match *event {
-        // Only the server has that name. What it says of the end of this session is all there is to tell it
-        // by in the dialects of texts.
+        // Only the server has that name. In the text dialects, its text is the only sign that this session
+        // ends.
         Event::Message { sender: SERVER_NAME, text, .. } => match name_end(text) {
             Some(problem) => return closed_for(problem),
             None => Shown::Notice(text.to_owned()),

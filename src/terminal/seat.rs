@@ -21,9 +21,9 @@ const HELP: &str = "  /msg NAME TEXT     say something to one person
 
 /// Minimum pause after a network error, so a persistent error does not spin.
 const ERROR_PAUSE: Duration = Duration::from_millis(100);
-/// Silence after the handshake after which the user is told that datagrams may not arrive.
+/// Silence after the handshake before a warning that datagrams may not arrive.
 const SILENT_FOR: Duration = Duration::from_millis(1500);
-/// A question to the server is asked again so often meanwhile: datagrams are lost.
+/// Interval between repeats of the question to the server, because datagrams may be lost.
 const ASK_EVERY: Duration = Duration::from_millis(500);
 
 pub(super) fn enter(
@@ -137,7 +137,7 @@ struct SeatEar {
 /// the first one shows that both ways are open.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Silence {
-    /// None yet, and the server was asked so many times for one.
+    /// No datagram yet, after `asked` questions to the server.
     Waiting { since: Instant, asked: u32 },
     /// None, and the user knows.
     Told,
@@ -146,7 +146,7 @@ enum Silence {
 }
 
 impl SeatEar {
-    /// When to ask again, or to tell the user.
+    /// The time of the next question, or of the warning to the user.
     fn look_again_at(&self) -> Option<Instant> {
         match self.silence {
             Silence::Waiting { since, asked } => Some(since + ASK_EVERY * asked),

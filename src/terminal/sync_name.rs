@@ -1,4 +1,4 @@
-//! The names in the questions whether the server has taken what was said.
+//! The names in the questions that check whether the server has accepted a line.
 
 use std::hash::{BuildHasher, RandomState};
 use std::process;
@@ -7,14 +7,14 @@ use std::sync::Arc;
 use parlance::chat::Problem;
 use parlance::wire::words;
 
-/// What the names begin with. Behind it stand a random part, which others cannot know, and a number.
+/// The prefix of the names. A random part, which others cannot know, and a number follow it.
 const PREFIX: &str = "sync-";
 /// Bits of the random part: a name has at most 32 bytes, and a number takes up to 12 of them.
 const RANDOM_BITS: u32 = 48;
 
-/// Names that nobody has. A message to `#` and such a name is answered with an error that repeats it; in
-/// slash the name is a command that does not exist, with the same effect. A text of another person that looks
-/// like an answer would need the random part.
+/// Names that no user can have. The server answers a message to `#` and such a name with an error that
+/// repeats the name. In slash the name is an unknown command, with the same effect. Another user cannot forge
+/// an answer without the random part.
 #[derive(Clone, Debug)]
 pub(super) struct SyncNames {
     prefix: Arc<str>,

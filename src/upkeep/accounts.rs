@@ -1,5 +1,5 @@
-//! The accounts of a store, as commands. A password comes from the terminal or from standard input: the
-//! arguments of a process are there for all to read.
+//! The commands for the accounts of a store. A password comes from the terminal or from standard input,
+//! because other users can read the arguments of a process.
 
 use std::io::{self, Write};
 
@@ -14,7 +14,7 @@ use super::transfer::random;
 use super::{UpkeepError, ensure_there, now, open_reader, report};
 use crate::terminal::password_for_account;
 
-/// Does what a command about accounts says.
+/// Carries out an account command.
 pub(super) fn run(spec: &StoreSpec, config: &Config, command: &AccountCommand) -> Result<(), UpkeepError> {
     match command {
         AccountCommand::List => list(spec),
@@ -33,10 +33,9 @@ fn list(spec: &StoreSpec) -> Result<(), UpkeepError> {
     Ok(stdout.flush()?)
 }
 
-/// Makes the store, too, where it is not there: an administrator has an account before the server first
-/// starts.
+/// Also makes a missing store, so that an administrator can have an account before the server's first start.
 fn add(spec: &StoreSpec, config: &Config, name: &str, force: bool) -> Result<(), UpkeepError> {
-    // Held until the end: what was checked is still so when it is committed.
+    // Held until the end, so that the checks still hold at the commit.
     let mut store = store::open(spec, &config.store_options())?;
     let accounts = Accounts::read(&mut *store, random(), now())?;
     accounts.check_new(name, &ReservedNames::with(&config.reserved_names), force)?;

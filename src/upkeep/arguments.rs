@@ -37,7 +37,7 @@ pub(crate) enum UpkeepCommand {
         #[command(subcommand)]
         command: StoreCommand,
     },
-    /// Make, change, delete and list accounts; no server may have the store open, but for list
+    /// Make, change, delete and list accounts; except for list, no server may have the store open
     #[command(after_help = ACCOUNT_HELP)]
     Account {
         #[command(subcommand)]
@@ -62,7 +62,7 @@ pub(crate) enum UpkeepCommand {
 
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub(crate) enum AccountCommand {
-    /// Make an account, and the store where there is none. A reserved name such as admin can have one
+    /// Make an account, and a missing store. Reserved names such as admin are allowed
     #[command(after_help = PASSWORD_HELP)]
     Add {
         /// The name

@@ -26,7 +26,7 @@ use crate::output::OutputError;
 use crate::terminal::ChatError;
 pub(crate) use arguments::{StoreCommand, UpkeepCommand};
 
-/// The exit status of an import that took what it could use, and left something out.
+/// The exit status of an import that left entries out.
 const STATUS_LEFT: u8 = 3;
 
 /// Why a command did not do what it was asked to.

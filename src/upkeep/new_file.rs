@@ -68,7 +68,7 @@ fn remove_on_signal() -> io::Result<Arc<Mutex<Option<PathBuf>>>> {
     const ATTEMPTS: usize = 3;
     let to_remove = Arc::new(Mutex::new(None::<PathBuf>));
     let noted = Arc::clone(&to_remove);
-    // A handler would undo what `nohup`, or a shell for what it runs in the background, has asked for.
+    // A handler would undo the ignored signals of `nohup` or of a background command in a shell.
     let mut signals = Signals::new::<[i32; 0], _>([])?;
     for signal in ending_signals().filter(|&signal| !is_ignored(signal)) {
         // The C library refuses a handler for real-time signals that it uses itself.

@@ -1,5 +1,5 @@
-//! What stands under the name of a store, looked at before the store is opened: a FIFO would hold a command
-//! for ever, and `SQLite` has the same words for a directory, a device and a broken disk.
+//! Checks the file of a store before the store is opened. A FIFO would block a command for ever, and `SQLite`
+//! gives the same error for a directory, a device and a broken disk.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use parlance::store::{StoreError, StoreSpec};
 
-/// Why what is there cannot be a store.
+/// The reason why a file cannot be a store.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PlaceError {
     #[error("`{}` is {what}, and a store is a regular file; name another store with --store", path.display())]
@@ -20,7 +20,8 @@ pub(crate) enum PlaceError {
 const DATABASE: &[u8] = b"SQLite format 3\0";
 const LOG: &[u8] = b"{\"operation\":\"format\"";
 
-/// Refuses what no store of that kind can be, also behind a symbolic link. Nothing there is no error.
+/// Refuses a file that no store of that kind can be, also behind a symbolic link. A missing file is not an
+/// error.
 pub(super) fn ensure_fits(spec: &StoreSpec) -> Result<(), super::UpkeepError> {
     let Some(path) = spec.files().into_iter().next() else { return Ok(()) };
     let failed = |cause| StoreError::Io { path: path.clone(), cause };

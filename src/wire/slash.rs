@@ -217,7 +217,7 @@ fn push_room(out: &mut Vec<u8>, before: &str, room: &str, behind: &str) {
     push(out, &[behind]);
 }
 
-/// What stands in front of the seconds after which another account can be made.
+/// The text in front of the seconds until the next account.
 const NEW_ACCOUNTS: &str = "Too many new accounts from your address, try again in ";
 
 fn encode_problem(what: &str, problem: Problem<'_>, out: &mut Vec<u8>) {

@@ -10,7 +10,7 @@
 //! and is answered with yes: after an interrupt, clients discard all output until the answer comes.
 //!
 //! Owns the parser state; buffers no bytes. The answers to a piece of a stream are no longer than the piece,
-//! but for one answer to "are you there".
+//! except for one answer to "are you there".
 
 use memchr::{memchr, memrchr2};
 
@@ -96,9 +96,9 @@ impl<'a> Piece<'a> {
         Self { is_start, text, answers, has_commands, is_line_dropped, is_behind_return, is_asked }
     }
 
-    /// Where the last line begins; nothing if it is too long already. Where the stream is cut there, it is
-    /// refused before the next command comes; no command may undo that in a stream that is cut elsewhere.
-    /// Reads no more than the longest line, since a flood of commands may follow a long line.
+    /// The start of the last line; None if the line is already too long. A stream cut at that point is
+    /// refused before its next command. The same must hold for any other cut, so no command may undo the
+    /// refusal. This reads no more than the longest line, because a flood of commands may follow a long line.
     fn last_line(&self) -> Option<usize> {
         // With a NUL of the line before, and the end of that line.
         let window = self.text.len().saturating_sub(LINE_BYTES_MAX + 2);

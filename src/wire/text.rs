@@ -32,7 +32,7 @@ pub(super) const ACCOUNT_MADE: &str = "account created";
 pub(super) const PASSWORD_CHANGED: &str = "password changed";
 pub(super) const ACCOUNT_ENDED: &str = "account deleted";
 
-/// What a session is told that ends because of its name.
+/// The texts for a session that ends because of its name.
 pub(super) const REPLACED: &str = "replaced by a new login";
 pub(super) const NAME_REGISTERED: &str = "the name has an account now";
 pub(super) const ACCOUNT_DELETED: &str = "the account was deleted";
@@ -168,7 +168,7 @@ pub fn words(problem: Problem<'_>) -> Cow<'_, str> {
         Problem::AccountExists => "the name has an account already",
         Problem::NotRegistered => "your name has no account",
         Problem::NoPasswordsHere => {
-            "this is not possible in datagrams: anybody on the way could read the password; use another dialect"
+            "this is not possible in datagrams: the network could read the password; use another dialect"
         }
         Problem::NotInSeats => "this is not possible here: a token is for one room",
         Problem::WrongPassword => "wrong password",

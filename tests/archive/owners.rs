@@ -87,7 +87,7 @@ fn an_account_ends_the_seats_that_were_taken_under_its_name_before() {
         let (report, _) = import(&mut *store, &[("accounts.json", accounts.as_bytes())]);
         assert_eq!((report.taken.accounts, report.there.accounts, report.ended_seats), (1, 1, 2), "{kind}");
         assert!(report.to_string().contains("seats ended, because their names have accounts now: 2"));
-        // The room of the host that went stays, with its guests and what they said.
+        // The departed host's room stays, with its guests and their messages.
         assert_eq!(seated(&mut *store), pairs(&[("den", "bob"), ("lobby", "ann")]), "{kind}");
         assert_eq!(texts(&mut *store, "den"), ["hello"], "{kind}");
         let (again, ops) = import(&mut *store, &[("accounts.json", accounts.as_bytes())]);

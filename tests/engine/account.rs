@@ -191,7 +191,7 @@ fn a_gob_session_has_accounts_rooms_and_lists_as_texts() {
     assert_eq!(gob_gets(&mut world, gob, "/leave"), ["server: you are in lobby"]);
     assert_eq!(gob_gets(&mut world, gob, "/unregister new"), ["server: account deleted"]);
     assert_eq!(gob_gets(&mut world, gob, "/register newer"), ["server: account created"]);
-    // The first text of a session can be a login, and a password is said to nobody.
+    // The first text of a session can be a login, and no other client sees a password.
     let bob = world.line("bob");
     let late = world.connects(Dialect::Gob);
     world.gob_says(late, Kind::Text, "late", "/register hidden");

@@ -1,4 +1,5 @@
-//! Long answers: made in pieces as they are read, each as long as it says, whatever changes meanwhile.
+//! Long answers: made in pieces as the client reads them. Each has its announced length, whatever changes in
+//! between.
 
 use std::net::IpAddr;
 
@@ -95,7 +96,7 @@ fn a_list_of_accounts_agrees_with_its_count_while_accounts_are_made_and_deleted(
     let expected: Vec<_> =
         (0..ACCOUNTS).map(|index| (name(index), 0)).chain([("stranger".to_owned(), 1)]).collect();
     assert!(entries == expected, "{} entries", entries.len());
-    // The next list has what happened meanwhile.
+    // The next list has the changes since.
     world.reads_everything(reader);
     world.asks(reader, &Request::ListUsers);
     world.settles();
@@ -131,8 +132,7 @@ fn a_full_list_has_the_oldest_accounts_and_says_so_in_its_counts() {
     assert_eq!(then.last().map(|(user, _)| user.clone()), Some(name(entries.len())));
 }
 
-/// Alice, who does not read, lists messages of bob's, of which the first piece is made. Returns both, and the
-/// ids.
+/// Alice lists messages of bob and does not read; the first piece is made. Returns both, and the ids.
 fn lists_a_conversation(world: &mut World, messages: usize) -> (Client, Client, Vec<String>) {
     let alice = logs_in(world, HERE, &name(0));
     let bob = logs_in(world, HERE, &name(1));

@@ -239,7 +239,7 @@ fn a_short_answer_does_not_wait_for_long_ones() {
         let heard = world.took(bob);
         assert!(heard.starts_with("PONG\n") && heard.contains("to myself"), "turn {turn}: {heard:?}");
         let others: usize = greedy.iter().map(|&client| world.took_bytes(client).len()).sum();
-        // What was left in the turn before, and what this one made.
+        // The rest of the previous turn, and the work of this one.
         assert!(others <= 2 * (ANSWERS_TURN_BYTES_MAX + ANSWER_PIECE_BYTES), "turn {turn}: {others} bytes");
         assert!(turn < 2 || others > 0, "the long answers go on");
     }

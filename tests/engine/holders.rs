@@ -132,7 +132,7 @@ fn a_login_that_is_not_proved_ends_nothing() {
     assert_eq!(answer(&mut world, wrong), Err(Refusal::WrongPassword));
     let without = asks(&mut world, ELSEWHERE, Operation::Join, "lobby", "alice");
     assert_eq!(without, Err(Refusal::WrongPassword));
-    // Nor does it where nobody could prove it.
+    // Nor does it if no session can prove the name.
     world.line("bob");
     let other = world.connects(Dialect::Line);
     world.types(other, "LOGIN bob bob");
@@ -313,7 +313,7 @@ fn an_account_that_is_deleted_takes_its_sessions_and_seats_along() {
         ),
         "{changes:?}"
     );
-    // Somebody at the same address gets a seat of its own.
+    // Another user at the same address gets a seat of its own.
     let token = asks(&mut world, HERE, Operation::Join, "den", "alice").expect("the name is free");
     assert!(token != hosted.token && token != seat.token);
     assert!(speaks(&mut world, &bob), "the others in the room stay");

@@ -599,7 +599,7 @@ fn more_unread_mail_than_an_answer_holds_is_read_from_its_oldest_on() {
     }
     read.dedup();
     assert_eq!(read[..2 * each], (0..2 * each).collect::<Vec<_>>(), "each once, oldest first");
-    // The rest comes with what is before it, as much as an answer holds.
+    // The rest comes with earlier messages, up to the size of an answer.
     assert_eq!(read.last(), Some(&(all - 1)));
     world.types(alice, "MAIL");
     assert_eq!(world.hears(alice), "MAIL bob 0\nOK\n");

@@ -31,7 +31,7 @@ fn is_in(world: &mut World, client: Client) -> bool {
     world.replies(client).last().is_some_and(|last| last.starts_with("in: "))
 }
 
-/// So many wrong passwords for a name, five from each network.
+/// Sends `count` wrong passwords for a name, five from each network.
 fn guesses(world: &mut World, name: &str, count: u32) {
     for first in (0..count).step_by(5) {
         let [.., high, low] = first.to_be_bytes();

@@ -1,6 +1,6 @@
 //! Totals of the whole server: one network fills its nine tenths of each and is refused, another network
-//! still gets in, and what a network gives back is there again. `World::check` compares the count of each
-//! network with what is there.
+//! still gets in, and returned places are free again. `World::check` compares the count of each network with
+//! its actual parts.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -98,7 +98,7 @@ fn connections_that_are_being_refused_take_no_place() {
     const LIMIT: usize = 100;
     let mut world = World::with(Settings { clients_limit: LIMIT, ..open() });
     fills(&mut world, GREEDY);
-    // They do not read what they are told.
+    // They do not read the refusal.
     let connects = |world: &mut World, from| world.tries_to_connect(from, Dialect::Line);
     for _ in 0..REFUSED_MAX {
         let client = connects(&mut world, GREEDY).expect("it is told");
@@ -124,7 +124,7 @@ fn kept_seat(room: &str, name: &str, number: u32, is_host: bool) -> Kept {
 #[test]
 fn rooms() {
     let mut world = large(open());
-    // Restored ones count for the addresses of their hosts; the lobby for nobody.
+    // Restored rooms count for the addresses of their hosts; the lobby counts for none.
     let restored = share(ROOMS_MAX) - 100;
     for number in 0..restored as u32 {
         let kept = kept_seat(&format!("room{number}"), &format!("host{number}"), number, true);

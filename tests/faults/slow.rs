@@ -46,8 +46,8 @@ fn acknowledgements_wait_and_come_in_order() {
 
 #[test]
 fn more_than_may_wait_is_refused() {
-    /// Requests of one connection: as many as are read from one that is not answered, and as many messages as
-    /// one sender has space for in a mailbox.
+    /// Requests of one connection: the number that the server reads from an unanswered connection, and that
+    /// fits into one sender's share of a mailbox.
     const REQUESTS: usize = 400;
     let (server, faults) = served();
     let mut alice = typed(&server, "alice");

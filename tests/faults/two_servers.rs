@@ -74,7 +74,7 @@ fn a_store_is_one_whatever_its_names_are() {
                 assert!(said.contains("a server has it open"), "{store}, {what}: {command:?}: {said}");
             }
             if store.starts_with("sqlite") && what == "a hard link" {
-                // The write-ahead log is not beside this name.
+                // The write-ahead log is not next to this name.
                 let look = run(directory.path(), &[&["history"], &with("other")[..]].concat());
                 assert!(!look.0.success() && look.1.contains("through another name"), "{look:?}");
                 let look = run(directory.path(), &[&["history"], &with("data")[..]].concat());

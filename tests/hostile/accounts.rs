@@ -14,14 +14,14 @@ use crate::support::typed::{Told, TypedPeer};
 const CONNECTIONS: u8 = 12;
 /// Names that each connection asks for.
 const TRIES: usize = 20;
-/// People with a network of their own, who make an account meanwhile.
+/// Users with networks of their own, who make an account during the attack.
 const HONEST: u8 = 3;
 
 fn is_refused(told: &Told) -> bool {
     matches!(told, Told::Error(reason) if reason.starts_with("too many new accounts from your address; try again in "))
 }
 
-/// Makes as many as it can. Returns the number of accounts made, and that of refusals.
+/// Makes accounts until it is refused. Returns the number of accounts, and of refusals.
 fn attack(server: &Child, from: IpAddr, name: &str) -> (u64, u64) {
     let mut peer = TypedPeer::connect_from(server, from, TagSet::InUse);
     let (mut made, mut refused) = (0, 0);

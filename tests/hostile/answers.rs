@@ -36,7 +36,7 @@ fn fifty_sessions_of_a_network_that_ask_for_long_lists_and_do_not_read_hold_nobo
             session.send(Request::ListUsers);
         }
     }
-    // The lists are on their way, and stay there: nobody reads them.
+    // The lists stay unfinished, because no client reads them.
     for _ in 0..20 {
         bystanders.go_round();
     }

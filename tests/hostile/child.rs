@@ -63,7 +63,7 @@ impl Child {
         Self::spawn(|directory| parlance(directory, &arguments))
     }
 
-    /// One that has so many accounts, of the names `user00000` and so on, in a store on disk.
+    /// A server with this number of accounts, `user00000` and so on, in a store on disk.
     pub(crate) fn start_with_accounts(count: usize, arguments: &[&str]) -> Self {
         Self::spawn(|directory| {
             // A hash that no password has.

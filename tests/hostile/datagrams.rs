@@ -92,7 +92,7 @@ fn a_forged_sender_has_little_sent_to_its_victim_and_nothing_kept_from_others() 
     }
     bystanders.talk_while(|| {
         for index in 0..SAID {
-            // One that fits into what is left of the allowance, now and then.
+            // Now and then a datagram fits into the rest of the allowance.
             let text = if index % 8 == 0 { "short".to_owned() } else { "x".repeat(4000) };
             host.say(&text);
             host.heard();

@@ -13,13 +13,13 @@ use crate::support::typed::{Told, TypedPeer};
 use crate::support::{Peer, connect_from};
 
 const ATTACKER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 1, 0, 1));
-/// Sessions without an account, and messages of each: as many as a session may send at once, more than the
-/// share of strangers together.
+/// Sessions without an account, and messages of each: the limit of a session at once. Together they exceed
+/// the share of strangers.
 const SESSIONS: usize = 16;
 const EACH: usize = 60;
 /// New accounts, and messages of each.
 const ACCOUNTS: usize = 5;
-/// Messages that a friend sends meanwhile.
+/// Messages that a friend sends during the attack.
 const FRIENDLY: usize = 40;
 
 fn person(server: &Child, host: u8, name: &str) -> TypedPeer {

@@ -116,7 +116,7 @@ fn a_name_with_something_in_it_that_is_not_seen_is_none_in_all_dialects() {
         slash.send(format!("{name}\n"));
         slash.expect(GREETING);
         assert!(slash.rest().starts_with("Invalid nickname: "), "{name:?}");
-        // Nor here: it is told which with its first datagram.
+        // Nor here: the answer to its first datagram has the name.
         assert!(shake(&server, ELSEWHERE, (Operation::Join, "lobby"), (name, None)).is_ok(), "{name:?}");
         let strict_answer = shake(&strict, ELSEWHERE, (Operation::Join, "lobby"), (name, None));
         assert_eq!(strict_answer, Err(Refusal::BadName));

@@ -1,5 +1,5 @@
-//! Attacks on what belongs to a name: what was said in a room of that name, the session that holds it, and
-//! the seats of an account that is gone.
+//! Attacks on the history of a room by its name, on the session that holds a name, and on the seats of a
+//! deleted account.
 
 use std::net::{IpAddr, Ipv4Addr};
 

@@ -1,5 +1,4 @@
-//! Guesses at passwords, as many as the attackers can make; and right passwords, as many as one address can
-//! send.
+//! Attackers guess passwords at their full rate, and one address sends right passwords at its full rate.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -217,8 +216,8 @@ fn right_passwords_of_one_address_hold_up_nobody_elses() {
     assert_eq!(counts.of("attempts_refused") + counts.of("wrong_passwords"), 0);
 }
 
-/// Guesses at the password of an account from a session that is logged in to it, as a terminal that was left
-/// alone would let somebody.
+/// Guesses at the password of an account from a session that is logged in to it, such as an unattended
+/// terminal.
 #[test]
 fn guesses_by_the_commands_of_accounts_are_held_to_the_same_limits() {
     let server = Child::start(&["--exempt", "none"]);

@@ -162,13 +162,13 @@ fn a_few_addresses_fill_no_more_than_nine_tenths_of_the_rooms_and_another_makes_
     assert_eq!(made.len(), ROOMS_MAX - ROOMS_MAX / PLACES_KEPT_DIVISOR - 1);
     let mut refusals = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
     assert!(refusals.all(|&refusal| refusal == Refusal::Full));
-    // Another address makes as many as are kept for one, and no more.
+    // Another address makes its part of the kept rooms, and no more.
     let number = GREEDY.len() * EACH;
     let modest = create(&server, [127, 7, 0, 4], number..number + ROOMS_MAX / PLACES_SMALL_DIVISOR + 1);
     let (last, before) = modest.split_last().expect("some");
     assert!(before.iter().all(Result::is_ok));
     assert_eq!(last.as_ref().err(), Some(&Refusal::Full));
-    // What is left is kept for others still.
+    // The rest is still kept for other addresses.
     let number = number + EACH;
     assert_eq!(create(&server, GREEDY[0], number..number + 1)[0].as_ref().err(), Some(&Refusal::Full));
     bystanders.talk_until(|| server.is_back_to(&sockets));

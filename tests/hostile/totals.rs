@@ -69,7 +69,7 @@ fn connections_of_one_address_leave_some_for_others() {
 #[test]
 fn seats_of_one_address_leave_some_for_others() {
     const FREE: usize = 20;
-    // So many handshakes would take minutes: most of its seats were kept.
+    // The handshakes would take minutes, so most of its seats come from the store.
     let directory = tempfile::tempdir().expect("a directory");
     let mut log = String::from("{\"operation\":\"format\",\"version\":1}\n");
     for number in 0..share(SEATS_MAX) - FREE {

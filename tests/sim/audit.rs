@@ -25,7 +25,7 @@ enum With<'a> {
 /// Behind the name of a stranger whose name an account has.
 const STRANGER_SUFFIX: &str = " (no account)";
 
-/// Who is meant by a name in a list, or in a request.
+/// The user behind a name in a list or in a request.
 fn with<'a>(name: &'a str, kept: &[Kept]) -> With<'a> {
     if let Some(name) = name.strip_suffix(STRANGER_SUFFIX) {
         return With::Stranger(name);

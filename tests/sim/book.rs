@@ -206,7 +206,7 @@ impl Book {
         _ = self.owners.renamed.insert(conn);
     }
 
-    /// Somebody is given a seat: who showed the password, where the name has an account.
+    /// A handshake gets a seat, with the password if the name has an account.
     fn is_seated(&self, seat: &Seat) {
         let IpAddr::V4(ip) = seat.ip else { panic!("a seat is given to {}", seat.ip) };
         let [_, _, high, low] = ip.octets();
@@ -287,7 +287,7 @@ impl Book {
                 self.is_fact(Fact::Mail(op.id), index);
             }
             Change::AccountCreated { name, .. } => {
-                // What was taken without the password is not the account's.
+                // A seat that was taken without the password is not the account's.
                 let is_new = self.model.account_name(name).is_none();
                 assert!(!is_new || !self.model.has_seat_of(name), "{name} has an account, and seats before");
                 self.is_fact(Fact::Account(name.to_lowercase()), index);

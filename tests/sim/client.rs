@@ -96,7 +96,7 @@ pub(crate) fn password_of(account: &str) -> String {
     format!("w-{account}")
 }
 
-/// Of so many passwords that a client shows, one is wrong.
+/// One in this number of passwords that a client sends is wrong.
 const WRONG_PASSWORD_EVERY: usize = 7;
 
 /// A letter and digits in front of which stands the client's number.

@@ -103,7 +103,7 @@ fn a_later_account_of_a_name_inherits_nothing(shelf: &Shelf) {
     let letters = vec![(None, Some(id(1)), "from a stranger".to_owned())];
     let accounts = vec![account("ann", 1, 1, false), account("bob", 6, 3, true)];
     let mut store = assert_has(shelf, store, &Contents { accounts, letters });
-    // What is about the one before is not about this one.
+    // Changes of the earlier account do not apply to this one.
     let late = [
         Change::PasswordChanged { name: "bob".into(), account: Some(id(3)), password: hash(9) },
         mail(("bob", Some(3)), ("ann", 1), "too late"),

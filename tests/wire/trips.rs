@@ -122,7 +122,7 @@ pub(crate) fn all_events(dialect: Dialect) -> Vec<(Event<'static>, Option<Event<
     if line {
         all.extend(only_slash[..10].iter().map(|&event| (event, None)));
         let nobody = Event::LoggedIn { name: "", room: "" };
-        // What was asked for is done: all are `OK`.
+        // Each request is carried out: all answers are `OK`.
         all.extend(only_slash[10..14].iter().map(|&event| (event, Some(nobody))));
         all.extend([
             (Event::LoggedIn { name: "alice", room: "lobby" }, Some(nobody)),

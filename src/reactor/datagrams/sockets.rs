@@ -1,11 +1,11 @@
 //! The sockets for datagrams of a shard: those that receive, one for each address that is listened on, and
 //! those that answer from one address where a socket receives for all of them.
 //!
-//! An answer has to leave from the address that was spoken to. A socket that is bound to one address sends
-//! from there. For one that receives for every address of the machine, the kernel chooses by the way to the
-//! peer, so that on a machine with several addresses it may be another one. Therefore the first answer from
-//! an address makes a socket that sends from there, bound to that address and the same port. No datagram
-//! costs a call more for it: each socket has its batch.
+//! An answer has to leave from the local address of the peer's datagram. A socket that is bound to one
+//! address sends from there. For a socket that receives for all addresses, the kernel chooses the source by
+//! the route to the peer, which may be another address of the machine. Therefore the first answer from an
+//! address makes a socket that is bound to that address and the same port. This adds no system call to a
+//! datagram, because each socket has its batch.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
@@ -25,7 +25,7 @@ const SOCKETS_MAX: usize = 2 * BIND_MAX + UDP_SOURCES_MAX;
 
 #[derive(Debug)]
 pub(in crate::reactor) struct DatagramSockets {
-    /// Those that receive, in the order of the configuration, then those that only send. At most
+    /// The sockets that receive, in the order of the configuration, then the sockets that only send. At most
     /// [`SOCKETS_MAX`].
     members: Vec<Member>,
     /// Count of those that receive.
@@ -153,8 +153,8 @@ impl DatagramSockets {
         self.members.iter_mut().map(|member| member.socket.take_overflow()).sum()
     }
 
-    /// The socket that a datagram leaves from, which is made if it is not there. A datagram has come this
-    /// way, so that there is one at least.
+    /// The socket that sends a datagram, made if it does not exist. A datagram has arrived on this path, so
+    /// at least one socket exists.
     pub(in crate::reactor) fn find(
         &mut self,
         path: DatagramPath,

@@ -22,7 +22,7 @@ pub enum HashError {
     /// Nobody should have let it through.
     #[error("a password has at most {PASSWORD_BYTES_MAX} bytes, this one {0}")]
     PasswordTooLong(usize),
-    /// Of the stored hash.
+    /// An error in the stored hash.
     #[error("the stored hash has no salt or no output")]
     Incomplete,
     /// Comparing would take too much.
@@ -41,10 +41,10 @@ pub enum HashError {
         "the stored hash has a cost of {0}, at most {PASSWORD_BCRYPT_COST_MAX} is taken; the account needs a new password"
     )]
     BcryptCost(u32),
-    /// Of the library.
+    /// An error of the library.
     #[error("argon2: {0}")]
     Argon2(#[from] password_hash::Error),
-    /// Of the library.
+    /// An error of the library.
     #[error("bcrypt: {0}")]
     Bcrypt(#[from] BcryptError),
     /// The system has none.

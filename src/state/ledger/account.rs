@@ -13,11 +13,11 @@ use crate::chat::{Folded, OpId, PasswordHash};
 pub(crate) struct Account {
     pub(crate) name: Box<str>,
     pub(super) folded: Folded,
-    /// That of the op that made it, which no other account ever has.
+    /// The id of the op that made it, unique to this account.
     pub(crate) id: OpId,
     /// It was there before the start.
     pub(super) is_restored: bool,
-    /// Nothing shows yet that its owner comes back: no login but the first, and no message from or to it.
+    /// It was never used again: no login but the first, and no message from or to it.
     pub(super) is_unused: bool,
     /// With whom it has, or once had, messages: where to look for them when it is deleted.
     pub(super) correspondents: BTreeSet<AccountId>,
@@ -30,7 +30,7 @@ pub(crate) struct Account {
     pub(super) held: Held,
 }
 
-/// What one account sees of its messages with another one, or with the strangers of a name. Never empty.
+/// The messages that one account sees with another account, or with the strangers of a name. Never empty.
 #[derive(Debug, Default)]
 pub(super) struct Conversation {
     /// The other's name, as it was typed last.
@@ -38,29 +38,29 @@ pub(super) struct Conversation {
     /// Oldest first.
     pub(super) letters: BTreeSet<OpId>,
     pub(super) unread: u32,
-    /// Bytes of the messages that the other one sent.
+    /// Bytes of the messages that the other side sent.
     pub(super) received: usize,
-    /// Bytes of the messages that the account itself sent. More than 0: it knows the other one.
+    /// Bytes of the messages that the account itself sent. More than 0: the account knows the other side.
     pub(super) sent: usize,
 }
 
-/// What a mailbox holds, in counted bytes. The shares of a mailbox bound the parts of it.
+/// The sums of a mailbox, in counted bytes. The shares of a mailbox bound them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Held {
     /// All messages.
     pub(super) bytes: usize,
     /// Messages that strangers sent.
     pub(super) from_strangers: usize,
-    /// Messages from strangers, and from accounts that the mailbox's own has not written to.
+    /// Messages from strangers, and from accounts that the owner has not written to.
     pub(super) from_unknown: usize,
     /// The number of unread messages.
     pub(super) unread: u32,
 }
 
 impl Held {
-    /// The part of one conversation. An account knows a sender while the conversation holds a message of its
-    /// own, so that the same holds after a restart. A stranger's name proves nothing: nobody knows a
-    /// stranger.
+    /// The sums of one conversation. An account knows a sender while the conversation holds a message of the
+    /// account's own, so the answer is the same after a restart. A stranger's name proves nothing, so
+    /// strangers are never known.
     pub(super) fn of(with: &With, conversation: &Conversation) -> Self {
         let &Conversation { unread, received, sent, .. } = conversation;
         let is_stranger = matches!(with, With::Stranger(_));
@@ -72,7 +72,7 @@ impl Held {
         }
     }
 
-    /// Counts a conversation as it is now in place of what it was.
+    /// Replaces the old sums of a conversation by its current ones.
     pub(super) fn replace(&mut self, before: Self, now: Self) {
         let Self { bytes, from_strangers, from_unknown, unread } = self;
         *bytes = *bytes - before.bytes + now.bytes;
@@ -83,7 +83,7 @@ impl Held {
 }
 
 impl Account {
-    /// The op that made it, unless that was before the start.
+    /// The op that made it, if it was made since the start.
     pub(crate) fn made_by(&self) -> Option<OpId> {
         (!self.is_restored).then_some(self.id)
     }
@@ -95,7 +95,7 @@ impl Account {
         }
     }
 
-    /// Changes a conversation that is there. An empty one goes.
+    /// Changes an existing conversation, and deletes it once it is empty.
     pub(super) fn change(&mut self, with: &With, change: impl FnOnce(&mut Conversation)) {
         let conversation = match with {
             With::Account(id) => self.conversations.get_mut(id),
@@ -117,9 +117,9 @@ impl Account {
         }
     }
 
-    /// Changes the conversation with another one, whose name was typed so.
+    /// Changes or starts the conversation with another side; `other` is the spelling of its name.
     pub(super) fn converse(&mut self, with: &With, other: &str, change: impl FnOnce(&mut Conversation)) {
-        // Most are there already: no copy of the name for them.
+        // Most conversations exist already and need no copy of the name.
         match with {
             With::Account(id) => _ = self.conversations.entry(*id).or_default(),
             With::Stranger(folded) if self.strangers.contains_key(folded.as_str()) => {}
@@ -137,7 +137,7 @@ impl Account {
 }
 
 impl Conversation {
-    /// The bytes that one of its messages counts among.
+    /// The sum of bytes to which a message adds.
     pub(super) fn bytes_of(&mut self, is_own: bool) -> &mut usize {
         if is_own { &mut self.sent } else { &mut self.received }
     }

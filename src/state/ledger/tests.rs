@@ -56,7 +56,7 @@ fn an_origin_has_its_share_of_all_mail_until_its_messages_are_gone() {
         ledger.apply_for(&Op::new(id(sequence), change), greedy);
     }
     ledger.check_invariants();
-    // All others have sent so much that only what is kept is left.
+    // Other origins have used everything but the kept tenth.
     let of_others = MAIL_TOTAL_BYTES_MAX - MAIL_TOTAL_BYTES_MAX / 10 - ledger.bytes;
     ledger.bytes += of_others;
     assert!(!ledger.has_space(greedy, None, ann, "hi"));

@@ -19,7 +19,7 @@ use crate::store::disk::DiskFile;
 /// Findings beyond which they are only counted: nobody reads more.
 const FINDINGS_MAX: usize = 1000;
 
-/// What a kill or the loss of power in the middle of a write leaves, without an acknowledgement of it.
+/// The result of a kill or a power loss during a write, which was not acknowledged.
 const TORN: &str = "it was not written to its end; the next start of a server sets it aside and cuts it off";
 
 /// All of it, and what a server knows of it.
@@ -47,8 +47,8 @@ struct Seen {
     tokens: HashSet<Token, ahash::RandomState>,
 }
 
-/// What is wrong with the first so many bytes of a log, a line each. `known`: what the store thinks that it says.
-/// `is_being_written`: a server has it open, which may have written half of its last line.
+/// The problems in the first `length` bytes of a log, a line each. `known`: the store's view of its contents.
+/// `is_being_written`: a server has it open and may have written half of its last line.
 pub(super) fn check(
     path: &Path,
     file: &Arc<dyn DiskFile>,

@@ -49,7 +49,7 @@ pub(super) struct Contents<P = Tally> {
     pub(super) rooms: Rooms,
     /// The highest id.
     pub(super) last: Option<OpId>,
-    /// That of the format.
+    /// The version of the format.
     pub(super) version: u64,
 }
 

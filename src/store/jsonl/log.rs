@@ -120,8 +120,8 @@ impl Log {
             })
     }
 
-    /// Whether the file still has its name and the length and time that this log gave it. Another program
-    /// that empties, overwrites or extends the file in place leaves the name as it is.
+    /// Whether the file still has its name and the length and time that this log gave it. Another program can
+    /// empty, overwrite or extend the file in place without a change of its name.
     pub(super) fn ensure_unchanged(&self) -> Result<(), StoreError> {
         self.ensure_named()?;
         // The length of a suspect log is open until `mend` has cut the file.

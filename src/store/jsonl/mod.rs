@@ -66,7 +66,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Box<dyn Reader>, StoreError> {
 struct JsonlReader {
     path: PathBuf,
     file: Arc<dyn DiskFile>,
-    /// The same file, as one of the system.
+    /// The same file, as a handle of the system.
     system_file: Arc<File>,
     /// Bytes of whole lines, and what they say.
     replayed: Option<(u64, Contents)>,
@@ -80,8 +80,8 @@ impl JsonlReader {
         Ok(Self { path, system_file: Arc::clone(&file), file, replayed: None })
     }
 
-    /// Whether a server has the log open, and may be writing to it just now. The lock is held for a moment if
-    /// there is none.
+    /// Whether a server has the log open and may be writing to it. Without a server, this holds the lock for
+    /// a moment.
     fn is_being_written(&self) -> bool {
         match self.system_file.try_lock_shared() {
             Ok(()) => {

@@ -161,8 +161,8 @@ impl JsonlStore {
         Ok(budget == 0)
     }
 
-    /// Whether the log has its name and its contents. One that was only touched, or has got its old contents
-    /// back, is as good as before: it is read again to find out.
+    /// Checks that the log has its name and its contents. A log with a new time is read again: it is valid if
+    /// its contents are the old ones.
     fn ensure_unchanged(&mut self) -> Result<(), StoreError> {
         self.log.ensure_named()?;
         if self.log.is_touched() {

@@ -55,7 +55,7 @@ impl Tally {
         self.find_as(name, None)
     }
 
-    /// The account of a name, unless it has another id than the one that is meant.
+    /// The account of a name, if it has the given id or none is given.
     fn find_as(&self, name: &str, id: Option<OpId>) -> Option<Number> {
         let &(number, there) = self.accounts.get(&*fold(name)?)?;
         id.is_none_or(|id| id == there).then_some(number)

@@ -80,8 +80,8 @@ pub(super) fn is_of_a_write(error: &Error) -> bool {
         || error.sqlite_error().is_some_and(|error| WRITES.contains(&error.extended_code))
 }
 
-/// Whether the index of the write-ahead log, a file beside the database, cannot be opened, resized, mapped or
-/// locked: a full disk and an exhausted quota show there first.
+/// Whether the index of the write-ahead log, a file next to the database, cannot be opened, resized, mapped
+/// or locked. A full disk or an exhausted quota shows up there first.
 pub(super) fn is_of_the_index(error: &Error) -> bool {
     const INDEX: [i32; 4] = [
         ffi::SQLITE_IOERR_SHMOPEN,

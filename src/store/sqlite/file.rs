@@ -79,16 +79,15 @@ pub(super) fn ensure_regular(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Refuses a database that a program finds under another name, or in another mount, without its write-ahead
-/// log: `SQLite` has the log beside the name that it was given. There a start misses what is in the log, and
-/// writes over it.
+/// Refuses a database under another name or mount, without its write-ahead log: `SQLite` keeps the log next
+/// to the path that it opened. A start under another name would miss the log's changes and overwrite them.
 fn ensure_one_name(path: &Path, links: u64) -> Result<(), StoreError> {
     if links > 1 {
         return Err(StoreError::Aliased {
             path: path.into(),
             what: format!(
-                "it has {links} names (hard links), and the write-ahead log, a part of the database, stands \
-                 beside one of them only"
+                "it has {links} names (hard links), and the write-ahead log, a part of the database, is next \
+                 to one of them only"
             ),
             remedy: "remove the other names (`find DIR -samefile FILE` lists them), or use a copy made by \
                      `parlance backup`",
@@ -136,8 +135,7 @@ pub(super) fn ensure_log_is_here(path: &Path) -> Result<(), StoreError> {
     }
     Err(StoreError::Aliased {
         path: path.into(),
-        what: "a server has it open through another name or mount, beside which its write-ahead log stands"
-            .to_owned(),
+        what: "a server has it open through another name or mount, with its write-ahead log there".to_owned(),
         remedy: "use the server's name for it",
     })
 }

@@ -1,7 +1,7 @@
-//! Detects a program that writes to the files of an open database past `SQLite`.
+//! Detects another program that writes to the files of an open database without `SQLite`.
 //!
-//! `cp old.db parlance.db` and `: > parlance.db-wal` leave the names and the inodes as they are. What is
-//! committed after that is lost at the next start. Two rules hold while all programs use `SQLite`:
+//! `cp old.db parlance.db` and `: > parlance.db-wal` leave the names and the inodes as they are. Later
+//! commits are lost at the next start. Two rules hold while all programs use `SQLite`:
 //!
 //! - The write-ahead log is as long as its index says. It begins with a header, and its last frame has the
 //!   salts of that header.
@@ -54,7 +54,7 @@ impl Log {
     }
 }
 
-/// The files of an open database, as the last look found them.
+/// The state of an open database's files at the last look.
 #[derive(Debug)]
 pub(super) struct Intact {
     path: PathBuf,
@@ -63,12 +63,12 @@ pub(super) struct Intact {
     page_bytes: u64,
     log: Log,
     database: Stamp,
-    /// A database that another program changed. It is not waited for again.
+    /// Another program changed the database. No further look waits for it.
     refused: Option<Stamp>,
 }
 
 impl Intact {
-    /// The files of a connection that has just been opened.
+    /// The files of a new connection.
     pub(super) fn now(path: &Path, connection: &Connection) -> Result<Self, StoreError> {
         let [log_path, _] = file::companions(path)?;
         let log_file = File::open(&log_path).map_err(StoreError::io(&log_path))?;
@@ -99,8 +99,8 @@ impl Intact {
         }
     }
 
-    /// The same after a commit of this connection, which may have tried a checkpoint. One that fails in the
-    /// middle has written to the database, and counts nothing.
+    /// Like [`Self::check`], after a commit of this connection, which may have tried a checkpoint. A
+    /// checkpoint that fails midway has written to the database without a new count.
     pub(super) fn check_committed(&mut self, connection: &Connection) -> Result<(), StoreError> {
         if self.read_log(connection)?.frames >= u64::from(STORE_WAL_PAGES_MAX) {
             return self.renew(connection);
@@ -108,7 +108,7 @@ impl Intact {
         self.check(connection)
     }
 
-    /// Takes the files as they are, after a checkpoint of this connection that may have failed in the middle.
+    /// Accepts the files as they are, after a checkpoint of this connection that may have failed midway.
     pub(super) fn renew(&mut self, connection: &Connection) -> Result<(), StoreError> {
         (self.log, self.database, self.refused) = (self.read_log(connection)?, stamp(&self.path)?, None);
         Ok(())
@@ -132,7 +132,7 @@ fn stamp(path: &Path) -> Result<Stamp, StoreError> {
     fs::metadata(path).map(|metadata| Stamp::of(&metadata)).map_err(StoreError::io(path))
 }
 
-/// Frames of the log, and those that were moved, according to its index.
+/// The number of frames in the log, and of moved frames, from its index.
 fn count_frames(path: &Path, connection: &Connection) -> Result<(u64, u64), StoreError> {
     let count = || {
         connection.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?.query_row([], |row| {
@@ -162,7 +162,7 @@ fn read_log(
             Ok(None) => None,
             Err(cause) => Some(cause),
         };
-        // Another program may have begun the log again meanwhile.
+        // Another program may have restarted the log since.
         let before = std::mem::replace(&mut counted, count_frames(path, connection)?);
         if counted != before {
             continue;
@@ -178,7 +178,7 @@ fn read_log(
     }
 }
 
-/// The salts of a log, which its last frame has as well. None: the log is not whole.
+/// The salts of a log, which its last frame repeats. None: the log is not whole.
 fn read_salts(log: &File, frames: u64, page_bytes: u64) -> std::io::Result<Option<[u8; 8]>> {
     let frame_bytes = FRAME_HEADER_BYTES + page_bytes;
     let last = LOG_HEADER_BYTES + (frames - 1) * frame_bytes;

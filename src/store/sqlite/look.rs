@@ -4,9 +4,9 @@
 //! `SQLite` reads a database with a write-ahead log through an index of the log in a file that it shares with
 //! other programs, and makes that file where it is missing (<https://www.sqlite.org/wal.html#readonly>).
 //! Where it can neither open nor make that file (a read-only mount, a full disk, an exhausted quota), no
-//! program writes: a writer has it. Then the database is opened as one that does not change; or, if its log
-//! has something in it, with an index in memory and without locks. A read is discarded if the files changed
-//! during it.
+//! program writes, because a writer needs that file. Then the database is opened as immutable. If its log is
+//! not empty, it is opened with an index in memory and without locks. A read is discarded if the files
+//! changed during it.
 
 use std::fmt::Write;
 use std::fs::{self, Metadata};
@@ -94,8 +94,8 @@ pub(super) fn look_at(path: &Path) -> Result<(Connection, Option<Still>), StoreE
     Ok((connection, still))
 }
 
-/// Whether a file beside the database is neither there nor can be made. A missing inode or an inode quota
-/// shows as `CannotOpen`; missing space or a space quota shows when the file gets its size.
+/// Whether a file next to the database is missing and cannot be made. A missing inode or an inode quota shows
+/// as `CannotOpen`; missing space or a space quota shows when the file gets its size.
 fn needs_a_file(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),

@@ -271,7 +271,7 @@ pub(super) fn set_meta<T: rusqlite::ToSql>(
     Ok(())
 }
 
-/// What `meta` calls the op that made the room of a host's token.
+/// The prefix in `meta` of the op that made the room of a host's token.
 const MADE: &str = "made ";
 
 /// Takes out what [`set_made`] has noted for the hosts of a room.

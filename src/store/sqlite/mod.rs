@@ -208,7 +208,7 @@ impl SqliteStore {
         }
         if self.is_broken {
             self.database.check()?;
-            // What a changed log has lost would be lost in silence.
+            // A changed log would lose its commits without an error.
             if let Err(error @ StoreError::Changed { .. }) = self.ensure_intact() {
                 return Err(error);
             }

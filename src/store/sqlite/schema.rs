@@ -262,9 +262,9 @@ fn version_3(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(VERSION_3)
 }
 
-/// The id that version 4 gives to an account of version 3, which has not kept the one of the op that made it:
-/// a UUID of version 7 with the time at which the account was made, and its row in place of what is random.
-/// No other account has that row.
+/// The id that version 4 gives to an account of version 3, which did not store the id of the op that made it:
+/// a UUID of version 7 with the account's time of creation, and its row in place of the random bits. No other
+/// account has that row.
 macro_rules! op_of_account {
     () => {
         "unhex(printf('%012x7000%016x', created, id | (-9223372036854775807 - 1)))"

@@ -119,7 +119,7 @@ impl Group<'_> {
         self.account_as(name, None)
     }
 
-    /// The account of a name, unless it has another id than the one that is meant.
+    /// The account of a name, if it has the given id or none is given.
     fn account_as(&self, name: &str, id: Option<OpId>) -> Option<i64> {
         let account = self.mirror.accounts.get(fold(name)?.as_str())?;
         id.is_none_or(|id| id == account.op).then_some(account.row)
@@ -247,7 +247,7 @@ impl Group<'_> {
         self.delete_views(by, message, true)
     }
 
-    /// From the view of one of its two people alone.
+    /// Only from the view of one side.
     fn hide_from(&mut self, by: &str, message: OpId) -> rusqlite::Result<()> {
         self.delete_views(by, message, false)
     }
@@ -354,8 +354,9 @@ impl Group<'_> {
     }
 
     /// Closes the newest messages of a room, back to the last one from before `made`. They become a closed
-    /// room of their own, which [`tidy`](super::tidy) deletes. That takes a statement for each of them; they
-    /// were as many to write. Returns false, having done nothing, if the room has no messages from before.
+    /// room of their own, which [`tidy`](super::tidy) deletes. That takes a statement for each message, the
+    /// same number as for writing them. Returns false, without a change, if the room has no messages from
+    /// before.
     fn close_since(&mut self, name: &str, made: OpId) -> rusqlite::Result<bool> {
         let index = self.mirror.room(self.connection, name)?;
         let room = self.mirror.at(index).clone();

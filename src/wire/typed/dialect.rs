@@ -37,8 +37,8 @@ fn command(request: Request<'_>) -> Command<'_> {
     }
 }
 
-/// Appends the reply for an event, or nothing: who did not ask is told nothing. An entry of a list belongs to
-/// the frame that the last [`Event::ListBegin`] has begun.
+/// Appends the reply for an event, or nothing if the client did not ask. An entry of a list belongs to the
+/// frame that the last [`Event::ListBegin`] has begun.
 #[inline]
 pub(in crate::wire) fn encode_event(tags: TagSet, event: &Event<'_>, out: &mut Vec<u8>) -> Fit {
     let done = match *event {

@@ -284,7 +284,7 @@ impl<'a> Iterator for Users<'a> {
 /// Bytes that the entries of a list may have in all.
 pub(in crate::wire) const LIST_BYTES_MAX: usize = TYPED_REPLY_BYTES_MAX - COUNTED_BYTES;
 
-/// Appends the start of a frame whose entries follow, as many and as long as the list says.
+/// Appends the start of a frame. The entries follow, with the number and size that the list states.
 pub(super) fn begin_list(list: List, tags: TagSet, out: &mut Vec<u8>) -> Result<(), TooLong> {
     let (message_type, container) = match list.kind {
         ListKind::AccountNames => (LOGGED_IN, tags.list()),

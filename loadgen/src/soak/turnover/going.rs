@@ -186,7 +186,7 @@ impl Turnover {
         }
     }
 
-    /// The same with somebody who does not come again.
+    /// The same for a client that does not come again.
     pub(super) fn lose(&mut self, index: usize, reason: &str) {
         if self.note_failure(index, reason) {
             self.drop_for_good(index);
