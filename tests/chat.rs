@@ -391,6 +391,66 @@ fn a_mailbox_is_written_to_and_read() {
 }
 
 #[test]
+fn a_mailbox_is_read_and_cleared_in_line_and_slash() {
+    let server = TestServer::start();
+    for (dialect, name) in [(Dialect::Line, "bobby"), (Dialect::Slash, "carol")] {
+        let (_file, password) = password_file("hunter2");
+        let arguments = ["--as", name, "--password-file", &password];
+        let mut own = mailbox(&server, name, "hunter2");
+        let mut alice = mailbox(&server, &format!("alice-{name}"), "secret");
+        for (key, text) in [("1", "one"), ("2", "two\u{1b}[2J")] {
+            alice.send_kept(name, text, key, deadline()).expect("it is kept");
+        }
+        let script = format!("/mail\n/mail alice-{name}\n/mail\n/mail clear alice-{name}\n/mail\n");
+        let (status, output, errors) = say(&server, dialect, &arguments, script);
+        assert_eq!((status, errors.as_str()), (Some(0), ""), "{output}");
+        let sender = format!("alice-{name}");
+        let lines: Vec<_> = output.lines().filter(|line| !line.contains("joined")).collect();
+        assert!(lines.contains(&"*** unread messages: 2; /mail lists them"), "{output}");
+        let account = |unread: &str| format!("  {sender}{unread}");
+        // Each answer ends with its own line.
+        let start = lines.iter().position(|line| *line == account(" (2 unread)")).expect("the list");
+        let listed: Vec<_> = lines[start..]
+            .iter()
+            .filter(|line| !line.ends_with(':'))
+            .map(|line| match line.strip_prefix("  20").and_then(|line| line.split_once("Z ")) {
+                Some((_, said)) => said.to_owned(),
+                None => (*line).to_owned(),
+            })
+            .collect();
+        let expected = [
+            &account(" (2 unread)"),
+            "*** done",
+            &format!("{sender}: one"),
+            &format!("{sender}: two\u{fffd}[2J"),
+            "*** done",
+            &account(""),
+            "*** done",
+            "*** done",
+            "*** done",
+        ];
+        assert_eq!(listed, expected, "{output}");
+        assert_eq!(own.list(&sender, deadline()).expect("a list"), [], "it is cleared");
+    }
+}
+
+#[test]
+fn a_gob_chat_goes_to_a_room_and_back() {
+    let server = TestServer::start();
+    let mut alice = server.client(Dialect::Slash, "alice");
+    alice.send(&Said::Join("attic")).expect("sent");
+    while !matches!(alice.next_event(deadline()).expect("an event"), Event::YouJoined("attic")) {}
+    let mut chat = Chat::start(&server, Dialect::Gob, &["--as", "bobby"]);
+    chat.type_in("/join #attic\nhi\n/leave\n");
+    assert_eq!(said(&mut alice), "bobby: hi");
+    while !matches!(alice.next_event(deadline()).expect("an event"), Event::Left { name: "bobby", .. }) {}
+    chat.type_in("/join\n/login bobby secret\n");
+    let (status, _, errors) = chat.end();
+    assert_eq!(status.code(), Some(1));
+    assert!(errors.contains("it is /join ROOM") && errors.contains("no passwords in gob"), "{errors}");
+}
+
+#[test]
 fn a_signal_is_a_way_to_leave() {
     let server = TestServer::start();
     let mut alice = server.client(Dialect::Line, "alice");

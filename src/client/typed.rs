@@ -42,7 +42,7 @@ impl From<Message<'_>> for Letter {
     fn from(Message { id, at, sender, recipient, content, unread }: Message<'_>) -> Self {
         Self {
             id: id.to_owned(),
-            at: UnixMillis(at.0),
+            at,
             sender: sender.to_owned(),
             recipient: recipient.to_owned(),
             content: content.to_owned(),

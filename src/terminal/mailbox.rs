@@ -12,7 +12,7 @@ use parlance::wire::words;
 use super::arguments::Plan;
 use super::conversation::{Ear, Farewell, Heard, Mouth, Sign, Uttered};
 use super::door::Entered;
-use super::rooms::{NO_SUCH_COMMAND, Reading};
+use super::rooms::{NO_SUCH_COMMAND, Reading, listed_account};
 use super::screen::Shown;
 use super::sync_name::SyncNames;
 
@@ -152,14 +152,8 @@ impl Ear for MailboxEar {
                 Heard { shown, sign: Some(Sign::Done) }
             }
             Reply::Users(users) => {
-                let listed = |name: &str, unread| match unread {
-                    0 => Shown::Answer(format!("  {name}")),
-                    _ => Shown::Answer(format!("  {name} ({unread} unread)")),
-                };
-                Heard {
-                    shown: users.map(|user| listed(user.name, user.unread)).collect(),
-                    sign: Some(Sign::Done),
-                }
+                let listed = users.map(|user| Shown::Answer(listed_account(user.name, user.unread)));
+                Heard { shown: listed.collect(), sign: Some(Sign::Done) }
             }
             Reply::Error(reason) if self.reading.is_careful && reason == words(Problem::TooFast) => {
                 Sign::TooFast.into()

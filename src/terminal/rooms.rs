@@ -15,6 +15,9 @@ use super::sync_name::SyncNames;
 
 const LINE_HELP: &str = "  /who               who is here
   /msg NAME TEXT     say something to one person
+  /mail              conversations in your mailbox, with their unread messages
+  /mail NAME         show the messages exchanged with a user, and mark them as read
+  /mail clear NAME   delete a conversation from your mailbox
   /register PW       make an account of your name
   /password OLD NEW  change its password
   /unregister PW     delete it, with its mail
@@ -28,6 +31,9 @@ const SLASH_HELP: &str = "  /users             who is in this room
   /leave             go back to the lobby
   /nick NAME         take another name
   /history [N]       what was said last in this room
+  /mail              conversations in your mailbox, with their unread messages
+  /mail NAME         show the messages exchanged with a user, and mark them as read
+  /mail clear NAME   delete a conversation from your mailbox
   /register PW       make an account of your name
   /password OLD NEW  change its password
   /unregister PW     delete it, with its mail
@@ -35,6 +41,8 @@ const SLASH_HELP: &str = "  /users             who is in this room
 
 const GOB_HELP: &str = "  /msg NAME TEXT     say something to one person
   /who               who is in this room
+  /join ROOM         go to a room, making it if there is none
+  /leave             go back to the lobby
   /quit              leave
   //TEXT             say a text that starts with /";
 
@@ -43,6 +51,7 @@ pub(super) const NO_SUCH_COMMAND: &str =
 const NO_PASSWORDS_IN_GOB: &str =
     "this program sends no passwords in gob: another server would say them in the room";
 const PASSWORD_USAGE: &str = "it is /password OLD NEW";
+const JOIN_USAGE: &str = "it is /join ROOM";
 const ACCOUNT_USAGE: &str = "it is /register PASSWORD and /unregister PASSWORD";
 pub(super) const MSG_USAGE: &str = "it is /msg NAME TEXT";
 
@@ -90,13 +99,27 @@ pub(super) fn enter(
 
 /// Moves to a room. What is said meanwhile is said where the user does not want to be.
 fn join(client: &mut Client, room: &str, deadline: Instant) -> Result<(), ClientError> {
-    client.send(&Command::Join(room.strip_prefix('#').unwrap_or(room)))?;
+    client.send(&Command::Join(without_mark(room)))?;
     loop {
         match client.next_event(deadline)? {
             Event::YouJoined(_) | Event::Error(Problem::AlreadyInRoom) => return Ok(()),
             Event::Error(problem) => return Err(ClientError::Refused(words(problem).into_owned())),
             _ => {}
         }
+    }
+}
+
+/// The name of a room without the `#` that people write before it.
+fn without_mark(room: &str) -> &str {
+    room.strip_prefix('#').unwrap_or(room)
+}
+
+/// The command for what was typed behind `/mail`: as in slash, where the server reads it.
+fn mail_command(rest: &str) -> Command<'_> {
+    match rest.split_once(char::is_whitespace) {
+        _ if rest.is_empty() => Command::Mailbox,
+        Some(("clear", with)) => Command::ClearMail(with.trim_start()),
+        _ => Command::ReadMail(rest),
     }
 }
 
@@ -125,9 +148,13 @@ impl Mouth for RoomMouth {
             (Dialect::Slash, _) => self.speaker.send_bytes(format!("/{word} {rest}\n").as_bytes())?,
             (Dialect::Line | Dialect::Gob, "who") => self.speaker.send(&Command::Users)?,
             // A gob server that is not ours would say them in the room.
-            (Dialect::Gob, "register" | "unregister" | "password") => {
+            (Dialect::Gob, "login" | "register" | "unregister" | "password") => {
                 return Ok(Uttered::Impossible(NO_PASSWORDS_IN_GOB));
             }
+            (Dialect::Gob, "join") if rest.is_empty() => return Ok(Uttered::Impossible(JOIN_USAGE)),
+            (Dialect::Gob, "join") => self.speaker.send(&Command::Join(without_mark(rest)))?,
+            (Dialect::Gob, "leave") => self.speaker.send(&Command::Leave)?,
+            (Dialect::Line, "mail") => self.speaker.send(&mail_command(rest))?,
             (_, "register") if !rest.is_empty() => self.speaker.send(&Command::MakeAccount(Secret(rest)))?,
             (_, "unregister") if !rest.is_empty() => self.speaker.send(&Command::EndAccount(Secret(rest)))?,
             (_, "password") => match rest.split_once(char::is_whitespace) {
@@ -322,8 +349,12 @@ pub(super) fn heard(event: &Event<'_>, reading: &Reading) -> Heard {
         Event::AccountMade => Shown::Notice("the account is made".to_owned()),
         Event::PasswordChanged => Shown::Notice("the password is changed".to_owned()),
         Event::AccountEnded => Shown::Notice("the account is deleted".to_owned()),
-        // In line, the answer to a command of an account.
-        Event::LoggedIn { name: "", .. } => Shown::Notice("done".to_owned()),
+        // In line, the answer to a command of an account or a mailbox.
+        Event::LoggedIn { name: "", .. } | Event::MailEnd => Shown::Notice("done".to_owned()),
+        Event::MailListBegin => Shown::Answer("conversations in your mailbox:".to_owned()),
+        Event::Account { name, unread } => Shown::Answer(listed_account(name, unread)),
+        Event::ConversationBegin => Shown::Answer("messages, all of them read now:".to_owned()),
+        Event::Mail(mail) | Event::MailArrived(mail) => Shown::Listed(mail.into()),
         Event::YouRenamed(name) => Shown::Notice(format!("you are now known as {name}")),
         Event::UsersBegin { room, .. } => Shown::Answer(format!("in #{room}:")),
         Event::User { name, own } => Shown::Answer(format!("  {name}{}", if own { " (you)" } else { "" })),
@@ -331,7 +362,7 @@ pub(super) fn heard(event: &Event<'_>, reading: &Reading) -> Heard {
         Event::Room { name, members } => Shown::Answer(format!("  #{name} ({members})")),
         Event::RoomsOmitted(count) => Shown::Answer(format!("  and {count} more")),
         Event::Missed(count) => Shown::Notice(format!("{count} messages missed")),
-        Event::MailWaits(count) => Shown::Notice(format!("{count} messages wait in the mailbox")),
+        Event::MailWaits(count) => Shown::Notice(format!("unread messages: {count}; /mail lists them")),
         Event::RoomClosed(room) => Shown::Notice(format!("{room} was closed by its host")),
         Event::Error(
             problem @ (Problem::IdleTimeout
@@ -351,9 +382,28 @@ pub(super) fn heard(event: &Event<'_>, reading: &Reading) -> Heard {
             return Heard { shown: vec![Shown::Problem(reason.into_owned())], sign: Some(Sign::Failed) };
         }
         Event::Pong => return Sign::Done.into(),
-        _ => return Heard::default(),
+        Event::Greeting
+        | Event::LoggedIn { .. }
+        | Event::PasswordWanted
+        | Event::NameKnown
+        | Event::NameFree
+        | Event::Seated(_)
+        | Event::ListBegin(_)
+        | Event::AccountName(_)
+        | Event::Kept { .. }
+        | Event::Help
+        | Event::Goodbye
+        | Event::AddressChallenge(_) => return Heard::default(),
     };
     shown.into()
+}
+
+/// An account in a list, with the number of its unread messages.
+pub(super) fn listed_account(name: &str, unread: u32) -> String {
+    match unread {
+        0 => format!("  {name}"),
+        _ => format!("  {name} ({unread} unread)"),
+    }
 }
 
 fn closed_for(problem: Problem<'_>) -> Heard {

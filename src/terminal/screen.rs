@@ -31,7 +31,7 @@ pub(super) enum Shown {
     Warning(String),
     /// An answer, which may have several lines; none of them from anybody else.
     Answer(String),
-    /// A message in a list.
+    /// A message in a list. Line and slash tell neither its id nor its recipient: both are empty.
     Listed(Letter),
 }
 
@@ -76,6 +76,9 @@ impl Style {
                 self.painted(AnsiColor::Red.on_default(), &format!("! {}", visible(text))) + "\n"
             }
             Shown::Answer(text) => text.lines().map(|line| visible(line) + "\n").collect(),
+            Shown::Listed(Letter { id, at, sender, recipient: _, content, unread: _ }) if id.is_empty() => {
+                format!("  {} {}: {}\n", faint(&date(*at)), name(sender), visible(content))
+            }
             Shown::Listed(Letter { id, at, sender, recipient, content, unread }) => {
                 let (at, id) = (faint(&date(*at)), faint(&visible(id)));
                 let mark = if *unread { " (unread)" } else { "" };
