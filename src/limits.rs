@@ -91,11 +91,16 @@ pub const SLASH_NAME_CHARS_MAX: u8 = 20;
 
 // The room log.
 
+/// Lines of a text that line and slash show as lines of their own, each with a copy of the prefix. More than
+/// people write at once; a frame stays within a block of a log. More: the line ends behind them become U+23CE.
+pub const TEXT_LINES_MAX: usize = 32;
+/// Bytes of the prefix of such a line: a time, a name and a few words.
+const LINE_PREFIX_BYTES_MAX: usize = NAME_BYTES_MAX + 64;
 /// Bytes of a log's blocks, smallest first. A room that says a line a minute holds the smallest; a write of
 /// [`WRITE_SLICES_MAX`] of the largest is 256 KiB, more than a socket takes at once.
 pub const LOG_BLOCK_BYTES: [usize; 3] = [1 << 10, 4 << 10, 16 << 10];
 /// Bytes of an encoded frame: no dialect's longest frame is longer, and a block of the largest size holds it.
-pub const FRAME_BYTES_MAX: usize = SERVER_LINE_BYTES_MAX;
+pub const FRAME_BYTES_MAX: usize = SERVER_LINE_BYTES_MAX + (TEXT_LINES_MAX - 1) * LINE_PREFIX_BYTES_MAX;
 /// Bytes of blocks of one size kept for reuse when no log needs them. More: given back to the allocator.
 pub const LOG_POOL_BYTES_MAX: usize = 4 << 20;
 /// Bytes of a block for each frame in it, at least: a block is full when it has more frames than that, so that the marks

@@ -48,7 +48,7 @@ fn a_room_is_made_spoken_in_left_and_closed() {
         seat.expect("hanna", "“all” of you\n🦀\0");
         assert_eq!(seat.heard(), []);
     }
-    dora.expect("[HH:MM:SS] hanna: welcome\n[HH:MM:SS] hanna: “all” of you\u{fffd}🦀\u{fffd}\n");
+    dora.expect("[HH:MM:SS] hanna: welcome\n[HH:MM:SS] hanna: “all” of you\n[HH:MM:SS] hanna: 🦀\u{fffd}\n");
     dora.send("hi\n");
     dora.expect("[HH:MM:SS] dora: hi\n");
     bert.say("hello");

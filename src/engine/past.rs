@@ -10,12 +10,14 @@ use super::answers::Question;
 use super::history::Entry;
 use super::room::Room;
 use super::{Awaited, Engine};
-use crate::chat::{ConnId, Event, Now, Problem, RoomId, RoomMessage, RoomName, Usage};
+use crate::chat::{ConnId, Event, Now, Problem, RoomId, RoomMessage, RoomName, UnixMillis, Usage};
 use crate::limits::{
     HISTORY_ANSWER_BYTES_MAX, HISTORY_AT_WORK_MAX, HISTORY_COUNT_DEFAULT, HISTORY_COUNT_MAX,
     HISTORY_ON_JOIN_MAX, HISTORY_TASKS_MAX,
 };
 use crate::state::has_place;
+
+const SECONDS_PER_DAY: u64 = 86_400;
 
 /// Why a connection has a room's past looked up.
 #[derive(Clone, Debug)]
@@ -50,6 +52,24 @@ pub struct PastTask {
     pub count: usize,
 }
 
+/// The day of the message that was shown last. Its reader takes a message without a day for one of today.
+struct Day(u64);
+
+impl Day {
+    fn of(at: UnixMillis) -> Self {
+        Self(at.seconds().0 / SECONDS_PER_DAY)
+    }
+
+    /// Answers with the day of what is shown next, if it is another one.
+    fn go_to(&mut self, at: UnixMillis, answer: &mut dyn FnMut(&Event<'_>) -> bool) {
+        let day = Self::of(at);
+        if day.0 != self.0 {
+            answer(&Event::Day(at.seconds()));
+            *self = day;
+        }
+    }
+}
+
 impl Engine {
     pub(super) fn ask_for_history(&mut self, id: ConnId, count: &str) {
         let count = if count.is_empty() { Ok(HISTORY_COUNT_DEFAULT) } else { count.parse() };
@@ -65,7 +85,7 @@ impl Engine {
         let kept = usize::try_from(room.rule.keep_messages).unwrap_or(usize::MAX);
         let count = count.min(HISTORY_COUNT_MAX).min(kept);
         if self.has_past(room, count) {
-            return self.show_past(id, at.room, count);
+            return self.show_past(id, at.room, count, Day::of(self.now.unix));
         }
         let name = room.name.clone();
         self.look_up(id, &name, count, Past::Show { room: at.room, count });
@@ -76,16 +96,18 @@ impl Engine {
         !self.settings.journal || self.journal.is_failing || room.history.len() >= count
     }
 
-    /// Shows a connection the newest messages of a room that are in memory.
-    pub(super) fn show_past(&mut self, id: ConnId, room: RoomId, count: usize) {
+    /// Shows a connection the newest messages of a room that are in memory. `day`: of the message before.
+    fn show_past(&mut self, id: ConnId, room: RoomId, count: usize, mut day: Day) {
         self.reply_with(id, |engine, answer| {
             let room = engine.room(room);
             let oldest = room.rule.oldest_kept(engine.now.unix);
             for Entry { at, sender, text, .. } in room.history.last(count) {
                 if at >= oldest {
+                    day.go_to(at, answer);
                     answer(&Event::Message { sender, text, at: at.seconds() });
                 }
             }
+            day.go_to(engine.now.unix, answer);
         });
     }
 
@@ -93,7 +115,7 @@ impl Engine {
     pub(super) fn show_arrival(&mut self, id: ConnId, room: RoomId) {
         let count = self.room(room).rule.on_join;
         if count > 0 {
-            self.show_past(id, room, count as usize);
+            self.show_past(id, room, count as usize, Day::of(self.now.unix));
         }
     }
 
@@ -168,14 +190,14 @@ impl Engine {
             bytes <= HISTORY_ANSWER_BYTES_MAX
         };
         let shown = messages.iter().rev().take_while(fits).count();
+        let mut day = Day::of(self.now.unix);
         self.reply_with(id, |_, answer| {
             for RoomMessage { at, sender, text, .. } in &messages[messages.len() - shown..] {
+                day.go_to(*at, answer);
                 answer(&Event::Message { sender, text, at: at.seconds() });
             }
         });
-        if newer > 0 {
-            self.show_past(id, room, newer);
-        }
+        self.show_past(id, room, newer, day);
     }
 
     /// Tells whoever waits for a room's past that it cannot be looked up.

@@ -10,7 +10,7 @@ use parlance::wire::{Dialect, name_end, words};
 use super::arguments::Plan;
 use super::conversation::{Ear, Farewell, Heard, Mouth, Sign, Uttered};
 use super::door::Entered;
-use super::screen::Shown;
+use super::screen::{Shown, day};
 use super::sync_name::SyncNames;
 
 const LINE_HELP: &str = "  /who               who is here
@@ -337,6 +337,7 @@ pub(super) fn heard(event: &Event<'_>, reading: &Reading) -> Heard {
             None => Shown::Notice(text.to_owned()),
         },
         Event::Message { sender, text, at } => said(sender, text, at),
+        Event::Day(at) => Shown::Notice(day(at)),
         Event::Direct { sender, text, .. } => {
             Shown::Private { sender: sender.to_owned(), text: text.to_owned() }
         }

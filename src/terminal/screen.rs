@@ -116,6 +116,11 @@ fn clock(UnixSeconds(at): UnixSeconds) -> String {
     format!("[{:02}:{:02}:{:02}]", second / 3600, second / 60 % 60, second % 60)
 }
 
+/// The date of a day, in UTC.
+pub(super) fn day(UnixSeconds(at): UnixSeconds) -> String {
+    date(UnixMillis(at.saturating_mul(1000)))[.."2026-12-31".len()].to_owned()
+}
+
 /// Date and time, in UTC.
 pub(crate) fn date(UnixMillis(at): UnixMillis) -> String {
     // Later than the year 9999 is nothing that can be written.

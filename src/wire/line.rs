@@ -4,7 +4,7 @@
 //! A server's lines start with `OK`, `ERR`, `MSG`, `DM`, `USER`, `PONG` or `INFO`; no text of a user can stand at the
 //! start of a line.
 
-use super::text::{self, is_mail_name, is_word, mail, push, push_visible, split_word};
+use super::text::{self, is_mail_name, is_word, mail, push, push_lines, push_visible, split_word};
 use super::{Codec, DecodeError, Decoded, Frame, Unsayable};
 use crate::chat::{
     Command, Departure, Event, Mail, Problem, RoomNameError, Secret, UnixMillis, UnixSeconds, Usage,
@@ -82,8 +82,7 @@ pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
         Event::Missed(count) => push(out, &["INFO ", &count.to_string(), " ", MISSED, "\n"]),
         Event::Account { name, unread } => push(out, &["MAIL ", name, " ", &unread.to_string(), "\n"]),
         Event::Mail(Mail { at, sender, content, .. }) => {
-            push(out, &["FROM ", &at.0.to_string(), " "]);
-            from_somebody(out, "", sender, content);
+            from_somebody(out, &format!("FROM {} ", at.0), sender, content);
         }
         Event::MailWaits(count) => push(out, &["INFO ", &count.to_string(), " ", WAIT, "\n"]),
         Event::RoomClosed(room) => {
@@ -96,6 +95,7 @@ pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
         Event::LoginRefused(problem) | Event::Error(problem) => encode_problem(problem, out),
         Event::Greeting
         | Event::NameKnown
+        | Event::Day(_)
         | Event::NameFree
         | Event::Seated(_)
         | Event::ListBegin(_)
@@ -121,12 +121,12 @@ pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
 
 #[inline]
 fn from_somebody(out: &mut Vec<u8>, word: &str, sender: &str, text: &str) {
+    let start = out.len();
     out.reserve(word.len() + sender.len() + text.len() + 2);
     out.extend_from_slice(word.as_bytes());
     out.extend_from_slice(sender.as_bytes());
     out.push(b' ');
-    push_visible(out, text);
-    out.push(b'\n');
+    push_lines(out, start, text);
 }
 
 fn encode_problem(problem: Problem<'_>, out: &mut Vec<u8>) {

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::text::{self, is_mail_name, is_word, mail, push, push_visible, split_word};
+use super::text::{self, is_mail_name, is_word, mail, push, push_lines, push_visible, split_word};
 use super::{Codec, DecodeError, Decoded, Frame, Unsayable};
 use crate::chat::{
     Command, Departure, Event, Mail, NameError, Phase, Problem, RoomNameError, Secret, UnixMillis,
@@ -102,13 +102,18 @@ fn slash_command(line: &str) -> Command<'_> {
 pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
     match *event {
         Event::Message { sender, text, at } => {
+            let start = out.len();
             out.reserve(sender.len() + text.len() + 14);
             out.extend_from_slice(&clock(at));
-            push_text(out, &[sender, ": "], text);
+            push(out, &[sender, ": "]);
+            push_lines(out, start, text);
         }
+        Event::Day(at) => push(out, &["*** ", &date(at)[..DAY_BYTES], "\n"]),
         Event::Direct { sender, text, at } => {
+            let start = out.len();
             out.extend_from_slice(&clock(at));
-            push_text(out, &["[Private from ", sender, "]: "], text);
+            push(out, &["[Private from ", sender, "]: "]);
+            push_lines(out, start, text);
         }
         Event::DirectSent { to, text } => push_text(out, &["[Private to ", to, "]: "], text),
         Event::Greeting => push(out, &[GREETING]),
@@ -174,12 +179,12 @@ pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends a line that ends with what a person wrote.
+/// Appends a text of a user, in lines that all start alike.
 #[inline]
 fn push_text(out: &mut Vec<u8>, before: &[&str], text: &str) {
+    let start = out.len();
     push(out, before);
-    push_visible(out, text);
-    out.push(b'\n');
+    push_lines(out, start, text);
 }
 
 /// The time of the day, as `[HH:MM:SS] `.
@@ -201,6 +206,7 @@ fn date(at: UnixSeconds) -> String {
     date.replace('T', " ")
 }
 
+const DAY_BYTES: usize = "2026-12-31".len();
 const DATE_BYTES: usize = "2026-12-31 12:34:56".len();
 
 /// The inverse of [`date`].
@@ -431,6 +437,7 @@ fn notice(rest: &str) -> Option<Event<'_>> {
     }
     let (first, words) = split_word(rest);
     match words {
+        "" => parse_date(&format!("{first} 00:00:00")).map(|at| Event::Day(at.seconds())),
         "joined the room" => Some(Event::Joined(first)),
         "left the room" => Some(Event::Left { name: first, departure: Departure::Moved }),
         WAIT => first.parse().ok().map(Event::MailWaits),

@@ -9,7 +9,7 @@ use super::{DecodeError, Unsayable};
 use crate::chat::{
     Command, Event, NO_ACCOUNT, NameError, Phase, Problem, RoomNameError, Secret, Usage, is_disruptive,
 };
-use crate::limits::NAME_BYTES_MAX;
+use crate::limits::{NAME_BYTES_MAX, TEXT_LINES_MAX};
 
 /// Who speaks where a dialect has no other way for the server to say something. No user can have the name.
 pub(super) const SERVER: &str = crate::chat::SERVER_NAME;
@@ -287,19 +287,55 @@ pub(super) fn push(out: &mut Vec<u8>, pieces: &[&str]) {
     }
 }
 
-/// Appends a text that somebody else chose so that it stays on one line and leaves a terminal alone: characters that are
-/// [disruptive](is_disruptive) become U+FFFD.
+/// Appends a text of another user in one line: [disruptive](is_disruptive) characters become U+FFFD.
 #[inline]
 pub(super) fn push_visible(out: &mut Vec<u8>, text: &str) {
-    // In UTF-8, C1 controls start with C2, the Arabic letter mark with D8, separators and the other
-    // bidirectional controls with E2: reason enough to look closer.
-    let suspect = |byte: u8| (byte < 0x20 && byte != b'\t') || matches!(byte, 0x7f | 0xc2 | 0xd8 | 0xe2);
-    // Without a branch a byte, so that it runs a vector at a time.
-    if text.bytes().fold(false, |found, byte| found | suspect(byte)) {
+    if may_disrupt(text) {
         push_replaced(out, text);
     } else {
         out.extend_from_slice(text.as_bytes());
     }
+}
+
+/// Appends a text of another user, and a line end, behind the prefix that starts at `start` in `out`. Each
+/// line of the text gets a copy of the prefix, so no line looks like one of the server; empty lines are left
+/// out. Line ends behind the first [`TEXT_LINES_MAX`] lines become U+23CE, and the other
+/// [disruptive](is_disruptive) characters U+FFFD.
+#[inline]
+pub(super) fn push_lines(out: &mut Vec<u8>, start: usize, text: &str) {
+    if may_disrupt(text) {
+        push_prefixed(out, start, text);
+    } else {
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'\n');
+    }
+}
+
+/// Whether a text may have a [disruptive](is_disruptive) character. No text has one without this.
+#[inline]
+fn may_disrupt(text: &str) -> bool {
+    // In UTF-8, C1 controls start with C2, the Arabic letter mark with D8, separators and the other
+    // bidirectional controls with E2.
+    let suspect = |byte: u8| (byte < 0x20 && byte != b'\t') || matches!(byte, 0x7f | 0xc2 | 0xd8 | 0xe2);
+    // Without a branch a byte, so that it runs a vector at a time.
+    text.bytes().fold(false, |found, byte| found | suspect(byte))
+}
+
+#[cold]
+fn push_prefixed(out: &mut Vec<u8>, start: usize, text: &str) {
+    let prefix = start..out.len();
+    let mut lines = text.split(['\n', '\r']).filter(|line| !line.is_empty());
+    push_replaced(out, lines.next().unwrap_or_default());
+    for line in lines.by_ref().take(TEXT_LINES_MAX - 1) {
+        out.push(b'\n');
+        out.extend_from_within(prefix.clone());
+        push_replaced(out, line);
+    }
+    for line in lines {
+        push(out, &["\u{23ce}"]);
+        push_replaced(out, line);
+    }
+    out.push(b'\n');
 }
 
 #[cold]
@@ -314,6 +350,37 @@ fn push_replaced(out: &mut Vec<u8>, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::TEXT_BYTES_MAX;
+
+    #[test]
+    fn each_line_of_a_text_has_the_prefix() {
+        let shown = |text: &str| {
+            let mut out = b"before\nann: ".to_vec();
+            push_lines(&mut out, "before\n".len(), text);
+            String::from_utf8(out).expect("UTF-8").split_off("before\n".len())
+        };
+        for (text, lines) in [
+            ("one", "ann: one\n"),
+            ("", "ann: \n"),
+            ("\r\n", "ann: \n"),
+            ("one\n", "ann: one\n"),
+            ("\r\none\r\n\ntwo\rthree\u{1b}", "ann: one\nann: two\nann: three\u{fffd}\n"),
+            ("é ¢ one\u{2028}two", "ann: é ¢ one\u{fffd}two\n"),
+        ] {
+            assert_eq!(shown(text), lines, "{text:?}");
+        }
+        // The longest text that is kept stays within the bound of a frame, whatever it is made of.
+        for unit in ["\n", "a\n", "\u{1}", "\u{1}\r", "x"] {
+            let text = unit.repeat(TEXT_BYTES_MAX / unit.len());
+            let shown = shown(&text);
+            let lines = shown.lines().count();
+            let expected = if unit == "a\n" || unit == "\u{1}\r" { TEXT_LINES_MAX } else { 1 };
+            assert_eq!(lines, expected, "{unit:?}");
+            let prefixes = lines * "ann: ".len();
+            assert!(shown.len() - prefixes - lines <= 3 * TEXT_BYTES_MAX, "{unit:?}: {}", shown.len());
+            assert!(shown.lines().all(|line| line.starts_with("ann: ")));
+        }
+    }
 
     #[test]
     fn controls_are_replaced_and_nothing_else_is() {

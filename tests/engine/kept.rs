@@ -444,6 +444,47 @@ fn a_rooms_past_is_looked_up_where_memory_does_not_have_it() {
 }
 
 #[test]
+fn the_day_is_told_of_messages_of_other_days() {
+    let (mut world, mut disk) = world();
+    let alice = world.slash("alice");
+    world.types(alice, "one");
+    world.hears(alice);
+    disk.keeps(&mut world);
+    world.types(alice, "/history");
+    disk.keeps(&mut world);
+    assert_eq!(world.hears(alice), "[12:34:56] alice: one\n", "all of it is of today");
+    world.now.unix.0 += 86_400_000;
+    let [before, today] = ["*** 1970-01-01\n", "*** 1970-01-02\n"];
+    world.types(alice, "/history");
+    disk.keeps(&mut world);
+    assert_eq!(world.hears(alice), format!("{before}[12:34:56] alice: one\n{today}"));
+    world.types(alice, "two");
+    disk.keeps(&mut world);
+    world.hears(alice);
+    let both = format!("{before}[12:34:56] alice: one\n{today}[12:34:56] alice: two\n");
+    world.types(alice, "/history");
+    disk.keeps(&mut world);
+    assert_eq!(world.hears(alice), both);
+    world.types(alice, "/history 1");
+    assert_eq!(world.hears(alice), "[12:34:56] alice: two\n", "from memory");
+
+    // The same from the store, and on the way into a room.
+    let now = world.now;
+    let rule = HistoryRule { on_join: 9, ..HistoryRule::default() };
+    let mut world = disk.restarts(&HistoryRules { default: rule, ..HistoryRules::default() });
+    world.now = now;
+    let bob = world.connects(Dialect::Slash);
+    world.types(bob, "bobby");
+    disk.keeps(&mut world);
+    let heard = world.hears(bob);
+    assert!(heard.contains(&both), "{heard}");
+    let line = world.connects(Dialect::Line);
+    world.types(line, "LOGIN carol");
+    disk.keeps(&mut world);
+    assert_eq!(world.hears(line), "OK\nMSG alice one\nMSG alice two\n", "no time, and so no day");
+}
+
+#[test]
 fn nothing_is_kept_of_a_room_whose_rule_says_so() {
     let (_, mut disk) = world();
     let none = HistoryRule { keep_messages: 0, ..HistoryRule::default() };

@@ -208,7 +208,7 @@ fn direct_messages_are_live_and_kept_across_dialects() {
     world.types(bob, "LOGIN bob bob");
     assert_eq!(world.hears(bob), "OK\n");
     world.sends_mail(mail, "bob", "hi\nthere");
-    assert_eq!(world.hears(bob), "DM alice hi\u{fffd}there\n");
+    assert_eq!(world.hears(bob), "DM alice hi\nDM alice there\n");
     assert_eq!(world.gets(mail, &Request::Subscribe(true)), [""; 0]);
     world.types(bob, "DM alice hello");
     assert_eq!(world.hears(bob), "");

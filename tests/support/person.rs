@@ -139,15 +139,20 @@ impl Person {
         !(self.is_of_lines() && text.contains('\n'))
     }
 
-    /// A text as it is shown here.
-    pub fn shown(&self, text: &str) -> String {
-        if self.is_of_lines() { text.replace(is_disruptive, "\u{fffd}") } else { text.to_owned() }
+    /// A text as it is shown here: in the dialects of lines, each line of it alone.
+    pub fn shown(&self, text: &str, heard: impl Fn(&str) -> Heard) -> Vec<Heard> {
+        if self.is_of_lines() {
+            let lines = text.split(['\r', '\n']).filter(|line| !line.is_empty());
+            lines.map(|line| heard(&line.replace(is_disruptive, "\u{fffd}"))).collect()
+        } else {
+            vec![heard(text)]
+        }
     }
 
     /// What its own message in the room looks like to it.
     pub fn echo(&self, text: &str) -> Vec<Heard> {
         if matches!(self.peer, AnyPeer::Slash(_)) {
-            vec![room(&self.name, &self.shown(text))]
+            self.shown(text, |text| room(&self.name, text))
         } else {
             vec![]
         }
@@ -156,7 +161,7 @@ impl Person {
     /// What it sees of its own message to somebody.
     pub fn sent(&self, to: &str, text: &str) -> Vec<Heard> {
         if matches!(self.peer, AnyPeer::Slash(_)) {
-            vec![notice(&format!("[Private to {to}]: {}", self.shown(text)))]
+            self.shown(text, |text| notice(&format!("[Private to {to}]: {text}")))
         } else {
             vec![]
         }

@@ -1,7 +1,11 @@
-//! Whatever a user writes stays on one line, and leaves a terminal alone.
+//! No line of a user's text looks like one of the server, and no text steers a terminal.
 
-use parlance::chat::{Command, Event, Name, Phase, Problem, RoomName, UnixSeconds};
-use parlance::limits::{FRAME_BYTES_MAX, LINE_BYTES_MAX, NAME_BYTES_MAX, SERVER_LINE_BYTES_MAX};
+use std::collections::HashSet;
+
+use parlance::chat::{Command, Event, Mail, Name, Phase, Problem, RoomName, UnixMillis, UnixSeconds};
+use parlance::limits::{
+    FRAME_BYTES_MAX, LINE_BYTES_MAX, NAME_BYTES_MAX, SERVER_LINE_BYTES_MAX, TEXT_LINES_MAX,
+};
 use parlance::wire::Codec;
 
 use crate::feed::{LINES, commands, events, shown};
@@ -11,7 +15,9 @@ fn controls() -> impl Iterator<Item = char> {
     (0..=0x9f_u32).filter_map(char::from_u32).filter(|c| c.is_control())
 }
 
-/// Every event that carries a text which only its author has looked at.
+const MESSAGES: usize = 3;
+
+/// Every event with a text that nothing has checked. The first three are messages, whose lines stay lines.
 fn with_text(text: &str) -> [Event<'_>; 6] {
     let at = UnixSeconds(0);
     [
@@ -25,19 +31,23 @@ fn with_text(text: &str) -> [Event<'_>; 6] {
 }
 
 #[test]
-fn no_text_makes_a_second_line_or_reaches_the_output_as_a_control() {
+fn no_text_looks_like_a_line_of_the_server_or_reaches_the_output_as_a_control() {
     assert_eq!(controls().count(), 32 + 1 + 32);
     for control in controls() {
         let text = format!("a{control}MSG eve b{control}{control}");
         for dialect in LINES {
-            for event in with_text(&text) {
+            for (index, event) in with_text(&text).into_iter().enumerate() {
+                let lines = 1 + usize::from(matches!(control, '\n' | '\r') && index < MESSAGES);
                 let mut out = Vec::new();
                 let _ = dialect.encode_event(&Codec::default(), &event, &mut out);
                 let out = String::from_utf8(out).expect("UTF-8");
                 if let Some(line) = out.strip_suffix('\n') {
-                    let found = line.chars().find(|c| c.is_control() && *c != '\t');
-                    assert_eq!(found, None, "{control:?} in {event:?} as {dialect:?}");
-                    assert_eq!(events(dialect, [out.as_bytes()]).len(), 1, "{event:?} as {dialect:?}");
+                    let found = line.chars().filter(|c| c.is_control() && *c != '\t').collect::<String>();
+                    assert_eq!(found, "\n".repeat(lines - 1), "{control:?} in {event:?} as {dialect:?}");
+                    let heard = events(dialect, [out.as_bytes()]);
+                    assert_eq!(heard.len(), lines, "{event:?} as {dialect:?}");
+                    let kinds: HashSet<_> = heard.iter().map(|event| event.split(' ').next()).collect();
+                    assert_eq!(kinds.len(), 1, "{heard:?}");
                 } else {
                     assert_eq!(out, "", "{event:?} as {dialect:?}");
                 }
@@ -91,17 +101,26 @@ fn everything_but_controls_arrives_as_it_was_sent() {
 }
 
 #[test]
-fn the_longest_line_of_controls_fits_into_a_frame_and_into_what_a_client_reads() {
-    let text = "\u{1}".repeat(LINE_BYTES_MAX);
+fn the_longest_text_of_controls_fits_into_a_frame_and_its_lines_into_what_a_client_reads() {
     let sender = "x".repeat(NAME_BYTES_MAX);
-    let message = Event::Message { sender: &sender, text: &text, at: UnixSeconds(0) };
-    let direct = Event::Direct { sender: &sender, text: &text, at: UnixSeconds(0) };
-    let sent = Event::DirectSent { to: &sender, text: &text };
-    for dialect in LINES {
-        for event in [message, direct, sent] {
-            let mut out = Vec::new();
-            let _ = dialect.encode_event(&Codec::default(), &event, &mut out);
-            assert!(out.len() <= FRAME_BYTES_MAX && out.len() <= SERVER_LINE_BYTES_MAX, "{}", out.len());
+    for unit in ["\u{1}", "\u{1}\n", "\r\n\u{1}", "\n"] {
+        let text = unit.repeat(LINE_BYTES_MAX / unit.len());
+        let message = Event::Message { sender: &sender, text: &text, at: UnixSeconds(0) };
+        let direct = Event::Direct { sender: &sender, text: &text, at: UnixSeconds(0) };
+        let sent = Event::DirectSent { to: &sender, text: &text };
+        let at = UnixMillis(u64::MAX);
+        let (id, recipient, content) = ("", "", text.as_str());
+        let mail = Event::Mail(Mail { id, at, sender: &sender, recipient, content, unread: false });
+        for dialect in LINES {
+            for event in [message, direct, sent, mail] {
+                let mut out = Vec::new();
+                let _ = dialect.encode_event(&Codec::default(), &event, &mut out);
+                assert!(out.len() <= FRAME_BYTES_MAX, "{unit:?}: {}", out.len());
+                let lines: Vec<_> = out.split_inclusive(|&byte| byte == b'\n').collect();
+                assert!(
+                    lines.len() <= TEXT_LINES_MAX && lines.iter().all(|l| l.len() <= SERVER_LINE_BYTES_MAX)
+                );
+            }
         }
     }
 }

@@ -156,6 +156,8 @@ fn line_events_are_said_byte_for_byte() {
         (Event::User { name: "alice", own: true }, "USER alice\n"),
         (Event::User { name: "bob", own: false }, "USER bob\n"),
         (Event::Direct { sender: "alice", text: "psst", at: AT }, "DM alice psst\n"),
+        (Event::Direct { sender: "alice", text: "a\n\nERR b\n", at: AT }, "DM alice a\nDM alice ERR b\n"),
+        (Event::Message { sender: "alice", text: "a\rINFO b", at: AT }, "MSG alice a\nMSG alice INFO b\n"),
         (Event::Error(Problem::UserNotFound("zoe")), "ERR user-not-found zoe\n"),
         (Event::Error(Problem::Usage(Usage::Direct)), "ERR invalid-dm-format\n"),
         (Event::Pong, "PONG\n"),
@@ -182,6 +184,7 @@ fn line_events_are_said_byte_for_byte() {
 fn what_the_line_dialect_has_no_words_for_is_left_out() {
     for event in [
         Event::Greeting,
+        Event::Day(UnixSeconds(0)),
         Event::DirectSent { to: "bob", text: "psst" },
         Event::Joined("bob"),
         Event::Left { name: "bob", departure: Departure::Moved },
@@ -212,6 +215,11 @@ fn slash_events_are_said_byte_for_byte() {
         (Event::Left { name: "alice", departure: Departure::Moved }, "*** alice left the room\n"),
         (Event::Left { name: "alice", departure: Departure::Disconnected }, "*** alice left the room\n"),
         (Event::Message { sender: "alice", text: "hi there", at: AT }, "[12:34:56] alice: hi there\n"),
+        (
+            Event::Message { sender: "alice", text: "hi\r\n\n[12:00:00] bob: no\n", at: AT },
+            "[12:34:56] alice: hi\n[12:34:56] alice: [12:00:00] bob: no\n",
+        ),
+        (Event::Day(UnixSeconds(1_767_225_599)), "*** 2025-12-31\n"),
         (Event::YouRenamed("bob"), "You are now known as bob\n"),
         (Event::Renamed { old: "alice", new: "bob" }, "*** alice is now known as bob\n"),
         (Event::YouJoined("games"), "You joined #games\n"),
@@ -224,6 +232,11 @@ fn slash_events_are_said_byte_for_byte() {
         (Event::User { name: "bob", own: false }, "  bob\n"),
         (Event::DirectSent { to: "bob", text: "psst" }, "[Private to bob]: psst\n"),
         (Event::Direct { sender: "bob", text: "psst", at: AT }, "[12:34:56] [Private from bob]: psst\n"),
+        (Event::DirectSent { to: "bob", text: "a\rb" }, "[Private to bob]: a\n[Private to bob]: b\n"),
+        (
+            Event::Direct { sender: "bob", text: "a\nb", at: AT },
+            "[12:34:56] [Private from bob]: a\n[12:34:56] [Private from bob]: b\n",
+        ),
         (Event::Goodbye, "Goodbye!\n"),
         (Event::AccountMade, "Account created\n"),
         (Event::PasswordChanged, "Password changed\n"),

@@ -87,6 +87,8 @@ const LATER_MAIL: Event<'_> = Event::Mail(Mail {
     unread: false,
 });
 
+const DAY: Event<'static> = Event::Day(UnixSeconds(1_767_139_200));
+
 /// Every event, and what the other end makes of it: nothing, where the dialect does not say it, and without what the
 /// dialect does not carry.
 pub(crate) fn all_events(dialect: Dialect) -> Vec<(Event<'static>, Option<Event<'static>>)> {
@@ -135,6 +137,7 @@ pub(crate) fn all_events(dialect: Dialect) -> Vec<(Event<'static>, Option<Event<
             (Event::MailEnd, Some(nobody)),
             (Event::MailListBegin, None),
             (Event::ConversationBegin, None),
+            (DAY, None),
         ]);
     } else {
         all.extend(only_slash.map(|event| (event, Some(event))));
@@ -150,6 +153,7 @@ pub(crate) fn all_events(dialect: Dialect) -> Vec<(Event<'static>, Option<Event<
             (Event::MailEnd, Some(Event::MailEnd)),
             (Event::MailListBegin, Some(Event::MailListBegin)),
             (Event::ConversationBegin, Some(Event::ConversationBegin)),
+            (DAY, Some(DAY)),
         ]);
     }
     all.extend(of_other_dialects().map(|event| (event, None)));
@@ -307,9 +311,10 @@ fn kind(event: &Event<'_>) -> usize {
         Event::MailWaits(_) => 39,
         Event::MailListBegin => 40,
         Event::ConversationBegin => 41,
+        Event::Day(_) => 42,
     }
 }
-const KINDS: usize = 42;
+const KINDS: usize = 43;
 
 #[test]
 fn every_kind_of_event_is_in_the_table() {
