@@ -164,7 +164,7 @@ struct Flags {
     )]
     gob: Option<String>,
 
-    /// Close a line client that has sent no line for this long; 0 for never [default: 60]
+    /// Close a line client that has sent no line, and was sent nothing, for this long; 0 for never [default: 60]
     #[arg(
         long,
         global = true,
@@ -174,7 +174,7 @@ struct Flags {
     )]
     idle_timeout: Option<String>,
 
-    /// Close a slash client that has sent no line for this long; 0 for never [default: 3600]
+    /// Close a slash client that has sent no line, and was sent nothing, for this long; 0 for never [default: 3600]
     #[arg(
         long,
         global = true,
@@ -204,7 +204,7 @@ struct Flags {
     )]
     typed_idle_timeout: Option<String>,
 
-    /// Close a gob client that has sent no message for this long; 0 for never [default: 86400]
+    /// Close a gob client that has sent no message, and was sent nothing, for this long; 0 for never [default: 86400]
     #[arg(
         long,
         global = true,
@@ -234,6 +234,16 @@ struct Flags {
     /// none]
     #[arg(long, global = true, value_name = "NAME", help_heading = "What clients may do")]
     reserved_names: Vec<String>,
+
+    /// The nicknames that a slash client may try before its connection is closed, 1 to 10 [default: 1]
+    #[arg(
+        long,
+        global = true,
+        value_name = "COUNT",
+        allow_negative_numbers = true,
+        help_heading = "What clients may do"
+    )]
+    slash_nick_tries: Option<String>,
 
     /// The answer to a TCRP client whose name is not valid, for example because of a blank: the nearest free
     /// name (near), or a refusal (strict) [default: near]
@@ -530,6 +540,7 @@ impl Flags {
             ("login-timeout", &self.login_timeout),
             ("ucrp-sender", &self.ucrp_sender),
             ("reserved-names", &reserved_names),
+            ("slash-nick-tries", &self.slash_nick_tries),
             ("tcrp-names", &self.tcrp_names),
             ("typed-ping-identity", &self.typed_ping_identity),
             ("gob-gap", &self.gob_gap),

@@ -73,11 +73,11 @@ pub struct Config {
     /// Where the gob dialect listens.
     pub gob: ListenerSpec,
 
-    /// How long a line client may stay without sending a line; `None` for ever.
+    /// How long a line client may stay without sending a line or being sent anything; `None` for ever.
     #[serde(with = "field::timeout")]
     pub idle_timeout: Option<Duration>,
 
-    /// How long a slash client may stay without sending a line; `None` for ever.
+    /// How long a slash client may stay without sending a line or being sent anything; `None` for ever.
     #[serde(with = "field::timeout")]
     pub slash_idle_timeout: Option<Duration>,
 
@@ -89,7 +89,7 @@ pub struct Config {
     #[serde(with = "field::timeout")]
     pub typed_idle_timeout: Option<Duration>,
 
-    /// How long a gob client may stay without sending a message; `None` for ever.
+    /// How long a gob client may stay without sending a message or being sent anything; `None` for ever.
     #[serde(with = "field::timeout")]
     pub gob_idle_timeout: Option<Duration>,
 
@@ -104,6 +104,10 @@ pub struct Config {
     /// Names that are reserved besides those that always are.
     #[serde(deserialize_with = "field::reserved_names")]
     pub reserved_names: Vec<String>,
+
+    /// The nicknames that a slash connection may try before it is closed.
+    #[serde(deserialize_with = "field::slash_nick_tries")]
+    pub slash_nick_tries: u8,
 
     /// The answer to a TCRP handshake whose text is not a name.
     #[serde(deserialize_with = "field::tcrp_names")]
@@ -234,7 +238,7 @@ pub struct Config {
 
 impl Config {
     /// The name of every setting that can come from anywhere, as the file has it, in the order of the fields.
-    pub const KEYS: [&str; 45] = [
+    pub const KEYS: [&str; 46] = [
         "bind",
         "line",
         "slash",
@@ -250,6 +254,7 @@ impl Config {
         "login-timeout",
         "ucrp-sender",
         "reserved-names",
+        "slash-nick-tries",
         "tcrp-names",
         "typed-ping-identity",
         "gob-gap",
@@ -421,6 +426,7 @@ impl Default for Config {
             login_timeout: Some(Duration::from_secs(60)),
             ucrp_sender: UcrpSender::SameIp,
             reserved_names: Vec::new(),
+            slash_nick_tries: 1,
             tcrp_names: TcrpNames::Near,
             typed_ping_identity: PingIdentity::Off,
             gob_gap: Duration::from_micros(GOB_GAP_MICROS_DEFAULT),

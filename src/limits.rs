@@ -188,6 +188,9 @@ pub const UNUSED_CLOCK_SECONDS: u64 = 24 * 60 * 60;
 pub const UNUSED_LOOK_SECONDS: u64 = 60 * 60;
 /// Accounts checked each time, oldest first: some milliseconds. More: the rest a second later.
 pub const UNUSED_PER_LOOK_MAX: usize = 256;
+/// Nicknames that a slash connection may try, at most, before it is closed: a slip or two. The time for a
+/// login goes on through all of them.
+pub const SLASH_NICK_TRIES_MAX: u8 = 10;
 /// Wrong passwords for one name from one network in [`ATTEMPTS_SECONDS`], unless the operator says otherwise:
 /// people mistype. More: no password for that name from that network is checked until that time has passed.
 pub const ATTEMPTS_DEFAULT: u8 = 5;

@@ -37,6 +37,30 @@ fn a_taken_nickname_is_refused_and_closed() {
 }
 
 #[test]
+fn another_nickname_can_be_tried_where_the_settings_allow_it() {
+    let server = TestServer::with(|config| config.slash_nick_tries = 3);
+    server.account("alice", "secret");
+    let again = "Enter your nickname: ";
+    let mut bob = server.connect(Dialect::Slash);
+    bob.send(b"a\n\xff\nbobby\n");
+    bob.expect(PROMPT);
+    bob.expect("Invalid nickname: Nickname must be at least 3 characters\n");
+    bob.expect(again);
+    bob.expect("Registration failed: Invalid UTF-8\n");
+    bob.expect(again);
+    bob.expect("Welcome bobby! You are in #lobby\n");
+    // After a wrong password the next line is a nickname, and the third refusal is the last.
+    let mut eve = server.connect(Dialect::Slash);
+    eve.send("alice\nwrong\nbobby\nalice\nwrong\ncarol\n");
+    eve.expect(PROMPT);
+    eve.expect("Password: Registration failed: Wrong password\n");
+    eve.expect(again);
+    eve.expect("Registration failed: Nickname already taken\n");
+    eve.expect(again);
+    assert_eq!(eve.rest(), "Password: Registration failed: Wrong password\n");
+}
+
+#[test]
 fn a_full_server_says_so() {
     let server = TestServer::with(|config| config.max_clients = parlance::config::MaxClients::Limit(2));
     let alice = server.slash("alice");

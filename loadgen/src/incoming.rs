@@ -122,6 +122,7 @@ fn of_event(event: Event<'_>) -> Incoming<'_> {
         | Event::Renamed { .. }
         | Event::Pong
         | Event::Greeting
+        | Event::NameWanted
         | Event::Day(_)
         | Event::Direct { .. }
         | Event::DirectSent { .. }

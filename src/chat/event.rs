@@ -18,6 +18,8 @@ pub enum Departure {
 pub enum Event<'a> {
     /// The connection was accepted.
     Greeting,
+    /// The connection may try another name.
+    NameWanted,
     /// The name is taken by this connection, which is now in `room`.
     LoggedIn {
         /// As typed.

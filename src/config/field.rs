@@ -23,7 +23,7 @@ use crate::limits::{
     ATTEMPTS_LIMIT_MAX, CLIENTS_MAX, CORE_MAX, EXEMPT_MAX, HISTORY_KEEP_DAYS_MAX, HISTORY_KEEP_MESSAGES_MAX,
     HISTORY_ON_JOIN_MAX, LOG_BYTES_LIMIT_MAX, LOG_BYTES_LIMIT_MIN, LOG_TOTAL_BYTES_LIMIT_MAX,
     LOG_TOTAL_BYTES_LIMIT_MIN, NAME_BYTES_MAX, RATE_MAX, RESERVED_NAMES_MAX, ROOM_NAME_BYTES_MAX, ROOMS_MAX,
-    SEATS_OF_NAME_MAX, SESSION_BYTES_LIMIT_MAX, SESSION_BYTES_LIMIT_MIN, SHARDS_MAX,
+    SEATS_OF_NAME_MAX, SESSION_BYTES_LIMIT_MAX, SESSION_BYTES_LIMIT_MIN, SHARDS_MAX, SLASH_NICK_TRIES_MAX,
 };
 use crate::store::Durability;
 
@@ -279,6 +279,11 @@ pub(super) fn session_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Resul
         "0" => Some(0),
         number => within(number, SESSION_BYTES_LIMIT_MIN, SESSION_BYTES_LIMIT_MAX),
     })
+}
+
+pub(super) fn slash_nick_tries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
+    let remedy = format!("use a number of nicknames, from 1 to {SLASH_NICK_TRIES_MAX}");
+    scalar(deserializer, &remedy, |text| within(text, 1, SLASH_NICK_TRIES_MAX))
 }
 
 pub(super) fn password_attempts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {

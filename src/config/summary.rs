@@ -61,11 +61,11 @@ impl Config {
 
     fn write_timeouts(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let idle = [
-            (Dialect::Line, self.idle_timeout, "sends no line", "is closed"),
-            (Dialect::Slash, self.slash_idle_timeout, "sends no line", "is closed"),
+            (Dialect::Line, self.idle_timeout, "sends no line and is sent nothing", "is closed"),
+            (Dialect::Slash, self.slash_idle_timeout, "sends no line and is sent nothing", "is closed"),
             (Dialect::Ucrp, self.ucrp_idle_timeout, "sends no datagram", "loses its seat"),
             (Dialect::Typed, self.typed_idle_timeout, "sends no request", "is closed"),
-            (Dialect::Gob, self.gob_idle_timeout, "sends no message", "is closed"),
+            (Dialect::Gob, self.gob_idle_timeout, "sends no message and is sent nothing", "is closed"),
         ];
         for (dialect, timeout, silent, end) in idle.into_iter().filter(|idle| self.speaks(idle.0)) {
             let name = dialect.name();
@@ -92,6 +92,10 @@ impl Config {
                 UcrpSender::Any => "from any address, as long as it shows a token",
             };
             writeln!(out, "A ucrp datagram counts {whence}.")?;
+        }
+        if self.speaks(Dialect::Slash) {
+            let tries = Counted(self.slash_nick_tries.into(), "nickname");
+            writeln!(out, "A slash client may try {tries} before its connection is closed.")?;
         }
         if self.speaks(Dialect::Tcrp) {
             match self.tcrp_names {

@@ -136,6 +136,7 @@ impl Engine {
         }
         if let Some(holder) = holder {
             let at = self.now.unix.seconds();
+            self.keep_alive(holder, self.now.monotonic);
             self.reply(holder, &Event::Direct { sender: sender.as_str(), text, at });
         }
         Ok(Delivered { kept, is_old: false, to: name })

@@ -15,6 +15,7 @@
 //! What it sent meanwhile stays in its inbox (at most one read) and then in its socket.
 
 use core::net::IpAddr;
+use std::time::Duration;
 
 use arrayvec::ArrayVec;
 
@@ -420,6 +421,29 @@ impl Engine {
         }
     }
 
+    /// Moves the idle deadline of a stream that was sent something at a time (monotonic clock), and returns
+    /// whether the deadline is ahead again. A peer that does not acknowledge it is no concern of this: the
+    /// kernel ends its connection after [`UNACKNOWLEDGED_SECONDS_MAX`].
+    ///
+    /// [`UNACKNOWLEDGED_SECONDS_MAX`]: crate::limits::UNACKNOWLEDGED_SECONDS_MAX
+    pub(super) fn keep_alive(&mut self, id: ConnId, at: Duration) -> bool {
+        let conn = self.conn(id);
+        let seconds = self.settings.idle_timeout(conn.dialect);
+        let is_stream = conn.dialect.transport() != Transport::Datagram;
+        let is_ahead =
+            conn.phase == Phase::Chat && is_stream && at + Duration::from_secs(seconds) > self.now.monotonic;
+        if is_ahead {
+            self.deadlines.set(id, at, seconds);
+        }
+        is_ahead
+    }
+
+    /// The time of the last frame of its room for a connection, on the monotonic clock.
+    fn told_at(&self, id: ConnId) -> Option<Duration> {
+        let conn = self.conn(id);
+        self.room(conn.membership?.room).told_at(conn.dialect, id.shard())
+    }
+
     pub(super) fn refuse(&mut self, id: ConnId, error: DecodeError) {
         let mut words = Vec::new();
         let conn = self.conn(id);
@@ -435,7 +459,7 @@ impl Engine {
         } else if error.ends_connection() {
             self.close(id, CloseReason::Malformed);
         } else if is_of_login {
-            self.close(id, CloseReason::LoginRefused);
+            self.login_is_refused(id, false);
         }
     }
 
@@ -468,6 +492,7 @@ impl Engine {
                     self.heard(id);
                     continue;
                 }
+                (None, Phase::Chat) if self.told_at(id).is_some_and(|at| self.keep_alive(id, at)) => continue,
                 (None, Phase::Chat) => (Problem::IdleTimeout, CloseReason::IdleTimeout),
             };
             let conn = self.conn(id);
@@ -486,7 +511,7 @@ impl Engine {
     }
 
     /// When [`Engine::timeout`] has something to do, on the monotonic clock, if ever.
-    pub fn next_deadline(&self) -> Option<std::time::Duration> {
+    pub fn next_deadline(&self) -> Option<Duration> {
         let others = [
             self.journal.patience_until(),
             self.rests.next(),

@@ -2,7 +2,7 @@
 
 use super::room::{Maker, Room};
 use super::{Engine, Membership};
-use crate::chat::{ConnId, Event, Problem, RoomId, RoomName};
+use crate::chat::{ConnId, Event, Now, Problem, RoomId, RoomName};
 use crate::fanout::Owed;
 use crate::limits::ROOMS_MAX;
 use crate::wire::{Codec, Fit};
@@ -101,7 +101,7 @@ impl Engine {
     /// Tells everybody in a room something; `skipped_by` does not get it.
     pub(super) fn publish(&mut self, room: RoomId, event: &Event<'_>, skipped_by: Option<ConnId>) {
         let mut frame = std::mem::take(&mut self.scratch);
-        let Self { rooms, fanouts, metrics, .. } = self;
+        let Self { rooms, fanouts, metrics, now: Now { monotonic: now, .. }, .. } = self;
         let mut encoded = None;
         let audiences = rooms[room.0 as usize].audiences.iter_mut();
         for audience in audiences.filter(|audience| audience.hears()) {
@@ -113,6 +113,7 @@ impl Engine {
             }
             if !frame.is_empty() {
                 audience.unread += if shard == 0 { 0 } else { frame.len() };
+                audience.told_at = *now;
                 fanouts.append(shard, room, dialect, &frame, skipped_by);
             }
         }

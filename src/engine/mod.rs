@@ -156,6 +156,8 @@ pub struct Settings {
     /// [`ATTEMPTS_SECONDS`](crate::limits::ATTEMPTS_SECONDS). Beyond it, no password of that pair is checked
     /// for the same time.
     pub password_attempts_limit: u8,
+    /// Logins that a slash connection may try before it is closed.
+    pub slash_nick_tries: u8,
     /// Seconds from the connection to the login; 0 means any.
     pub login_timeout: u64,
     /// Seconds from one line to the next in the line dialect; 0 means any.
@@ -213,6 +215,7 @@ impl Default for Settings {
             session_messages_limit: SESSION_MESSAGES_DEFAULT,
             session_bytes_limit: SESSION_BYTES_DEFAULT,
             password_attempts_limit: ATTEMPTS_DEFAULT,
+            slash_nick_tries: 1,
             login_timeout: 60,
             line_idle_timeout: 60,
             slash_idle_timeout: 3600,
@@ -360,6 +363,8 @@ struct More {
     seat: Option<Seat>,
     /// Rooms that it made, and that are there; not counted where nothing bounds them.
     rooms_made: u32,
+    /// Logins that were refused.
+    logins_refused: u8,
 }
 
 /// What a connection waits for, and is not read from meanwhile.

@@ -13,6 +13,7 @@ use crate::chat::{
 };
 use crate::limits::{NAME_NUMBER_MAX, PASSWORD_BYTES_MAX, PASSWORD_WRONG_HASHES};
 use crate::state::AccountId;
+use crate::wire::Dialect;
 
 /// A name, and what makes it the same as others.
 #[derive(Clone, Copy, Debug)]
@@ -381,8 +382,30 @@ impl Engine {
             return self.reply(id, &Event::Error(problem));
         }
         self.reply(id, &Event::LoginRefused(problem));
-        if self.conn(id).dialect.closes_on_refused_login() {
-            self.close(id, CloseReason::LoginRefused);
+        let is_of_server = matches!(
+            problem,
+            Problem::ServerFull | Problem::Busy | Problem::NotKept | Problem::TooManyAttempts
+        );
+        self.login_is_refused(id, is_of_server);
+    }
+
+    /// A login was refused, and the peer was told. Where its dialect closes the connection then, it has as
+    /// many tries as the settings say, unless another name would be refused as well (`is_final`).
+    pub(super) fn login_is_refused(&mut self, id: ConnId, is_final: bool) {
+        let dialect = self.conn(id).dialect;
+        if !dialect.closes_on_refused_login() {
+            return;
         }
+        let tries = if dialect == Dialect::Slash { self.settings.slash_nick_tries } else { 1 };
+        if tries > 1 && !is_final {
+            let more = self.more_mut(id);
+            more.logins_refused += 1;
+            more.wanted = None;
+            if more.logins_refused < tries {
+                self.conn_mut(id).phase = Phase::Login;
+                return self.reply(id, &Event::NameWanted);
+            }
+        }
+        self.close(id, CloseReason::LoginRefused);
     }
 }

@@ -1,5 +1,7 @@
 //! A room: who is in it, and in which dialects and on which shards they hear it.
 
+use std::time::Duration;
+
 use super::history::History;
 use super::network::Network;
 use crate::chat::{ConnId, HistoryRule, RoomName};
@@ -13,6 +15,8 @@ pub(super) struct Audience {
     members: u32,
     /// Bytes that were sent to another shard, and were not reported as read there.
     pub(super) unread: usize,
+    /// The time of its last frame, on the monotonic clock.
+    pub(super) told_at: Duration,
 }
 
 impl Audience {
@@ -78,7 +82,7 @@ impl Room {
         } else {
             let behind = audiences.iter().rposition(|audience| audience.dialect == dialect);
             let at = behind.map_or(audiences.len(), |last| last + 1);
-            audiences.insert(at, Audience { dialect, shard, members: 1, unread: 0 });
+            audiences.insert(at, Audience { dialect, shard, members: 1, unread: 0, told_at: Duration::ZERO });
         }
         self.members.push(conn);
         self.members.len() - 1
@@ -105,6 +109,13 @@ impl Room {
             audience.unread = audience.unread.saturating_sub(bytes);
         }
         self.audiences.retain(|audience| audience.members > 0 || audience.unread > 0);
+    }
+
+    /// The time of the last frame for the members of one dialect on one shard, on the monotonic clock.
+    pub(super) fn told_at(&self, dialect: Dialect, shard: u8) -> Option<Duration> {
+        let mut audiences = self.audiences.iter();
+        let its = audiences.find(|audience| (audience.dialect, audience.shard) == (dialect, shard))?;
+        Some(its.told_at)
     }
 
     /// Bytes that the slowest of the other shards has not read.

@@ -59,7 +59,7 @@ fn set_optional(socket: &Socket, missing: &mut Missing) {
         .with_time(Duration::from_secs(KEEPALIVE_IDLE_SECONDS))
         .with_interval(Duration::from_secs(KEEPALIVE_INTERVAL_SECONDS))
         .with_retries(KEEPALIVE_PROBES_MAX);
-    let stays = "the connection of a client that vanished may stay until its idle timeout";
+    let stays = "the connection of a vanished client may stay until its idle timeout";
     missing.note("SO_KEEPALIVE", stays, socket.set_tcp_keepalive(&keepalive));
     #[cfg(target_os = "linux")]
     {

@@ -498,6 +498,7 @@ fn settings(
         gob_gap: config.gob_gap,
         seats_keep_address: config.ucrp_sender == UcrpSender::SameIp,
         reserved_names: ReservedNames::with(&config.reserved_names),
+        slash_nick_tries: config.slash_nick_tries,
         seats_yield_names: config.tcrp_names == TcrpNames::Near,
         ping_identity: config.typed_ping_identity == PingIdentity::SameIp,
         journal: true,

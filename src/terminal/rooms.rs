@@ -384,6 +384,7 @@ pub(super) fn heard(event: &Event<'_>, reading: &Reading) -> Heard {
         }
         Event::Pong => return Sign::Done.into(),
         Event::Greeting
+        | Event::NameWanted
         | Event::LoggedIn { .. }
         | Event::PasswordWanted
         | Event::NameKnown

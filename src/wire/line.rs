@@ -94,6 +94,7 @@ pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
         Event::PasswordWanted => push(out, &["ERR password-required\n"]),
         Event::LoginRefused(problem) | Event::Error(problem) => encode_problem(problem, out),
         Event::Greeting
+        | Event::NameWanted
         | Event::NameKnown
         | Event::Day(_)
         | Event::NameFree

@@ -14,6 +14,8 @@ use crate::chat::{
 use crate::limits::{SERVER_LINE_BYTES_MAX, SLASH_NAME_CHARS_MAX, SLASH_NAME_CHARS_MIN};
 
 const GREETING: &str = "Welcome to the chat server!\nEnter your nickname: ";
+/// The end of [`GREETING`].
+const NICKNAME: &str = "Enter your nickname: ";
 const PASSWORD: &str = "Password: ";
 /// The second line of [`Event::LoggedIn`].
 const HINT: &str = "Type /help for available commands\n";
@@ -117,6 +119,7 @@ pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
         }
         Event::DirectSent { to, text } => push_text(out, &["[Private to ", to, "]: "], text),
         Event::Greeting => push(out, &[GREETING]),
+        Event::NameWanted => push(out, &[NICKNAME]),
         Event::PasswordWanted => push(out, &[PASSWORD]),
         Event::LoggedIn { name, room } => {
             push(out, &["Welcome ", name, "! You are in #", room, "\n", HINT]);
@@ -364,8 +367,9 @@ pub(super) fn encode_command(command: &Command<'_>, out: &mut Vec<u8>) -> Result
 pub(super) fn decode_event<'a>(codec: &mut Codec, bytes: &'a [u8]) -> Decoded<Event<'a>> {
     // The rest of a line that is being dropped starts like nothing in particular.
     let fixed: &[_] = match bytes.first() {
-        Some(b'W' | b'P' | b'A' | b'T') if !codec.is_skipping() => &[
+        Some(b'W' | b'E' | b'P' | b'A' | b'T') if !codec.is_skipping() => &[
             (GREETING, Frame::Whole(Event::Greeting)),
+            (NICKNAME, Frame::Whole(Event::NameWanted)),
             (PASSWORD, Frame::Whole(Event::PasswordWanted)),
             (HELP, Frame::Whole(Event::Help)),
             // Part of an event that was told with its first line.

@@ -21,9 +21,9 @@ fn who_says_nothing_for_the_idle_timeout_is_told_and_closed() {
     assert_eq!(world.hears(alice), "ERR idle-timeout\n");
     assert_eq!(world.ended(alice), Some(told(CloseReason::IdleTimeout)));
     assert_eq!(world.hears(carol), "*** alice left the room\n");
-    world.seconds_pass(600 - 61);
-    assert_eq!(world.hears(carol), "");
-    world.seconds_pass(1);
+    world.seconds_pass(599);
+    assert_eq!(world.hears(carol), "", "she was sent that line");
+    world.seconds_pass(2);
     assert_eq!(world.hears(carol), "ERROR: Idle timeout\n");
     assert_eq!(world.ended(carol), Some(told(CloseReason::IdleTimeout)));
 }
@@ -46,16 +46,43 @@ fn any_line_keeps_a_connection_alive() {
 }
 
 #[test]
-fn a_part_of_a_line_keeps_nobody_alive_and_nor_does_reading() {
+fn a_part_of_a_line_keeps_nobody_alive() {
     let mut world = World::new();
-    let (alice, bob) = (world.line("alice"), world.line("bob"));
+    let alice = world.line("alice");
     for _ in 0..61 {
         world.seconds_pass(1);
         world.sends(alice, b"x");
-        world.types(bob, "MSG hi");
         world.settles();
     }
-    assert!(world.hears(alice).ends_with("MSG bob hi\nERR idle-timeout\n"));
+    assert_eq!(world.hears(alice), "ERR idle-timeout\n");
+}
+
+/// A dead peer does not acknowledge it, and the kernel ends its connection.
+#[test]
+fn who_is_sent_something_stays_for_the_idle_timeout_after_it() {
+    let mut world = World::new();
+    let (alice, carol) = (world.line("alice"), world.slash("carol"));
+    for _ in 0..5 {
+        world.seconds_pass(55);
+        world.types(carol, "hi");
+        world.settles();
+    }
+    assert_eq!(world.ended(alice), None, "a message of the room");
+    for _ in 0..5 {
+        world.seconds_pass(55);
+        world.types(carol, "/msg alice hi");
+        world.settles();
+    }
+    assert_eq!(world.ended(alice), None, "a direct message");
+    // What her dialect does not tell is nothing that she is sent.
+    world.seconds_pass(55);
+    world.types(carol, "/nick caroline");
+    world.hears(alice);
+    world.seconds_pass(5);
+    assert_eq!(world.hears(alice), "", "not a moment early");
+    world.seconds_pass(1);
+    assert_eq!(world.hears(alice), "ERR idle-timeout\n");
+    assert_eq!(world.ended(alice), Some(told(CloseReason::IdleTimeout)));
 }
 
 #[test]

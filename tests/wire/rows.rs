@@ -185,6 +185,7 @@ fn what_the_line_dialect_has_no_words_for_is_left_out() {
     for event in [
         Event::Greeting,
         Event::Day(UnixSeconds(0)),
+        Event::NameWanted,
         Event::DirectSent { to: "bob", text: "psst" },
         Event::Joined("bob"),
         Event::Left { name: "bob", departure: Departure::Moved },
@@ -206,6 +207,7 @@ fn what_the_line_dialect_has_no_words_for_is_left_out() {
 fn slash_events_are_said_byte_for_byte() {
     for (event, lines) in [
         (Event::Greeting, "Welcome to the chat server!\nEnter your nickname: "),
+        (Event::NameWanted, "Enter your nickname: "),
         (Event::PasswordWanted, "Password: "),
         (
             Event::LoggedIn { name: "alice", room: "lobby" },

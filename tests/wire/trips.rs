@@ -138,6 +138,7 @@ pub(crate) fn all_events(dialect: Dialect) -> Vec<(Event<'static>, Option<Event<
             (Event::MailListBegin, None),
             (Event::ConversationBegin, None),
             (DAY, None),
+            (Event::NameWanted, None),
         ]);
     } else {
         all.extend(only_slash.map(|event| (event, Some(event))));
@@ -154,6 +155,7 @@ pub(crate) fn all_events(dialect: Dialect) -> Vec<(Event<'static>, Option<Event<
             (Event::MailListBegin, Some(Event::MailListBegin)),
             (Event::ConversationBegin, Some(Event::ConversationBegin)),
             (DAY, Some(DAY)),
+            (Event::NameWanted, Some(Event::NameWanted)),
         ]);
     }
     all.extend(of_other_dialects().map(|event| (event, None)));
@@ -312,9 +314,10 @@ fn kind(event: &Event<'_>) -> usize {
         Event::MailListBegin => 40,
         Event::ConversationBegin => 41,
         Event::Day(_) => 42,
+        Event::NameWanted => 43,
     }
 }
-const KINDS: usize = 43;
+const KINDS: usize = 44;
 
 #[test]
 fn every_kind_of_event_is_in_the_table() {
