@@ -191,7 +191,7 @@ fn a_file_is_made_where_there_is_none_and_replaces_nothing() {
                 let output = place.run(&arguments);
                 assert_eq!(output.status.code(), Some(1), "{store}: {arguments:?}: {output:?}");
                 let said = format!(
-                    "parlance: cannot write `{name}`: File exists (os error 17); move it away, or name another file\n"
+                    "parlance: cannot write `{name}`: it is there already; move it away, or name another file\n"
                 );
                 assert_eq!(text(&output.stderr), said, "{store}: {arguments:?}");
             }
@@ -509,7 +509,7 @@ fn an_emptied_database_does_not_cost_the_log_beside_it() {
 fn a_store_that_a_user_may_not_read_is_there_all_the_same() {
     for store in [SQLITE, JSONL] {
         let place = Place::with_messages(store, 3, "hello");
-        fs::write(place.path("accounts.json"), "{}").expect("written");
+        fs::write(place.path("accounts.json"), format!("{{\"bob\":\"{HASH}\"}}")).expect("written");
         // The program is perhaps where only root may look.
         fs::copy(env!("CARGO_BIN_EXE_parlance"), place.path("parlance")).expect("copied");
         let allow =
@@ -587,15 +587,20 @@ fn a_path_of_the_wrong_kind_is_named() {
 }
 
 #[test]
-fn a_file_without_anything_in_it_is_imported_as_nothing() {
+fn a_file_without_anything_in_it_is_an_error() {
     for store in [SQLITE, JSONL] {
         let place = Place::with_messages(store, 3, "hello");
         for content in ["", "\n", "\n\r\n \t\n", "\u{feff}", "\u{feff}\n\n"] {
             fs::write(place.path("file"), content).expect("written");
-            let said = place.answer(&["import", "file"]);
-            assert_eq!(said, "file: empty\ntaken: nothing\n", "{store}: {content:?}");
-            let said = place.answer(&["import", "--format", "jsonl", "file"]);
-            assert_eq!(said, "file: jsonl\ntaken: nothing\n", "{store}: {content:?}");
+            for (arguments, taken_for) in
+                [(&["import", "file"][..], "empty"), (&["import", "--format", "jsonl", "file"], "jsonl")]
+            {
+                let output = place.run(arguments);
+                assert_eq!(output.status.code(), Some(1), "{store}: {content:?}: {output:?}");
+                let said = text(&output.stdout);
+                assert_eq!(said, format!("file: {taken_for}\ntaken: nothing\n"), "{store}: {content:?}");
+                assert!(text(&output.stderr).contains("nothing to import"), "{output:?}");
+            }
             for format in ["rooms", "accounts"] {
                 let output = place.run(&["import", "--format", format, "file"]);
                 assert_eq!(output.status.code(), Some(1), "{store}: {content:?}: {output:?}");

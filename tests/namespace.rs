@@ -74,7 +74,7 @@ fn the_name_of_an_account_needs_its_password_in_each_dialect() {
     slash.send("alice\nwrong\n");
     slash.expect(GREETING);
     slash.expect("Password: ");
-    assert_eq!(slash.rest(), "Registration failed: Wrong password\n");
+    assert_eq!(slash.rest(), "Login failed: Wrong password\n");
     let mut slash = server.connect(Dialect::Slash);
     slash.send("alice\n");
     slash.expect(GREETING);
@@ -231,7 +231,7 @@ fn five_wrong_passwords_close_a_name_in_all_dialects_for_the_address_that_they_c
     let mut slash = Peer::of(connect_from(ELSEWHERE, server.address(Dialect::Slash)));
     slash.send("alice\nsecret\n");
     slash.expect(GREETING);
-    assert_eq!(slash.rest(), "Password: Registration failed: Too many wrong passwords, try again later\n");
+    assert_eq!(slash.rest(), "Password: Login failed: Too many wrong passwords, try again later\n");
     assert_eq!(shake(&server, ELSEWHERE, JOIN, ("alice", Some("secret"))), Err(Refusal::Busy));
     // The same address has other names, and the name is open to other addresses.
     line.send("LOGIN bob secret\n");

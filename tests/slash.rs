@@ -53,11 +53,11 @@ fn another_nickname_can_be_tried_where_the_settings_allow_it() {
     let mut eve = server.connect(Dialect::Slash);
     eve.send("alice\nwrong\nbobby\nalice\nwrong\ncarol\n");
     eve.expect(PROMPT);
-    eve.expect("Password: Registration failed: Wrong password\n");
+    eve.expect("Password: Login failed: Wrong password\n");
     eve.expect(again);
     eve.expect("Registration failed: Nickname already taken\n");
     eve.expect(again);
-    assert_eq!(eve.rest(), "Password: Registration failed: Wrong password\n");
+    assert_eq!(eve.rest(), "Password: Login failed: Wrong password\n");
 }
 
 #[test]

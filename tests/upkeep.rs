@@ -201,8 +201,15 @@ fn a_backup_is_a_store_of_its_own() {
     assert_eq!(place.answer(&["--store", &store, "history"]), place.answer(&["history"]));
     let before = fs::read(&copy).expect("it is there");
     let refusal = place.refusal(1, &["backup", "copy.db"]);
-    assert!(refusal.contains("copy.db") && refusal.contains("File exists"), "{refusal}");
+    assert!(refusal.contains("copy.db") && refusal.contains("it is there already"), "{refusal}");
     assert_eq!(fs::read(&copy).expect("it is there"), before);
+    let refusal = place.refusal(1, &["import", "copy.db"]);
+    assert!(refusal.contains("SQLite database, which is restored and not imported"), "{refusal}");
+    // The data directory is a file.
+    for command in [&["--data", "copy.db", "history"][..], &["--data", "copy.db", "import", "copy.db"]] {
+        let refusal = place.refusal(1, command);
+        assert!(refusal.contains("copy.db"), "{refusal}");
+    }
 }
 
 #[test]

@@ -78,6 +78,15 @@ pub enum ReadError {
         /// Where and why.
         message: String,
     },
+    /// It is a database, as `parlance backup` writes it.
+    #[error(
+        "`{name}` is an SQLite database, which is restored and not imported: stop the server, move parlance.db, \
+         parlance.db-wal and parlance.db-shm in the data directory away, and copy it there as parlance.db"
+    )]
+    Database {
+        /// The file.
+        name: String,
+    },
     /// It looks like nothing that is known.
     #[error(
         "`{name}` looks like none of the formats that can be imported: say which one it is with --format rooms, \
@@ -97,8 +106,10 @@ pub(super) struct Place {
     line: u64,
 }
 
-/// Bytes needed to detect an encoding.
-const START_BYTES: u64 = 4;
+/// <https://www.sqlite.org/fileformat.html#magic_header_string>
+const DATABASE: &[u8] = b"SQLite format 3\0";
+/// Bytes needed to detect an encoding, or a database.
+const START_BYTES: u64 = DATABASE.len() as u64;
 
 /// The version of a log that is exported, and the newest that is understood: that of the store in a log.
 pub(super) const LOG_VERSION: u64 = 2;
@@ -243,6 +254,9 @@ impl Material {
         file.by_ref().take(START_BYTES).read_to_end(&mut start).map_err(failed)?;
         if is_utf_16(&start) {
             return Err(ReadError::Malformed { name: name.to_owned(), message: UTF_16.to_owned() });
+        }
+        if start == DATABASE {
+            return Err(ReadError::Database { name: name.to_owned() });
         }
         let mut file = without_mark(&start).chain(file);
         if format == Format::Jsonl {

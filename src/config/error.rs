@@ -5,8 +5,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::Config;
-
 /// The file that is read when no other is named.
 pub(super) const FILE_NAME: &str = "parlance.toml";
 
@@ -231,10 +229,10 @@ fn unknown_remedy(suggestion: Option<&str>, origin: &Origin) -> String {
     if let Some(key) = suggestion {
         return format!("did you mean `{}`?", spell(key));
     }
-    let of_files: &[&str] = match origin {
-        Origin::Default | Origin::File(_) => &Config::FILE_KEYS,
-        Origin::Environment(_) | Origin::Flag => &[],
+    let remove = match origin {
+        Origin::Default | Origin::File(_) => "remove it",
+        Origin::Environment(_) => "unset it",
+        Origin::Flag => "leave it out",
     };
-    let all: Vec<_> = Config::KEYS.iter().chain(of_files).map(|key| spell(key)).collect();
-    format!("remove it, or use one of {}", all.join(", "))
+    format!("{remove}; `parlance config` prints every setting, with its value")
 }

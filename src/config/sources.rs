@@ -20,7 +20,7 @@ const FILE_VARIABLE: &str = "PARLANCE_CONFIG";
 const CUSTOMARY: [(&str, &str); 2] = [("RUST_LOG", "log"), ("PORT", "line")];
 
 /// What people write who know the setting by another name; for suggestions only.
-const SYNONYMS: [(&str, &str); 8] = [
+const SYNONYMS: [(&str, &str); 23] = [
     ("port", "line"),
     ("host", "bind"),
     ("address", "bind"),
@@ -29,6 +29,21 @@ const SYNONYMS: [(&str, &str); 8] = [
     ("data-dir", "data"),
     ("database", "store"),
     ("sync", "durability"),
+    ("listen", "bind"),
+    ("directory", "data"),
+    ("loglevel", "log"),
+    ("workers", "shards"),
+    ("threads", "shards"),
+    ("affinity", "pin"),
+    ("connections", "max-clients"),
+    ("max-connections", "max-clients"),
+    ("timeout", "idle-timeout"),
+    ("history", "history-keep-messages"),
+    ("retention", "history-keep-days"),
+    ("rate-limit", "session-messages"),
+    ("trusted", "exempt"),
+    ("whitelist", "exempt"),
+    ("allow", "exempt"),
 ];
 
 /// Everything that a configuration is made from, besides the defaults.
@@ -292,5 +307,8 @@ fn nearest(name: &str) -> Option<&'static str> {
         .map(|key| (strsim::damerau_levenshtein(&name, key), key))
         .min()
         .filter(|(distance, key)| *distance <= (key.len() / 3).max(1));
-    synonym.map(|(_, key)| *key).or(closest.map(|(_, key)| key))
+    // A part of a key, such as `keep-days`.
+    let ends = |key: &&str| key.strip_suffix(&*name).is_some_and(|start| start.ends_with('-'));
+    let part = || Config::KEYS.into_iter().find(ends);
+    synonym.map(|(_, key)| *key).or(closest.map(|(_, key)| key)).or_else(part)
 }

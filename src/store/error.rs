@@ -1,13 +1,14 @@
 //! Why a store did not do what it was asked to.
 
+use std::borrow::Cow;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why a store did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The system refused something.
-    #[error("{}: {cause}{}", path.display(), remedy(cause))]
+    #[error("{}: {cause}{}", path.display(), remedy(path, cause))]
     Io {
         /// The file or directory.
         path: PathBuf,
@@ -83,7 +84,7 @@ pub enum StoreError {
     Unsupported(&'static str),
 }
 
-fn place(path: &std::path::Path, line: Option<u64>) -> String {
+fn place(path: &Path, line: Option<u64>) -> String {
     match line {
         Some(line) => format!("{}:{line}", path.display()),
         None => path.display().to_string(),
@@ -98,8 +99,12 @@ fn moved(is_replaced: bool) -> &'static str {
     }
 }
 
-fn remedy(cause: &io::Error) -> &'static str {
-    match cause.kind() {
+fn remedy(path: &Path, cause: &io::Error) -> Cow<'static, str> {
+    let remedy = match cause.kind() {
+        io::ErrorKind::NotADirectory => {
+            let file = path.ancestors().find(|path| path.is_file()).unwrap_or(path);
+            return format!("; `{}` is a file, and --data takes a directory", file.display()).into();
+        }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; make space on that disk",
         io::ErrorKind::ReadOnlyFilesystem => {
             "; mount it for writing, or give the user that runs parlance the rights there"
@@ -108,7 +113,8 @@ fn remedy(cause: &io::Error) -> &'static str {
             "; give the user that runs parlance the rights that it needs there"
         }
         _ => "",
-    }
+    };
+    remedy.into()
 }
 
 impl StoreError {

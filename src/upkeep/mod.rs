@@ -46,11 +46,13 @@ pub(crate) enum UpkeepError {
     Problems(Count),
     #[error("not everything can be imported: {count} left out; the report above says what, and why")]
     Left { count: u64 },
+    #[error("nothing to import: the files hold no account, seat or message")]
+    Nothing,
     #[error(transparent)]
     Read(#[from] ReadError),
     #[error("cannot read `{}`: {cause}", path.display())]
     Unreadable { path: PathBuf, cause: io::Error },
-    #[error("cannot write `{}`: {cause}{}", path.display(), unwritable_remedy(cause))]
+    #[error("cannot write `{}`: {}", path.display(), unwritable(cause))]
     Unwritable { path: PathBuf, cause: io::Error },
     #[error(transparent)]
     Place(#[from] PlaceError),
@@ -80,6 +82,7 @@ impl UpkeepError {
             Self::Store(_)
             | Self::NotThere(_)
             | Self::InMemory
+            | Self::Nothing
             | Self::Problems(_)
             | Self::Read(_)
             | Self::Unreadable { .. }
@@ -105,10 +108,10 @@ impl UpkeepError {
     }
 }
 
-fn unwritable_remedy(cause: &io::Error) -> &'static str {
+fn unwritable(cause: &io::Error) -> String {
     match cause.kind() {
-        io::ErrorKind::AlreadyExists => "; move it away, or name another file",
-        _ => "",
+        io::ErrorKind::AlreadyExists => "it is there already; move it away, or name another file".to_owned(),
+        _ => cause.to_string(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use parlance::archive::{self, ExportError, Material, Plan};
+use parlance::archive::{self, ExportError, Material, Plan, Report};
 use parlance::config::Config;
 use parlance::store::memory::MemoryStore;
 use parlance::store::{self, Reader, StoreSpec};
@@ -57,6 +57,7 @@ pub(super) fn import(
         Err(error) if !error.is_enough() => Err(error),
         // A closed pipe hides the report, not the exit status.
         _ if report.has_left() => Err(UpkeepError::Left { count: report.left_count() }),
+        _ if report == Report::default() => Err(UpkeepError::Nothing),
         told => told,
     }
 }

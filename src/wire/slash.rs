@@ -16,6 +16,10 @@ use crate::limits::{SERVER_LINE_BYTES_MAX, SLASH_NAME_CHARS_MAX, SLASH_NAME_CHAR
 const GREETING: &str = "Welcome to the chat server!\nEnter your nickname: ";
 /// The end of [`GREETING`].
 const NICKNAME: &str = "Enter your nickname: ";
+/// In front of the reason why a name cannot be had.
+const REGISTRATION_FAILED: &str = "Registration failed: ";
+/// In front of the reason why a password does not prove a name.
+const LOGIN_FAILED: &str = "Login failed: ";
 const PASSWORD: &str = "Password: ";
 /// The second line of [`Event::LoggedIn`].
 const HINT: &str = "Type /help for available commands\n";
@@ -125,8 +129,14 @@ pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
             push(out, &["Welcome ", name, "! You are in #", room, "\n", HINT]);
         }
         Event::LoginRefused(problem) => {
-            let is_of_name = matches!(problem, Problem::Name(_));
-            let what = if is_of_name { "Invalid nickname: " } else { "Registration failed: " };
+            let what = match problem {
+                Problem::Name(_) => "Invalid nickname: ",
+                Problem::WrongPassword
+                | Problem::PasswordUnusable
+                | Problem::TooManyAttempts
+                | Problem::Busy => LOGIN_FAILED,
+                _ => REGISTRATION_FAILED,
+            };
             encode_problem(what, problem, out);
         }
         // The end of the session, which answers nothing.
@@ -466,7 +476,9 @@ fn answer(line: &str) -> Option<Event<'_>> {
         Some(Event::YouRenamed(name))
     } else if let Some(problem) = after("ERROR: ") {
         parse_problem(problem).map(Event::Error)
-    } else if let Some(problem) = after("Invalid nickname: ").or(after("Registration failed: ")) {
+    } else if let Some(problem) =
+        after("Invalid nickname: ").or(after(REGISTRATION_FAILED)).or(after(LOGIN_FAILED))
+    {
         parse_problem(problem).map(Event::LoginRefused)
     } else if let Some(room) = after("Users in #").and_then(|room| room.strip_suffix(':')) {
         Some(Event::UsersBegin { room, count: 0 })

@@ -126,7 +126,7 @@ fn a_login_that_is_not_proved_ends_nothing() {
     let wrong = line_login(&mut world, "alice", "wrong");
     assert_eq!(world.hears(wrong), "ERR wrong-password\n");
     let wrong = slash_login(&mut world, "alice", "wrong");
-    assert!(world.hears(wrong).ends_with("Registration failed: Wrong password\n"));
+    assert!(world.hears(wrong).ends_with("Login failed: Wrong password\n"));
     let wrong = shakes(&mut world, ELSEWHERE, (Operation::Join, "lobby"), "alice", "wrong");
     world.settles();
     assert_eq!(answer(&mut world, wrong), Err(Refusal::WrongPassword));

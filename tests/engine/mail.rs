@@ -277,7 +277,7 @@ fn names_with_accounts_need_their_password_in_each_dialect() {
     let slash = world.connects(Dialect::Slash);
     world.types(slash, "alice");
     world.types(slash, "wrong");
-    assert!(world.hears(slash).ends_with("Registration failed: Wrong password\n"));
+    assert!(world.hears(slash).ends_with("Login failed: Wrong password\n"));
     assert_eq!(world.hears(line), "", "a wrong password ends nothing");
     let slash = world.connects(Dialect::Slash);
     world.types(slash, "alice");
@@ -293,7 +293,7 @@ fn names_with_accounts_need_their_password_in_each_dialect() {
     let slash = world.connects(Dialect::Slash);
     world.types(slash, "alice");
     world.types(slash, "wrong");
-    assert!(world.hears(slash).ends_with("Password: Registration failed: Wrong password\n"));
+    assert!(world.hears(slash).ends_with("Password: Login failed: Wrong password\n"));
     assert!(world.ended(slash).is_some());
     let gob = world.gob("alice");
     assert_eq!(shown(&world.took_bytes(gob)), ["server: your name here is alice~2"]);

@@ -273,7 +273,7 @@ fn slash_refusals_say_what_is_wrong_with_the_nickname() {
         (Problem::NameTaken, "Registration failed: Nickname already taken\n"),
         (Problem::ServerFull, "Registration failed: Server is full\n"),
         (Problem::NameReserved, "Registration failed: Nickname is reserved\n"),
-        (Problem::WrongPassword, "Registration failed: Wrong password\n"),
+        (Problem::WrongPassword, "Login failed: Wrong password\n"),
     ] {
         assert_eq!(said(Dialect::Slash, Event::LoginRefused(problem)), line);
     }
