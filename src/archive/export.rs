@@ -276,16 +276,20 @@ struct Messages<'a> {
     failed: RefCell<Option<ExportError>>,
 }
 
-#[derive(Serialize, Default)]
+/// A room, with the keys of the program that had these files first: it reads them all.
+#[derive(Serialize)]
 struct Room<'a> {
     host_token: Option<Token>,
-    member_tokens: Vec<&'a Token>,
+    members: Vec<&'a Token>,
+    /// Seconds since 1970; of a room without a host, the time of the export.
+    created_at: f64,
 }
 
-/// As the tokens of other programs: the name is a JSON text in a text.
+/// A token, in the same way: the name is a JSON text in a text.
 #[derive(Serialize)]
 struct Entry<'a> {
     username: String,
+    #[serde(rename = "room_name")]
     room: &'a str,
     is_host: bool,
     address: (IpAddr, u16),
@@ -301,12 +305,15 @@ impl Serialize for Archive<'_> {
         let mut tokens = Vec::new();
         for (room, seat, is_host, made) in self.seats {
             let index = *at.entry(room).or_insert_with(|| {
-                rooms.push((room, Room::default()));
+                let created_at = seconds(self.saved_at);
+                rooms.push((room, Room { host_token: None, members: Vec::new(), created_at }));
                 rooms.len() - 1
             });
-            rooms[index].1.member_tokens.push(&seat.token);
+            let entry = &mut rooms[index].1;
+            entry.members.push(&seat.token);
             if *is_host {
-                rooms[index].1.host_token = Some(seat.token);
+                entry.host_token = Some(seat.token);
+                entry.created_at = made.map_or(entry.created_at, |made| seconds(made.at()));
             }
             let username = serde_json::to_string(&seat.name).map_err(S::Error::custom)?;
             let (is_host, address, made) = (*is_host, (seat.ip, 0), *made);

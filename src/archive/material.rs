@@ -218,6 +218,8 @@ pub struct Material {
 /// Where what the file that is being read has said so far is in the lists.
 #[derive(Default)]
 struct Index {
+    /// The time of the last message.
+    last_at: UnixMillis,
     /// By their ids there.
     messages: HashMap<Box<str>, usize, ahash::RandomState>,
     /// By folded name.
@@ -574,7 +576,13 @@ impl Material {
         let (Some(id), Some(sender), Some(to), Some(content)) = (id, sender, to, content) else {
             return self.leave("a message without an id, a sender, a recipient or a text", place, "");
         };
-        let Some(at) = timestamp.and_then(|moment| moment.0) else {
+        let at = match timestamp {
+            Some(moment) => moment.0,
+            // Older programs wrote none. The order of the lines stays, and another import of the file has the
+            // same times, and so the same ids.
+            None => Some(UnixMillis(index.last_at.0.saturating_add(1))),
+        };
+        let Some(at) = at else {
             return self.leave("a message without a time that can be understood", place, &id.0);
         };
         let status = status.as_ref().map(|text| &*text.0);
@@ -599,6 +607,7 @@ impl Material {
         };
         match index.messages.get(&message.id).map(|&at| &mut self.messages[at]) {
             None => {
+                index.last_at = message.at;
                 index.messages.insert(message.id.clone(), self.messages.len());
                 if let To::Room(room) = &message.to {
                     index.rooms.entry(room.clone()).or_default().messages.push(self.messages.len());

@@ -255,6 +255,40 @@ fn operations_of_our_own_logs_are_carried_out() {
     }
 }
 
+/// As an older program wrote them: no time, no line with a format, and nobody named who read or deleted.
+#[test]
+fn messages_without_a_time_are_taken_once_and_in_their_order() {
+    let lines: String = (0..40)
+        .map(|number| {
+            format!(r#"{{"id":"m{number}","sender":"alice","recipient":"bob","content":"{number}","status":"unread"}}"#)
+                + "\n"
+        })
+        .collect();
+    let log = format!(
+        "{lines}{}\n{}\n{}\n",
+        r#"{"operation":"read","ids":["m0","m1"]}"#,
+        r#"{"operation":"delete","ids":["m2"]}"#,
+        r#"{"id":"m3","sender":"alice","recipient":"bob","content":"3","status":"read"}"#,
+    );
+    let accounts: &[u8] = br#"{"alice":"$2b$04$x","bob":"$2b$04$x"}"#;
+    for (kind, mut store, _directory) in stores() {
+        let files = [("accounts", accounts), ("log", log.as_bytes())];
+        let (report, _) = import(&mut *store, &files);
+        let taken = Counts { accounts: 2, letters: 39, read: 3, ..Counts::default() };
+        assert_eq!((report.taken, report.gone), (taken, 1), "{kind}: {report}");
+        assert!(!report.has_left(), "{kind}: {report}");
+        let before = contents(&mut *store);
+        let texts: Vec<_> = before.letters.iter().map(|letter| &*letter.content).collect();
+        let expected: Vec<_> =
+            (0..40).filter(|number| *number != 2).map(|number| number.to_string()).collect();
+        assert_eq!(texts, expected, "{kind}");
+        let (again, ops) = import(&mut *store, &files);
+        assert_eq!((again.taken, ops), (Counts::default(), 0), "{kind}: {again}");
+        assert_eq!(again.there.letters, 39, "{kind}");
+        assert_eq!(contents(&mut *store), before, "{kind}");
+    }
+}
+
 #[test]
 fn ids_of_ops_without_one_are_above_all_that_were_given_out() {
     for (kind, mut store, _directory) in stores() {

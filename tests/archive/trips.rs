@@ -280,7 +280,12 @@ fn both_exports_are_what_they_are_called() {
     assert_eq!(object["accounts"]["Zoë"], "$2b$04$x");
     let host = format!("token_{}", "01".repeat(16));
     assert_eq!(object["rooms"]["den"]["host_token"], host.as_str());
+    assert_eq!(object["rooms"]["den"]["members"][0], host.as_str());
+    assert!(object["rooms"]["den"]["created_at"].is_f64(), "a number, as datetime.fromtimestamp takes it");
     assert_eq!(object["tokens"][&host]["username"], "\"alice\"");
+    assert_eq!(object["tokens"][&host]["room_name"], "den");
+    assert_eq!(object["tokens"][&host]["is_host"], true);
+    assert!(object["tokens"][&host]["address"].is_array());
     assert_eq!(object["messages"].as_array().map(Vec::len), Some(2509));
 }
 
