@@ -951,3 +951,32 @@ fn a_host_that_comes_from_another_address_is_the_host_after_a_restart() {
         server.stop();
     }
 }
+
+#[test]
+fn a_gob_connection_hears_the_lobby_before_it_joins() {
+    let server = TestServer::with(|config| config.login_timeout = Some(Duration::from_secs(1)));
+    let mut alice = server.line("alice");
+    let mut quiet = GobPeer::connect(&server, "bob");
+    // The answer shows that it is there; nobody else is told of it.
+    quiet.say("/who");
+    quiet.expect(Kind::Text, "server", "not logged in");
+    alice.send("MSG one\n");
+    quiet.expect(Kind::Text, "alice", "one");
+    alice.send("WHO\nDM bob psst\nPING\n");
+    alice.expect("USER alice\nERR user-not-found bob\nPONG\n");
+    // The text of a join is said, as the one of a text that joins.
+    quiet.send(Kind::Join, "hello");
+    alice.expect("MSG bob hello\n");
+    alice.send("WHO\n");
+    alice.expect("USER alice\nUSER bob\n");
+    quiet.send(Kind::Join, "again");
+    alice.expect("MSG bob again\n");
+    alice.send("MSG two\n");
+    quiet.expect(Kind::Text, "alice", "two");
+    // One that leaves without a name leaves nothing behind.
+    drop(GobPeer::connect(&server, "carol"));
+    drop(quiet);
+    alice.expect("INFO bob disconnected\n");
+    alice.send("MSG three\nWHO\n");
+    alice.expect("USER alice\n");
+}

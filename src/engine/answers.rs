@@ -347,7 +347,8 @@ impl Engine {
             }
             Question::Users => {
                 let (_, room) = self.place(id)?;
-                let members = self.room(room).members().take(USERS_LISTED_MAX).map(|id| id.slot).collect();
+                let named = self.room(room).members().filter(|&id| self.conn(id).name.is_some());
+                let members = named.take(USERS_LISTED_MAX).map(|id| id.slot).collect();
                 let (codec, room_name) = (&self.conn(id).codec, &self.room(room).name);
                 let count = self.room(room).count() as u32;
                 piece.tell(codec, &Event::UsersBegin { room: room_name.as_str(), count });

@@ -169,6 +169,7 @@ impl Engine {
         let Wanted { name, folded } = wanted;
         self.roster.hold(&self.connections, &folded, id);
         let conn = self.conn_mut(id);
+        let has_heard = conn.membership.is_some();
         conn.name = Some(name);
         conn.phase = Phase::Chat;
         if let Some(more) = &mut conn.more {
@@ -176,7 +177,11 @@ impl Engine {
         }
         let skipped_by = (!conn.dialect.sees_itself_join()).then_some(id);
         self.heard(id);
-        self.enter_room(id, RoomId::LOBBY);
+        if has_heard {
+            self.room_mut(RoomId::LOBBY).unnamed -= 1;
+        } else {
+            self.enter_room(id, RoomId::LOBBY);
+        }
         self.reply(id, &Event::LoggedIn { name: name.as_str(), room: super::LOBBY });
         if asked.is_some_and(|asked| asked != name.as_str()) {
             self.reply(id, &Event::YouRenamed(name.as_str()));

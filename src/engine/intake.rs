@@ -27,7 +27,7 @@ use super::reply::Unread;
 use super::rounds::Lane;
 use super::strangers::Opened;
 use super::{Awaited, Connection, Engine};
-use crate::chat::{CloseReason, ConnId, Event, ListenerId, Name, Now, Phase, Problem, Refused};
+use crate::chat::{CloseReason, ConnId, Event, ListenerId, Name, Now, Phase, Problem, Refused, RoomId};
 use crate::limits::{
     LOG_BACKLOG_DIVISOR, OPENING_BYTES_MAX, OUTBOX_BYTES_HIGH, OUTBOX_TURN_BYTES_MAX, REFUSED_MAX,
 };
@@ -92,7 +92,13 @@ impl Engine {
             self.reply(id, &Event::LoginRefused(Problem::ServerFull));
             self.close(id, CloseReason::ServerFull);
         } else {
-            self.deadlines.set(id, self.now.monotonic, self.settings.login_timeout);
+            let seconds = if dialect.hears_unnamed() {
+                self.enter_room(id, RoomId::LOBBY);
+                self.settings.idle_timeout(dialect)
+            } else {
+                self.settings.login_timeout
+            };
+            self.deadlines.set(id, self.now.monotonic, seconds);
             self.reply(id, &Event::Greeting);
         }
     }
@@ -414,9 +420,8 @@ impl Engine {
 
     /// A frame came: the connection lives.
     pub(super) fn heard(&mut self, id: ConnId) {
-        let conn = self.conn(id);
-        if conn.phase == Phase::Chat {
-            let seconds = self.settings.idle_timeout(conn.dialect);
+        if self.conn(id).is_in_chat() {
+            let seconds = self.settings.idle_timeout(self.conn(id).dialect);
             self.deadlines.set(id, self.now.monotonic, seconds);
         }
     }
@@ -431,7 +436,7 @@ impl Engine {
         let seconds = self.settings.idle_timeout(conn.dialect);
         let is_stream = conn.dialect.transport() != Transport::Datagram;
         let is_ahead =
-            conn.phase == Phase::Chat && is_stream && at + Duration::from_secs(seconds) > self.now.monotonic;
+            conn.is_in_chat() && is_stream && at + Duration::from_secs(seconds) > self.now.monotonic;
         if is_ahead {
             self.deadlines.set(id, at, seconds);
         }
@@ -476,24 +481,22 @@ impl Engine {
         for slot in expired.drain(..) {
             let Some(conn) = self.connections.get(ConnId { slot, generation: 0 }) else { continue };
             let id = ConnId { slot, generation: conn.generation };
-            let (problem, reason) = match (conn.closing, conn.phase) {
-                (Some(closing), _) => {
+            let (closing, is_in_chat) = (conn.closing, conn.is_in_chat());
+            let (problem, reason) = match closing {
+                Some(closing) => {
                     self.conn_mut(id).closing = Some(Closing { told: true, ..closing });
                     self.drop_socket(id);
                     continue;
                 }
                 // The time in which the server makes it wait is not its own.
-                (None, Phase::Login | Phase::Password) if self.awaits_proof(id) => {
+                None if self.awaits_proof(id) => {
                     self.deadlines.set(id, self.now.monotonic, self.settings.login_timeout);
-                    continue;
-                }
-                (None, Phase::Login | Phase::Password) => (Problem::LoginTimeout, CloseReason::LoginTimeout),
-                (None, Phase::Chat) if self.awaits_proof(id) => {
                     self.heard(id);
                     continue;
                 }
-                (None, Phase::Chat) if self.told_at(id).is_some_and(|at| self.keep_alive(id, at)) => continue,
-                (None, Phase::Chat) => (Problem::IdleTimeout, CloseReason::IdleTimeout),
+                None if self.told_at(id).is_some_and(|at| self.keep_alive(id, at)) => continue,
+                None if is_in_chat => (Problem::IdleTimeout, CloseReason::IdleTimeout),
+                None => (Problem::LoginTimeout, CloseReason::LoginTimeout),
             };
             let conn = self.conn(id);
             if !conn.dialect.is_silent_to(&conn.codec) {

@@ -77,8 +77,11 @@ impl Engine {
 
     /// Makes a connection, which is in no room, a member: it gets what is published from now on.
     pub(super) fn enter_room(&mut self, id: ConnId, room: RoomId) {
-        let dialect = self.conn(id).dialect;
-        let member = self.room_mut(room).insert(id, dialect);
+        let conn = self.conn(id);
+        let (dialect, is_unnamed) = (conn.dialect, conn.name.is_none());
+        let there = self.room_mut(room);
+        there.unnamed += usize::from(is_unnamed);
+        let member = there.insert(id, dialect);
         self.conn_mut(id).membership = Some(Membership::new(room, member));
         self.fanouts.enter(id, room);
     }
@@ -86,9 +89,11 @@ impl Engine {
     /// Ends a connection's membership. Returns the room that it was in.
     pub(super) fn leave_room(&mut self, id: ConnId, owed: Owed) -> Option<RoomId> {
         let conn = self.conn_mut(id);
-        let dialect = conn.dialect;
+        let (dialect, is_unnamed) = (conn.dialect, conn.name.is_none());
         let at = conn.membership.take()?;
-        let moved = self.room_mut(at.room).remove(at.member(), dialect);
+        let room = self.room_mut(at.room);
+        room.unnamed -= usize::from(is_unnamed);
+        let moved = room.remove(at.member(), dialect);
         if let Some(moved) = moved
             && let Some(moved_at) = &mut self.conn_mut(moved).membership
         {

@@ -381,6 +381,11 @@ enum Awaited {
 }
 
 impl Connection {
+    /// Whether it is logged in, or hears the lobby without a name.
+    fn is_in_chat(&self) -> bool {
+        self.phase == Phase::Chat || self.membership.is_some()
+    }
+
     /// Nothing more of what the peer sent, or asked for, is looked at.
     fn stop_listening(&mut self) {
         self.throttled = false;
@@ -627,7 +632,7 @@ impl Engine {
             let is_seated = more.is_some_and(|more| more.seat.is_some()) && conn.membership.is_some();
             seats += usize::from(is_seated);
             if let Some(at) = conn.membership {
-                members += 1;
+                members += usize::from(conn.name.is_some());
                 assert_eq!(self.room(at.room).members().nth(at.member()), Some(id));
             }
             assert!(id.shard() > 0 || self.fanouts.own.has(id), "it has its place in the fan-out");

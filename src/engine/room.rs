@@ -38,6 +38,8 @@ pub(super) struct Maker {
 pub(super) struct Room {
     pub(super) name: RoomName,
     members: Vec<ConnId>,
+    /// Members without a name, who only hear.
+    pub(super) unnamed: usize,
     /// Those of one dialect stand together, so that a frame is encoded once for all of them.
     pub(super) audiences: Vec<Audience>,
     pub(super) history: History,
@@ -55,6 +57,7 @@ impl Room {
         Self {
             name,
             members: Vec::new(),
+            unnamed: 0,
             audiences: Vec::new(),
             history: History::default(),
             rule,
@@ -64,8 +67,9 @@ impl Room {
         }
     }
 
+    /// The members that have names.
     pub(super) fn count(&self) -> usize {
-        self.members.len()
+        self.members.len() - self.unnamed
     }
 
     pub(super) fn members(&self) -> impl Iterator<Item = ConnId> {

@@ -240,6 +240,14 @@ impl Dialect {
         }
     }
 
+    /// Whether a connection hears the lobby before it has a name.
+    pub fn hears_unnamed(self) -> bool {
+        match self {
+            Self::Gob => true,
+            Self::Line | Self::Slash | Self::Tcrp | Self::Ucrp | Self::Typed => false,
+        }
+    }
+
     /// Whether a name that cannot be had is changed until it can, because the dialect has no way to refuse it.
     pub fn yields_names(self) -> bool {
         match self {

@@ -197,7 +197,7 @@ fn a_gob_session_has_accounts_rooms_and_lists_as_texts() {
     world.gob_says(late, Kind::Text, "late", "/register hidden");
     world.gob_says(late, Kind::Text, "late", "/login alice newer");
     world.settles();
-    assert_eq!(shown(&world.took_bytes(late)), ["server: not logged in"]);
+    assert_eq!(shown(&world.took_bytes(late)), ["server: not logged in", "-alice"]);
     assert_eq!(ended(&world, gob), Some(CloseReason::Replaced));
     let heard = world.hears(bob);
     assert!(!heard.contains("hidden") && !heard.contains("newer"), "{heard}");

@@ -5,7 +5,7 @@ use crate::chat::{Command, Departure, Event, Phase, Secret, UnixSeconds};
 use crate::wire::text::{self, Private, SERVER};
 use crate::wire::{DecodeError, Decoded, Fit, Frame, Unsayable};
 
-/// Decodes the first command in `bytes`, on the server. Who has not joined does so with its first text.
+/// Decodes the first command in `bytes`, on the server. A first text joins, and the text of a join is said.
 #[inline]
 pub(in crate::wire) fn decode_command<'a>(
     decoder: &mut Decoder,
@@ -14,14 +14,15 @@ pub(in crate::wire) fn decode_command<'a>(
 ) -> Decoded<Command<'a>> {
     decoder.decode(bytes).map(|Message { kind, sender, content }| match (kind, phase) {
         (Kind::Text, Phase::Chat) => text::said(content),
-        (Kind::Text, Phase::Login | Phase::Password) => match text::said(content) {
+        (Kind::Join, Phase::Chat) if !content.is_empty() => text::said(content),
+        (Kind::Text | Kind::Join, Phase::Login | Phase::Password) => match text::said(content) {
             Command::Direct { to, text } => Command::SayAs { name: sender, to: Some(to), text },
+            Command::Say("") if kind == Kind::Join => Command::Login { name: sender, password: None },
             Command::Say(text) => Command::SayAs { name: sender, to: None, text },
             // A login takes another name than the sender's; the others need one first. None is said in the
             // room.
             command => command,
         },
-        (Kind::Join, Phase::Login | Phase::Password) => Command::Login { name: sender, password: None },
         (Kind::Leave, _) => Command::Quit,
         (Kind::Join, Phase::Chat) | (Kind::Other(_), _) => Command::Nothing,
     })
