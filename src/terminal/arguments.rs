@@ -77,6 +77,8 @@ pub(crate) struct ChatArguments {
 enum ChatDialect {
     Line,
     Slash,
+    // The datagrams come with the handshake.
+    #[value(alias = "ucrp")]
     Tcrp,
     Typed,
     Gob,
