@@ -84,10 +84,10 @@ impl Client {
     fn wait_for_name(&mut self, deadline: Instant) -> Result<(), ClientError> {
         loop {
             if let Event::Message { sender: SERVER_NAME, text, .. } = self.next_event(deadline)? {
-                return match text.starts_with(YOUR_NAME) {
-                    true => Ok(()),
-                    false => Err(ClientError::Refused(text.to_owned())),
-                };
+                if text.starts_with(YOUR_NAME) {
+                    return Ok(());
+                }
+                return Err(ClientError::Refused(text.to_owned()));
             }
         }
     }

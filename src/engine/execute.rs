@@ -111,6 +111,9 @@ impl Engine {
 
     fn login(&mut self, id: ConnId, text: &str, password: Option<Secret<'_>>) {
         let dialect = self.conn(id).dialect;
+        if password == Some(Secret("")) {
+            return self.refuse_login(id, Problem::Usage(Usage::Login));
+        }
         if dialect.yields_names() && password.is_none() {
             return match self.nearest_free_name(id, text) {
                 Some(wanted) => self.log_in(id, wanted, text != wanted.name.as_str()),

@@ -195,9 +195,14 @@ fn a_gob_session_has_accounts_rooms_and_lists_as_texts() {
     let bob = world.line("bob");
     let late = world.connects(Dialect::Gob);
     world.gob_says(late, Kind::Text, "late", "/register hidden");
+    world.gob_says(late, Kind::Text, "late", "/login alice");
     world.gob_says(late, Kind::Text, "late", "/login alice newer");
     world.settles();
-    let answers = ["server: not logged in", "server: your name here is alice"];
+    let answers = [
+        "server: not logged in",
+        "server: usage: /login <name> <password>",
+        "server: your name here is alice",
+    ];
     assert_eq!(shown(&world.took_bytes(late)), answers);
     assert_eq!(ended(&world, gob), Some(CloseReason::Replaced));
     let heard = world.hears(bob);
