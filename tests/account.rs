@@ -39,8 +39,12 @@ impl Place {
     }
 
     fn run(&self, arguments: &[&str], input: &str) -> Output {
+        self.command(&[&["account"], arguments].concat(), input)
+    }
+
+    fn command(&self, arguments: &[&str], input: &str) -> Output {
         let mut child = Command::new(env!("CARGO_BIN_EXE_parlance"))
-            .args(["--store", self.store, "account"])
+            .args(["--store", self.store])
             .args(arguments)
             .current_dir(self.directory.path())
             .env_clear()
@@ -214,6 +218,24 @@ fn a_store_of_an_earlier_version_is_migrated_and_said_to_be() {
         assert_eq!(log.matches("migrated").count(), 1, "the log of both runs: {log}");
         assert!(log.contains(&migrated), "{log}");
     }
+}
+
+#[test]
+fn a_log_of_an_earlier_version_is_migrated_when_it_is_written_anew() {
+    let place = Place::with(STORES[1]);
+    place.answer(&["add", "alice"], "secret\n");
+    let StoreSpec::Jsonl(directory) = place.spec() else { panic!("a log") };
+    let mut files = fs::read_dir(&directory).expect("a directory").map(|entry| entry.expect("a file").path());
+    let log = files.find(|path| path.extension().is_some_and(|end| end == "jsonl")).expect("a log");
+    let text = fs::read_to_string(&log).expect("UTF-8");
+    fs::write(&log, text.replacen("\"version\":2", "\"version\":1", 1)).expect("written");
+    assert_eq!(place.answer(&["list"], ""), "alice\n");
+    let compacted = place.command(&["compact"], "");
+    assert!(compacted.status.success(), "{compacted:?}");
+    let errors = String::from_utf8_lossy(&compacted.stderr);
+    assert!(errors.starts_with("parlance: migrated "), "{errors}");
+    assert!(errors.ends_with(" from version 1 to version 2\n"), "{errors}");
+    assert!(place.command(&["compact"], "").stderr.is_empty());
 }
 
 #[test]
