@@ -39,8 +39,12 @@ impl Place {
     }
 
     fn run(&self, arguments: &[&str], input: &str) -> Output {
+        self.command(&[&["account"], arguments].concat(), input)
+    }
+
+    fn command(&self, arguments: &[&str], input: &str) -> Output {
         let mut child = Command::new(env!("CARGO_BIN_EXE_parlance"))
-            .args(["--store", self.store, "account"])
+            .args(["--store", self.store])
             .args(arguments)
             .current_dir(self.directory.path())
             .env_clear()
@@ -151,6 +155,87 @@ fn names_are_checked_as_the_server_checks_them() {
     for arguments in [&["passwd", "bob"][..], &["delete", "bob"], &["list"]] {
         assert!(nowhere.refusal(arguments, "x\n").contains("there is no store"));
     }
+}
+
+#[test]
+fn a_password_that_some_dialect_cannot_send_is_refused_with_the_reason() {
+    let place = Place::with(STORES[0]);
+    place.answer(&["add", "alice"], "correct horse\n");
+    for (password, words) in [
+        ("", "standard input has no password: its first line is empty"),
+        ("\n", "standard input has no password: its first line is empty"),
+        (" secret\n", "begin or end with white space"),
+        ("secret \n", "begin or end with white space"),
+        ("\tsecret\n", "begin or end with white space"),
+        (" \n", "begin or end with white space"),
+        ("\u{feff}\u{feff}secret\n", "byte order mark"),
+        ("se\u{1b}cret\n", "control characters"),
+        ("se\u{202e}cret\n", "control characters"),
+        ("se\rcret\n", "control characters"),
+    ] {
+        for arguments in [["add", "bob"], ["passwd", "alice"]] {
+            let refusal = place.refusal(&arguments, password);
+            assert!(refusal.contains(words), "{arguments:?}, {password:?}: {refusal}");
+            assert!(!refusal.contains("cannot read"), "{refusal}");
+        }
+    }
+    assert_eq!(place.answer(&["list"], ""), "alice\n");
+    let server = place.serve();
+    assert_eq!(logs_in(&server, "alice", "correct horse"), "OK");
+    server.end(Signal::TERM);
+}
+
+#[test]
+fn a_store_of_an_earlier_version_is_migrated_and_said_to_be() {
+    const V1: &[u8] = include_bytes!("store/v1.db");
+    const V3: &[u8] = include_bytes!("store/v3.db");
+    let with = |database: &[u8]| {
+        let place = Place::with(STORES[0]);
+        let StoreSpec::Sqlite(path) = place.spec() else { panic!("a database") };
+        fs::create_dir(path.parent().expect("a directory")).expect("made");
+        fs::write(path, database).expect("written");
+        place
+    };
+    let errors = |output: &Output| str::from_utf8(&output.stderr).expect("UTF-8").to_owned();
+    for (database, version) in [(V1, 1), (V3, 3)] {
+        let migrated = format!("parlance-data/parlance.db from version {version} to version 4\n");
+        // A command that only looks changes nothing.
+        let place = with(database);
+        let looked = place.run(&["list"], "");
+        assert_eq!(looked.status.success(), version > 1, "{looked:?}");
+        assert_eq!(errors(&looked).contains("start a server with it, which converts it"), version == 1);
+        assert!(!errors(&looked).contains("migrated"), "{looked:?}");
+        let added = place.run(&["add", "zoe"], "secret\n");
+        assert!(added.status.success(), "{added:?}");
+        assert_eq!(errors(&added), format!("parlance: migrated {migrated}"));
+        assert_eq!(errors(&place.run(&["delete", "zoe"], "")), "");
+
+        let place = with(database);
+        for _ in 0..2 {
+            place.serve().end(Signal::TERM);
+        }
+        let log = fs::read_to_string(place.directory.path().join("server.log")).expect("UTF-8");
+        assert_eq!(log.matches("migrated").count(), 1, "the log of both runs: {log}");
+        assert!(log.contains(&migrated), "{log}");
+    }
+}
+
+#[test]
+fn a_log_of_an_earlier_version_is_migrated_when_it_is_written_anew() {
+    let place = Place::with(STORES[1]);
+    place.answer(&["add", "alice"], "secret\n");
+    let StoreSpec::Jsonl(directory) = place.spec() else { panic!("a log") };
+    let mut files = fs::read_dir(&directory).expect("a directory").map(|entry| entry.expect("a file").path());
+    let log = files.find(|path| path.extension().is_some_and(|end| end == "jsonl")).expect("a log");
+    let text = fs::read_to_string(&log).expect("UTF-8");
+    fs::write(&log, text.replacen("\"version\":2", "\"version\":1", 1)).expect("written");
+    assert_eq!(place.answer(&["list"], ""), "alice\n");
+    let compacted = place.command(&["compact"], "");
+    assert!(compacted.status.success(), "{compacted:?}");
+    let errors = String::from_utf8_lossy(&compacted.stderr);
+    assert!(errors.starts_with("parlance: migrated "), "{errors}");
+    assert!(errors.ends_with(" from version 1 to version 2\n"), "{errors}");
+    assert!(place.command(&["compact"], "").stderr.is_empty());
 }
 
 #[test]

@@ -127,6 +127,53 @@ fn a_name_with_an_account_takes_its_password() {
     take(&server, &Entry { password: Some(Secret("open sesame")), ..entry }).expect("the password is right");
 }
 
+#[test]
+fn a_password_for_a_name_without_an_account_is_refused_in_words() {
+    let server = TestServer::start();
+    for dialect in [Dialect::Line, Dialect::Slash, Dialect::Gob] {
+        let mut client = Client::connect(dialect, server.address(dialect), deadline()).expect("it listens");
+        let refusal = refused(client.login_with("carol", "secret", deadline()));
+        assert_eq!(refusal, "there is no account carol", "{dialect:?}");
+    }
+    let secret = Some(Secret("secret"));
+    for operation in [tcrp::Operation::Join, tcrp::Operation::Create] {
+        let room = if operation == tcrp::Operation::Join { "lobby" } else { "den" };
+        let entry = Entry { password: secret, ..entry(room, operation, "carol") };
+        assert_eq!(refused(take(&server, &entry)), "there is no account carol");
+    }
+    let entry = Entry { password: secret, ..entry("lobby", tcrp::Operation::Join, "root") };
+    assert_eq!(refused(take(&server, &entry)), "there is no account root");
+}
+
+#[test]
+fn in_gob_a_login_with_a_password_is_answered() {
+    let server = TestServer::start();
+    drop(mailbox(&server, "Alice", "open sesame"));
+    let connect =
+        || Client::connect(Dialect::Gob, server.address(Dialect::Gob), deadline()).expect("it listens");
+    assert_eq!(refused(connect().login_with("alice", "guess", deadline())), "wrong password");
+    let mut alice = connect();
+    alice.login_with("alice", "open sesame", deadline()).expect("the password is right");
+    alice.say("hi").expect("sent");
+    let mut bob = server.client(Dialect::Line, "bob");
+    alice.say("hello").expect("sent");
+    while said(&mut bob) != "alice: hello" {}
+}
+
+#[test]
+fn a_password_that_lines_cannot_carry_is_not_sent() {
+    let server = TestServer::start();
+    for dialect in [Dialect::Line, Dialect::Slash] {
+        drop(mailbox(&server, "alice", "open sesame"));
+        for password in [" open sesame", "open sesame ", "open\nsesame", "\u{feff}open sesame"] {
+            let mut client =
+                Client::connect(dialect, server.address(dialect), deadline()).expect("it listens");
+            let error = client.login_with("alice", password, deadline()).expect_err("no words for it");
+            assert!(matches!(error, ClientError::Unsayable(_)), "{dialect:?}, {password:?}: {error:?}");
+        }
+    }
+}
+
 /// Waits until the server has seen that the name's holder is gone.
 fn wait_until_free(server: &TestServer, name: &str, password: &str) {
     loop {

@@ -663,6 +663,7 @@ fn each_reason_arrives() {
         "bad-state",
         "too-long",
         "wrong-password",
+        "no-account",
         "full",
         "too-many",
         "too-fast",

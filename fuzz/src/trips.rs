@@ -88,6 +88,16 @@ fn said(dialect: Dialect, phase: Phase, command: &Command<'_>, heard: &Command<'
     }
 }
 
+/// Checks a command with a password, which is sayable only as it is.
+fn password(dialect: Dialect, phase: Phase, text: &str, command: &Command<'_>, heard: &Command<'_>) {
+    if visible(text) == text && !text.starts_with('\u{feff}') {
+        said(dialect, phase, command, heard);
+    } else {
+        let said = dialect.encode_command(command, &mut Vec::new());
+        said.expect_err("a line would change the password");
+    }
+}
+
 fn line_command(input: &mut Input<'_>) {
     let (to, text) = (name(input), input.text());
     let heard = visible(&text);
@@ -101,12 +111,8 @@ fn line_command(input: &mut Input<'_>) {
         ),
         _ => {
             let heard = Some(Secret(&heard)).filter(|Secret(heard)| !heard.is_empty());
-            said(
-                Dialect::Line,
-                Phase::Login,
-                &Command::Login { name: &to, password: Some(Secret(&text)) },
-                &Command::Login { name: &to, password: heard },
-            );
+            let login = |password| Command::Login { name: &to, password };
+            password(Dialect::Line, Phase::Login, &text, &login(Some(Secret(&text))), &login(heard));
         }
     }
 }
@@ -130,8 +136,8 @@ fn slash_command(input: &mut Input<'_>) {
         3 => chat(&Command::Rename(&to), &Command::Rename(&to)),
         4 => chat(&Command::History(&text), &Command::History(&heard)),
         _ => {
-            let (password, heard) = (Command::Password(Secret(&text)), Command::Password(Secret(&heard)));
-            said(Dialect::Slash, Phase::Password, &password, &heard);
+            let (command, heard) = (Command::Password(Secret(&text)), Command::Password(Secret(&heard)));
+            password(Dialect::Slash, Phase::Password, &text, &command, &heard);
         }
     }
 }

@@ -40,7 +40,7 @@ Examples:
   loadgen --dialect tcrp --clients 10000 --room-size 10 --rate 5000 --server-pid $(pgrep parlance)
       The same over UDP. What is lost on the way is counted, and no fault.
   loadgen --dialect typed --clients 1000 --rate 2000
-      500 pairs; in each, one writes to the other's mailbox, who is told of it. Logins take 15 s and more.
+      500 pairs; in each, one writes to the other's mailbox, who is told of it. Logins take 15 to 30 s.
   loadgen --dialect typed --kept --clients 64 --window 4096 --duration 5s
       As fast as the server acknowledges direct messages as kept. The accounts stay for the next run.
   loadgen --dialect gob --clients 100 --rate 200

@@ -197,7 +197,9 @@ impl ValueEnum for Dialect {
             Self::Gob => "Structs as Go encodes them (port 8080)",
             Self::Peer(peer) => peer.facts().help,
         };
-        Some(PossibleValue::new(self.name()).help(help))
+        let value = PossibleValue::new(self.name()).help(help);
+        // The datagrams come with the handshake.
+        Some(if *self == Self::Tcrp { value.alias("ucrp") } else { value })
     }
 }
 

@@ -197,6 +197,8 @@ pub enum Problem<'a> {
     NameReserved,
     /// The name looks like that of an account, or like a reserved one: it cannot have an account.
     NameLookAlike,
+    /// The name has an account, and the command gives no password.
+    NameHasAccount,
     /// A password was given for a name that has no account.
     NoAccount(&'a str),
     /// The name has an account already.

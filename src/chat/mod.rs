@@ -28,7 +28,10 @@ pub use kept::{Kept, Letter, RoomMessage, RoomSummary};
 pub use mail::{Mail, NO_ACCOUNT};
 pub use name::{Folded, Name, NameError, RoomName, RoomNameError, SERVER_NAME};
 pub use op::{Change, Op, Seat};
-pub use password::{PasswordHash, PasswordHashError, PasswordOutcome, PasswordTask};
+pub(crate) use password::check_sendable;
+pub use password::{
+    PasswordError, PasswordHash, PasswordHashError, PasswordOutcome, PasswordTask, check_password,
+};
 pub use refused::Refused;
 pub use reserved::{RESERVED_NAMES, ReservedNames};
 pub use retention::{HistoryRule, HistoryRules, RoomPattern, too_old};

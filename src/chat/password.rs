@@ -8,8 +8,60 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
-use super::ConnId;
-use crate::limits::PASSWORD_HASH_BYTES_MAX;
+use super::{ConnId, is_disruptive, without_mark};
+use crate::limits::{PASSWORD_BYTES_MAX, PASSWORD_HASH_BYTES_MAX};
+
+/// Why a text cannot be a new password. It does not show the text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum PasswordError {
+    /// No bytes.
+    #[error("a password cannot be empty")]
+    Empty,
+    /// More than [`PASSWORD_BYTES_MAX`] bytes.
+    #[error("a password has at most {PASSWORD_BYTES_MAX} bytes")]
+    TooLong,
+    /// White space at an end, or a byte order mark in front.
+    #[error(
+        "a password cannot begin or end with white space, nor begin with a byte order mark: the line and slash \
+         dialects cannot send it"
+    )]
+    Ends,
+    /// A character that is [disruptive](is_disruptive).
+    #[error(
+        "a password cannot contain line ends, other control characters, or controls and marks of bidirectional \
+         text: the line and slash dialects cannot send it"
+    )]
+    Control,
+}
+
+/// Checks that a text can be a new password: every dialect that has passwords can send it. It has 1 to
+/// [`PASSWORD_BYTES_MAX`] bytes. Line and slash drop white space at both ends of a line and a byte order mark
+/// in front of it, and their client replaces [disruptive](is_disruptive) characters.
+///
+/// All ways to make a password use this rule. A password of an account that exists is compared as it is.
+///
+/// A blank inside is allowed. Only the commands that change a password, which separate two passwords by a
+/// blank, cannot send such a one.
+pub fn check_password(password: &str) -> Result<(), PasswordError> {
+    if password.is_empty() {
+        Err(PasswordError::Empty)
+    } else if password.len() > PASSWORD_BYTES_MAX {
+        Err(PasswordError::TooLong)
+    } else {
+        check_sendable(password)
+    }
+}
+
+/// Checks that the dialects of lines send a password as it is.
+pub(crate) fn check_sendable(password: &str) -> Result<(), PasswordError> {
+    if without_mark(password).trim_ascii() != password {
+        Err(PasswordError::Ends)
+    } else if password.chars().any(is_disruptive) {
+        Err(PasswordError::Control)
+    } else {
+        Ok(())
+    }
+}
 
 /// Why a text is no password hash. It does not show the text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
@@ -131,6 +183,25 @@ mod tests {
 
     const ARGON2ID_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaA";
     const BCRYPT_HASH: &str = "$2b$12$saltsaltsaltsaltsaltsOhashhashhashhashhashhashhashha";
+
+    #[test]
+    fn a_new_password_is_one_that_every_dialect_can_send() {
+        let longest = "é".repeat(PASSWORD_BYTES_MAX / 2);
+        for password in ["x", "correct horse", "a\tb", "/quit", "“ä” \u{1f980}", "a\u{feff}b", &longest]
+        {
+            assert_eq!(check_password(password), Ok(()), "{password:?}");
+        }
+        assert_eq!(check_password(""), Err(PasswordError::Empty));
+        assert_eq!(check_password(&(longest + "x")), Err(PasswordError::TooLong));
+        for password in [" x", "x ", "\tx", "x\t", "\nx", "x\r\n", " ", "\u{feff}x", "\u{feff}"] {
+            assert_eq!(check_password(password), Err(PasswordError::Ends), "{password:?}");
+        }
+        for password in
+            ["a\nb", "a\rb", "a\0b", "\u{1b}[2J", "\u{b}x", "a\u{85}b", "a\u{2028}b", "a\u{202e}b"]
+        {
+            assert_eq!(check_password(password), Err(PasswordError::Control), "{password:?}");
+        }
+    }
 
     #[test]
     fn the_two_kinds_are_told_by_how_they_start() {

@@ -8,8 +8,8 @@ use super::ClientError;
 use super::connect::connect;
 use super::connection::{Connection, send};
 use super::first_bytes::Opened;
-use crate::chat::{Command, Event, Secret};
-use crate::wire::{Codec, DecodeError, Dialect, Frame, words};
+use crate::chat::{Command, Event, Problem, SERVER_NAME, Secret};
+use crate::wire::{Codec, DecodeError, Dialect, Frame, YOUR_NAME, words};
 
 /// A connection to a server, in [`Dialect::Line`], [`Dialect::Slash`] or [`Dialect::Gob`].
 #[derive(Debug)]
@@ -41,7 +41,10 @@ impl Client {
         self.log_in(name, None, deadline)
     }
 
-    /// Takes a name that has an account. Without one, the password is not looked at. gob has no passwords.
+    /// Takes a name that has an account. A name without one is refused: the caller believes that it is its
+    /// own. (In slash, a server shows that by letting the name in without its password. The password is not
+    /// sent, and the room can see the name come and go.) In gob, only Parlance understands the password;
+    /// another server says it in the room.
     pub fn login_with(&mut self, name: &str, password: &str, deadline: Instant) -> Result<(), ClientError> {
         self.log_in(name, Some(Secret(password)), deadline)
     }
@@ -57,10 +60,13 @@ impl Client {
         let at_once = password.filter(|_| to_be_asked_for.is_none());
         self.send(&Command::Login { name, password: at_once })?;
         if self.dialect.yields_names() {
-            return Ok(());
+            return if password.is_some() { self.wait_for_name(deadline) } else { Ok(()) };
         }
         loop {
             match self.next_event(deadline)? {
+                Event::LoggedIn { .. } if to_be_asked_for.is_some() => {
+                    return Err(ClientError::Refused(words(Problem::NoAccount(name)).into_owned()));
+                }
                 Event::LoggedIn { .. } => return Ok(()),
                 Event::LoginRefused(problem) | Event::Error(problem) => {
                     return Err(ClientError::Refused(words(problem).into_owned()));
@@ -70,6 +76,18 @@ impl Client {
                     self.send(&Command::Password(password))?;
                 }
                 _ => {}
+            }
+        }
+    }
+
+    /// The answer to a login with a password where it is a text of the server.
+    fn wait_for_name(&mut self, deadline: Instant) -> Result<(), ClientError> {
+        loop {
+            if let Event::Message { sender: SERVER_NAME, text, .. } = self.next_event(deadline)? {
+                if text.starts_with(YOUR_NAME) {
+                    return Ok(());
+                }
+                return Err(ClientError::Refused(text.to_owned()));
             }
         }
     }

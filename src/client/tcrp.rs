@@ -8,11 +8,11 @@ use super::ClientError;
 use super::connect::connect;
 use super::connection::{Connection, until};
 use super::first_bytes::Opened;
-use crate::chat::{Command, Event, Secret, Token};
+use crate::chat::{Command, Event, Problem, Secret, Token};
 use crate::limits::{CLIENT_DATAGRAM_BYTES, CLIENT_REGISTER_SECONDS_MAX, CLIENT_REGISTER_SECONDS_MIN};
 use crate::wire::tcrp::{Content, Decoded, Operation, Refusal, Reply, encode_request};
 use crate::wire::ucrp::{Datagram, Delivery, Message};
-use crate::wire::{DecodeError, Dialect, Unsayable};
+use crate::wire::{DecodeError, Dialect, Unsayable, words};
 
 const REGISTER_WAIT_MIN: Duration = Duration::from_secs(CLIENT_REGISTER_SECONDS_MIN);
 const REGISTER_WAIT_MAX: Duration = Duration::from_secs(CLIENT_REGISTER_SECONDS_MAX);
@@ -240,6 +240,9 @@ fn shake_hands(
             Content::Refused(Some(Refusal::WrongPassword)) if password.is_none() => {
                 return Err(ClientError::PasswordWanted);
             }
+            Content::Refused(Some(Refusal::NoAccount)) => {
+                return Err(ClientError::Refused(words(Problem::NoAccount(name)).into_owned()));
+            }
             Content::Refused(refusal) => return Err(ClientError::Refused(reason(refusal).to_owned())),
             Content::Complete(None) => return Err(ClientError::Refused(reason(None).to_owned())),
         }
@@ -256,6 +259,7 @@ fn reason(refusal: Option<Refusal>) -> &'static str {
         Some(Refusal::BadOperation | Refusal::BadState) => "the server does not understand the request",
         Some(Refusal::TooLong) => "a name or the password is too long",
         Some(Refusal::WrongPassword) => "wrong password",
+        Some(Refusal::NoAccount) => "the name has no account",
         Some(Refusal::Full) => "the server is full",
         Some(Refusal::TooMany) => "you, or your address, have too many rooms or connections",
         Some(Refusal::TooFast) => "your address connects too often; try again later",

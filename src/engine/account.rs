@@ -8,8 +8,7 @@ use super::Engine;
 use super::holders::{NameEnd, Stays};
 use super::promise::Promise;
 use super::proof::{NewPassword, Then, Wanted};
-use crate::chat::{Change, ConnId, Event, PasswordHash, Problem, Secret, Skeleton, Usage};
-use crate::limits::PASSWORD_BYTES_MAX;
+use crate::chat::{Change, ConnId, Event, PasswordHash, Problem, Secret, Skeleton, Usage, check_password};
 use crate::state::{Account, AccountId};
 
 impl Engine {
@@ -50,7 +49,7 @@ impl Engine {
         if self.ledger.find(&wanted.folded).is_none() {
             return self.reply(id, &Event::Error(Problem::NotRegistered));
         }
-        if new.len() > PASSWORD_BYTES_MAX {
+        if check_password(new).is_err() {
             return self.reply(id, &Event::Error(Problem::PasswordUnusable));
         }
         self.prove(id, wanted, old, Then::ChangePassword { new: NewPassword::new(new) });

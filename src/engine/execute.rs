@@ -111,9 +111,12 @@ impl Engine {
 
     fn login(&mut self, id: ConnId, text: &str, password: Option<Secret<'_>>) {
         let dialect = self.conn(id).dialect;
+        if password == Some(Secret("")) {
+            return self.refuse_login(id, Problem::Usage(Usage::Login));
+        }
         if dialect.yields_names() && password.is_none() {
             return match self.nearest_free_name(id, text) {
-                Some(wanted) => self.log_in(id, wanted, Some(text)),
+                Some(wanted) => self.log_in(id, wanted, text != wanted.name.as_str()),
                 None => self.refuse_login(id, Problem::NameTaken),
             };
         }
@@ -129,7 +132,7 @@ impl Engine {
             if self.settings.reserved_names.contains(&wanted.folded) {
                 return self.refuse_login(id, Problem::NameReserved);
             }
-            return self.log_in(id, wanted, None);
+            return self.log_in(id, wanted, false);
         }
         // The password decides, also where the name is held: the owner may have left a session behind.
         if let Some(Secret(password)) = password {
@@ -157,11 +160,14 @@ impl Engine {
     /// Logs in the owner of an account, and ends the older sessions and seats of the name.
     pub(super) fn log_in_again(&mut self, id: ConnId, wanted: Wanted) {
         self.end_others_of(&wanted.folded, Stays::Session(id), NameEnd::Replaced);
-        self.log_in(id, wanted, None);
+        // A dialect that yields names has no other answer to a login with a password.
+        let tells_name = self.conn(id).dialect.yields_names();
+        self.log_in(id, wanted, tells_name);
     }
 
-    /// Somebody is here, in the lobby. `asked` is the name that was asked for, where it may be another.
-    pub(super) fn log_in(&mut self, id: ConnId, wanted: Wanted, asked: Option<&str>) {
+    /// Lets a session in, in the lobby. `tells_name`: it is told its name, because that is not what it asked
+    /// for, or because the dialect has no other answer.
+    pub(super) fn log_in(&mut self, id: ConnId, wanted: Wanted, tells_name: bool) {
         // It may have been taken while a password was compared.
         if self.roster.holder(&self.connections, &wanted.folded).is_some_and(|holder| holder != id) {
             return self.refuse_login(id, Problem::NameTaken);
@@ -183,7 +189,7 @@ impl Engine {
             self.enter_room(id, RoomId::LOBBY);
         }
         self.reply(id, &Event::LoggedIn { name: name.as_str(), room: super::LOBBY });
-        if asked.is_some_and(|asked| asked != name.as_str()) {
+        if tells_name {
             self.reply(id, &Event::YouRenamed(name.as_str()));
         }
         self.show_arrival(id, RoomId::LOBBY);
@@ -226,7 +232,7 @@ impl Engine {
                 free
             }
             Ok(own) if self.roster.holder(&self.connections, &own.folded) == Some(id) => own,
-            Ok(_) => return self.reply(id, &Event::Error(Problem::NameTaken)),
+            Ok(_) => return self.reply(id, &Event::Error(Problem::NameHasAccount)),
             Err(problem) => return self.reply(id, &Event::Error(problem)),
         };
         self.change_name(id, wanted);

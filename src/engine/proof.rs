@@ -9,7 +9,7 @@ use super::password_queue::Source;
 use super::{Awaited, Engine};
 use crate::chat::{
     Change, CloseReason, ConnId, Event, Folded, Name, Now, PasswordHash, PasswordOutcome, PasswordTask,
-    Phase, Problem, RoomName, SERVER_NAME,
+    Phase, Problem, RoomName, SERVER_NAME, check_password,
 };
 use crate::limits::{NAME_NUMBER_MAX, PASSWORD_BYTES_MAX, PASSWORD_WRONG_HASHES};
 use crate::state::AccountId;
@@ -141,7 +141,11 @@ impl Engine {
         let account = self.ledger.find(&wanted.folded);
         let against = account.and_then(|account| self.ledger.account(account)).map(|a| a.password.clone());
         let source = self.source_of(id);
-        let unusable = password.len() > PASSWORD_BYTES_MAX || (against.is_none() && password.is_empty());
+        // Without an account the password makes one. An older account's password may be any text.
+        let unusable = match against {
+            Some(_) => password.len() > PASSWORD_BYTES_MAX,
+            None => check_password(password).is_err(),
+        };
         // Accounts are made where that is asked for, and nowhere else: this one was deleted meanwhile.
         let is_gone = against.is_none() && !matches!(then, Then::OpenMailbox | Then::MakeAccount);
         let problem = if is_gone {

@@ -111,6 +111,10 @@ impl Engine {
             Err(problem) => return self.refuse_login(id, problem),
         };
         if self.ledger.find(&wanted.folded).is_none() {
+            // As in the other dialects: the client believes that the name is its own.
+            if password.is_some() {
+                return self.refuse_login(id, Problem::NoAccount(wanted.name.as_str()));
+            }
             if self.settings.reserved_names.contains(&wanted.folded) {
                 return self.refuse_login(id, Problem::NameReserved);
             }

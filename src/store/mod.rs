@@ -119,6 +119,20 @@ impl Default for Options {
     }
 }
 
+/// The target of the log's line for a store that was converted to today's version.
+pub const MIGRATION_LOG_TARGET: &str = "parlance::store::migration";
+
+/// Logs that a file of an earlier version has today's version now. A new file had none.
+fn log_migration(path: &Path, from: u64, to: u64) {
+    if from != 0 && from != to {
+        tracing::info!(
+            target: MIGRATION_LOG_TARGET,
+            "migrated {} from version {from} to version {to}",
+            path.display()
+        );
+    }
+}
+
 /// Opens a store to be written to, and makes it if it is not there.
 ///
 /// # Errors

@@ -77,6 +77,8 @@ pub(crate) struct ChatArguments {
 enum ChatDialect {
     Line,
     Slash,
+    // The datagrams come with the handshake.
+    #[value(alias = "ucrp")]
     Tcrp,
     Typed,
     Gob,
@@ -204,8 +206,8 @@ fn check_name(dialect: Dialect, flag: &str, name: &str) -> Result<(), String> {
             Err(format!("{flag} may have ASCII letters, digits, `_` and `-` in slash, and nothing else"))
         }
         Err(NameError::Character) => Err(format!(
-            "{flag} has a character that names do not have: letters, digits and symbols may be in it, but \
-             no white space, and no #, / or : at its start; a name like it is {}",
+            "{flag} has a character that names do not have: letters, digits and ASCII symbols may be in it, \
+             but no white space, and no #, / or : at its start; a name like it is {}",
             Name::near(name)
         )),
     }

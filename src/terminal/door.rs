@@ -5,6 +5,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use parlance::chat::check_password;
 use parlance::client::{self, ClientError, FirstBytes, Opened, Stranger};
 use parlance::limits::ATTEMPTS_WAIT_SECONDS_MAX;
 use parlance::wire::Dialect;
@@ -104,6 +105,11 @@ fn advice_at_stranger(server: Stranger, dialect: &str) -> String {
 }
 
 fn attempt(plan: &Plan, contact: &Contact, password: Option<&str>) -> Result<Entered, ChatError> {
+    if let Some(password) = password
+        && matches!(plan.dialect, Dialect::Line | Dialect::Slash)
+    {
+        check_password(password)?;
+    }
     let deadline = Instant::now() + ENTER_WITHIN;
     let (place, dialect) = (plan.place.to_string(), plan.dialect.name());
     let not_yet = format!("no connection to {place} yet; still trying");
@@ -164,9 +170,14 @@ pub(super) fn tell_if_slow(text: impl FnOnce() -> String + Send + 'static) -> Op
     told.ok().map(|_| done)
 }
 
+/// The start of the words for a password whose name has no account.
+const NO_ACCOUNT: &str = "there is no account ";
+
 /// What to do about a refusal, behind the words that all dialects share for it.
 fn advice(reason: &str) -> &'static str {
-    if reason.contains("password") {
+    if reason.starts_with(NO_ACCOUNT) {
+        ". Without a password you are let in as a stranger; in line and slash, /register makes an account"
+    } else if reason.contains("password") {
         ". --password asks for it, --password-file FILE reads it"
     } else if reason.contains("such a room already") {
         ". Without --create you join it"

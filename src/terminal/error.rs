@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use parlance::chat::PasswordError;
 use parlance::client::{AddressError, ClientError};
 use thiserror::Error;
 
@@ -39,6 +40,11 @@ pub(crate) enum ChatError {
     PasswordWanted { name: String },
     #[error("cannot read the password in {}: {cause}", path.display())]
     PasswordFile { path: PathBuf, cause: io::Error },
+    /// It cannot be made, or the dialect cannot send it.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    #[error("standard input has no password: {0}")]
+    PasswordInput(String),
     #[error("the two passwords are not the same")]
     PasswordsDiffer,
     #[error("{0}")]
@@ -58,7 +64,7 @@ pub(crate) enum ChatError {
     #[error("cannot start a thread or watch for signals: {0}")]
     System(io::Error),
     /// Before anything was said. Not a failure.
-    #[error("left")]
+    #[error("no password was given")]
     Left,
 }
 

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
+use parlance::chat::check_password;
 use parlance::limits::PASSWORD_BYTES_MAX;
 use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
@@ -81,6 +82,7 @@ pub(super) fn ask(name: &str, is_new: bool) -> Result<String, ChatError> {
         return read(&format!("Password for {name}: "));
     }
     let password = read(&format!("A password makes the account {name}: "))?;
+    check_password(&password)?;
     let again = read("The same once more: ")?;
     if password == again { Ok(password) } else { Err(ChatError::PasswordsDiffer) }
 }
@@ -92,13 +94,12 @@ pub(crate) fn for_account(name: &str) -> Result<String, ChatError> {
         let mut bytes = Vec::new();
         let mut input = io::stdin().lock().take((PASSWORD_BYTES_MAX + BYTES_AROUND) as u64);
         input.read_to_end(&mut bytes).map_err(ChatError::Input)?;
-        let invalid = |what| ChatError::Input(io::Error::new(io::ErrorKind::InvalidData, what));
-        return password_in(&bytes).map(str::to_owned).map_err(invalid);
+        let password = password_in(&bytes).map_err(ChatError::PasswordInput)?;
+        check_password(password)?;
+        return Ok(password.to_owned());
     }
     let password = read(&format!("New password for {name}: "))?;
-    if password.is_empty() {
-        return Err(ChatError::Input(io::Error::new(io::ErrorKind::InvalidData, "a password is not empty")));
-    }
+    check_password(&password)?;
     let again = read("The same once more: ")?;
     if password == again { Ok(password) } else { Err(ChatError::PasswordsDiffer) }
 }

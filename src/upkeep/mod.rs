@@ -5,6 +5,7 @@
 
 mod accounts;
 mod arguments;
+mod log;
 mod new_file;
 mod pages;
 mod place;
@@ -60,7 +61,7 @@ pub(crate) enum UpkeepError {
     Export(#[from] ExportError),
     #[error(transparent)]
     Account(#[from] AccountError),
-    #[error("no password: {0}")]
+    #[error(transparent)]
     Password(#[from] ChatError),
     #[error(transparent)]
     Hash(#[from] HashError),
@@ -132,6 +133,7 @@ pub(crate) fn run(command: &UpkeepCommand, config: &Config) -> Result<(), Upkeep
         return Err(UpkeepError::InMemory);
     }
     place::ensure_fits(&spec)?;
+    log::init();
     match command {
         UpkeepCommand::History(arguments) => pages::history(&mut *open_reader(&spec)?, arguments),
         UpkeepCommand::Search(arguments) => pages::search(&mut *open_reader(&spec)?, arguments),

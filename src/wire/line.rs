@@ -8,6 +8,7 @@ use super::text::{self, is_mail_name, is_word, mail, push, push_lines, push_visi
 use super::{Codec, DecodeError, Decoded, Frame, Unsayable};
 use crate::chat::{
     Command, Departure, Event, Mail, Problem, RoomNameError, Secret, UnixMillis, UnixSeconds, Usage,
+    check_sendable,
 };
 use crate::limits::SERVER_LINE_BYTES_MAX;
 
@@ -143,6 +144,7 @@ fn encode_problem(problem: Problem<'_>, out: &mut Vec<u8>) {
             return push(out, &["\n"]);
         }
         Problem::NotRegistered => "no-account",
+        Problem::NameHasAccount => "name-has-account",
         Problem::AccountExists => "account-exists",
         Problem::NoPasswordsHere | Problem::NotInSeats => "not-possible",
         Problem::WrongPassword => "wrong-password",
@@ -204,7 +206,9 @@ fn encode_problem(problem: Problem<'_>, out: &mut Vec<u8>) {
 /// Appends a command as a client sends it.
 pub(super) fn encode_command(command: &Command<'_>, out: &mut Vec<u8>) -> Result<(), Unsayable> {
     match *command {
-        Command::Login { name, password } => {
+        Command::Login { name, password }
+            if password.is_none_or(|Secret(password)| check_sendable(password).is_ok()) =>
+        {
             push(out, &["LOGIN "]);
             push_visible(out, name);
             if let Some(Secret(password)) = password {
@@ -224,7 +228,7 @@ pub(super) fn encode_command(command: &Command<'_>, out: &mut Vec<u8>) -> Result
         }
         Command::Users => push(out, &["WHO"]),
         Command::Ping => push(out, &["PING"]),
-        Command::MakeAccount(Secret(password)) => {
+        Command::MakeAccount(Secret(password)) if check_sendable(password).is_ok() => {
             push(out, &["REGISTER "]);
             push_visible(out, password);
         }
@@ -234,7 +238,7 @@ pub(super) fn encode_command(command: &Command<'_>, out: &mut Vec<u8>) -> Result
             push(out, &[" "]);
             push_visible(out, new);
         }
-        Command::EndAccount(Secret(password)) => {
+        Command::EndAccount(Secret(password)) if check_sendable(password).is_ok() => {
             push(out, &["UNREGISTER "]);
             push_visible(out, password);
         }
@@ -249,7 +253,10 @@ pub(super) fn encode_command(command: &Command<'_>, out: &mut Vec<u8>) -> Result
             push(out, &["MAIL ", CLEAR, " "]);
             push_visible(out, with);
         }
-        Command::Direct { .. }
+        Command::Login { .. }
+        | Command::MakeAccount(_)
+        | Command::EndAccount(_)
+        | Command::Direct { .. }
         | Command::ReadMail(_)
         | Command::ClearMail(_)
         | Command::Password(_)
@@ -377,6 +384,7 @@ fn problem(rest: &str) -> Result<Event<'_>, DecodeError> {
         "user-not-found" => Event::Error(Problem::UserNotFound(argument)),
         "invalid-dm-format" => Event::Error(Problem::Usage(Usage::Direct)),
         "invalid-format" => Event::Error(Problem::Usage(Usage::Join)),
+        "name-has-account" => Event::Error(Problem::NameHasAccount),
         "invalid-room" => Event::Error(Problem::RoomName(RoomNameError::Character)),
         "already-in-room" => Event::Error(Problem::AlreadyInRoom),
         "too-many-rooms" => Event::Error(Problem::TooManyRooms),

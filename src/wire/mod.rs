@@ -18,6 +18,7 @@ pub mod ucrp;
 use thiserror::Error;
 
 pub use opening::{Foreign, Opening};
+pub(crate) use text::YOUR_NAME;
 pub use text::{name_end, words};
 
 use crate::chat::{Command, Event, NameError, Phase};

@@ -9,7 +9,7 @@ use super::text::{self, is_mail_name, is_word, mail, push, push_lines, push_visi
 use super::{Codec, DecodeError, Decoded, Frame, Unsayable};
 use crate::chat::{
     Command, Departure, Event, Mail, NameError, Phase, Problem, RoomNameError, Secret, UnixMillis,
-    UnixSeconds, Usage,
+    UnixSeconds, Usage, check_sendable,
 };
 use crate::limits::{SERVER_LINE_BYTES_MAX, SLASH_NAME_CHARS_MAX, SLASH_NAME_CHARS_MIN};
 
@@ -28,6 +28,7 @@ const PASSWORD_CHANGED: &str = "Password changed";
 const ACCOUNT_ENDED: &str = "Account deleted";
 /// In front of an entry of a list.
 const INDENT: &str = "  ";
+const NAME_HAS_ACCOUNT: &str = "Nickname has an account, its password is asked for at the login";
 const MAIL: &str = "Your mail:";
 const MAIL_READ: &str = "Your messages:";
 const MAIL_END: &str = "End of mail";
@@ -242,6 +243,7 @@ const NEW_ACCOUNTS: &str = "Too many new accounts from your address, try again i
 fn encode_problem(what: &str, problem: Problem<'_>, out: &mut Vec<u8>) {
     let text = match problem {
         Problem::NameTaken => "Nickname already taken",
+        Problem::NameHasAccount => NAME_HAS_ACCOUNT,
         Problem::Name(NameError::TooShort { min }) => {
             let min = min.to_string();
             return push(out, &[what, "Nickname must be at least ", &min, " characters\n"]);
@@ -320,7 +322,7 @@ fn encode_problem(what: &str, problem: Problem<'_>, out: &mut Vec<u8>) {
 pub(super) fn encode_command(command: &Command<'_>, out: &mut Vec<u8>) -> Result<(), Unsayable> {
     let (word, argument) = match *command {
         Command::Login { name, password: None } => ("", name),
-        Command::Password(Secret(password)) => ("", password),
+        Command::Password(Secret(password)) if check_sendable(password).is_ok() => ("", password),
         Command::Say(text) if !text.trim_ascii_start().starts_with('/') => ("", text),
         Command::Direct { to, text } if is_word(to) => {
             push(out, &["/msg "]);
@@ -344,6 +346,7 @@ pub(super) fn encode_command(command: &Command<'_>, out: &mut Vec<u8>) -> Result
             ("", "")
         }
         Command::Login { password: Some(_), .. }
+        | Command::Password(_)
         | Command::Identify { .. }
         | Command::Enter(_)
         | Command::Register
@@ -529,6 +532,7 @@ fn parse_problem(text: &str) -> Option<Problem<'_>> {
     let number = |text: &str| text.split(' ').next().and_then(|number| number.parse().ok());
     Some(match text {
         "Nickname already taken" => Problem::NameTaken,
+        NAME_HAS_ACCOUNT => Problem::NameHasAccount,
         "Wrong password" => Problem::WrongPassword,
         "Too many wrong passwords, try again later" => Problem::TooManyAttempts,
         "Server is busy, try again later" => Problem::Busy,

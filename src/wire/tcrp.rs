@@ -127,6 +127,8 @@ pub enum Refusal {
     TooLong,
     /// The name has an account, and this is not its password.
     WrongPassword,
+    /// There is a password, and the name has no account.
+    NoAccount,
     /// No more people, or rooms, fit.
     Full,
     /// No more of the client's own: connections, seats or rooms.
@@ -139,7 +141,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::RoomExists,
         Self::NoSuchRoom,
         Self::NameTaken,
@@ -149,6 +151,7 @@ impl Refusal {
         Self::BadState,
         Self::TooLong,
         Self::WrongPassword,
+        Self::NoAccount,
         Self::Full,
         Self::TooMany,
         Self::TooFast,
@@ -167,6 +170,7 @@ impl Refusal {
             Self::BadState => "bad-state",
             Self::TooLong => "too-long",
             Self::WrongPassword => "wrong-password",
+            Self::NoAccount => "no-account",
             Self::Full => "full",
             Self::TooMany => "too-many",
             Self::TooFast => "too-fast",

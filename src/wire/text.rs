@@ -7,7 +7,8 @@ use arrayvec::ArrayString;
 
 use super::{DecodeError, Unsayable};
 use crate::chat::{
-    Command, Event, NO_ACCOUNT, NameError, Phase, Problem, RoomNameError, Secret, Usage, is_disruptive,
+    Command, Event, NO_ACCOUNT, NameError, Phase, Problem, RoomNameError, Secret, Usage, check_password,
+    is_disruptive,
 };
 use crate::limits::{NAME_BYTES_MAX, TEXT_LINES_MAX};
 
@@ -26,6 +27,9 @@ const NAME_CHARACTERS: &str = "names are 1 to 32 bytes of letters, digits and AS
 const _: () = assert!(NAME_BYTES_MAX == 32, "as the words say");
 const NAME_RESERVED: &str = "the name is reserved";
 const NAME_LOOK_ALIKE: &str = "the name looks like one that is reserved or has an account";
+
+/// In front of the name that a session has.
+pub(crate) const YOUR_NAME: &str = "your name here is ";
 
 /// Answers to the commands of accounts.
 pub(super) const ACCOUNT_MADE: &str = "account created";
@@ -78,8 +82,12 @@ pub(super) fn two_passwords(text: &str) -> Command<'_> {
 /// Appends a command of an account as the texts and the slash commands have it.
 pub(super) fn push_account_command(command: &Command<'_>, out: &mut Vec<u8>) -> Result<(), Unsayable> {
     let (word, first, second) = match *command {
-        Command::MakeAccount(Secret(password)) if !password.is_empty() => ("/register ", password, None),
-        Command::EndAccount(Secret(password)) if !password.is_empty() => ("/unregister ", password, None),
+        Command::MakeAccount(Secret(password)) if check_password(password).is_ok() => {
+            ("/register ", password, None)
+        }
+        Command::EndAccount(Secret(password)) if check_password(password).is_ok() => {
+            ("/unregister ", password, None)
+        }
         Command::ChangePassword { old: Secret(old), new: Secret(new) } if is_word(old) && is_word(new) => {
             ("/password ", old, Some(new))
         }
@@ -141,7 +149,7 @@ impl std::ops::Deref for Private {
 /// What [`SERVER`] says of an event that a dialect has no frame for; nothing, where that is better.
 pub(super) fn told<'a>(event: &Event<'a>) -> Option<Cow<'a, str>> {
     Some(match *event {
-        Event::YouRenamed(name) => format!("your name here is {name}").into(),
+        Event::YouRenamed(name) => format!("{YOUR_NAME}{name}").into(),
         Event::Renamed { old, new } => format!("{old} is now known as {new}").into(),
         Event::Missed(count) => format!("{count} messages missed").into(),
         Event::ShuttingDown => "server shutting down".into(),
@@ -164,6 +172,7 @@ pub fn words(problem: Problem<'_>) -> Cow<'_, str> {
         Problem::Name(NameError::Character) => NAME_CHARACTERS,
         Problem::NameReserved => NAME_RESERVED,
         Problem::NameLookAlike => NAME_LOOK_ALIKE,
+        Problem::NameHasAccount => "the name has an account: only a login with its password takes it",
         Problem::NoAccount(name) => return format!("there is no account {name}").into(),
         Problem::AccountExists => "the name has an account already",
         Problem::NotRegistered => "your name has no account",

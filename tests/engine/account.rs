@@ -195,12 +195,44 @@ fn a_gob_session_has_accounts_rooms_and_lists_as_texts() {
     let bob = world.line("bob");
     let late = world.connects(Dialect::Gob);
     world.gob_says(late, Kind::Text, "late", "/register hidden");
+    world.gob_says(late, Kind::Text, "late", "/login alice");
     world.gob_says(late, Kind::Text, "late", "/login alice newer");
     world.settles();
-    assert_eq!(shown(&world.took_bytes(late)), ["server: not logged in", "-alice"]);
+    let answers = [
+        "server: not logged in",
+        "server: usage: /login <name> <password>",
+        "-alice",
+        "server: your name here is alice",
+    ];
+    assert_eq!(shown(&world.took_bytes(late)), answers);
     assert_eq!(ended(&world, gob), Some(CloseReason::Replaced));
     let heard = world.hears(bob);
     assert!(!heard.contains("hidden") && !heard.contains("newer"), "{heard}");
+}
+
+#[test]
+fn a_new_password_is_one_that_every_dialect_can_send() {
+    let mut world = World::new();
+    // Lines cannot have white space at their ends.
+    let gob = world.gob("alice");
+    world.took_bytes(gob);
+    let unusable = ["server: this can not be a password"];
+    for password in ["x ", "a\nb", "\u{feff}x", "\u{1b}x", "a\u{202e}b"] {
+        assert_eq!(gob_gets(&mut world, gob, &format!("/register {password}")), unusable, "{password:?}");
+    }
+    let typed = world.connects(Dialect::Typed);
+    for password in [" x", "x ", "a\rb", "\u{feff}x", "a\0b"] {
+        assert_eq!(world.gets(typed, &Request::LoginName("bob")), ["new"]);
+        let replies = world.gets(typed, &Request::LoginPassword(Secret(password)));
+        assert_eq!(replies, ["error: this can not be a password"], "{password:?}");
+    }
+    let line = world.line("carol");
+    assert_eq!(gets(&mut world, line, "REGISTER a\u{1b}b"), "ERR invalid-password\n");
+    assert_eq!(gets(&mut world, line, "REGISTER correct horse"), "OK\n");
+    world.took_bytes(gob);
+    assert_eq!(gob_gets(&mut world, gob, "/register old"), ["server: account created"]);
+    assert_eq!(gob_gets(&mut world, gob, "/password old ne\u{7f}w"), unusable);
+    assert_eq!(gob_gets(&mut world, gob, "/password old new"), ["server: password changed"]);
 }
 
 #[test]

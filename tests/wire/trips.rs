@@ -237,6 +237,7 @@ fn errors(dialect: Dialect) -> Vec<(Event<'static>, Option<Event<'static>>)> {
         Problem::Usage(Usage::ChangePassword),
         Problem::Usage(Usage::EndAccount),
         Problem::AccountExists,
+        Problem::NameHasAccount,
         Problem::NotRegistered,
         Problem::NoPasswordsHere,
         Problem::NotInSeats,

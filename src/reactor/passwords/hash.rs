@@ -10,7 +10,9 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use bcrypt::{BcryptError, HashParts};
 use thiserror::Error;
 
-use crate::chat::{PasswordHash, PasswordHashError, PasswordOutcome, PasswordTask};
+use crate::chat::{
+    PasswordError, PasswordHash, PasswordHashError, PasswordOutcome, PasswordTask, check_password,
+};
 use crate::limits::{
     PASSWORD_BCRYPT_COST_MAX, PASSWORD_BYTES_MAX, PASSWORD_LANES, PASSWORD_MEMORY_KIB,
     PASSWORD_MEMORY_KIB_MAX, PASSWORD_PASSES, PASSWORD_PASSES_MAX,
@@ -22,6 +24,9 @@ pub enum HashError {
     /// Nobody should have let it through.
     #[error("a password has at most {PASSWORD_BYTES_MAX} bytes, this one {0}")]
     PasswordTooLong(usize),
+    /// The text cannot be a new password.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
     /// An error in the stored hash.
     #[error("the stored hash has no salt or no output")]
     Incomplete,
@@ -89,11 +94,9 @@ enum Comparison {
 ///
 /// # Errors
 ///
-/// The password has more than [`PASSWORD_BYTES_MAX`] bytes, or the system has no randomness or memory for it.
+/// The text cannot be a password ([`check_password`]), or the system has no randomness or memory for it.
 pub fn hash_password(password: &str) -> Result<PasswordHash, HashError> {
-    if password.len() > PASSWORD_BYTES_MAX {
-        return Err(HashError::PasswordTooLong(password.len()));
-    }
+    check_password(password)?;
     hash(password)
 }
 

@@ -20,7 +20,7 @@ use crate::limits::{
     JSONL_BUFFER_BYTES_MAX, JSONL_COMPACT_BYTES_MIN, JSONL_FORGOTTEN_PER_STEP_MAX, JSONL_LINE_BYTES_MAX,
 };
 use crate::store::disk::{Disk, Stamp, SystemDisk};
-use crate::store::{Durability, Lock, Options, Reader, Sizes, Store, StoreError, named};
+use crate::store::{Durability, Lock, Options, Reader, Sizes, Store, StoreError, log_migration, named};
 
 /// See the [module's documentation](super).
 #[derive(Debug)]
@@ -215,6 +215,7 @@ impl JsonlStore {
         let path = self.log.path().to_owned();
         let before = self.log.length();
         self.log.take_over(file, length);
+        let version_before = self.contents.version;
         self.contents = contents;
         // Until then the old log may come back with the power.
         self.log
@@ -223,6 +224,7 @@ impl JsonlStore {
             .sync_directory_of(&path)
             .inspect_err(|_| self.log.suspect())
             .map_err(StoreError::io(&path))?;
+        log_migration(&path, version_before, self.contents.version);
         tracing::info!(path = %path.display(), before, bytes = length, "The log was compacted.");
         Ok(true)
     }

@@ -15,7 +15,7 @@ use super::look::open_shared;
 use super::{failure, schema};
 use crate::limits::{STORE_BUSY_MILLIS_MAX, STORE_CACHE_KIB, STORE_WAL_PAGES_MAX};
 use crate::store::lock::{self, FileLock};
-use crate::store::{Durability, Lock, Options, StoreError, disk, named};
+use crate::store::{Durability, Lock, Options, StoreError, disk, log_migration, named};
 
 /// Statements that a connection keeps prepared: more than there are.
 const STATEMENTS_KEPT: usize = 64;
@@ -162,7 +162,7 @@ pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<bool> {
     })
 }
 
-/// A connection that writes, to a database of today's version.
+/// A connection that writes, to a database of today's version: an older one is converted, and the log says so.
 pub(super) fn write_to(path: &Path, options: &Options) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = connect(path, |absolute| open_shared(absolute, flags)).map_err(failure::of(path))?;
@@ -175,10 +175,12 @@ pub(super) fn write_to(path: &Path, options: &Options) -> Result<Connection, Sto
         let bytes = i64::from(STORE_WAL_PAGES_MAX) * 4096;
         connection.pragma_update_and_check(None, "journal_size_limit", bytes, |_| Ok(()))?;
         set_synchronous(&connection, options.durability)?;
-        schema::migrate(&connection)?;
-        schema::keep_words(&connection, options.search)
+        let from = schema::migrate(&connection)?;
+        schema::keep_words(&connection, options.search)?;
+        Ok(from)
     };
-    set_up().map_err(failure::of(path))?;
+    let from = set_up().map_err(failure::of(path))?;
+    log_migration(path, from.into(), schema::VERSION.into());
     Ok(connection)
 }
 

@@ -344,8 +344,8 @@ pub(super) fn is_ours(connection: &Connection) -> rusqlite::Result<bool> {
     Ok(tables == 0 && version(connection)? == 0)
 }
 
-/// Takes all steps that are missing, each as a whole.
-pub(super) fn migrate(connection: &Connection) -> rusqlite::Result<()> {
+/// Takes all steps that are missing, each as a whole. Returns the version before them.
+pub(super) fn migrate(connection: &Connection) -> rusqlite::Result<u32> {
     let from = version(connection)?;
     for (version, step) in (1..).zip(STEPS).skip(from as usize) {
         let transaction = connection.unchecked_transaction()?;
@@ -354,7 +354,7 @@ pub(super) fn migrate(connection: &Connection) -> rusqlite::Result<()> {
         transaction.pragma_update(None, "user_version", version)?;
         transaction.commit()?;
     }
-    Ok(())
+    Ok(from)
 }
 
 /// Whether there is an index of words.

@@ -76,7 +76,9 @@ pub(in crate::wire) fn encode_command(command: &Command<'_>, out: &mut Vec<u8>) 
             (Kind::Text, "", private.as_str())
         }
         Command::Quit => (Kind::Leave, "", ""),
-        Command::Login { name, password: Some(Secret(password)) } if text::is_word(name) => {
+        Command::Login { name, password: Some(Secret(password)) }
+            if text::is_word(name) && !password.is_empty() && password.trim_ascii_start() == password =>
+        {
             private = format!("/login {name} {password}");
             (Kind::Text, name, private.as_str())
         }

@@ -90,7 +90,10 @@ fn refusal(problem: Problem<'_>) -> Refusal {
         Problem::RoomName(RoomNameError::Empty | RoomNameError::Character) => Refusal::BadRoom,
         Problem::RoomExists => Refusal::RoomExists,
         Problem::NoSuchRoom => Refusal::NoSuchRoom,
-        Problem::WrongPassword | Problem::PasswordUnusable | Problem::NoAccount(_) => Refusal::WrongPassword,
+        Problem::WrongPassword | Problem::PasswordUnusable | Problem::NameHasAccount => {
+            Refusal::WrongPassword
+        }
+        Problem::NoAccount(_) => Refusal::NoAccount,
         Problem::TooManyRooms
         | Problem::ServerFull
         | Problem::TooManyAccounts
