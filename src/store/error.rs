@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::limits::SEARCH_BYTES_MAX;
+
 /// Why a store did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -77,6 +79,12 @@ pub enum StoreError {
         path: PathBuf,
         /// What it said.
         cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The text of a search is too long.
+    #[error("the text to search for has {bytes} bytes, and at most {SEARCH_BYTES_MAX} are allowed: use fewer words")]
+    SearchTooLong {
+        /// Its bytes.
+        bytes: usize,
     },
     /// This store cannot do that.
     #[error("{0}")]
