@@ -140,7 +140,11 @@ impl Folded {
         let mut folded = Self { pieces: String::with_capacity(text.len()), open: None };
         for chunk in text.split_ascii_whitespace() {
             // Nothing is composed across a blank: each chunk stands for itself.
-            if chunk.is_ascii() { folded.take_ascii(chunk) } else { folded.take(chunk) }
+            if chunk.is_ascii() {
+                folded.take_ascii(chunk)
+            } else {
+                folded.take(chunk)
+            }
             folded.open = None;
         }
         folded
