@@ -410,8 +410,13 @@ pub const STORE_MARK_MESSAGES: u64 = 64;
 /// Messages of rooms that are forgotten in one step of tidying: about 6 ms where each is in another page. More: with the
 /// next one.
 pub const STORE_FORGOTTEN_PER_STEP_MAX: usize = 150;
+/// Bytes of a text that count as one more forgotten message: each of its terms leaves the index.
+pub const STORE_FORGOTTEN_TEXT_BYTES: usize = 512;
 /// Messages that are indexed in one step of tidying: about 6 ms. More: with the next one.
 pub const STORE_INDEXED_PER_STEP_MAX: u32 = 1000;
+/// Bytes of their terms: twice those of as many messages of common length. More: with the next step. A step
+/// with the longest message of a script without blanks, which has most terms, has 8 KiB more.
+pub const STORE_INDEXED_BYTES_PER_STEP_MAX: usize = 128 << 10;
 /// Rooms that are looked at in one step of tidying, for whether they have messages that are too many or too old. More: with
 /// the next one.
 pub const STORE_ROOMS_PER_STEP_MAX: usize = 500;

@@ -81,7 +81,9 @@ pub enum StoreError {
         cause: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The text of a search is too long.
-    #[error("the text to search for has {bytes} bytes, and at most {SEARCH_BYTES_MAX} are allowed: use fewer words")]
+    #[error(
+        "the text to search for has {bytes} bytes, and at most {SEARCH_BYTES_MAX} are allowed: use fewer words"
+    )]
     SearchTooLong {
         /// Its bytes.
         bytes: usize,

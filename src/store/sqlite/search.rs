@@ -10,10 +10,12 @@ use super::row::{Said, said};
 use crate::chat::RoomMessage;
 use crate::store::words::{self, Term, Words};
 
-/// Adds a message to the index.
-pub(super) fn index(connection: &Connection, n: i64, text: &str) -> rusqlite::Result<()> {
+/// Adds a message to the index. Returns the bytes of its terms.
+pub(super) fn index(connection: &Connection, n: i64, text: &str) -> rusqlite::Result<usize> {
     let sql = "INSERT INTO room_words (rowid, words) VALUES (?1, ?2)";
-    connection.prepare_cached(sql)?.execute((n, words::indexed(text))).map(drop)
+    let terms = words::indexed(text);
+    connection.prepare_cached(sql)?.execute((n, &terms))?;
+    Ok(terms.len())
 }
 
 /// Takes a message out of the index that is in it. The index has no copy of the text, and is told what it was.
