@@ -373,8 +373,8 @@ pub const HISTORY_ROOMS_MAX: usize = 100;
 pub const HISTORY_SHOWN_MAX: u64 = 100_000;
 /// Bytes of the text of a search: as many as the longest message has. Longer: the search is refused.
 pub const SEARCH_BYTES_MAX: usize = TEXT_BYTES_MAX;
-/// Terms of a search that are looked up in the index, each with some KiB of memory: far more than people type.
-/// More: the further ones are only compared with the texts of the messages that these find.
+/// Terms of a search that are looked up in the index, each with some KiB of memory: far more than people
+/// type. More: the further ones are only compared with the texts of the messages that these find.
 pub const SEARCH_TERMS_MAX: usize = 64;
 /// Bytes of a line of a log that is imported: the longest text that can be kept, each byte of which JSON may spell in six,
 /// and far more than that around it. Longer: it is skipped, and reported.

@@ -137,7 +137,7 @@ fn a_search_finds_words_newest_first() {
     assert_eq!(place.answer(&["search", "\"* OR ("]), "");
     assert_eq!(
         place.refusal(1, &["search", &"x".repeat(5000)]),
-        "parlance: the text to search for has 5000 bytes, and at most 4096 are allowed: use fewer words\n"
+        "parlance: the text to search for has 5000 bytes; at most 4096 are allowed: use fewer words\n"
     );
 }
 

@@ -82,7 +82,7 @@ pub enum StoreError {
     },
     /// The text of a search is too long.
     #[error(
-        "the text to search for has {bytes} bytes, and at most {SEARCH_BYTES_MAX} are allowed: use fewer words"
+        "the text to search for has {bytes} bytes; at most {SEARCH_BYTES_MAX} are allowed: use fewer words"
     )]
     SearchTooLong {
         /// Its bytes.

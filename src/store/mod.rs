@@ -47,10 +47,10 @@ pub trait Reader: Send {
         count: usize,
     ) -> Result<Vec<RoomMessage>, StoreError>;
 
-    /// The newest `count` messages said in rooms that have all the words of `text`, newest first, each with its
-    /// room. Case and accents make no difference. A word (letters and digits) is found as a whole; a run of a
-    /// script without blanks between words, or of emoji, is found within a run. A text without words finds
-    /// nothing. All stores answer alike.
+    /// The newest `count` messages said in rooms that have all the words of `text`, newest first, each with
+    /// its room. Case and accents make no difference. A word (letters and digits) is found as a whole. A run
+    /// of a script without blanks between words, or of emoji, is found within a run. A text without words
+    /// finds nothing. All stores answer alike.
     ///
     /// # Errors
     ///

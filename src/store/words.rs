@@ -115,17 +115,39 @@ fn is_accent(c: char) -> bool {
 
 /// Marks around a character (`General_Category=Me`), such as a key around a digit.
 fn is_enclosing(c: char) -> bool {
-    matches!(c, '\u{488}' | '\u{489}' | '\u{1abe}' | '\u{20dd}'..='\u{20e0}' | '\u{20e2}'..='\u{20e4}'
-        | '\u{a670}'..='\u{a672}')
+    matches!(
+        c,
+        '\u{488}'..='\u{489}'
+            | '\u{1abe}'
+            | '\u{20dd}'..='\u{20e0}'
+            | '\u{20e2}'..='\u{20e4}'
+            | '\u{a670}'..='\u{a672}'
+    )
 }
 
 /// Characters of `Default_Ignorable_Code_Point`: they are not shown, such as joiners, variation selectors,
 /// and the places where a line may end within a word.
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}'
-        | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+    matches!(
+        c,
+        '\u{ad}'
+            | '\u{34f}'
+            | '\u{61c}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fff8}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
 }
 
 /// The pieces of a text, one blank between two.
@@ -141,9 +163,9 @@ impl Folded {
         for chunk in text.split_ascii_whitespace() {
             // Nothing is composed across a blank: each chunk stands for itself.
             if chunk.is_ascii() {
-                folded.take_ascii(chunk)
+                folded.take_ascii(chunk);
             } else {
-                folded.take(chunk)
+                folded.take(chunk);
             }
             folded.open = None;
         }

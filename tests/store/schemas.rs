@@ -39,7 +39,7 @@ fn path(file: &File) -> PathBuf {
 }
 
 /// Messages of the lobby.
-const MESSAGES: usize = 70;
+const MESSAGES: u32 = 70;
 const WEATHER: &str = "今天天气很好，我们去公园吧";
 const ODYSSEUS: &str = "ὁ ΟΔΥΣΣΕΎΣ";
 const LION: &str = "Café zum Löwen";
@@ -49,7 +49,7 @@ const ROCKET: &str = "the build 🚀 is out";
 const DEN: &str = "天空";
 
 /// The message of a number in the lobby. Those up to 60 are in the index.
-fn message(number: usize) -> String {
+fn message(number: u32) -> String {
     match number {
         3 => WEATHER.into(),
         5 => ODYSSEUS.into(),
@@ -82,7 +82,7 @@ fn search_all(reader: &mut dyn Reader, when: &str) {
         let texts: Vec<_> = found.iter().map(|(_, message)| &*message.text).collect();
         assert_eq!(texts, expected, "{when}: {text}");
     }
-    assert_eq!(reader.search("message", 100).expect("a search").len(), MESSAGES - 5, "{when}");
+    assert_eq!(reader.search("message", 100).expect("a search").len(), MESSAGES as usize - 5, "{when}");
     assert_eq!(reader.check().expect("a check"), [""; 0], "{when}");
 }
 
@@ -147,11 +147,12 @@ fn forget(store: &mut dyn store::Store) {
 /// A log of a version, with the messages of the databases.
 fn log(version: u32) -> String {
     let mut log = format!("{{\"operation\":\"format\",\"version\":{version}}}\n");
-    let mut say = |number: usize, room: &str, text: &str| {
-        log += &format!(
+    let mut say = |number: u32, room: &str, text: &str| {
+        let line = format!(
             "{{\"id\":\"018bcfe5-68{number:02x}-7000-8000-000000000001\",\"timestamp\":1700000000.000,\
              \"sender\":\"Alice\",\"room\":\"{room}\",\"content\":\"{text}\"}}\n"
         );
+        log.push_str(&line);
     };
     for number in 1..=MESSAGES {
         say(number, "lobby", &message(number));

@@ -10,9 +10,7 @@ use unicode_normalization::char::is_combining_mark;
 use super::{DEN, FILES, File, MESSAGES, message, path};
 
 /// Messages that are in the index.
-const INDEXED: i64 = 60;
-/// Messages of the lobby.
-const LAST: i64 = MESSAGES as i64;
+const INDEXED: u32 = 60;
 /// 2023-11-14T22:13:20Z, in milliseconds.
 const START: i64 = 1_700_000_000_000;
 const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaA";
@@ -81,12 +79,10 @@ fn literals(source: &str, mut rest: &str, end: &str) -> String {
 }
 
 /// The row of a millisecond's only op, and its id.
-fn row(millis: i64, random: i64) -> (i64, Vec<u8>) {
-    let id = u128::from((START + millis).cast_unsigned()) << 80
-        | 7 << 76
-        | 2 << 62
-        | u128::from(random.cast_unsigned());
-    ((START + millis) << 12, id.to_be_bytes().to_vec())
+fn row(millis: u32, random: u32) -> (i64, Vec<u8>) {
+    let millis = START + i64::from(millis);
+    let id = u128::from(millis.cast_unsigned()) << 80 | 7 << 76 | 2 << 62 | u128::from(random);
+    (millis << 12, id.to_be_bytes().to_vec())
 }
 
 fn people(connection: &Connection, file: &File) {
@@ -95,10 +91,10 @@ fn people(connection: &Connection, file: &File) {
         let (_, op) = row(id, id);
         let made = if file.version < 4 {
             let sql = "INSERT INTO accounts VALUES (?1, ?2, ?3, ?4, ?5)";
-            connection.execute(sql, (id, name, folded, HASH, START + id))
+            connection.execute(sql, (id, name, folded, HASH, START + i64::from(id)))
         } else {
             let sql = "INSERT INTO accounts VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0)";
-            connection.execute(sql, (id, name, folded, HASH, START + id, op))
+            connection.execute(sql, (id, name, folded, HASH, START + i64::from(id), op))
         };
         made.expect("an account");
     }
@@ -126,8 +122,9 @@ fn people(connection: &Connection, file: &File) {
 }
 
 fn rooms(connection: &Connection, file: &File) {
-    let n = |number: i64| row(100 + number, number);
-    let rooms = [(1, "lobby", LAST, n(1).0, n(LAST).0), (2, "den", 1, n(LAST + 1).0, n(LAST + 1).0)];
+    let n = |number: u32| row(100 + number, number);
+    let rooms =
+        [(1, "lobby", MESSAGES, n(1).0, n(MESSAGES).0), (2, "den", 1, n(MESSAGES + 1).0, n(MESSAGES + 1).0)];
     for (id, name, last, oldest, newest) in rooms {
         if file.version == 1 {
             connection.execute("INSERT INTO rooms VALUES (?1, ?2, 1, ?3, 0)", (id, name, last))
@@ -137,9 +134,9 @@ fn rooms(connection: &Connection, file: &File) {
         }
         .expect("a room");
     }
-    for number in 1..=LAST + 1 {
+    for number in 1..=MESSAGES + 1 {
         let (room, sequence, text) =
-            if number > LAST { (2, 1, DEN.into()) } else { (1, number, message(number as usize)) };
+            if number > MESSAGES { (2, 1, DEN.into()) } else { (1, number, message(number)) };
         let (n, id) = n(number);
         let previous = if sequence == 1 { 0 } else { row(99 + sequence, 0).0 };
         if file.version == 1 {
@@ -162,7 +159,7 @@ fn rooms(connection: &Connection, file: &File) {
         }
     }
     let sql = "INSERT INTO meta VALUES ('last_op', ?1), ('indexed_to', ?2)";
-    connection.execute(sql, (n(LAST + 1).1, n(INDEXED).0)).expect("notes");
+    connection.execute(sql, (n(MESSAGES + 1).1, n(INDEXED).0)).expect("notes");
 }
 
 /// The words that were indexed up to version 4.
