@@ -410,7 +410,7 @@ pub const STORE_MARK_MESSAGES: u64 = 64;
 /// Messages of rooms that are forgotten in one step of tidying: about 6 ms where each is in another page. More: with the
 /// next one.
 pub const STORE_FORGOTTEN_PER_STEP_MAX: usize = 150;
-/// Bytes of a text that count as one more forgotten message: each of its terms leaves the index.
+/// Bytes of an indexed text that count as one more forgotten message: each of its terms leaves the index.
 pub const STORE_FORGOTTEN_TEXT_BYTES: usize = 512;
 /// Messages that are indexed in one step of tidying: about 6 ms. More: with the next one.
 pub const STORE_INDEXED_PER_STEP_MAX: u32 = 1000;

@@ -46,7 +46,7 @@ struct Step<'a> {
     mirror: &'a mut Mirror,
     rules: &'a HistoryRules,
     now: UnixMillis,
-    /// Messages that may still be forgotten in it, a long one counted as several.
+    /// Messages that may still be forgotten in it, a long one in the index counted as several.
     budget: usize,
     /// What is to be taken out of the index, with its row.
     unindexed: Vec<(i64, Box<str>)>,
@@ -216,8 +216,7 @@ impl Step<'_> {
                     self.mirror.room_begins(room);
                     return Ok(!is_doomed);
                 }
-                let cost = 1 + said.message.text.len() / STORE_FORGOTTEN_TEXT_BYTES;
-                self.budget = self.budget.saturating_sub(cost);
+                self.budget -= 1;
                 self.delete(said)?;
                 room.first += 1;
             }
@@ -230,6 +229,8 @@ impl Step<'_> {
     fn delete(&mut self, said: Said) -> rusqlite::Result<()> {
         self.connection.prepare_cached("DELETE FROM room_messages WHERE n = ?1")?.execute([said.n])?;
         if self.mirror.indexed_to.is_some_and(|indexed_to| said.n <= indexed_to) {
+            let cost = said.message.text.len() / STORE_FORGOTTEN_TEXT_BYTES;
+            self.budget = self.budget.saturating_sub(cost);
             self.unindexed.push((said.n, said.message.text));
         }
         Ok(())
