@@ -379,6 +379,11 @@ pub const HISTORY_ROOMS_MAX: usize = 100;
 /// Messages of a room, or found by a search, that a command shows at most, all of which are in memory then. More: page by page, or by
 /// `export`.
 pub const HISTORY_SHOWN_MAX: u64 = 100_000;
+/// Bytes of the text of a search: as many as the longest message has. Longer: the search is refused.
+pub const SEARCH_BYTES_MAX: usize = TEXT_BYTES_MAX;
+/// Terms of a search that are looked up in the index, each with some KiB of memory: far more than people
+/// type. More: the further ones are only compared with the texts of the messages that these find.
+pub const SEARCH_TERMS_MAX: usize = 64;
 /// Bytes of a line of a log that is imported: the longest text that can be kept, each byte of which JSON may spell in six,
 /// and far more than that around it. Longer: it is skipped, and reported.
 pub const IMPORT_LINE_BYTES_MAX: u64 = 1 << 20;
@@ -413,8 +418,13 @@ pub const STORE_MARK_MESSAGES: u64 = 64;
 /// Messages of rooms that are forgotten in one step of tidying: about 6 ms where each is in another page. More: with the
 /// next one.
 pub const STORE_FORGOTTEN_PER_STEP_MAX: usize = 150;
+/// Bytes of an indexed text that count as one more forgotten message: each of its terms leaves the index.
+pub const STORE_FORGOTTEN_TEXT_BYTES: usize = 512;
 /// Messages that are indexed in one step of tidying: about 6 ms. More: with the next one.
 pub const STORE_INDEXED_PER_STEP_MAX: u32 = 1000;
+/// Bytes of their terms: twice those of as many messages of common length. More: with the next step. A step
+/// with the longest message of a script without blanks, which has most terms, has 8 KiB more.
+pub const STORE_INDEXED_BYTES_PER_STEP_MAX: usize = 128 << 10;
 /// Rooms that are looked at in one step of tidying, for whether they have messages that are too many or too old. More: with
 /// the next one.
 pub const STORE_ROOMS_PER_STEP_MAX: usize = 500;

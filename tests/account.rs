@@ -198,7 +198,7 @@ fn a_store_of_an_earlier_version_is_migrated_and_said_to_be() {
     };
     let errors = |output: &Output| str::from_utf8(&output.stderr).expect("UTF-8").to_owned();
     for (database, version) in [(V1, 1), (V3, 3)] {
-        let migrated = format!("parlance-data/parlance.db from version {version} to version 4\n");
+        let migrated = format!("parlance-data/parlance.db from version {version} to version 5\n");
         // A command that only looks changes nothing.
         let place = with(database);
         let looked = place.run(&["list"], "");

@@ -134,6 +134,11 @@ fn a_search_finds_words_newest_first() {
     );
     assert_eq!(place.answer(&["search", "hello", "--limit", "1"]).lines().count(), 1);
     assert_eq!(place.answer(&["search", "nothing"]), "");
+    assert_eq!(place.answer(&["search", "\"* OR ("]), "");
+    assert_eq!(
+        place.refusal(1, &["search", &"x".repeat(5000)]),
+        "parlance: the text to search for has 5000 bytes; at most 4096 are allowed: use fewer words\n"
+    );
 }
 
 #[test]

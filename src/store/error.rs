@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::limits::SEARCH_BYTES_MAX;
+
 /// Why a store did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -78,6 +80,14 @@ pub enum StoreError {
         path: PathBuf,
         /// What it said.
         cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The text of a search is too long.
+    #[error(
+        "the text to search for has {bytes} bytes; at most {SEARCH_BYTES_MAX} are allowed: use fewer words"
+    )]
+    SearchTooLong {
+        /// Its bytes.
+        bytes: usize,
     },
     /// This store cannot do that.
     #[error("{0}")]

@@ -99,7 +99,7 @@ impl Reader for MemoryStore {
     }
 
     fn search(&mut self, text: &str, count: usize) -> Result<Vec<(Box<str>, RoomMessage)>, StoreError> {
-        let words = Words::of(text);
+        let words = Words::of(text)?;
         let mut found = Vec::new();
         for (room, messages) in &self.rooms {
             let matching = messages.iter().rev().filter(|message| words.are_in(&message.text));

@@ -47,8 +47,15 @@ pub trait Reader: Send {
         count: usize,
     ) -> Result<Vec<RoomMessage>, StoreError>;
 
-    /// The newest `count` messages said in rooms that have all the words of `text` (runs of letters and digits, without
-    /// regard to case and accents), newest first, each with its room. All words, as whole ones; an empty text finds nothing.
+    /// The newest `count` messages said in rooms that have all the words of `text`, newest first, each with
+    /// its room. Case and accents make no difference. A word (letters and digits) is found as a whole. A run
+    /// of a script without blanks between words, or of emoji, is found within a run. A text without words
+    /// finds nothing. All stores answer alike.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::SearchTooLong`] for a text of more than
+    /// [`SEARCH_BYTES_MAX`](crate::limits::SEARCH_BYTES_MAX) bytes.
     fn search(&mut self, text: &str, count: usize) -> Result<Vec<(Box<str>, RoomMessage)>, StoreError>;
 
     /// Looks at everything, and says what is wrong, a line each: references into nothing, sequences with holes, counts

@@ -115,7 +115,8 @@ pub(crate) struct HistoryArguments {
 
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub(crate) struct SearchArguments {
-    /// The words, in any order, without regard to case and accents
+    /// The words, in any order, without regard to case and accents; Chinese, Japanese, Thai and the like: any
+    /// part of a sentence
     #[arg(value_name = "TEXT")]
     pub(super) text: String,
 

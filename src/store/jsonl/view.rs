@@ -100,9 +100,9 @@ impl View<'_> {
         text: &str,
         count: usize,
     ) -> Result<Vec<(Box<str>, RoomMessage)>, StoreError> {
-        let words = Words::of(text);
+        let words = Words::of(text)?;
         let mut found = Vec::new();
-        if count == 0 || words.iter().next().is_none() {
+        if count == 0 || words.is_empty() {
             return Ok(found);
         }
         let rooms: Vec<_> = self.contents.rooms.iter().collect();

@@ -74,7 +74,7 @@ pub(super) fn look_at(path: &Path) -> Result<(Connection, Option<Still>), StoreE
     };
     file::ensure_known(path, &connection)?;
     let version = schema::version(&connection).map_err(failure::of(path))?;
-    if version < schema::READABLE_VERSION_MIN {
+    if !schema::is_readable(&connection).map_err(failure::of(path))? {
         let cause = if version == 0 {
             "it is empty: no server has made a store in it, or something emptied it".to_owned()
         } else {

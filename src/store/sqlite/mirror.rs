@@ -248,7 +248,11 @@ pub(super) fn read_room(connection: &Connection, name: &str) -> rusqlite::Result
     connection.prepare_cached(sql)?.query_row([name], read).optional()
 }
 
-fn meta<T: rusqlite::types::FromSql>(connection: &Connection, name: &str) -> rusqlite::Result<Option<T>> {
+/// A value that is noted, if there is one.
+pub(super) fn meta<T: rusqlite::types::FromSql>(
+    connection: &Connection,
+    name: &str,
+) -> rusqlite::Result<Option<T>> {
     connection
         .prepare_cached("SELECT value FROM meta WHERE name = ?1")?
         .query_row([name], |row| row.get(0))
@@ -295,7 +299,7 @@ pub(super) fn last_op(connection: &Connection) -> rusqlite::Result<Option<OpId>>
 
 /// The messages with numbers up to this are in the index of words; None: there is no index.
 pub(super) fn indexed_to(connection: &Connection) -> rusqlite::Result<Option<i64>> {
-    if !schema::has_words(connection)? {
+    if !schema::has_words_of_today(connection)? {
         return Ok(None);
     }
     Ok(Some(meta(connection, "indexed_to")?.unwrap_or(-1)))

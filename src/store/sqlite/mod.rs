@@ -26,6 +26,7 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
 use super::named::Named;
+use super::words::Words;
 use super::{Durability, Options, Reader, Sizes, Store, StoreError};
 use crate::chat::{HistoryRules, Kept, Op, OpId, RoomMessage, RoomSummary, UnixMillis};
 use intact::Intact;
@@ -112,7 +113,8 @@ impl Reader for SqliteReader {
     }
 
     fn search(&mut self, text: &str, count: usize) -> Result<Vec<(Box<str>, RoomMessage)>, StoreError> {
-        self.ask(|connection| search::search(connection, text, count))
+        let words = Words::of(text)?;
+        self.ask(|connection| search::search(connection, words, count))
     }
 
     fn check(&mut self) -> Result<Vec<String>, StoreError> {

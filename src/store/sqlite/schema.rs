@@ -5,13 +5,16 @@
 
 use rusqlite::Connection;
 
+use super::mirror;
 use crate::chat::Name;
+use crate::store::words;
 
 /// "Parl": what `file` and `sqlite3` say whose database it is.
 pub(super) const APPLICATION_ID: i32 = 0x5061_726c;
 
 /// Each makes the next version: the first one makes 1 of nothing.
-const STEPS: [fn(&Connection) -> rusqlite::Result<()>; 4] = [version_1, version_2, version_3, version_4];
+const STEPS: [fn(&Connection) -> rusqlite::Result<()>; 5] =
+    [version_1, version_2, version_3, version_4, version_5];
 
 /// The version that is written here.
 pub(super) const VERSION: u32 = STEPS.len() as u32;
@@ -84,7 +87,6 @@ fn version_1(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// A message in a room names the one before it, and each 64th of a room has a mark: a message costs no entry in an index.
-/// Letters are found by the names of their two people, and conversations are counted.
 const VERSION_2: &str = "
 CREATE TABLE rooms_2 (
     id INTEGER PRIMARY KEY,
@@ -129,7 +131,10 @@ CREATE TABLE room_marks (
     PRIMARY KEY (room, sequence)
 ) STRICT, WITHOUT ROWID;
 INSERT INTO room_marks SELECT room, sequence, n FROM room_messages WHERE sequence % 64 = 0;
+";
 
+/// Letters are found by the names of their two people, and conversations are counted.
+const LETTERS_OF_VERSION_2: &str = "
 CREATE TABLE letters_2 (
     n INTEGER PRIMARY KEY,
     id BLOB NOT NULL,
@@ -216,6 +221,11 @@ pub(super) use conversations_of_letters;
 
 fn version_2(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(VERSION_2)?;
+    letters_of_version_2(connection)
+}
+
+fn letters_of_version_2(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(LETTERS_OF_VERSION_2)?;
     // Only those who have no account are not yet folded, which `SQLite` cannot do.
     let mut update = connection.prepare("UPDATE letters SET sender_folded = ?2 WHERE n = ?1")?;
     let mut strangers = connection.prepare("SELECT n, sender FROM letters WHERE sender_account IS NULL")?;
@@ -286,8 +296,41 @@ fn version_4(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(VERSION_4)
 }
 
+/// The index of words has pairs of characters of scripts without blanks, and other rules for accents and
+/// case: it is made anew from the messages ([`keep_words`]). Older programs would add terms of their own.
+const VERSION_5: &str = "
+DROP TABLE IF EXISTS room_words;
+DELETE FROM meta WHERE name = 'indexed_to';
+";
+
+fn version_5(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(VERSION_5)
+}
+
+/// Whether a database of version 2 has the letters of version 1. The first programs of version 2, of a single
+/// evening, made it so.
+fn has_letters_of_version_1(connection: &Connection) -> rusqlite::Result<bool> {
+    Ok(version(connection)? == 2
+        && connection
+            .prepare("SELECT 1 FROM sqlite_schema WHERE type = 'view' AND name = 'conversations'")?
+            .exists([])?)
+}
+
+/// Makes of such a database what version 2 is otherwise.
+fn complete_version_2(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(
+        "DROP VIEW people; DROP VIEW mail; DROP VIEW conversations; DROP VIEW history; DROP VIEW members;",
+    )?;
+    letters_of_version_2(connection)
+}
+
 /// The oldest version that a reader understands without a conversion, with the help of [`show_as_today`].
-pub(super) const READABLE_VERSION_MIN: u32 = 2;
+const READABLE_VERSION_MIN: u32 = 2;
+
+/// Whether a reader understands a database without a conversion.
+pub(super) fn is_readable(connection: &Connection) -> rusqlite::Result<bool> {
+    Ok(version(connection)? >= READABLE_VERSION_MIN && !has_letters_of_version_1(connection)?)
+}
 
 /// Shows a connection that only reads a database of an older version as today's statements expect it, with
 /// views in place of the tables that have changed since. It writes nothing.
@@ -319,8 +362,8 @@ pub(super) fn show_as_it_is(connection: &Connection) -> rusqlite::Result<()> {
     )
 }
 
-/// The index of words. Its text is what [`Words`](crate::store::words::Words) makes of a message, so that both find the same:
-/// nothing but blanks ends a word. It holds which messages have which word, and neither a copy of them nor where in them.
+/// The index of words. Its text is what [`words::indexed`] makes of a message: nothing but blanks ends a
+/// term. It holds which messages have which term, and neither a copy of them nor where in them.
 const WORDS: &str = "
 CREATE VIRTUAL TABLE room_words USING fts5(
     words,
@@ -346,6 +389,11 @@ pub(super) fn is_ours(connection: &Connection) -> rusqlite::Result<bool> {
 
 /// Takes all steps that are missing, each as a whole. Returns the version before them.
 pub(super) fn migrate(connection: &Connection) -> rusqlite::Result<u32> {
+    if has_letters_of_version_1(connection)? {
+        let transaction = connection.unchecked_transaction()?;
+        complete_version_2(&transaction)?;
+        transaction.commit()?;
+    }
     let from = version(connection)?;
     for (version, step) in (1..).zip(STEPS).skip(from as usize) {
         let transaction = connection.unchecked_transaction()?;
@@ -364,14 +412,24 @@ pub(super) fn has_words(connection: &Connection) -> rusqlite::Result<bool> {
         .exists([])
 }
 
-/// Makes an empty index of words, or takes it away.
+/// Whether there is an index of words that today's [`words::rules`] made. Another one finds other messages.
+pub(super) fn has_words_of_today(connection: &Connection) -> rusqlite::Result<bool> {
+    Ok(has_words(connection)?
+        && mirror::meta::<String>(connection, "words")?.is_some_and(|rules| rules == words::rules()))
+}
+
+/// Makes an empty index of words, or takes it away. The index of other rules is replaced by an empty one.
 pub(super) fn keep_words(connection: &Connection, wanted: bool) -> rusqlite::Result<()> {
-    if has_words(connection)? == wanted {
+    if if wanted { has_words_of_today(connection)? } else { !has_words(connection)? } {
         return Ok(());
     }
     let transaction = connection.unchecked_transaction()?;
-    transaction.execute_batch(if wanted { WORDS } else { "DROP TABLE room_words" })?;
-    transaction.execute("DELETE FROM meta WHERE name = 'indexed_to'", [])?;
+    transaction.execute_batch("DROP TABLE IF EXISTS room_words")?;
+    mirror::set_meta(&transaction, "indexed_to", None::<i64>)?;
+    if wanted {
+        transaction.execute_batch(WORDS)?;
+    }
+    mirror::set_meta(&transaction, "words", wanted.then(words::rules))?;
     transaction.commit()
 }
 

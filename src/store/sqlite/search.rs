@@ -1,4 +1,4 @@
-//! Words in what was said: the index, and what it has not got to yet.
+//! Words in what was said: the index, and the messages that are not in it yet.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -8,22 +8,20 @@ use rusqlite::{Connection, OptionalExtension, Rows};
 use super::mirror;
 use super::row::{Said, said};
 use crate::chat::RoomMessage;
-use crate::store::words::Words;
+use crate::store::words::{self, Term, Words};
 
-/// Adds a message to the index.
-pub(super) fn index(connection: &Connection, n: i64, text: &str) -> rusqlite::Result<()> {
+/// Adds a message to the index. Returns the bytes of its terms.
+pub(super) fn index(connection: &Connection, n: i64, text: &str) -> rusqlite::Result<usize> {
     let sql = "INSERT INTO room_words (rowid, words) VALUES (?1, ?2)";
-    connection.prepare_cached(sql)?.execute((n, indexed(text))).map(drop)
+    let terms = words::indexed(text);
+    connection.prepare_cached(sql)?.execute((n, &terms))?;
+    Ok(terms.len())
 }
 
 /// Takes a message out of the index that is in it. The index has no copy of the text, and is told what it was.
 pub(super) fn unindex(connection: &Connection, n: i64, text: &str) -> rusqlite::Result<()> {
     let sql = "INSERT INTO room_words (room_words, rowid, words) VALUES ('delete', ?1, ?2)";
-    connection.prepare_cached(sql)?.execute((n, indexed(text))).map(drop)
-}
-
-fn indexed(text: &str) -> String {
-    Words::of(text).iter().collect::<Vec<_>>().join(" ")
+    connection.prepare_cached(sql)?.execute((n, words::indexed(text))).map(drop)
 }
 
 /// What one search has found so far.
@@ -36,17 +34,25 @@ struct Search<'a> {
     found: Vec<(Box<str>, RoomMessage)>,
 }
 
-/// The newest messages that have all words of a text, newest first.
+/// The question to the index. No term has a quotation mark in it.
+fn question(words: &Words) -> String {
+    let terms = words.terms().map(|term| match term {
+        Term::Whole(term) => format!("\"{term}\""),
+        Term::Start(start) => format!("\"{start}\" *"),
+    });
+    terms.collect::<Vec<_>>().join(" ")
+}
+
+/// The newest messages that have all pieces of a search, newest first.
 pub(super) fn search(
     connection: &Connection,
-    text: &str,
+    words: Words,
     count: usize,
 ) -> rusqlite::Result<Vec<(Box<str>, RoomMessage)>> {
-    let words = Words::of(text);
-    let terms: Vec<_> = words.iter().map(|word| format!("\"{word}\"")).collect();
-    if terms.is_empty() || count == 0 {
+    if words.is_empty() || count == 0 {
         return Ok(Vec::new());
     }
+    let question = question(&words);
     let indexed_to = mirror::indexed_to(connection)?;
     let mut search = Search { connection, words, count, rooms: HashMap::new(), found: Vec::new() };
     let mut tail = connection.prepare_cached(said!("WHERE m.n > ?1 ORDER BY m.n DESC"))?;
@@ -55,7 +61,7 @@ pub(super) fn search(
         let sql =
             said!("JOIN room_words AS w ON w.rowid = m.n WHERE w.room_words MATCH ?1 ORDER BY w.rowid DESC");
         let mut indexed = connection.prepare_cached(sql)?;
-        search.look_at(indexed.query([terms.join(" ")])?)?;
+        search.look_at(indexed.query([question])?)?;
     }
     let mut found = search.found;
     found.sort_unstable_by_key(|(_, message)| Reverse(message.id));

@@ -9,8 +9,9 @@ use super::row::Said;
 use super::search;
 use crate::chat::{HistoryRule, HistoryRules, UnixMillis, too_old};
 use crate::limits::{
-    STORE_AGE_SWEEP_MILLIS, STORE_AHEAD_LOOKED_MAX, STORE_FORGOTTEN_PER_STEP_MAX, STORE_INDEXED_PER_STEP_MAX,
-    STORE_LETTERS_PER_STEP_MAX, STORE_ROOMS_PER_STEP_MAX,
+    STORE_AGE_SWEEP_MILLIS, STORE_AHEAD_LOOKED_MAX, STORE_FORGOTTEN_PER_STEP_MAX, STORE_FORGOTTEN_TEXT_BYTES,
+    STORE_INDEXED_BYTES_PER_STEP_MAX, STORE_INDEXED_PER_STEP_MAX, STORE_LETTERS_PER_STEP_MAX,
+    STORE_ROOMS_PER_STEP_MAX,
 };
 
 /// When all rooms were looked at, and with which rules.
@@ -45,7 +46,7 @@ struct Step<'a> {
     mirror: &'a mut Mirror,
     rules: &'a HistoryRules,
     now: UnixMillis,
-    /// Messages that may still be forgotten in it.
+    /// Messages that may still be forgotten in it, a long one in the index counted as several.
     budget: usize,
     /// What is to be taken out of the index, with its row.
     unindexed: Vec<(i64, Box<str>)>,
@@ -228,6 +229,8 @@ impl Step<'_> {
     fn delete(&mut self, said: Said) -> rusqlite::Result<()> {
         self.connection.prepare_cached("DELETE FROM room_messages WHERE n = ?1")?.execute([said.n])?;
         if self.mirror.indexed_to.is_some_and(|indexed_to| said.n <= indexed_to) {
+            let cost = said.message.text.len() / STORE_FORGOTTEN_TEXT_BYTES;
+            self.budget = self.budget.saturating_sub(cost);
             self.unindexed.push((said.n, said.message.text));
         }
         Ok(())
@@ -249,17 +252,20 @@ impl Step<'_> {
         let sql = "SELECT n, text FROM room_messages WHERE n > ?1 ORDER BY n LIMIT ?2";
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut rows = statement.query((from, STORE_INDEXED_PER_STEP_MAX))?;
-        let (mut to, mut count) = (from, 0_u32);
-        while let Some(row) = rows.next()? {
+        let (mut to, mut count, mut bytes) = (from, 0_u32, 0);
+        while bytes < STORE_INDEXED_BYTES_PER_STEP_MAX
+            && let Some(row) = rows.next()?
+        {
             to = row.get(0)?;
             let text = row
                 .get_ref(1)?
                 .as_str()
                 .map_err(|error| rusqlite::Error::FromSqlConversionFailure(1, Type::Text, error.into()))?;
-            search::index(self.connection, to, text)?;
+            bytes += search::index(self.connection, to, text)?;
             count += 1;
         }
-        self.mirror.chores.unindexed = count == STORE_INDEXED_PER_STEP_MAX;
+        self.mirror.chores.unindexed =
+            count == STORE_INDEXED_PER_STEP_MAX || bytes >= STORE_INDEXED_BYTES_PER_STEP_MAX;
         if to > from {
             self.mirror.indexed_to = Some(to);
             mirror::set_meta(self.connection, "indexed_to", Some(to))?;

@@ -307,7 +307,9 @@ impl Group<'_> {
         }
         match self.mirror.indexed_to {
             // It comes late: the index has got past it.
-            Some(indexed_to) if n <= indexed_to => search::index(self.connection, n, text)?,
+            Some(indexed_to) if n <= indexed_to => {
+                search::index(self.connection, n, text)?;
+            }
             Some(_) => self.mirror.chores.unindexed = true,
             None => {}
         }

@@ -6,6 +6,7 @@ mod first_version;
 mod model;
 mod second_version;
 mod third_version;
+mod words;
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
