@@ -87,7 +87,7 @@ fn look_on(disk: &str, directory: &Path, data: &str, store: &str, texts: &[&str]
     }
     let checked = run(&["store", "check"]);
     assert!(checked.contains(&format!("messages in rooms: {};", texts.len())), "{store}, {how}: {checked}");
-    fs::write(there("accounts.json"), "{}").expect("written");
+    fs::write(there("accounts.json"), r#"{"zoe":"$2b$04$x"}"#).expect("written");
     run(&["import", "--dry-run", "--format", "accounts", "accounts.json"]);
     run(&["backup", copy.to_str().expect("UTF-8")]);
     assert_eq!(names(), before, "{store}, {how}");

@@ -236,6 +236,7 @@ fn a_database_that_was_changed_in_place_is_not_said_to_keep_anything() {
 fn commands_that_look_and_other_programs_that_use_sqlite_raise_no_alarm() {
     for (store, file) in STORES {
         let directory = tempfile::tempdir().expect("a directory");
+        fs::write(directory.path().join("accounts.json"), r#"{"zoe":"$2b$04$x"}"#).expect("written");
         let server = start(directory.path(), store);
         let mut alice = Alice::new(&server);
         assert!(alice.send());
@@ -249,7 +250,7 @@ fn commands_that_look_and_other_programs_that_use_sqlite_raise_no_alarm() {
                 &["search", "message"],
                 &["export", "--format", "jsonl", "--out", &out],
                 &["store", "check"],
-                &["import", "/dev/null", "--dry-run"],
+                &["import", "accounts.json", "--dry-run"],
             ];
             let mut running: Vec<_> = commands
                 .iter()
