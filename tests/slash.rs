@@ -220,7 +220,9 @@ fn history_shows_the_last_messages_of_the_room() {
         bob.expect(&format!("[HH:MM:SS] alice: text {index}\n"));
     }
     bob.send("/history many\n/history 0\n/history -1\n/join den\n/history\n/leave\n");
-    bob.expect("ERROR: Usage: /history [n]\nERROR: Usage: /history [n]\n");
+    let usage =
+        "ERROR: Usage: /history [n], /history before [n], /history before|after|around <message id> [n]\n";
+    bob.expect(&usage.repeat(2));
     bob.expect("You joined #den\nYou returned to #lobby\n");
 }
 

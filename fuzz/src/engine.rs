@@ -359,7 +359,7 @@ impl Scene {
     /// The store looks up what was said in rooms, behind what was committed before.
     fn looks_up(&mut self, can: bool) {
         while let Some(task) = self.world.engine.next_past_task() {
-            let messages = self.store.history(&task.room, None, task.count).expect("memory");
+            let messages = self.store.page(&task.room, task.page, task.count).expect("memory");
             let messages = can.then_some(&messages[..]);
             self.world.engine.past_read(task.conn, task.serial, messages, self.world.now);
             self.world.check();

@@ -242,6 +242,8 @@ pub enum Problem<'a> {
     TooManyRoomsOfAddress,
     /// The session is in, or has made, as many rooms as it may.
     TooManyRoomsOfSession,
+    /// The room's history has no messages there.
+    NoMessages,
     /// The room is there already.
     RoomExists,
     /// The room is not there.

@@ -80,6 +80,48 @@ pub struct RoomMessage {
     pub text: Box<str>,
 }
 
+/// A part of a room's history.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Page {
+    /// The newest messages.
+    Newest,
+    /// The messages directly before one.
+    Before(OpId),
+    /// The messages directly after one.
+    After(OpId),
+    /// A message between those directly before and after it; of an even number, one more is before it.
+    Around(OpId),
+}
+
+impl Page {
+    /// The page as indices: from the first up to, not including, the end. `messages`: the number of all;
+    /// `position`: the index of a message.
+    pub(crate) fn range(
+        self,
+        messages: usize,
+        count: usize,
+        position: impl FnOnce(OpId) -> Option<usize>,
+    ) -> std::ops::Range<usize> {
+        let (first, end) = match self {
+            Self::Newest => (messages.saturating_sub(count), messages),
+            Self::Before(id) => {
+                let end = position(id).unwrap_or(0);
+                (end.saturating_sub(count), end)
+            }
+            Self::After(id) => {
+                let first = position(id).map_or(messages, |at| at + 1);
+                (first, first.saturating_add(count))
+            }
+            Self::Around(_) if count == 0 => (0, 0),
+            Self::Around(id) => match position(id) {
+                Some(at) => (at.saturating_sub(count / 2), at.saturating_add(count.div_ceil(2))),
+                None => (0, 0),
+            },
+        };
+        first..end.min(messages)
+    }
+}
+
 /// A room of which messages are kept.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RoomSummary {

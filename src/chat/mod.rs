@@ -24,7 +24,7 @@ pub use close_reason::CloseReason;
 pub use command::{Command, Entrance, Phase, Secret};
 pub use event::{Departure, Event, List, ListKind, Problem, Usage};
 pub use id::{ConnId, ListenerId, OP_ID_BYTES, OpId, RoomId};
-pub use kept::{Kept, Letter, RoomMessage, RoomSummary};
+pub use kept::{Kept, Letter, Page, RoomMessage, RoomSummary};
 pub use mail::{Mail, NO_ACCOUNT};
 pub use name::{Folded, Name, NameError, RoomName, RoomNameError, SERVER_NAME};
 pub use op::{Change, Op, Seat};

@@ -18,6 +18,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::past::Asked;
 use super::rounds::{Lane, Rounds};
 use super::{Awaited, Engine};
 use crate::chat::{
@@ -50,8 +51,8 @@ pub(super) enum Question {
     Users,
     /// The rooms.
     Rooms,
-    /// The newest messages of its room, this number of them.
-    History(usize),
+    /// A page of its room's history, of this number of messages.
+    History(Asked, usize),
 }
 
 /// An answer that is not complete.
@@ -359,8 +360,8 @@ impl Engine {
                 self.list_rooms(id);
                 None
             }
-            Question::History(count) => {
-                self.show_history(id, count);
+            Question::History(asked, count) => {
+                self.show_history(id, asked, count);
                 None
             }
         }

@@ -7,7 +7,7 @@ use super::proof::{Draws, Then, Wanted, nearest};
 use super::room::Maker;
 use super::{Engine, history};
 use crate::chat::{
-    CloseReason, Command, ConnId, Departure, Event, Name, OpId, Phase, Problem, RoomId, RoomMessage,
+    CloseReason, Command, ConnId, Departure, Event, Name, OpId, Page, Phase, Problem, RoomId, RoomMessage,
     RoomName, Secret, Usage,
 };
 use crate::fanout::Owed;
@@ -269,7 +269,7 @@ impl Engine {
         match self.must_look_up(&name) {
             Some(count) => {
                 let past = Past::Join { name: name.clone(), rooms_closed: self.rooms_closed };
-                self.look_up(id, &name, count, past);
+                self.look_up(id, &name, Page::Newest, count, past);
             }
             None => self.enter_named(id, name, None),
         }

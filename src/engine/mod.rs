@@ -365,6 +365,8 @@ struct More {
     rooms_made: u32,
     /// Logins that were refused.
     logins_refused: u8,
+    /// The oldest message that it was shown of a room's history, and the room.
+    oldest_shown: Option<(RoomId, OpId)>,
 }
 
 /// What a connection waits for, and is not read from meanwhile.

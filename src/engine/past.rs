@@ -10,7 +10,9 @@ use super::answers::Question;
 use super::history::Entry;
 use super::room::Room;
 use super::{Awaited, Engine};
-use crate::chat::{ConnId, Event, Now, Problem, RoomId, RoomMessage, RoomName, UnixMillis, Usage};
+use crate::chat::{
+    ConnId, Event, Now, OpId, Page, Problem, RoomId, RoomMessage, RoomName, UnixMillis, Usage,
+};
 use crate::limits::{
     HISTORY_ANSWER_BYTES_MAX, HISTORY_AT_WORK_MAX, HISTORY_COUNT_DEFAULT, HISTORY_COUNT_MAX,
     HISTORY_ON_JOIN_MAX, HISTORY_TASKS_MAX,
@@ -22,11 +24,12 @@ const SECONDS_PER_DAY: u64 = 86_400;
 /// Why a connection has a room's past looked up.
 #[derive(Clone, Debug)]
 pub(super) enum Past {
-    /// To be shown so many messages of the room that it is in.
+    /// To be shown a page of the room that it is in.
     Show {
         /// The room.
         room: RoomId,
-        /// How many.
+        page: Page,
+        /// The number of messages.
         count: usize,
     },
     /// To enter the room, and be shown the last of it.
@@ -39,7 +42,7 @@ pub(super) enum Past {
     },
 }
 
-/// The newest messages of a room, to be looked up off the loop; answer with [`Engine::past_read`].
+/// A page of a room's history, to be looked up off the loop; answer with [`Engine::past_read`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PastTask {
     /// Who waits.
@@ -48,8 +51,46 @@ pub struct PastTask {
     pub serial: u32,
     /// The room.
     pub room: Box<str>,
-    /// How many.
+    /// The page.
+    pub page: Page,
+    /// The number of messages.
     pub count: usize,
+}
+
+/// The page that a client asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Asked {
+    Page(Page),
+    /// The messages before those that it was shown last.
+    Older,
+}
+
+/// Understands what stands behind `/history`: `[n]`, `before [n]`, or `before`, `after` or `around`, and an id,
+/// and perhaps a number.
+fn asked(text: &str) -> Option<(Asked, usize)> {
+    let mut words = text.split_whitespace().peekable();
+    let page: Option<fn(OpId) -> Page> = match words.peek() {
+        Some(&"before") => Some(Page::Before),
+        Some(&"after") => Some(Page::After),
+        Some(&"around") => Some(Page::Around),
+        _ => None,
+    };
+    let asked = match page {
+        None => Asked::Page(Page::Newest),
+        Some(page) => {
+            let is_before = words.next() == Some("before");
+            match words.peek().and_then(|word| OpId::parse(word)) {
+                Some(id) => {
+                    words.next();
+                    Asked::Page(page(id))
+                }
+                None if is_before => Asked::Older,
+                None => return None,
+            }
+        }
+    };
+    let count = words.next().map_or(Ok(HISTORY_COUNT_DEFAULT), str::parse).ok()?;
+    words.next().is_none().then_some((asked, count))
 }
 
 /// The day of the message that was shown last. Its reader takes a message without a day for one of today.
@@ -71,24 +112,41 @@ impl Day {
 }
 
 impl Engine {
-    pub(super) fn ask_for_history(&mut self, id: ConnId, count: &str) {
-        let count = if count.is_empty() { Ok(HISTORY_COUNT_DEFAULT) } else { count.parse() };
-        match count {
-            Ok(count) => self.ask(id, Question::History(count)),
-            Err(_) => self.reply(id, &Event::Error(Problem::Usage(Usage::History))),
+    pub(super) fn ask_for_history(&mut self, id: ConnId, text: &str) {
+        match asked(text) {
+            Some((asked, count)) => self.ask(id, Question::History(asked, count)),
+            None => self.reply(id, &Event::Error(Problem::Usage(Usage::History))),
         }
     }
 
-    pub(super) fn show_history(&mut self, id: ConnId, count: usize) {
-        let Some(at) = self.conn(id).membership else { return };
+    pub(super) fn show_history(&mut self, id: ConnId, asked: Asked, count: usize) {
+        let conn = self.conn(id);
+        let Some(at) = conn.membership else { return };
+        let shown =
+            conn.more.as_ref().and_then(|more| more.oldest_shown).filter(|(room, _)| *room == at.room);
+        let page = match (asked, shown) {
+            (Asked::Page(page), _) => page,
+            (Asked::Older, Some((_, oldest))) => Page::Before(oldest),
+            (Asked::Older, None) => Page::Newest,
+        };
         let room = self.room(at.room);
         let kept = usize::try_from(room.rule.keep_messages).unwrap_or(usize::MAX);
         let count = count.min(HISTORY_COUNT_MAX).min(kept);
-        if self.has_past(room, count) {
+        if page == Page::Newest && self.has_past(room, count) {
             return self.show_past(id, at.room, count, Day::of(self.now.unix));
         }
+        if !self.settings.journal || self.journal.is_failing {
+            return self.reply(id, &Event::Error(Problem::NotKept));
+        }
         let name = room.name.clone();
-        self.look_up(id, &name, count, Past::Show { room: at.room, count });
+        self.look_up(id, &name, page, count, Past::Show { room: at.room, page, count });
+    }
+
+    /// Notes the oldest message of a room that a connection was shown.
+    fn note_oldest_shown(&mut self, id: ConnId, room: RoomId, oldest: Option<OpId>) {
+        if let Some(oldest) = oldest {
+            self.more_mut(id).oldest_shown = Some((room, oldest));
+        }
     }
 
     /// Whether so many messages are in memory, or as many as there are.
@@ -98,6 +156,8 @@ impl Engine {
 
     /// Shows a connection the newest messages of a room that are in memory. `day`: of the message before.
     fn show_past(&mut self, id: ConnId, room: RoomId, count: usize, mut day: Day) {
+        let oldest = self.room(room).history.last(count).next().map(|entry| entry.id);
+        self.note_oldest_shown(id, room, oldest);
         self.reply_with(id, |engine, answer| {
             let room = engine.room(room);
             let oldest = room.rule.oldest_kept(engine.now.unix);
@@ -128,14 +188,14 @@ impl Engine {
     }
 
     /// Has messages looked up; whoever asked waits.
-    pub(super) fn look_up(&mut self, id: ConnId, room: &RoomName, count: usize, past: Past) {
+    pub(super) fn look_up(&mut self, id: ConnId, room: &RoomName, page: Page, count: usize, past: Past) {
         let network = self.conn(id).network;
         let (taken, own) = (self.past_tasks.len() + self.journal.look_ups, self.past_tasks.len_of(network));
         if !has_place(taken, own, HISTORY_TASKS_MAX) {
             return self.reply(id, &Event::Error(Problem::Busy));
         }
         let serial = self.await_something(id, Awaited::Past(past));
-        self.past_tasks.push(network, PastTask { conn: id, serial, room: room.as_str().into(), count });
+        self.past_tasks.push(network, PastTask { conn: id, serial, room: room.as_str().into(), page, count });
     }
 
     /// The next messages to be looked up, behind the ops that were [taken](Engine::take_ops) before, as long
@@ -159,9 +219,12 @@ impl Engine {
     fn past_is_known(&mut self, id: ConnId, serial: u32, messages: Option<&[RoomMessage]>) {
         let Some(Awaited::Past(past)) = self.take_awaited(id, serial) else { return };
         match (past, messages) {
-            (Past::Show { room, count }, Some(messages)) => {
+            (Past::Show { page, .. }, Some([])) if page != Page::Newest => {
+                self.reply(id, &Event::Error(Problem::NoMessages));
+            }
+            (Past::Show { room, page, count }, Some(messages)) => {
                 let before = self.fanouts.all_turn_bytes();
-                self.show_messages(id, room, count, messages);
+                self.show_messages(id, room, page, count, messages);
                 self.charge_answers(before);
             }
             (Past::Show { .. }, None) => self.reply(id, &Event::Error(Problem::NotKept)),
@@ -173,11 +236,19 @@ impl Engine {
         }
     }
 
-    /// What the store has, and then what it does not have yet, or could not keep.
-    fn show_messages(&mut self, id: ConnId, room: RoomId, count: usize, messages: &[RoomMessage]) {
+    /// Shows a page of the store; behind the newest one, the messages that the store does not have yet, or
+    /// could not keep.
+    fn show_messages(
+        &mut self,
+        id: ConnId,
+        room: RoomId,
+        page: Page,
+        count: usize,
+        messages: &[RoomMessage],
+    ) {
         let is_there = self.conn(id).membership.is_some_and(|at| at.room == room);
         let last = messages.last().map(|message| message.id);
-        let newer = if is_there {
+        let newer = if is_there && page == Page::Newest {
             let entries = self.room(room).history.last(count);
             entries.filter(|entry| last.is_none_or(|last| entry.id > last)).count()
         } else {
@@ -189,15 +260,20 @@ impl Engine {
             bytes += message.sender.len() + message.text.len();
             bytes <= HISTORY_ANSWER_BYTES_MAX
         };
-        let shown = messages.iter().rev().take_while(fits).count();
+        let messages = if matches!(page, Page::After(_)) {
+            &messages[..messages.iter().take_while(fits).count()]
+        } else {
+            &messages[messages.len() - messages.iter().rev().take_while(fits).count()..]
+        };
         let mut day = Day::of(self.now.unix);
         self.reply_with(id, |_, answer| {
-            for RoomMessage { at, sender, text, .. } in &messages[messages.len() - shown..] {
+            for RoomMessage { at, sender, text, .. } in messages {
                 day.go_to(*at, answer);
                 answer(&Event::Message { sender, text, at: at.seconds() });
             }
         });
         self.show_past(id, room, newer, day);
+        self.note_oldest_shown(id, room, messages.first().map(|message| message.id));
     }
 
     /// Tells whoever waits for a room's past that it cannot be looked up.

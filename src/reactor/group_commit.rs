@@ -11,7 +11,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::clock_watch::ClockWatch;
-use crate::chat::{ConnId, HistoryRules, Now, Op, OpId, RoomMessage};
+use crate::chat::{ConnId, HistoryRules, Now, Op, OpId, Page, RoomMessage};
 use crate::engine::{Engine, PastTask};
 use crate::limits::{
     HISTORY_ANSWER_BYTES_MAX, HISTORY_PAGE_MESSAGES, LOG_REPEAT_SECONDS, STORE_GROUP_OPS_MAX,
@@ -293,8 +293,8 @@ impl<C: Fn() -> Now, T: Fn(Outcome)> GroupCommit<C, T> {
     /// Looks up some of what is to be looked up; then whoever waits for a commit has a turn.
     fn look_up(&mut self) {
         for _ in 0..STORE_LOOK_UPS_MAX {
-            let Some(PastTask { conn, serial, room, count }) = self.pasts.pop_front() else { return };
-            let messages = match self.newest(&room, count) {
+            let Some(PastTask { conn, serial, room, page, count }) = self.pasts.pop_front() else { return };
+            let messages = match self.page(&room, page, count) {
                 Ok(messages) => Some(messages),
                 Err(error) => {
                     self.complain("the store cannot be read", &error);
@@ -305,19 +305,29 @@ impl<C: Fn() -> Now, T: Fn(Outcome)> GroupCommit<C, T> {
         }
     }
 
-    /// The newest messages of a room, oldest first: up to `count`, and no more than an answer holds plus one
-    /// page.
-    fn newest(&mut self, room: &str, count: usize) -> Result<Vec<RoomMessage>, StoreError> {
-        let (mut messages, mut bytes) = (Vec::new(), 0);
+    /// A page of a room's history, oldest first: up to `count` messages, and no more than an answer holds plus
+    /// one read.
+    fn page(&mut self, room: &str, page: Page, count: usize) -> Result<Vec<RoomMessage>, StoreError> {
+        let (mut messages, mut bytes, mut next): (Vec<RoomMessage>, _, _) = (Vec::new(), 0, page);
         while messages.len() < count && bytes <= HISTORY_ANSWER_BYTES_MAX {
-            let before = messages.first().map(|message: &RoomMessage| message.id);
             let wanted = HISTORY_PAGE_MESSAGES.min(count - messages.len());
-            let mut page = self.store.history(room, before, wanted)?;
-            let is_first = page.len() < wanted;
-            bytes += page.iter().map(|message| message.sender.len() + message.text.len()).sum::<usize>();
-            page.append(&mut messages);
-            messages = page;
-            if is_first {
+            let mut read = self.store.page(room, next, wanted)?;
+            bytes += read.iter().map(|message| message.sender.len() + message.text.len()).sum::<usize>();
+            let is_all = read.len() < wanted;
+            match page {
+                Page::Newest | Page::Before(_) => {
+                    read.append(&mut messages);
+                    messages = read;
+                }
+                Page::After(_) | Page::Around(_) => messages.append(&mut read),
+            }
+            next = match (page, messages.first(), messages.last()) {
+                (Page::Newest | Page::Before(_), Some(first), _) => Page::Before(first.id),
+                (Page::After(_), _, Some(last)) => Page::After(last.id),
+                // One read of it is enough: more of both sides is asked for by another id.
+                _ => break,
+            };
+            if is_all {
                 break;
             }
         }

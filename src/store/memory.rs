@@ -5,7 +5,9 @@ use std::path::Path;
 
 use super::words::Words;
 use super::{Reader, Sizes, Store, StoreError};
-use crate::chat::{Change, HistoryRules, Kept, Op, OpId, RoomMessage, RoomSummary, UnixMillis, too_old};
+use crate::chat::{
+    Change, HistoryRules, Kept, Op, OpId, Page, RoomMessage, RoomSummary, UnixMillis, too_old,
+};
 use crate::state::State;
 
 /// See the module's documentation.
@@ -84,18 +86,10 @@ impl Reader for MemoryStore {
         Ok(())
     }
 
-    fn history(
-        &mut self,
-        room: &str,
-        before: Option<OpId>,
-        count: usize,
-    ) -> Result<Vec<RoomMessage>, StoreError> {
+    fn page(&mut self, room: &str, page: Page, count: usize) -> Result<Vec<RoomMessage>, StoreError> {
         let Some(messages) = self.rooms.get(room) else { return Ok(Vec::new()) };
-        let end = match before {
-            None => messages.len(),
-            Some(before) => messages.iter().position(|message| message.id == before).unwrap_or(0),
-        };
-        Ok(messages.range(end.saturating_sub(count)..end).cloned().collect())
+        let position = |id| messages.iter().position(|message| message.id == id);
+        Ok(messages.range(page.range(messages.len(), count, position)).cloned().collect())
     }
 
     fn search(&mut self, text: &str, count: usize) -> Result<Vec<(Box<str>, RoomMessage)>, StoreError> {

@@ -27,7 +27,7 @@ pub use lock::Lock;
 pub use named::resolve;
 pub use spec::{Durability, StoreSpec};
 
-use crate::chat::{HistoryRules, Kept, Op, OpId, RoomMessage, RoomSummary, UnixMillis};
+use crate::chat::{HistoryRules, Kept, Op, OpId, Page, RoomMessage, RoomSummary, UnixMillis};
 
 /// What a store shows, without changing it.
 pub trait Reader: Send {
@@ -38,14 +38,18 @@ pub trait Reader: Send {
     /// Hands out the rooms of which messages are kept, by name.
     fn rooms(&mut self, visit: &mut dyn FnMut(RoomSummary)) -> Result<(), StoreError>;
 
-    /// The newest `count` messages of a room, or of those before one: oldest first. None before a message that is not
-    /// there.
+    /// A page of a room's history: up to `count` messages, oldest first. None at a message that is not there.
+    fn page(&mut self, room: &str, page: Page, count: usize) -> Result<Vec<RoomMessage>, StoreError>;
+
+    /// The newest `count` messages of a room, or of those before one: see [`Reader::page`].
     fn history(
         &mut self,
         room: &str,
         before: Option<OpId>,
         count: usize,
-    ) -> Result<Vec<RoomMessage>, StoreError>;
+    ) -> Result<Vec<RoomMessage>, StoreError> {
+        self.page(room, before.map_or(Page::Newest, Page::Before), count)
+    }
 
     /// The newest `count` messages said in rooms that have all the words of `text`, newest first, each with
     /// its room. Case and accents make no difference. A word (letters and digits) is found as a whole. A run

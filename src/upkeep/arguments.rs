@@ -99,11 +99,19 @@ pub(crate) struct HistoryArguments {
     #[arg(long, value_name = "ROOM")]
     pub(super) room: Option<String>,
 
-    /// Those before the message of this id, to look further back
-    #[arg(long, value_name = "ID", requires = "room")]
+    /// The messages before the one with this id, to look further back
+    #[arg(long, value_name = "ID", requires = "room", group = "page")]
     pub(super) before: Option<String>,
 
-    /// How many, the newest
+    /// The messages after the one with this id
+    #[arg(long, value_name = "ID", requires = "room", group = "page")]
+    pub(super) after: Option<String>,
+
+    /// The message with this id, between those before and after it
+    #[arg(long, value_name = "ID", requires = "room", group = "page")]
+    pub(super) around: Option<String>,
+
+    /// The number of messages
     #[arg(long, value_name = "N", default_value_t = HISTORY_COUNT_DEFAULT as u64, requires = "room",
           value_parser = clap::value_parser!(u64).range(1..=HISTORY_SHOWN_MAX))]
     pub(super) limit: u64,

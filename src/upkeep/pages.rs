@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use parlance::chat::{OpId, RoomMessage, RoomSummary, visible, visible_name};
+use parlance::chat::{OpId, Page, RoomMessage, RoomSummary, visible, visible_name};
 use parlance::store::Reader;
 use serde::Serialize;
 
@@ -29,14 +29,19 @@ struct JsonMessage<'a> {
 
 /// Prints a page of a room's history, or the rooms.
 pub(super) fn history(store: &mut dyn Reader, arguments: &HistoryArguments) -> Result<(), UpkeepError> {
-    let HistoryArguments { room, before, limit, json } = arguments;
+    let HistoryArguments { room, before, after, around, limit, json } = arguments;
     let mut out = io::BufWriter::new(io::stdout().lock());
     match room {
         None => rooms(store, *json, &mut out)?,
         Some(room) => {
             let parse = |text: &String| OpId::parse(text).ok_or_else(|| UpkeepError::NoId(text.clone()));
-            let before = before.as_ref().map(parse).transpose()?;
-            for message in store.history(room, before, *limit as usize)? {
+            let page = match (before, after, around) {
+                (Some(id), ..) => Page::Before(parse(id)?),
+                (_, Some(id), _) => Page::After(parse(id)?),
+                (.., Some(id)) => Page::Around(parse(id)?),
+                (None, None, None) => Page::Newest,
+            };
+            for message in store.page(room, page, *limit as usize)? {
                 write_message(&mut out, room, &message, *json, false)?;
             }
         }

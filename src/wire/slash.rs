@@ -20,6 +20,8 @@ const NICKNAME: &str = "Enter your nickname: ";
 const REGISTRATION_FAILED: &str = "Registration failed: ";
 /// In front of the reason why a password does not prove a name.
 const LOGIN_FAILED: &str = "Login failed: ";
+const HISTORY_USAGE: &str =
+    "Usage: /history [n], /history before [n], /history before|after|around <message id> [n]";
 const PASSWORD: &str = "Password: ";
 /// The second line of [`Event::LoggedIn`].
 const HINT: &str = "Type /help for available commands\n";
@@ -43,7 +45,7 @@ const HELP: &str = "Available commands:
   /users - list who is in this room
   /msg <nick> <text> - tell somebody something in private (also /pm)
   /mail [nick] - list the mail of your account, or read that of one person (/mail clear <nick> deletes it)
-  /history [n] - show the last n messages of this room
+  /history [n] - show the last n messages of this room (/history before [n]: those before them)
   /register <password> - make an account of your nickname
   /password <old> <new> - change the password of your account
   /unregister <password> - delete your account, with its mail
@@ -294,7 +296,8 @@ fn encode_problem(what: &str, problem: Problem<'_>, out: &mut Vec<u8>) {
         Problem::Usage(Usage::Direct) => "Usage: /msg <nick> <text>",
         Problem::Usage(Usage::Join) => "Usage: /join <room_name>",
         Problem::Usage(Usage::Rename) => "Usage: /nick <name>",
-        Problem::Usage(Usage::History) => "Usage: /history [n]",
+        Problem::Usage(Usage::History) => HISTORY_USAGE,
+        Problem::NoMessages => "No messages there",
         Problem::Usage(Usage::Login) => "Usage: /login <nick> <password>",
         Problem::Usage(Usage::MakeAccount) => "Usage: /register <password>",
         Problem::Usage(Usage::ChangePassword) => "Usage: /password <old> <new>",
@@ -565,7 +568,8 @@ fn parse_problem(text: &str) -> Option<Problem<'_>> {
         "Usage: /msg <nick> <text>" => Problem::Usage(Usage::Direct),
         "Usage: /join <room_name>" => Problem::Usage(Usage::Join),
         "Usage: /nick <name>" => Problem::Usage(Usage::Rename),
-        "Usage: /history [n]" => Problem::Usage(Usage::History),
+        HISTORY_USAGE => Problem::Usage(Usage::History),
+        "No messages there" => Problem::NoMessages,
         "Usage: /login <nick> <password>" => Problem::Usage(Usage::Login),
         "Usage: /register <password>" => Problem::Usage(Usage::MakeAccount),
         "Usage: /password <old> <new>" => Problem::Usage(Usage::ChangePassword),

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use parlance::archive::{Format, Material, export_json, export_jsonl};
 use parlance::chat::{
-    Change, HistoryRule, HistoryRules, Kept, Op, OpId, PasswordHash, RoomMessage, RoomSummary, Seat, Token,
-    UnixMillis,
+    Change, HistoryRule, HistoryRules, Kept, Op, OpId, Page, PasswordHash, RoomMessage, RoomSummary, Seat,
+    Token, UnixMillis,
 };
 use parlance::store::memory::MemoryStore;
 use parlance::store::{self, Options, Reader, Sizes, Store, StoreError, StoreSpec};
@@ -220,12 +220,7 @@ impl Reader for Unreadable {
         Err(unreadable())
     }
 
-    fn history(
-        &mut self,
-        _room: &str,
-        _before: Option<OpId>,
-        _count: usize,
-    ) -> Result<Vec<RoomMessage>, StoreError> {
+    fn page(&mut self, _room: &str, _page: Page, _count: usize) -> Result<Vec<RoomMessage>, StoreError> {
         Err(unreadable())
     }
 

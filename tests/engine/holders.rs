@@ -454,7 +454,7 @@ fn rooms_that_others_close_hide_no_history_from_a_newcomer() {
     world.types(ben, "/join team");
     world.settles();
     let task = world.engine.next_past_task().expect("it is looked up");
-    let messages = disk.store.history(&task.room, None, task.count).expect("memory");
+    let messages = disk.store.page(&task.room, task.page, task.count).expect("memory");
     world.seat_sends(&stranger, Message::Leave);
     world.settles();
     world.engine.past_read(task.conn, task.serial, Some(&messages), world.now);

@@ -51,7 +51,7 @@ impl Disk {
 
     pub(crate) fn looks_up(&mut self, world: &mut World) {
         while let Some(task) = world.engine.next_past_task() {
-            let messages = self.store.history(&task.room, None, task.count).expect("memory");
+            let messages = self.store.page(&task.room, task.page, task.count).expect("memory");
             world.engine.past_read(task.conn, task.serial, Some(&messages), world.now);
             world.check();
         }
@@ -441,6 +441,50 @@ fn a_rooms_past_is_looked_up_where_memory_does_not_have_it() {
     world.types(carol, "/join elsewhere");
     disk.fails(&mut world);
     assert_eq!(world.hears(carol), "You joined #elsewhere\n");
+}
+
+#[test]
+fn history_goes_back_page_by_page_and_around_a_message() {
+    let (mut world, mut disk) = world();
+    let alice = world.slash("alice");
+    let lines = |numbers: std::ops::Range<usize>| -> String {
+        numbers.map(|number| format!("[12:34:56] alice: {number}\n")).collect()
+    };
+    for number in 0..100 {
+        world.types(alice, &number.to_string());
+    }
+    disk.keeps(&mut world);
+    world.hears(alice);
+    let mut asks = |world: &mut World, text: &str| {
+        world.types(alice, text);
+        disk.keeps(world);
+        world.hears(alice)
+    };
+    assert_eq!(asks(&mut world, "/history before 3"), lines(97..100), "nothing was shown before");
+    assert_eq!(asks(&mut world, "/history"), lines(80..100));
+    assert_eq!(asks(&mut world, "/history before"), lines(60..80));
+    assert_eq!(asks(&mut world, "/history before 50"), lines(10..60));
+    assert_eq!(asks(&mut world, "/history before"), lines(0..10));
+    assert_eq!(asks(&mut world, "/history before"), "ERROR: No messages there\n");
+    assert_eq!(asks(&mut world, "/history 2"), lines(98..100), "from memory");
+    assert_eq!(asks(&mut world, "/history before 2"), lines(96..98));
+
+    let all = disk.store.history("lobby", None, 100).expect("memory");
+    let id = all[50].id;
+    let mut asks = |world: &mut World, text: &str| {
+        world.types(alice, text);
+        disk.keeps(world);
+        world.hears(alice)
+    };
+    assert_eq!(asks(&mut world, &format!("/history after {id} 3")), lines(51..54));
+    assert_eq!(asks(&mut world, &format!("/history before {id} 3")), lines(47..50));
+    assert_eq!(asks(&mut world, &format!("/history around {id} 4")), lines(48..52));
+    assert_eq!(asks(&mut world, &format!("/history around {id}")), lines(40..60));
+    let unknown = parlance::chat::OpId::new(parlance::chat::UnixMillis(1), 2, 3);
+    assert_eq!(asks(&mut world, &format!("/history after {unknown}")), "ERROR: No messages there\n");
+    for wrong in ["after", "around 3", "before x", "before 3 4", "sideways", "3 4"] {
+        assert!(asks(&mut world, &format!("/history {wrong}")).starts_with("ERROR: Usage"), "{wrong}");
+    }
 }
 
 #[test]

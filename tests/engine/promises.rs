@@ -198,7 +198,7 @@ fn what_was_said_in_a_closed_room_is_not_shown_in_the_next_one() {
     world.settles();
     // The store has looked it up; the shard has not heard yet.
     let task = world.engine.next_past_task().expect("one");
-    let messages = disk.store.history(&task.room, None, task.count).expect("memory");
+    let messages = disk.store.page(&task.room, task.page, task.count).expect("memory");
     world.seat_sends(&host, Message::Leave);
     world.settles();
     world.engine.past_read(task.conn, task.serial, Some(&messages), world.now);

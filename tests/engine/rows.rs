@@ -106,7 +106,13 @@ fn each_slash_command_is_answered_and_seen_in_both_dialects() {
         (b"/msg zoe psst", &[("carol", "ERROR: User not found\n")]),
         (b"/msg dave", &[("carol", "ERROR: Usage: /msg <nick> <text>\n")]),
         (b"/history", &[]),
-        (b"/history x", &[("carol", "ERROR: Usage: /history [n]\n")]),
+        (
+            b"/history x",
+            &[(
+                "carol",
+                "ERROR: Usage: /history [n], /history before [n], /history before|after|around <message id> [n]\n",
+            )],
+        ),
         (
             b"/quit",
             &[

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
-use parlance::chat::{HistoryRules, Kept, Op, OpId, RoomMessage, RoomSummary, UnixMillis};
+use parlance::chat::{HistoryRules, Kept, Op, OpId, Page, RoomMessage, RoomSummary, UnixMillis};
 use parlance::store::memory::MemoryStore;
 use parlance::store::{Reader, Sizes, Store, StoreError};
 
@@ -127,13 +127,8 @@ impl Reader for FaultyStore {
         self.0.state().store.rooms(visit)
     }
 
-    fn history(
-        &mut self,
-        room: &str,
-        before: Option<OpId>,
-        count: usize,
-    ) -> Result<Vec<RoomMessage>, StoreError> {
-        self.0.state().store.history(room, before, count)
+    fn page(&mut self, room: &str, page: Page, count: usize) -> Result<Vec<RoomMessage>, StoreError> {
+        self.0.state().store.page(room, page, count)
     }
 
     fn search(&mut self, text: &str, count: usize) -> Result<Vec<(Box<str>, RoomMessage)>, StoreError> {

@@ -1,6 +1,6 @@
 //! Holds a store, or a reader, to the model.
 
-use parlance::chat::{Kept, OpId};
+use parlance::chat::{Kept, OpId, Page};
 use parlance::store::{Reader, Sizes};
 
 use crate::dealer::{Dealer, ROOMS, pick};
@@ -38,18 +38,16 @@ pub(crate) fn compare(reader: &mut dyn Reader, model: &Model, dealer: &mut Deale
         for _ in 0..4 {
             let before = dealer.message(&model.said_ids());
             let own: Vec<_> = page.iter().map(|message| message.id).collect();
-            let before = match dealer.dice.below(3) {
-                0 => None,
-                1 if !own.is_empty() => Some(*pick(&mut dealer.dice, &own)),
-                _ => Some(before),
+            let id = match dealer.dice.below(3) {
+                0 if !own.is_empty() => *pick(&mut dealer.dice, &own[own.len() - own.len().min(3)..]),
+                1 if !own.is_empty() => *pick(&mut dealer.dice, &own),
+                _ => before,
             };
+            let pages = [Page::Newest, Page::Before(id), Page::After(id), Page::Around(id)];
+            let asked = *pick(&mut dealer.dice, &pages);
             let count = *pick(&mut dealer.dice, &[0, 1, 2, 5, 100, 1 << 40]);
-            let page = reader.history(room, before, count).expect("history");
-            assert_eq!(
-                page,
-                model.history(room, before, count),
-                "{when}: {count} of {room} before {before:?}"
-            );
+            let page = reader.page(room, asked, count).expect("history");
+            assert_eq!(page, model.page(room, asked, count), "{when}: {count} of {room}, {asked:?}");
         }
     }
     for _ in 0..8 {

@@ -2,7 +2,8 @@
 //! `parlance::chat` (`op.rs`, `kept.rs`, `retention.rs`) and of the store's traits, not from their code.
 
 use parlance::chat::{
-    Change, HistoryRules, Kept, Letter, Op, OpId, PasswordHash, RoomMessage, RoomSummary, Token, UnixMillis,
+    Change, HistoryRules, Kept, Letter, Op, OpId, Page, PasswordHash, RoomMessage, RoomSummary, Token,
+    UnixMillis,
 };
 
 /// Which of the accounts that ever were.
@@ -263,13 +264,26 @@ impl Model {
         names.into_iter().map(summary).collect()
     }
 
-    pub(crate) fn history(&self, room: &str, before: Option<OpId>, count: usize) -> Vec<RoomMessage> {
-        let mut messages = self.messages(room);
-        if let Some(before) = before {
-            let position = messages.iter().position(|message| message.id == before);
-            messages.truncate(position.unwrap_or(0));
+    pub(crate) fn page(&self, room: &str, page: Page, count: usize) -> Vec<RoomMessage> {
+        let mut before = self.messages(room);
+        let mut behind = Vec::new();
+        // The messages from the one with the id on go to the second list.
+        if let Page::Before(id) | Page::After(id) | Page::Around(id) = page {
+            let Some(position) = before.iter().position(|message| message.id == id) else { return behind };
+            behind = before.split_off(position);
         }
-        messages.split_off(messages.len().saturating_sub(count))
+        let (wanted, wanted_behind) = match page {
+            Page::Newest | Page::Before(_) => (count, 0),
+            Page::After(_) => {
+                behind.remove(0);
+                (0, count)
+            }
+            Page::Around(_) => (count / 2, count - count / 2),
+        };
+        behind.truncate(wanted_behind);
+        let mut all = before.split_off(before.len().saturating_sub(wanted));
+        all.append(&mut behind);
+        all
     }
 
     pub(crate) fn search(&self, text: &str, count: usize) -> Vec<(Box<str>, RoomMessage)> {

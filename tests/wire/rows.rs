@@ -291,7 +291,11 @@ fn slash_errors_are_said_byte_for_byte() {
         (Problem::Usage(Usage::Join), "ERROR: Usage: /join <room_name>\n"),
         (Problem::Usage(Usage::Direct), "ERROR: Usage: /msg <nick> <text>\n"),
         (Problem::Usage(Usage::Rename), "ERROR: Usage: /nick <name>\n"),
-        (Problem::Usage(Usage::History), "ERROR: Usage: /history [n]\n"),
+        (Problem::NoMessages, "ERROR: No messages there\n"),
+        (
+            Problem::Usage(Usage::History),
+            "ERROR: Usage: /history [n], /history before [n], /history before|after|around <message id> [n]\n",
+        ),
         (Problem::Usage(Usage::MakeAccount), "ERROR: Usage: /register <password>\n"),
         (Problem::Usage(Usage::ChangePassword), "ERROR: Usage: /password <old> <new>\n"),
         (Problem::Usage(Usage::EndAccount), "ERROR: Usage: /unregister <password>\n"),

@@ -222,6 +222,7 @@ fn errors(dialect: Dialect) -> Vec<(Event<'static>, Option<Event<'static>>)> {
         Problem::TooManyRoomsOfSession,
         Problem::RoomExists,
         Problem::NoSuchRoom,
+        Problem::NoMessages,
         Problem::TextTooLong,
         Problem::MailboxFull,
         Problem::MailboxFullForYou,

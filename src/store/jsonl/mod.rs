@@ -34,7 +34,7 @@ use std::sync::Arc;
 
 use super::disk::{Disk, DiskFile, open_regular};
 use super::{Options, Reader, Sizes, Store, StoreError};
-use crate::chat::{Kept, OpId, RoomMessage, RoomSummary};
+use crate::chat::{Kept, OpId, Page, RoomMessage, RoomSummary};
 use contents::Contents;
 pub use repair::{Repaired, repair};
 use store::JsonlStore;
@@ -120,13 +120,8 @@ impl Reader for JsonlReader {
         Ok(())
     }
 
-    fn history(
-        &mut self,
-        room: &str,
-        before: Option<OpId>,
-        count: usize,
-    ) -> Result<Vec<RoomMessage>, StoreError> {
-        self.view()?.history(room, before, count)
+    fn page(&mut self, room: &str, page: Page, count: usize) -> Result<Vec<RoomMessage>, StoreError> {
+        self.view()?.page(room, page, count)
     }
 
     fn search(&mut self, text: &str, count: usize) -> Result<Vec<(Box<str>, RoomMessage)>, StoreError> {

@@ -14,7 +14,7 @@ use super::view::View;
 use super::write::VERSION;
 use super::{FILE_NAME, check, write};
 use crate::chat::{
-    Change, HistoryRules, Kept, Op, OpId, RoomMessage, RoomSummary, Token, UnixMillis, too_old,
+    Change, HistoryRules, Kept, Op, OpId, Page, RoomMessage, RoomSummary, Token, UnixMillis, too_old,
 };
 use crate::limits::{
     JSONL_BUFFER_BYTES_MAX, JSONL_COMPACT_BYTES_MIN, JSONL_FORGOTTEN_PER_STEP_MAX, JSONL_LINE_BYTES_MAX,
@@ -329,13 +329,8 @@ impl Reader for JsonlStore {
         Ok(())
     }
 
-    fn history(
-        &mut self,
-        room: &str,
-        before: Option<OpId>,
-        count: usize,
-    ) -> Result<Vec<RoomMessage>, StoreError> {
-        self.view().history(room, before, count)
+    fn page(&mut self, room: &str, page: Page, count: usize) -> Result<Vec<RoomMessage>, StoreError> {
+        self.view().page(room, page, count)
     }
 
     fn search(&mut self, text: &str, count: usize) -> Result<Vec<(Box<str>, RoomMessage)>, StoreError> {

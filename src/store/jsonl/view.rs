@@ -12,7 +12,7 @@ use super::line::{Line, Text};
 use super::replay;
 use super::rooms::Room;
 use super::scan::{Blocks, Lines, Raw, read_at};
-use crate::chat::{Kept, OpId, RoomMessage, RoomSummary};
+use crate::chat::{Kept, OpId, Page, RoomMessage, RoomSummary};
 use crate::limits::{JSONL_PAGE_BYTES, JSONL_SCAN_BYTES};
 use crate::state::State;
 use crate::store::disk::{Disk, DiskFile, SystemDisk, owned_file};
@@ -77,20 +77,12 @@ impl View<'_> {
         self.contents.rooms.summaries().for_each(visit);
     }
 
-    /// See [`Reader::history`](crate::store::Reader::history).
-    pub(super) fn history(
-        &self,
-        room: &str,
-        before: Option<OpId>,
-        count: usize,
-    ) -> Result<Vec<RoomMessage>, StoreError> {
+    /// See [`Reader::page`](crate::store::Reader::page).
+    pub(super) fn page(&self, room: &str, page: Page, count: usize) -> Result<Vec<RoomMessage>, StoreError> {
         let Some(room) = self.contents.rooms.find(room) else { return Ok(Vec::new()) };
-        let end = match before {
-            None => room.messages.len(),
-            Some(before) => room.position(before).unwrap_or(0),
-        };
+        let indices = page.range(room.messages.len(), count, |id| room.position(id));
         let mut blocks = Blocks::new(Arc::clone(self.file), JSONL_PAGE_BYTES);
-        (end.saturating_sub(count)..end).map(|index| self.message(room, index, &mut blocks)).collect()
+        indices.map(|index| self.message(room, index, &mut blocks)).collect()
     }
 
     /// See [`Reader::search`](crate::store::Reader::search). It takes the newest message of all rooms, then the next, and

@@ -28,7 +28,7 @@ use rusqlite::config::DbConfig;
 use super::named::Named;
 use super::words::Words;
 use super::{Durability, Options, Reader, Sizes, Store, StoreError};
-use crate::chat::{HistoryRules, Kept, Op, OpId, RoomMessage, RoomSummary, UnixMillis};
+use crate::chat::{HistoryRules, Kept, Op, OpId, Page, RoomMessage, RoomSummary, UnixMillis};
 use intact::Intact;
 use look::Still;
 use mirror::Mirror;
@@ -103,13 +103,8 @@ impl Reader for SqliteReader {
         self.ask(|connection| read::rooms(connection, visit))
     }
 
-    fn history(
-        &mut self,
-        room: &str,
-        before: Option<OpId>,
-        count: usize,
-    ) -> Result<Vec<RoomMessage>, StoreError> {
-        self.ask(|connection| chain::history(connection, room, before, count))
+    fn page(&mut self, room: &str, page: Page, count: usize) -> Result<Vec<RoomMessage>, StoreError> {
+        self.ask(|connection| chain::page(connection, room, page, count))
     }
 
     fn search(&mut self, text: &str, count: usize) -> Result<Vec<(Box<str>, RoomMessage)>, StoreError> {
@@ -335,7 +330,7 @@ macro_rules! delegate {
 delegate! {
     load(visit: &mut dyn FnMut(Kept)) -> Option<OpId>;
     rooms(visit: &mut dyn FnMut(RoomSummary)) -> ();
-    history(room: &str, before: Option<OpId>, count: usize) -> Vec<RoomMessage>;
+    page(room: &str, page: Page, count: usize) -> Vec<RoomMessage>;
     search(text: &str, count: usize) -> Vec<(Box<str>, RoomMessage)>;
     check() -> Vec<String>;
     sizes() -> Sizes;

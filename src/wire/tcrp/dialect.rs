@@ -117,6 +117,7 @@ fn refusal(problem: Problem<'_>) -> Refusal {
         | Problem::NoMailbox
         | Problem::UserNotFound(_)
         | Problem::AlreadyInRoom
+        | Problem::NoMessages
         | Problem::TextTooLong
         | Problem::UnknownCommand(_)
         | Problem::Usage(_)
