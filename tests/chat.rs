@@ -640,6 +640,30 @@ fn on_a_terminal_messages_come_above_the_line_that_is_edited() {
 }
 
 #[test]
+fn on_a_terminal_a_room_is_shown_with_its_last_messages() {
+    let server = TestServer::start();
+    let mut alice = server.client(Dialect::Slash, "alice");
+    for number in 0..25 {
+        alice.say(&format!("number {number}.")).expect("sent");
+        while said(&mut alice) != format!("alice: number {number}.") {}
+    }
+    let mut chat = TerminalChat::start(&server, Dialect::Slash, &["--as", "bobby"]);
+    let shown = chat.wait_for("number 24.");
+    assert!(!shown.contains("number 4.") && shown.contains("number 5."), "twenty: {shown:?}");
+    let line = shown.lines().find(|line| line.contains("number 5.")).expect("it is there");
+    // Dimmed as a whole, with its day.
+    let (before, _) = line.split_once("] alice: number 5.").expect("its form");
+    let (_, at) = before.split_once("\u{1b}[2m[").expect("dimmed");
+    assert!(at.len() == "2026-12-31 12:34:56".len() && at.starts_with("20"), "{line:?}");
+    chat.wait_for("> ");
+    alice.say("now").expect("sent");
+    let shown = chat.wait_for("now");
+    assert!(shown.contains("alice\u{1b}[0m: now"), "{shown:?}");
+    chat.type_in("hi\r");
+    while said(&mut alice) != "bobby: hi" {}
+}
+
+#[test]
 fn on_a_terminal_a_password_is_asked_for_and_not_shown() {
     let server = TestServer::start();
     for (new_or_not, prompt) in

@@ -1,7 +1,7 @@
 //! Line, slash and gob.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use parlance::chat::{Command, Event, Problem, SERVER_NAME, Secret, UnixSeconds};
 use parlance::client::{Client, ClientError, FirstBytes, Opened, Speaker};
@@ -31,6 +31,7 @@ const SLASH_HELP: &str = "  /users             who is in this room
   /leave             go back to the lobby
   /nick NAME         take another name
   /history [N]       what was said last in this room
+  /history before    what was said before that
   /mail              conversations in your mailbox, with their unread messages
   /mail NAME         show the messages exchanged with a user, and mark them as read
   /mail clear NAME   delete a conversation from your mailbox
@@ -55,6 +56,10 @@ const JOIN_USAGE: &str = "it is /join ROOM";
 const ACCOUNT_USAGE: &str = "it is /register PASSWORD and /unregister PASSWORD";
 pub(super) const MSG_USAGE: &str = "it is /msg NAME TEXT";
 
+/// The messages of a room that a conversation on a terminal starts with.
+const PAST_COUNT: &str = "20";
+/// Time in which a server answers the question for them.
+const PAST_WITHIN: Duration = Duration::from_secs(3);
 /// Events that are kept until the conversation begins.
 const EARLY_MAX: usize = 64;
 /// How long a gob server may take to show that it is one.
@@ -86,7 +91,13 @@ pub(super) fn enter(
     let reading = Reading { sync_names: SyncNames::random(), is_careful: plan.is_careful };
     let speaker = client.speaker()?;
     let mut mouth = RoomMouth { speaker, to: plan.to.clone(), reading: reading.clone(), synced: 0, owed: 0 };
-    let mut ear = RoomEar { client, reading, early: VecDeque::new() };
+    let mut ear = RoomEar { client, reading, early: VecDeque::new(), past: None };
+    if plan.dialect == Dialect::Slash && !plan.is_careful {
+        mouth.speaker.send(&Command::History(PAST_COUNT))?;
+        if let Some(number) = mouth.sync()? {
+            ear.past = Some(Past { number, until: Instant::now() + PAST_WITHIN, day: today() });
+        }
+    }
     if plan.dialect.yields_names() {
         // A login has no answer there: this has one. A server that refuses the client can have closed the
         // connection by now; its reason is still to be read.
@@ -222,6 +233,47 @@ struct RoomEar {
     reading: Reading,
     /// What was heard before the conversation began.
     early: VecDeque<Heard>,
+    /// The messages that come now are of the past.
+    past: Option<Past>,
+}
+
+/// The answer to the question for the last messages of the room.
+struct Past {
+    /// The number of the [`Mouth::sync`] behind the question.
+    number: u64,
+    /// A server that does not answer it by then never does.
+    until: Instant,
+    /// The start of the day of the next message.
+    day: UnixSeconds,
+}
+
+impl Past {
+    /// What an event means before the end of the answer; nothing at its end.
+    fn heard(&mut self, event: &Event<'_>, reading: &Reading) -> Option<Heard> {
+        match *event {
+            Event::Day(day) => self.day = day,
+            Event::Message { sender, text, at } if sender != SERVER_NAME => {
+                let at = UnixSeconds(self.day.0 + at.0);
+                return Some(Shown::Past { at, sender: sender.to_owned(), text: text.to_owned() }.into());
+            }
+            // A server without a history.
+            Event::Error(Problem::NotKept | Problem::UnknownCommand("history" | "/history")) => {}
+            _ => {
+                let heard = heard(event, reading);
+                return match heard.sign {
+                    Some(Sign::Synced(number)) if number == self.number => None,
+                    _ => Some(heard),
+                };
+            }
+        }
+        Some(Heard::default())
+    }
+}
+
+/// The start of the day, in UTC.
+fn today() -> UnixSeconds {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    UnixSeconds(now - now % 86_400)
 }
 
 impl RoomEar {
@@ -291,8 +343,17 @@ impl Ear for RoomEar {
         if let Some(early) = self.early.pop_front() {
             return Ok(early);
         }
-        let Self { client, reading, .. } = self;
-        client.next_event(deadline).map(|event| heard(&event, reading))
+        let Self { client, reading, past, .. } = self;
+        let event = client.next_event(deadline)?;
+        past.take_if(|past| Instant::now() >= past.until);
+        if let Some(of_past) = past {
+            let Some(heard) = of_past.heard(&event, reading) else {
+                *past = None;
+                return Ok(Heard::default());
+            };
+            return Ok(heard);
+        }
+        Ok(heard(&event, reading))
     }
 }
 

@@ -19,6 +19,13 @@ pub(super) enum Shown {
         sender: String,
         text: String,
     },
+    /// Somebody said something in the room before this user came.
+    Past {
+        /// When.
+        at: UnixSeconds,
+        sender: String,
+        text: String,
+    },
     /// Somebody said something to this user alone.
     Private { sender: String, text: String },
     /// This user's message to somebody went out.
@@ -62,6 +69,11 @@ impl Style {
             }
             Shown::Said { at, sender, text } => {
                 format!("{} {}: {}\n", faint(&clock(*at)), name(sender), visible(text))
+            }
+            Shown::Past { at: UnixSeconds(at), sender, text } => {
+                let at = date(UnixMillis(at.saturating_mul(1000))).replace('T', " ");
+                let (at, sender) = (at.trim_end_matches('Z'), visible_name(sender));
+                faint(&format!("[{at}] {sender}: {}", visible(text))) + "\n"
             }
             Shown::Private { sender, text } => {
                 let mark = self.painted(AnsiColor::Magenta.on_default(), "[private]");
