@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use parlance::archive::{Format, Material};
 use parlance::chat::{Change, CloseReason, Kept, Now, Op, OpId, UnixMillis};
+use parlance::limits::UNUSED_ACCOUNT_DAYS;
 use parlance::store::{Options, Store, StoreError, jsonl};
 use parlance::wire::ucrp::Delivery;
 
-use crate::book::{Book, Counts};
-use crate::client::{Around, Client, account_name};
+use crate::book::{Book, Counts, password_in};
+use crate::client::{Around, Client, account_name, name_in};
 use crate::dice::Dice;
 use crate::disk::SimDisk;
 use crate::net::{End, Net, Weather, take_arrived};
@@ -28,6 +29,9 @@ const ROUNDS_MAX: u32 = 200_000;
 const REST_SECONDS_MAX: u64 = 3600;
 /// Seconds in which whoever may send 8192 bytes a second has paid for all that is read in a visit.
 const PAID_SECONDS_MAX: u64 = 10;
+
+/// Days after which no account is unused: the wall clock may have been set back by some.
+const MONTHS_DAYS: u64 = UNUSED_ACCOUNT_DAYS + 15;
 
 /// What comes to an end by itself.
 #[derive(Clone, Copy, Debug)]
@@ -92,6 +96,7 @@ pub(crate) fn play_watched(script: &Script, watch: impl FnMut(&Book) + 'static) 
     world.agrees();
     world.rests();
     world.check_at_rest();
+    world.months_pass();
     world.audits();
     world.stops_for_good();
     let counts = world.book.counts;
@@ -133,6 +138,7 @@ impl World {
         let unix = (EPOCH_MILLIS + monotonic.as_millis() as u64).saturating_add_signed(self.set_millis);
         self.clock.set(Now { monotonic, unix: UnixMillis(unix) });
         trace::set_time(monotonic);
+        self.book.now = monotonic;
     }
 
     fn open_store(&self) -> Result<Box<dyn Store>, StoreError> {
@@ -219,7 +225,9 @@ impl World {
                 self.set_millis = (self.set_millis + millis).max(-1_000_000_000);
                 self.sets_clock(self.now());
             }
+            Fault::DaysPass(days) => self.days_pass(days),
             Fault::DiskFails(failing, lasts) => {
+                self.book.has_disk_failed = true;
                 self.disk.fails(Some(failing));
                 self.lasts(lasts, Until::DiskFails);
             }
@@ -417,7 +425,9 @@ impl World {
         let is_kept = !ops.is_empty() && store.commit(&ops).is_ok();
         drop(store);
         if is_kept {
+            self.book.is_importing = true;
             self.book.changes(ops);
+            self.book.is_importing = false;
         }
         if self.disk.has_lost_power() {
             self.disk.loses_power();
@@ -431,7 +441,7 @@ impl World {
         let names = (0..count.div_ceil(10)).map(account_name);
         let accounts: serde_json::Map<_, _> = names
             .map(|name| {
-                let password = hash(&crate::client::password_of(&name));
+                let password = hash(&self.book.password(&name));
                 (name, password.as_str().to_owned().into())
             })
             .collect();
@@ -458,6 +468,10 @@ impl World {
                     }
                 }
                 Tap::Closed(conn, reason) => self.is_closed(conn, reason),
+                Tap::Wrong(conn, against) => {
+                    let name = name_in(password_in(&against)).to_owned();
+                    self.book.guesses.is_wrong(self.net.conns[conn].client, &name, self.now());
+                }
             }
         }
     }
@@ -545,6 +559,7 @@ impl World {
         }
         for client in &mut self.clients {
             client.stalls_until = Duration::ZERO;
+            client.is_careful = true;
         }
         self.disk.does_not_lose_power();
         if let Some(server) = &mut self.server {
@@ -606,6 +621,28 @@ impl World {
         server.check_invariants();
         assert_eq!(server.fanout_bytes(), 0, "everything is delivered");
         assert_eq!(server.waiting_ops().0, 0, "everything is kept");
+    }
+
+    /// Nobody does anything for days.
+    fn days_pass(&mut self, days: u64) {
+        for _ in 0..days {
+            // It may have been started anew.
+            self.server.iter_mut().for_each(|server| server.is_lazy = true);
+            self.advance(Duration::from_secs(24 * 60 * 60));
+        }
+        self.server.iter_mut().for_each(|server| server.is_lazy = false);
+    }
+
+    /// So much time passes that accounts are gone that nobody used again. The others stay: the book has looked.
+    fn months_pass(&mut self) {
+        trace!("-- months pass");
+        self.days_pass(MONTHS_DAYS);
+        let old = self.clock.get().unix.0 - (UNUSED_ACCOUNT_DAYS + 1) * 24 * 60 * 60 * 1000;
+        for part in self.book.kept() {
+            if let Kept::Account { name, id: Some(id), is_unused: true, .. } = part {
+                assert!(id.at().0 > old, "nobody has used {name} for months, and it is there");
+            }
+        }
     }
 
     /// All accounts are shown what a plain model has of them.
