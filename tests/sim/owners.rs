@@ -28,6 +28,8 @@ struct Right {
 struct Shown {
     password: String,
     right: Vec<Right>,
+    /// The server that it was sent to is gone. What that has answered may still be read.
+    is_over: bool,
 }
 
 /// What a stream asks for under the name of an account.
@@ -75,7 +77,7 @@ impl Owners {
         let on = conn.map_or(On::Handshake(client), On::Stream);
         let account = stored.filter(|(_, hash)| password_in(hash) == password).map(|(account, _)| account);
         let right = account.map(|account| Right { account, until: None }).into_iter().collect();
-        let shown = Shown { password: password.to_owned(), right };
+        let shown = Shown { password: password.to_owned(), right, is_over: false };
         self.shown.entry((on, name.to_owned())).or_default().push(shown);
     }
 
@@ -109,7 +111,8 @@ impl Owners {
         self.passwords.entry(name.to_owned()).or_default().push((now, password.clone()));
         let Some((account, password)) = stored.map(|(account, _)| account).zip(password) else { return };
         for ((_, other), shown) in &mut self.shown {
-            for shown in shown.iter_mut().filter(|shown| other == name && shown.password == password) {
+            let is_it = |shown: &&mut Shown| other == name && shown.password == password && !shown.is_over;
+            for shown in shown.iter_mut().filter(is_it) {
                 if !shown.right.iter().any(|right| right.account == account && right.until.is_none()) {
                     shown.right.push(Right { account, until: None });
                 }
@@ -117,26 +120,26 @@ impl Owners {
         }
     }
 
-    fn rights(&self, on: On, name: &str) -> impl Iterator<Item = &Right> {
-        let shown = self.shown.get(&(on, name.to_owned()));
-        shown.into_iter().flatten().flat_map(|shown| &shown.right)
+    /// Whether an account was proved, and has the same password still.
+    fn has_proved_on(&self, on: On, name: &str, account: OpId) -> bool {
+        let shown = self.shown.get(&(on, name.to_owned())).into_iter().flatten();
+        let mut rights = shown.filter(|shown| !shown.is_over).flat_map(|shown| &shown.right);
+        rights.any(|right| right.account == account && right.until.is_none())
     }
 
-    /// Whether a stream has proved an account, and that has the same password still.
     fn has_proved(&self, conn: usize, name: &str, account: OpId) -> bool {
-        let mut rights = self.rights(On::Stream(conn), name);
-        rights.any(|right| right.account == account && right.until.is_none())
+        self.has_proved_on(On::Stream(conn), name, account)
     }
 
     pub(crate) fn has_proved_in_handshake(&self, client: usize, name: &str, account: OpId) -> bool {
-        let mut rights = self.rights(On::Handshake(client), name);
-        rights.any(|right| right.account == account && right.until.is_none())
+        self.has_proved_on(On::Handshake(client), name, account)
     }
 
     /// Whether a stream may be shown a letter of an account, the change of this number: it has proved the account, and that
     /// proof was good for what came then.
     pub(crate) fn may_read(&self, conn: usize, name: &str, account: OpId, index: usize) -> bool {
-        let mut rights = self.rights(On::Stream(conn), name);
+        let shown = self.shown.get(&(On::Stream(conn), name.to_owned())).into_iter().flatten();
+        let mut rights = shown.flat_map(|shown| &shown.right);
         rights.any(|right| right.account == account && right.until.is_none_or(|until| index < until))
     }
 
@@ -263,7 +266,7 @@ impl Owners {
     /// All streams are gone. `apart`: names whose seats are at several addresses.
     pub(crate) fn restarts(&mut self, apart: Vec<String>) {
         self.apart.extend(apart);
-        self.shown.clear();
+        self.shown.values_mut().flatten().for_each(|shown| shown.is_over = true);
         self.asked.clear();
         self.last.clear();
     }

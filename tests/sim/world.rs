@@ -211,6 +211,10 @@ impl World {
     }
 
     fn goes_wrong(&mut self, fault: &Fault) {
+        // The server takes a store for one that fails, too, if that takes too long.
+        let is_of_disk =
+            matches!(fault, Fault::DiskFails(..) | Fault::DiskIsSlow { .. } | Fault::Crash(Some(_)));
+        self.book.has_disk_failed |= is_of_disk;
         match *fault {
             Fault::Crash(None) => self.crashes(true),
             Fault::Crash(Some(changes)) => self.disk.will_lose_power(changes),
@@ -227,7 +231,6 @@ impl World {
             }
             Fault::DaysPass(days) => self.days_pass(days),
             Fault::DiskFails(failing, lasts) => {
-                self.book.has_disk_failed = true;
                 self.disk.fails(Some(failing));
                 self.lasts(lasts, Until::DiskFails);
             }
