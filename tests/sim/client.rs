@@ -277,6 +277,10 @@ impl Client {
     /// Bytes that nobody takes for something that was said.
     fn sends_garbage(&mut self, count: usize, around: &mut Around<'_>) {
         let mut bytes: Vec<u8> = (0..count).map(|_| self.dice.next() as u8).collect();
+        if self.kind == Kind::Slash && !self.is_logged_in {
+            // It may be taken for the password.
+            self.text.is_unsure();
+        }
         match self.kind {
             Kind::Line => bytes.insert(0, b'?'),
             Kind::Slash => bytes.insert(0, b'/'),

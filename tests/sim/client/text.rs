@@ -57,7 +57,7 @@ impl TextState {
         assert!(self.asked.is_empty(), "client {client} waits for answers: {:?}", self.asked);
     }
 
-    fn is_unsure(&mut self) {
+    pub(super) fn is_unsure(&mut self) {
         self.is_unsure = true;
         self.asked.clear();
     }
