@@ -195,8 +195,13 @@ impl Script {
             script.insert(&mut dice, vec![What::Fault(fault)]);
         }
         while script.steps.len() < steps {
-            let acts = deal_account_acts(&mut dice, &script.clients);
-            script.insert(&mut dice, acts);
+            if let Some(race) = deal_race(&mut dice, &script.clients).filter(|_| dice.below(3) == 0) {
+                let at = script.clients.len() + dice.below(script.steps.len() - script.clients.len() + 1);
+                drop(script.steps.splice(at..at, race));
+            } else {
+                let acts = deal_account_acts(&mut dice, &script.clients);
+                script.insert(&mut dice, acts);
+            }
         }
         script
     }
@@ -420,6 +425,32 @@ fn deal_account_acts(dice: &mut Dice, clients: &[Kind]) -> Vec<What> {
         }
     }
     acts.into_iter().map(|act| What::Act(client, act)).collect()
+}
+
+/// One who has an account changes its password or deletes it, while another one logs in to it.
+fn deal_race(dice: &mut Dice, clients: &[Kind]) -> Option<Vec<Step>> {
+    let is_text = |client: &usize| matches!(clients[*client], Kind::Line | Kind::Slash);
+    let owners: Vec<_> = (0..clients.len()).filter(is_text).collect();
+    let owner = pick(dice, &owners);
+    // Those want the same account.
+    let others: Vec<_> =
+        owners.into_iter().filter(|&other| other != owner && (other + owner).is_multiple_of(2)).collect();
+    let &other = others.get(dice.below(others.len().max(1)))?;
+    let change = if dice.below(4) == 0 { Act::EndAccount } else { Act::ChangePassword };
+    let acts = [
+        (owner, Act::Reset, 0),
+        (other, Act::Reset, 0),
+        (owner, Act::Connect { name: 2 }, 10),
+        (owner, Act::MakeAccount, 2000),
+        (owner, change, 2000),
+        (other, Act::Connect { name: 2 }, dice.below(100)),
+        (other, Act::Say { count: 1, bytes: 10 }, 1000),
+    ];
+    let step = |(client, act, millis)| Step {
+        after: Duration::from_millis(millis as u64),
+        what: What::Act(client, act),
+    };
+    Some(acts.into_iter().map(step).collect())
 }
 
 /// Bytes that a server with these settings may hold for so many peers: the sum of the limits.
