@@ -167,7 +167,8 @@ impl Engine {
         }
         self.metrics.attempts_delayed += u64::from(wait.is_some());
         let until = wait.map(|wait| self.now.monotonic + wait);
-        let serial = self.await_something(id, Awaited::Proof(Proof { wanted, account, then, is_outdated: false, until }));
+        let serial = self
+            .await_something(id, Awaited::Proof(Proof { wanted, account, then, is_outdated: false, until }));
         let task = PasswordTask { conn: id, serial, password: password.into(), against };
         self.passwords.push(source, task, until);
     }

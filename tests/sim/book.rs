@@ -11,13 +11,16 @@ use std::time::Duration;
 
 use parlance::chat::{Change, Kept, Op, OpId, PasswordHash, RoomMessage, Seat, Token};
 use parlance::limits::UNUSED_ACCOUNT_DAYS;
-use parlance::store::{Reader, StoreError};
+use parlance::store::{self, Options, Reader, StoreError, StoreSpec};
 
 use crate::client::{account_name, accounts};
 use crate::guesses::Guesses;
-use crate::owners::{Ask, Owners};
 use crate::model::Model;
+use crate::owners::{Ask, Owners};
 use crate::script::{ACCOUNTS, ROOMS};
+
+/// Changes that are handed to the other store at once.
+const SQLITE_GROUP: usize = 64;
 
 /// The number of a text.
 pub(crate) type Number = usize;
@@ -429,7 +432,10 @@ impl Book {
         assert_eq!(self.model.account_id(name), Some(account), "{name} has a new password");
         if self.owners.changes_password(name, account, password, self.ops.len()) {
             self.counts.own_passwords += 1;
-            assert!(!self.model.has_seat_of(name), "{name} has a new password, and seats that had the old one");
+            assert!(
+                !self.model.has_seat_of(name),
+                "{name} has a new password, and seats that had the old one"
+            );
         } else {
             let was_its = self.owners.had(name, password);
             assert!(was_its && self.has_disk_failed, "{name} has the password {password}, and nobody asked");
@@ -585,6 +591,23 @@ impl Book {
                 assert_eq!(one, other, "in {room}");
             }
         }
+    }
+
+    /// The other store makes the same of the same changes, also when it is opened again.
+    pub(crate) fn compare_in_sqlite(&mut self) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let spec = StoreSpec::Sqlite(directory.path().join("chat.db"));
+        let open = || store::open(&spec, &Options::default()).expect("a store");
+        let mut store = open();
+        for ops in self.ops.chunks(SQLITE_GROUP) {
+            store.commit(ops).expect("the disk is well");
+        }
+        drop(store);
+        let mut store = open();
+        let mut kept = Vec::new();
+        let last = store.load(&mut |part| kept.push(part)).expect("the disk is well");
+        self.restarts(&kept, last);
+        self.compare_rooms(&mut *store);
     }
 
     /// What the mailboxes must be.

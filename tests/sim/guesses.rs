@@ -54,7 +54,13 @@ impl Guesses {
     }
 
     /// Whether a name was closed for a client at each moment from one time to another.
-    pub(crate) fn is_closed_throughout(&self, client: usize, name: &str, from: Duration, to: Duration) -> bool {
+    pub(crate) fn is_closed_throughout(
+        &self,
+        client: usize,
+        name: &str,
+        from: Duration,
+        to: Duration,
+    ) -> bool {
         self.closed(client, name).iter().any(|&(began, until)| began <= from && to < until)
     }
 

@@ -219,7 +219,13 @@ impl Owners {
 
     /// The account of a name gets a password after this number of changes. Whether a session that has proved it asked for
     /// that: then the proofs of all others end.
-    pub(crate) fn changes_password(&mut self, name: &str, account: OpId, password: &str, index: usize) -> bool {
+    pub(crate) fn changes_password(
+        &mut self,
+        name: &str,
+        account: OpId,
+        password: &str,
+        index: usize,
+    ) -> bool {
         let asked = self.who_asked(name, Ask::Password(password.to_owned()));
         let Some(&conn) = asked.first() else { return false };
         if self.had(name, password) {

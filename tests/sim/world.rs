@@ -33,6 +33,9 @@ const PAID_SECONDS_MAX: u64 = 10;
 /// Days after which no account is unused: the wall clock may have been set back by some.
 const MONTHS_DAYS: u64 = UNUSED_ACCOUNT_DAYS + 15;
 
+/// Conversations that are read in an audit: less than anybody may ask for at once.
+const AUDITED_MAX: usize = 10;
+
 /// What comes to an end by itself.
 #[derive(Clone, Copy, Debug)]
 enum Until {
@@ -656,9 +659,8 @@ impl World {
             Kept::Letter(_) | Kept::Seat { .. } => None,
         });
         for account in accounts.collect::<Vec<_>>() {
-            let auditor = self.clients.len();
-            self.clients.push(Client::new(auditor, Kind::Typed, self.script.seed));
-            // It stands behind those of the script.
+            let kept = self.book.kept();
+            let auditor = self.new_auditor(Kind::Typed);
             self.with_client(auditor, |client, around| client.audits(&account, around));
             self.settle_opened();
             self.rests();
@@ -671,7 +673,41 @@ impl World {
             self.book.counts.letters_compared += crate::audit::check(&account, &audit, &kept, &names);
             self.with_client(auditor, |client, around| client.acts(&Act::Reset, 0, around));
             self.advance(Duration::from_secs(1));
+            self.audits_in_line(&account);
         }
+    }
+
+    /// One who stands behind the clients of the script.
+    fn new_auditor(&mut self, kind: Kind) -> usize {
+        let auditor = self.clients.len();
+        self.clients.push(Client::new(auditor, kind, self.script.seed));
+        self.clients[auditor].is_careful = true;
+        auditor
+    }
+
+    /// An account reads its mail in line, and clears some of it.
+    fn audits_in_line(&mut self, account: &str) {
+        let auditor = self.new_auditor(Kind::Line);
+        let kept = self.book.kept();
+        self.with_client(auditor, |client, around| client.audits_in_line(account, around));
+        self.settle_opened();
+        self.rests();
+        let lines = self.clients[auditor].text.heard.take().unwrap_or_default();
+        // The server may be full.
+        let Some(told) = crate::audit::told(&lines) else { return };
+        crate::audit::check_list(account, &told, &kept);
+        let names: Vec<_> = told.list.into_iter().map(|(name, _)| name).take(AUDITED_MAX).collect();
+        if !names.is_empty() {
+            self.with_client(auditor, |client, around| client.audits_conversations(&names, around));
+            self.rests();
+            let lines = self.clients[auditor].text.heard.take().unwrap_or_default();
+            self.book.counts.letters_compared += crate::audit::check_read(account, &names, &lines, &kept);
+            // What was cleared is not there.
+            let last = lines.split(|line| line == "OK").nth(names.len() + 1).unwrap_or_default();
+            assert!(!last.iter().any(|line| line.starts_with("FROM ")), "{account} has {last:?}");
+        }
+        self.with_client(auditor, |client, around| client.acts(&Act::Reset, 0, around));
+        self.advance(Duration::from_secs(1));
     }
 
     fn stops_for_good(&mut self) {
@@ -688,5 +724,9 @@ impl World {
         self.book.compare_rooms(&mut *store);
         let findings = store.check().expect("the disk is well");
         assert!(findings.is_empty(), "the store is damaged: {findings:?}");
+        // Its disk is a real one, so that it is slower.
+        if self.script.seed.is_multiple_of(8) {
+            self.book.compare_in_sqlite();
+        }
     }
 }

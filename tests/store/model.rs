@@ -90,8 +90,9 @@ impl Model {
 
     /// The other side of a letter that an account sees: its name, marked where that is a stranger's.
     pub(crate) fn others_of(&self, letter: OpId, account: OpId) -> Option<String> {
-        let Letter { sender, sender_account, recipient, recipient_account, sender_sees, recipient_sees, .. } =
-            &self.letters.iter().find(|sent| sent.letter.id == letter)?.letter;
+        let Letter {
+            sender, sender_account, recipient, recipient_account, sender_sees, recipient_sees, ..
+        } = &self.letters.iter().find(|sent| sent.letter.id == letter)?.letter;
         if *recipient_sees && *recipient_account == Some(account) {
             let mark = if sender_account.is_none() { " (no account)" } else { "" };
             return Some(format!("{sender}{mark}"));

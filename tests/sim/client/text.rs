@@ -44,6 +44,8 @@ enum Verdict {
 #[derive(Debug, Default)]
 pub(crate) struct TextState {
     asked: VecDeque<Asked>,
+    /// All lines that it hears, if somebody wants them.
+    pub(crate) heard: Option<Vec<String>>,
     /// It was told something that may be the answer to what has none otherwise: it no longer knows which answer is whose.
     is_unsure: bool,
 }
@@ -72,9 +74,10 @@ impl TextState {
 impl Asked {
     fn password(&self) -> Option<&Password> {
         match self {
-            Self::LogIn(password) | Self::Make(password) | Self::Change(password, _) | Self::End(password) => {
-                Some(password)
-            }
+            Self::LogIn(password)
+            | Self::Make(password)
+            | Self::Change(password, _)
+            | Self::End(password) => Some(password),
             Self::Mail => None,
         }
     }
@@ -173,7 +176,8 @@ impl Client {
         self.wanted.clone_from(&name);
         self.may_be(&name);
         for index in 0..=count {
-            let password = if index < count { WRONG_PASSWORD.to_owned() } else { around.book.password(&name) };
+            let password =
+                if index < count { WRONG_PASSWORD.to_owned() } else { around.book.password(&name) };
             around.book.shows(self.index, self.conn, &name, &password);
             self.types(&format!("LOGIN {name} {password}"), around);
             self.text.asks(Asked::LogIn(Password { name: name.clone(), password, at: around.now }));
@@ -295,7 +299,33 @@ impl Client {
         }
     }
 
+    /// Logs in to an account with line, and asks for its mail.
+    pub(crate) fn audits_in_line(&mut self, account: &str, around: &mut Around<'_>) {
+        self.open(around);
+        self.text.heard = Some(Vec::new());
+        account.clone_into(&mut self.wanted);
+        self.may_be(account);
+        self.text_logs_in(around);
+        self.types("MAIL", around);
+        self.text.asks(Asked::Mail);
+    }
+
+    /// Reads conversations, clears the first one and reads that again.
+    pub(crate) fn audits_conversations(&mut self, names: &[String], around: &mut Around<'_>) {
+        let (Some(first), Some(conn)) = (names.first(), self.conn) else { return };
+        self.text.heard = Some(Vec::new());
+        around.book.asks(conn, &self.wanted, Ask::Clear(first.clone()));
+        let reads = names.iter().map(|name| format!("MAIL {name}"));
+        for line in reads.chain([format!("MAIL CLEAR {first}"), format!("MAIL {first}")]) {
+            self.types(&line, around);
+            self.text.asks(Asked::Mail);
+        }
+    }
+
     fn line_hears(&mut self, line: &str, around: &mut Around<'_>) {
+        if let Some(lines) = &mut self.text.heard {
+            lines.push(line.to_owned());
+        }
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         match word {
             "OK" if self.is_logged_in => self.is_done(around),
@@ -327,7 +357,9 @@ impl Client {
             "PONG" => self.pongs += 1,
             "ERR" => self.line_hears_error(rest, around),
             "FROM" => {
-                let (sender, text) = rest.split_once(' ').and_then(|(_, rest)| rest.split_once(' '))
+                let (sender, text) = rest
+                    .split_once(' ')
+                    .and_then(|(_, rest)| rest.split_once(' '))
                     .unwrap_or_else(|| panic!("no text in {line}"));
                 self.reads_mail(sender, text, around);
             }
@@ -340,7 +372,11 @@ impl Client {
         match error.split(' ').next().unwrap_or_default() {
             "wrong-password" => self.is_not_done(Verdict::Wrong, around),
             "too-many-attempts" => self.is_not_done(Verdict::TooMany, around),
-            "no-account" | "account-exists" | "no-mailbox" | "too-many-accounts" | "too-many-new-accounts" => {
+            "no-account"
+            | "account-exists"
+            | "no-mailbox"
+            | "too-many-accounts"
+            | "too-many-new-accounts" => {
                 self.is_not_done(Verdict::Other, around);
             }
             // Behind one that was let in.
