@@ -256,6 +256,11 @@ impl Book {
         assert!(!is_closed, "{whose} is told of a password of {name} after too many wrong ones");
     }
 
+    /// A stream was let in with what it has sent for a name.
+    pub(crate) fn is_let_in(&mut self, conn: usize, name: &str) {
+        self.owners.is_let_in(conn, name);
+    }
+
     /// A client is told that it has sent too many wrong passwords, for one that it sent at a time.
     pub(crate) fn is_locked_out(&mut self, client: usize, name: &str, sent: Duration) {
         self.counts.locked_out += 1;
@@ -422,6 +427,9 @@ impl Book {
         let is_undone = is_unused && self.has_disk_failed;
         let is_asked_for = self.owners.deletes(name, account);
         assert!(is_asked_for || is_over || is_undone, "{name} is deleted, and nobody asked for that");
+        // The first one made it.
+        let is_used = self.owners.logins(account) > 1 && !self.has_disk_failed;
+        assert!(is_asked_for || !is_used, "{name} is deleted as unused, and was used");
         self.counts.expired += u64::from(is_over);
         self.counts.own_deletions += u64::from(self.owners.deleted(name, self.ops.len()));
     }

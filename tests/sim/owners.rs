@@ -56,6 +56,8 @@ pub(crate) struct Owners {
     /// The accounts of a name that were deleted.
     deletions: HashMap<String, usize>,
     passwords_made: usize,
+    /// How often somebody was let in to each account.
+    logins: HashMap<OpId, usize>,
     renamed: HashSet<usize>,
     /// The stream that last spoke under each name, while the name has its account.
     last: HashMap<String, usize>,
@@ -148,6 +150,24 @@ impl Owners {
         let shown = self.shown.get(&(On::Stream(conn), name.to_owned()));
         let mut shown = shown.into_iter().flatten().filter(|shown| shown.password == password);
         shown.any(|shown| !shown.right.is_empty())
+    }
+
+    /// A stream was let in with what it has sent for a name.
+    pub(crate) fn is_let_in(&mut self, conn: usize, name: &str) {
+        let shown = self.shown.get(&(On::Stream(conn), name.to_owned())).into_iter().flatten();
+        let accounts: HashSet<_> = shown
+            .flat_map(|shown| &shown.right)
+            .filter(|right| right.until.is_none())
+            .map(|right| right.account)
+            .collect();
+        for account in accounts {
+            *self.logins.entry(account).or_default() += 1;
+        }
+    }
+
+    /// How often somebody was let in to an account.
+    pub(crate) fn logins(&self, account: OpId) -> usize {
+        self.logins.get(&account).copied().unwrap_or(0)
     }
 
     /// Whether a password was that of a name all the time since.

@@ -245,7 +245,8 @@ impl Client {
                 around.book.is_promised(&Fact::Password(new), &whose);
             }
             Asked::End(Password { name, .. }) => around.book.is_promised(&Fact::Ended(conn, name), &whose),
-            Asked::LogIn(_) | Asked::Mail => {}
+            Asked::LogIn(Password { name, .. }) => around.book.is_let_in(conn, &name),
+            Asked::Mail => {}
         }
     }
 

@@ -257,6 +257,9 @@ impl Client {
                 let account = self.typed.account.clone();
                 let is_listed = names.into_iter().any(|name| name.eq_ignore_ascii_case(&account));
                 assert!(is_listed, "client {} logged in to {account}, which is not listed", self.index);
+                if let Some(conn) = self.conn {
+                    around.book.is_let_in(conn, &account);
+                }
                 around.book.is_promised(&Fact::Account(account), &format!("client {}", self.index));
                 103
             }
