@@ -14,7 +14,7 @@ use parlance::wire::Dialect;
 use crate::book::{Aim, Book, Number, Stay, text_of};
 use crate::dice::Dice;
 use crate::net::{End, Net};
-use crate::script::{ACCOUNTS, Act, Kind, ONCE, ONCES, ROOMS, Whom};
+use crate::script::{ACCOUNTS, Act, Kind, ONCE, ONCES, Other, ROOMS};
 use crate::trace;
 
 pub(crate) use seat::SeatState;
@@ -133,10 +133,10 @@ fn direct_name(to: usize, clients: usize) -> String {
     }
 }
 
-fn whom_name(whom: Whom) -> String {
-    match whom {
-        Whom::Account(account) => account_name(account),
-        Whom::Client(client) => own_name(client),
+fn other_name(other: Other) -> String {
+    match other {
+        Other::Account(account) => account_name(account),
+        Other::Client(client) => own_name(client),
     }
 }
 

@@ -91,7 +91,7 @@ impl Owners {
         _ = self.renamed.insert(conn);
     }
 
-    /// The password that the next account of a name gets from whoever makes it by logging in.
+    /// The password that a login makes the next account of a name with.
     pub(crate) fn first_password(&self, name: &str) -> String {
         format!("w-{name}-d{}", self.deletions.get(name).copied().unwrap_or(0))
     }

@@ -95,9 +95,9 @@ pub(crate) enum Act {
     EndAccount,
     /// Lists the mail, or reads that of one.
     Mail,
-    ReadMail(Whom),
+    ReadMail(Other),
     /// These, and typed: clears the conversation with one.
-    ClearMail(Whom),
+    ClearMail(Other),
     /// Line, without a name: sends so many wrong passwords of an account, and then the right one.
     GuessPasswords {
         account: usize,
@@ -105,9 +105,9 @@ pub(crate) enum Act {
     },
 }
 
-/// Somebody whom mail is from.
+/// The other side of a conversation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Whom {
+pub(crate) enum Other {
     Account(usize),
     /// A client, which is a stranger.
     Client(usize),
@@ -385,8 +385,8 @@ fn deal_act(dice: &mut Dice, kind: Kind, clients: usize) -> Act {
     }
 }
 
-fn deal_whom(dice: &mut Dice, clients: usize) -> Whom {
-    if dice.below(2) == 0 { Whom::Account(dice.below(ACCOUNTS)) } else { Whom::Client(dice.below(clients)) }
+fn deal_other(dice: &mut Dice, clients: usize) -> Other {
+    if dice.below(2) == 0 { Other::Account(dice.below(ACCOUNTS)) } else { Other::Client(dice.below(clients)) }
 }
 
 /// What a client does with an account, one thing after the other.
@@ -408,8 +408,8 @@ fn deal_account_acts(dice: &mut Dice, clients: &[Kind]) -> Vec<What> {
                     2 | 3 => Act::ChangePassword,
                     4 => Act::EndAccount,
                     5 | 6 => Act::Mail,
-                    7 | 8 => Act::ReadMail(deal_whom(dice, clients.len())),
-                    9 | 10 => Act::ClearMail(deal_whom(dice, clients.len())),
+                    7 | 8 => Act::ReadMail(deal_other(dice, clients.len())),
+                    9 | 10 => Act::ClearMail(deal_other(dice, clients.len())),
                     11 => Act::Direct { to: dice.below(clients.len() + ACCOUNTS + ONCES), bytes: 10 },
                     _ => Act::Say { count: 1, bytes: 10 },
                 });
@@ -418,7 +418,7 @@ fn deal_account_acts(dice: &mut Dice, clients: &[Kind]) -> Vec<What> {
         Kind::Typed if dice.below(2) == 0 => {
             acts.extend([Act::Reset, Act::Connect { name: ONCE }, Act::Quit, Act::Connect { name: 0 }]);
         }
-        Kind::Typed => acts.push(Act::ClearMail(deal_whom(dice, clients.len()))),
+        Kind::Typed => acts.push(Act::ClearMail(deal_other(dice, clients.len()))),
         Kind::Gob | Kind::Seat => {
             let to = dice.below(clients.len() + ACCOUNTS + ONCES);
             acts.push(Act::Direct { to, bytes: deal_bytes(dice) });

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::{Around, Client, WRONG_PASSWORD, account_name, direct_name, name_of, whom_name};
+use super::{Around, Client, WRONG_PASSWORD, account_name, direct_name, name_of, other_name};
 use crate::book::{Fact, number_of};
 use crate::owners::Ask;
 use crate::script::{Act, Kind, ROOMS};
@@ -219,12 +219,12 @@ impl Client {
                 self.text.asks(Asked::Mail);
                 self.types(word("MAIL", "/mail"), around);
             }
-            Act::ReadMail(whom) => {
+            Act::ReadMail(other) => {
                 self.text.asks(Asked::Mail);
-                self.types(&format!("{} {}", word("MAIL", "/mail"), whom_name(*whom)), around);
+                self.types(&format!("{} {}", word("MAIL", "/mail"), other_name(*other)), around);
             }
-            Act::ClearMail(whom) => {
-                let with = whom_name(*whom);
+            Act::ClearMail(other) => {
+                let with = other_name(*other);
                 self.text.asks(Asked::Mail);
                 around.book.asks(conn, &name, Ask::Clear(with.clone()));
                 self.types(&format!("{} {with}", word("MAIL CLEAR", "/mail clear")), around);

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use parlance::chat::{OpId, Secret};
 use parlance::wire::typed::{Frame, Message, Reply, Request, TagSet};
 
-use super::{Around, Client, account_name, accounts, direct_name, name_of, whom_name};
+use super::{Around, Client, account_name, accounts, direct_name, name_of, other_name};
 use crate::book::{Aim, Fact, number_of, text_of};
 use crate::owners::Ask;
 use crate::script::{Act, ONCE};
@@ -192,8 +192,8 @@ impl Client {
                 self.asks(Request::DeleteMessage(&id), around);
             }
             Act::List(with) => self.asks(Request::ListMessages(&account_name(*with)), around),
-            Act::ClearMail(whom) => {
-                let with = whom_name(*whom);
+            Act::ClearMail(other) => {
+                let with = other_name(*other);
                 self.asks_book(Ask::Clear(with.clone()), around);
                 self.asks(Request::Clear(&with), around);
             }
