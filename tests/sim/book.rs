@@ -83,6 +83,8 @@ pub(crate) struct Book {
     ops: Vec<Op>,
     /// So many of them are kept.
     committed: usize,
+    /// So many of them were there when the server started.
+    changes_at_start: usize,
     model: Model,
     facts: HashMap<Fact, usize>,
     said: HashMap<&'static str, Vec<Number>>,
@@ -424,7 +426,10 @@ impl Book {
         let is_unused = self.model.is_unused(name);
         let age = op.at.0.saturating_sub(account.at().0);
         let is_over = is_unused && age > UNUSED_ACCOUNT_DAYS * 24 * 60 * 60 * 1000;
-        let is_undone = is_unused && self.has_disk_failed;
+        let made = self.ops.iter().rposition(|op| op.id == account);
+        // What the server found when it started was kept.
+        let is_new = made.is_some_and(|made| made >= self.changes_at_start);
+        let is_undone = self.has_disk_failed && is_new;
         let is_asked_for = self.owners.deletes(name, account);
         assert!(is_asked_for || is_over || is_undone, "{name} is deleted, and nobody asked for that");
         // The first one made it.
@@ -566,6 +571,7 @@ impl Book {
         self.counts.lost_ops += (self.ops.len() - survived) as u64;
         self.ops.truncate(survived);
         self.committed = survived;
+        self.changes_at_start = survived;
         self.facts.retain(|_, index| *index < survived);
         self.model = Model::default();
         self.ops.iter().for_each(|op| self.model.apply(op));

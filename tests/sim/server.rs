@@ -135,7 +135,7 @@ pub(crate) struct Server {
     /// Microseconds that a sync takes.
     pub(crate) sync_micros: u64,
     /// The store's thread looks after its files once an hour, in days in which nothing else happens.
-    pub(crate) is_lazy: bool,
+    is_lazy: bool,
     /// Passwords may be refused because too many wait.
     pub(crate) is_short_of_hashers: bool,
 }
@@ -252,6 +252,14 @@ impl Server {
             is_lazy: false,
         };
         Ok((server, Found { kept, last }))
+    }
+
+    /// Says whether the store's thread looks after its files once an hour only.
+    pub(crate) fn set_lazy(&mut self, is_lazy: bool) {
+        self.is_lazy = is_lazy;
+        if !is_lazy {
+            self.keeper.sleeps_until = Duration::ZERO;
+        }
     }
 
     pub(crate) fn shards(&self) -> usize {
@@ -504,9 +512,7 @@ impl Server {
         if !has_news && wake_at > now {
             return;
         }
-        if self.is_lazy {
-            *sleeps_until = now + LAZY;
-        }
+        *sleeps_until = if self.is_lazy && !has_news { now + LAZY } else { Duration::ZERO };
         commit.go_on();
         let micros = 10 + u64::from(self.disk.take_syncs()) * self.sync_micros;
         *busy_until = now + Duration::from_micros(micros);

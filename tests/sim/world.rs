@@ -633,10 +633,10 @@ impl World {
     fn days_pass(&mut self, days: u64) {
         for _ in 0..days {
             // It may have been started anew.
-            self.server.iter_mut().for_each(|server| server.is_lazy = true);
+            self.server.iter_mut().for_each(|server| server.set_lazy(true));
             self.advance(Duration::from_secs(24 * 60 * 60));
         }
-        self.server.iter_mut().for_each(|server| server.is_lazy = false);
+        self.server.iter_mut().for_each(|server| server.set_lazy(false));
     }
 
     /// So much time passes that accounts are gone that nobody used again. The others stay: the book has looked.

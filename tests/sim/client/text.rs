@@ -13,18 +13,18 @@ use crate::trace;
 #[derive(Clone, Debug)]
 enum Asked {
     /// A login with a password.
-    LogIn(Password),
-    Make(Password),
+    LogIn(Sent),
+    Make(Sent),
     /// The old password, and the new one.
-    Change(Password, String),
-    End(Password),
+    Change(Sent, String),
+    End(Sent),
     /// Mail, of one or of all.
     Mail,
 }
 
 /// A password that was sent for a name.
 #[derive(Clone, Debug)]
-struct Password {
+struct Sent {
     name: String,
     password: String,
     /// When it was sent.
@@ -72,7 +72,7 @@ impl TextState {
 }
 
 impl Asked {
-    fn password(&self) -> Option<&Password> {
+    fn password(&self) -> Option<&Sent> {
         match self {
             Self::LogIn(password)
             | Self::Make(password)
@@ -96,7 +96,7 @@ impl Client {
             Kind::Line if around.book.has_account(&wanted) => {
                 let password = self.password_of(&wanted, self.conn, around);
                 self.types(&format!("LOGIN {wanted} {password}"), around);
-                self.text.asks(Asked::LogIn(Password { name: wanted, password, at: around.now }));
+                self.text.asks(Asked::LogIn(Sent { name: wanted, password, at: around.now }));
             }
             Kind::Line => self.types(&format!("LOGIN {wanted}"), around),
             _ => self.types(&wanted, around),
@@ -180,7 +180,7 @@ impl Client {
                 if index < count { WRONG_PASSWORD.to_owned() } else { around.book.password(&name) };
             around.book.shows(self.index, self.conn, &name, &password);
             self.types(&format!("LOGIN {name} {password}"), around);
-            self.text.asks(Asked::LogIn(Password { name: name.clone(), password, at: around.now }));
+            self.text.asks(Asked::LogIn(Sent { name: name.clone(), password, at: around.now }));
         }
     }
 
@@ -193,7 +193,7 @@ impl Client {
         let is_line = self.kind == Kind::Line;
         let word = |line: &'static str, slash: &'static str| if is_line { line } else { slash };
         let at = around.now;
-        let sent = |password: &str| Password { name: name.clone(), password: password.to_owned(), at };
+        let sent = |password: &str| Sent { name: name.clone(), password: password.to_owned(), at };
         match act {
             Act::MakeAccount => {
                 let password = around.book.new_password(&name);
@@ -237,15 +237,15 @@ impl Client {
     fn is_done(&mut self, around: &mut Around<'_>) {
         let (Some(asked), Some(conn)) = (self.text.asked.pop_front(), self.conn) else { return };
         let whose = format!("client {}", self.index);
-        if let Some(Password { name, password, at }) = asked.password() {
+        if let Some(Sent { name, password, at }) = asked.password() {
             around.book.is_told_of_password((self.index, conn), name, password, (*at, true));
         }
         match asked {
-            Asked::Make(Password { password: new, .. }) | Asked::Change(_, new) => {
+            Asked::Make(Sent { password: new, .. }) | Asked::Change(_, new) => {
                 around.book.is_promised(&Fact::Password(new), &whose);
             }
-            Asked::End(Password { name, .. }) => around.book.is_promised(&Fact::Ended(conn, name), &whose),
-            Asked::LogIn(Password { name, .. }) => around.book.is_let_in(conn, &name),
+            Asked::End(Sent { name, .. }) => around.book.is_promised(&Fact::Ended(conn, name), &whose),
+            Asked::LogIn(Sent { name, .. }) => around.book.is_let_in(conn, &name),
             Asked::Mail => {}
         }
     }
@@ -253,7 +253,7 @@ impl Client {
     /// It is told that something was not done.
     fn is_not_done(&mut self, verdict: Verdict, around: &mut Around<'_>) {
         let (Some(asked), Some(conn)) = (self.text.asked.pop_front(), self.conn) else { return };
-        let Some(Password { name, password, at }) = asked.password() else {
+        let Some(Sent { name, password, at }) = asked.password() else {
             assert_eq!(verdict, Verdict::Other, "client {} has sent no password", self.index);
             return;
         };
@@ -283,7 +283,7 @@ impl Client {
                         let name = self.wanted.clone();
                         let password = self.password_of(&name, self.conn, around);
                         self.types(&password, around);
-                        self.text.asks(Asked::LogIn(Password { name, password, at: around.now }));
+                        self.text.asks(Asked::LogIn(Sent { name, password, at: around.now }));
                     }
                 }
             }
