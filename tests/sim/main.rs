@@ -86,14 +86,20 @@ fn play_new(part: u64) {
     }
     let book::Counts { said, seen, missed, directs, promises, crashes, lost_ops, letters_compared, .. } =
         tally.counts;
-    let book::Counts { own_accounts, own_passwords, own_deletions, mail_shown, cleared, expired, .. } =
-        tally.counts;
+    let book::Counts {
+        own_accounts,
+        own_passwords,
+        own_deletions,
+        mail_shown,
+        cleared,
+        expired,
+        locked_out,
+        ..
+    } = tally.counts;
     // The dice bring everything about.
     let are_all = [said, seen, missed, directs, promises, crashes, lost_ops, letters_compared];
-    let of_accounts = [own_accounts, own_passwords, own_deletions, mail_shown, cleared, expired];
-    let is_too_little = are_all.into_iter().any(|count| count <= 50)
-        || of_accounts.into_iter().any(|count| count <= 5)
-        || tally.counts.locked_out == 0;
+    let of_accounts = [own_accounts, own_passwords, own_deletions, mail_shown, cleared, expired, locked_out];
+    let is_too_little = are_all.into_iter().any(|count| count <= 50) || of_accounts.contains(&0);
     if is_too_little {
         eprintln!("too little came about: {tally}");
         panic!("too little came about: {tally}");

@@ -396,8 +396,8 @@ fn deal_account_acts(dice: &mut Dice, clients: &[Kind]) -> Vec<What> {
     match clients[client] {
         Kind::Line | Kind::Slash => {
             acts.push(Act::Reset);
-            if clients[client] == Kind::Line && dice.below(4) == 0 {
-                let (account, count) = (dice.below(ACCOUNTS), 1 + dice.below(8));
+            if clients[client] == Kind::Line && dice.below(3) == 0 {
+                let (account, count) = (dice.below(ACCOUNTS), 4 + dice.below(5));
                 acts.push(Act::GuessPasswords { account, count });
                 return acts.into_iter().map(|act| What::Act(client, act)).collect();
             }
