@@ -37,8 +37,8 @@ const FAILED_BEFORE_ACCOUNTS: [(u64, usize); 6] = [
 /// The same since accounts have commands.
 const FAILED: [(u64, usize); 2] = [
     // A check of the old password went through after a change of it.
-    (7, 300),
-    (10, 300),
+    (9, 300),
+    (26, 300),
 ];
 /// Steps of a new script.
 const STEPS: usize = 300;
