@@ -173,8 +173,8 @@ pub(crate) fn check_list(account: &str, told: &Told, kept: &[Kept]) {
     assert_eq!(told.waiting, unread, "{account} is told how many messages wait");
 }
 
-/// Holds conversations against what is kept. `lines`: the answers, each with its end. Returns how many letters were
-/// compared.
+/// Holds conversations against what is kept. `lines`: the answers, each with its end. Returns the number of compared
+/// letters.
 pub(crate) fn check_read(account: &str, names: &[String], lines: &[String], kept: &[Kept]) -> u64 {
     let own = own_id(account, kept);
     let mut answers = lines.split(|line| line == "OK");

@@ -83,7 +83,7 @@ pub(crate) struct Book {
     ops: Vec<Op>,
     /// So many of them are kept.
     committed: usize,
-    /// So many of them were there when the server started.
+    /// The number of them at the start of the server.
     changes_at_start: usize,
     model: Model,
     facts: HashMap<Fact, usize>,
@@ -379,7 +379,7 @@ impl Book {
             Change::AccountCreated { name, password, .. } => {
                 let password = password_in(password);
                 let is_asked_for = self.is_importing || self.owners.is_shown(name, password);
-                assert!(is_asked_for, "{name} has an account with a password that nobody sent");
+                assert!(is_asked_for, "{name} has an account with a password that no client sent");
                 self.counts.own_accounts += u64::from(self.owners.registers(name, password));
                 // A seat that was taken without the password is not the account's.
                 let is_new = self.model.account_name(name).is_none();
@@ -420,7 +420,7 @@ impl Book {
         }
     }
 
-    /// An account is deleted: by its owner, or because nobody used it again, or it was never kept.
+    /// An account is deleted: by its owner, after 30 days without use, or because the store did not keep it.
     fn is_deleted(&mut self, name: &str, account: Option<OpId>, op: &Op) {
         let account = account.unwrap_or_else(|| panic!("{name} is deleted without its id"));
         let is_unused = self.model.is_unused(name);
@@ -431,7 +431,7 @@ impl Book {
         let is_new = made.is_some_and(|made| made >= self.changes_at_start);
         let is_undone = self.has_disk_failed && is_new;
         let is_asked_for = self.owners.deletes(name, account);
-        assert!(is_asked_for || is_over || is_undone, "{name} is deleted, and nobody asked for that");
+        assert!(is_asked_for || is_over || is_undone, "{name} is deleted without a request");
         // The first one made it.
         let is_used = self.owners.logins(account) > 1 && !self.has_disk_failed;
         assert!(is_asked_for || !is_used, "{name} is deleted as unused, and was used");
@@ -451,7 +451,7 @@ impl Book {
             );
         } else {
             let was_its = self.owners.had(name, password);
-            assert!(was_its && self.has_disk_failed, "{name} has the password {password}, and nobody asked");
+            assert!(was_its && self.has_disk_failed, "{name} has the password {password} without a request");
         }
     }
 
@@ -463,7 +463,7 @@ impl Book {
             let others = self.model.others_of(message, account);
             let others = others.unwrap_or_else(|| panic!("{by} does not see {message:?}, which it clears"));
             let is_asked_for = self.owners.clears(by, account, &others);
-            assert!(is_asked_for, "{by} clears {message:?} with {others}, and nobody asked");
+            assert!(is_asked_for, "{by} clears {message:?} with {others} without a request");
         }
     }
 

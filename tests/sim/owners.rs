@@ -56,7 +56,7 @@ pub(crate) struct Owners {
     /// The accounts of a name that were deleted.
     deletions: HashMap<String, usize>,
     passwords_made: usize,
-    /// How often somebody was let in to each account.
+    /// The number of logins to each account.
     logins: HashMap<OpId, usize>,
     renamed: HashSet<usize>,
     /// The stream that last spoke under each name, while the name has its account.
@@ -165,7 +165,7 @@ impl Owners {
         }
     }
 
-    /// How often somebody was let in to an account.
+    /// The number of logins to an account.
     pub(crate) fn logins(&self, account: OpId) -> usize {
         self.logins.get(&account).copied().unwrap_or(0)
     }
@@ -185,7 +185,7 @@ impl Owners {
         passwords.any(|(_, other)| other.as_deref() == Some(password))
     }
 
-    /// Whether somebody has sent a password for a name.
+    /// Whether a client has sent a password for a name.
     pub(crate) fn is_shown(&self, name: &str, password: &str) -> bool {
         let mut all = self.shown.iter().filter(|((_, other), _)| other == name);
         all.any(|(_, shown)| shown.iter().any(|shown| shown.password == password))
@@ -219,7 +219,7 @@ impl Owners {
         }
     }
 
-    /// Whether somebody who has proved an account asked for its end.
+    /// Whether a stream that has proved an account asked for its end.
     pub(crate) fn deletes(&self, name: &str, account: OpId) -> bool {
         self.who_asked(name, Ask::End).iter().any(|&conn| self.has_proved(conn, name, account))
     }
@@ -275,7 +275,7 @@ impl Owners {
         }
     }
 
-    /// Whether somebody who has proved an account asked to clear a conversation.
+    /// Whether a stream that has proved an account asked to clear a conversation.
     pub(crate) fn clears(&self, name: &str, account: OpId, with: &str) -> bool {
         // A stranger's name needs no mark while it has no account.
         let plain = with.strip_suffix(" (no account)").unwrap_or(with);

@@ -98,7 +98,7 @@ pub(crate) enum Act {
     ReadMail(Other),
     /// These, and typed: clears the conversation with one.
     ClearMail(Other),
-    /// Line, without a name: sends so many wrong passwords of an account, and then the right one.
+    /// Line, without a name: sends a number of wrong passwords of an account, and then the right one.
     GuessPasswords {
         account: usize,
         count: usize,
@@ -144,7 +144,7 @@ pub(crate) enum Fault {
     },
     /// More passwords wait than may, for a while.
     HashersAreBusy(Duration),
-    /// So many days pass in which nobody does anything.
+    /// Days pass without an act of a client.
     DaysPass(u64),
 }
 
@@ -186,7 +186,7 @@ pub(crate) fn pick<T: Copy>(dice: &mut Dice, from: &[T]) -> T {
 }
 
 impl Script {
-    /// The script of a seed, with so many steps. A part of them is about accounts.
+    /// The script of a seed, with a number of steps. A part of them is about accounts.
     pub(crate) fn deal(seed: u64, steps: usize) -> Self {
         let mut script = Self::deal_without_accounts(seed, steps - steps / 8);
         let mut dice = Dice(seed ^ 5);

@@ -44,7 +44,7 @@ enum Verdict {
 #[derive(Debug, Default)]
 pub(crate) struct TextState {
     asked: VecDeque<Asked>,
-    /// All lines that it hears, if somebody wants them.
+    /// The lines that it hears, in an audit.
     pub(crate) heard: Option<Vec<String>>,
     /// It was told something that may be the answer to what has none otherwise: it no longer knows which answer is whose.
     is_unsure: bool,
