@@ -121,6 +121,7 @@ impl Engine {
         // forgotten.
         self.end_others_of(&wanted.folded, Stays::Session(id), NameEnd::Replaced);
         self.log_mailboxes_out(account);
+        self.outdate_proofs(account);
         self.attempts.forget(&wanted.folded);
         self.attempts.prove(&wanted.folded, self.conn(id).network, self.now.monotonic);
         let name = wanted.name.as_str().into();
@@ -135,9 +136,11 @@ impl Engine {
 
     /// Undoes a password change that the store did not keep, unless a later change replaced it.
     pub(super) fn undo_password(&mut self, wanted: &Wanted, old: PasswordHash, new: &PasswordHash) {
-        let account = self.ledger.find(&wanted.folded).and_then(|account| self.ledger.account(account));
-        if let Some(account) = account.filter(|account| account.password == *new) {
-            let (name, stored) = (wanted.name.as_str().into(), account.id);
+        let Some(found) = self.ledger.find(&wanted.folded) else { return };
+        let stored = self.ledger.account(found).filter(|account| account.password == *new);
+        if let Some(stored) = stored.map(|account| account.id) {
+            self.outdate_proofs(found);
+            let name = wanted.name.as_str().into();
             self.commit(Change::PasswordChanged { name, account: Some(stored), password: old });
         }
     }

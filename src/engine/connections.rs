@@ -74,6 +74,11 @@ impl Connections {
         self.get(id)?.name.map(|name| name.folded())
     }
 
+    /// All connections, in no particular order.
+    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut Connection> {
+        self.tables.iter_mut().flatten().flatten()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (ConnId, &Connection)> {
         self.tables.iter().enumerate().flat_map(|(table, slots)| {
             slots.iter().enumerate().filter_map(move |(index, slot)| {

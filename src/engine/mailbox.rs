@@ -211,7 +211,8 @@ impl Engine {
         }
         for messages in seen.chunks(MAIL_READ_MAX) {
             let by = name.as_str().into();
-            let cleared = self.commit(Change::ConversationCleared { by, messages: messages.into() });
+            let cleared = Change::ConversationCleared { by, messages: messages.into() };
+            let cleared = self.commit_for(self.charged_to(id), cleared);
             self.promise_change(id, cleared);
         }
         self.reply(id, &Event::MailEnd);

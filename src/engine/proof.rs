@@ -74,6 +74,8 @@ pub(super) struct Proof {
     /// None: there was no account, and one is made.
     account: Option<AccountId>,
     then: Then,
+    /// The account got another password since the check was asked for.
+    is_outdated: bool,
     /// The name is under attack: the password is checked no sooner (monotonic clock).
     until: Option<Duration>,
 }
@@ -170,7 +172,8 @@ impl Engine {
         }
         self.metrics.attempts_delayed += u64::from(wait.is_some());
         let until = wait.map(|wait| self.now.monotonic + wait);
-        let serial = self.await_something(id, Awaited::Proof(Proof { wanted, account, then, until }));
+        let serial = self
+            .await_something(id, Awaited::Proof(Proof { wanted, account, then, is_outdated: false, until }));
         let task = PasswordTask { conn: id, serial, password: password.into(), against };
         self.passwords.push(source, task, until);
     }
@@ -182,7 +185,7 @@ impl Engine {
             return self.refuse_login(id, Problem::Busy);
         }
         let account = self.ledger.find(&wanted.folded);
-        let proof = Proof { wanted, account, then: Then::SetPassword, until: None };
+        let proof = Proof { wanted, account, then: Then::SetPassword, is_outdated: false, until: None };
         let serial = self.await_something(id, Awaited::Proof(proof));
         self.passwords.push(source, PasswordTask { conn: id, serial, password, against: None }, None);
     }
@@ -223,6 +226,19 @@ impl Engine {
         proof.account.is_none() || self.may_try(&proof.wanted, source)
     }
 
+    /// An account has another password: checks of the old one, in work or waiting, prove nothing. Rare, so that it
+    /// looks at all connections.
+    pub(super) fn outdate_proofs(&mut self, account: AccountId) {
+        for conn in self.connections.values_mut().filter(|conn| conn.awaiting) {
+            let awaited = conn.more.as_mut().and_then(|more| more.awaited.as_mut());
+            if let Some((_, Awaited::Proof(proof))) = awaited
+                && proof.account == Some(account)
+            {
+                proof.is_outdated = true;
+            }
+        }
+    }
+
     /// Drops the waiting task of a connection that ends, unless the task has started.
     pub(super) fn forget_task(&mut self, id: ConnId) {
         if !self.conn(id).awaiting {
@@ -246,7 +262,7 @@ impl Engine {
         self.now = now;
         self.passwords.done();
         let Some(Awaited::Proof(proof)) = self.take_awaited(id, serial) else { return };
-        let Proof { wanted, account, then, .. } = proof;
+        let Proof { wanted, account, then, is_outdated, .. } = proof;
         let source = self.source_of(id);
         match outcome {
             // Many may be compared at once; of no more than those that are allowed is it said what came of them.
@@ -260,8 +276,9 @@ impl Engine {
                 self.refuse_login(id, Problem::WrongPassword);
             }
             PasswordOutcome::Failed => self.refuse_login(id, Problem::Busy),
-            // The account was deleted, and perhaps made anew, while the password was compared.
-            PasswordOutcome::Right { .. } if self.ledger.find(&wanted.folded) != account => {
+            // While the old password was compared, the account was deleted, and perhaps made anew, or got another
+            // one.
+            PasswordOutcome::Right { .. } if is_outdated || self.ledger.find(&wanted.folded) != account => {
                 self.refuse_login(id, Problem::WrongPassword);
             }
             PasswordOutcome::Right { upgraded } => {

@@ -119,6 +119,31 @@ fn a_changed_password_ends_what_was_held_by_the_old_one() {
 }
 
 #[test]
+fn a_check_of_the_old_password_that_ends_after_the_change_proves_nothing() {
+    let mut world = World::new();
+    world.mail_user("alice");
+    let alice = world.connects(Dialect::Line);
+    assert_eq!(gets(&mut world, alice, "LOGIN alice alice"), "OK\n");
+    let others = [Dialect::Line, Dialect::Typed].map(|dialect| world.connects(dialect));
+    world.types(others[0], "LOGIN alice alice");
+    world.asks(others[1], &Request::LoginName("alice"));
+    world.asks(others[1], &Request::LoginPassword(Secret("alice")));
+    let tasks: Vec<_> = std::iter::from_fn(|| world.engine.next_password_task()).collect();
+    assert_eq!(tasks.len(), 2);
+    assert_eq!(gets(&mut world, alice, "PASSWD alice new"), "OK\n");
+    for task in tasks {
+        world.compares(task);
+    }
+    world.settles();
+    assert_eq!(world.hears(others[0]), "ERR wrong-password\n");
+    let replies = world.replies(others[1]);
+    assert!(replies.iter().all(|reply| !reply.starts_with("logged in")), "{replies:?}");
+    assert_eq!(world.gets(others[1], &Request::ListUsers), ["error: not logged in"]);
+    assert_eq!(gets(&mut world, alice, "WHO"), "USER alice\n", "the session goes on");
+    assert_eq!(gets(&mut world, others[0], "LOGIN alice new"), "OK\n");
+}
+
+#[test]
 fn guesses_at_a_password_by_command_are_held_to_the_limits_of_logins() {
     for command in ["PASSWD {} new", "UNREGISTER {}"] {
         let mut world = World::new();

@@ -509,7 +509,8 @@ impl World {
         }
     }
 
-    fn compares(&mut self, PasswordTask { conn, serial, password, against }: PasswordTask) {
+    /// Does one of those.
+    pub(crate) fn compares(&mut self, PasswordTask { conn, serial, password, against }: PasswordTask) {
         let hash = hash(&password);
         let outcome = match against {
             None => PasswordOutcome::Hashed(hash),

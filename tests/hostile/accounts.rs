@@ -7,7 +7,7 @@ use parlance::limits::{ACCOUNTS_WIDE_FACTOR, ADDRESS_ACCOUNTS_DEFAULT};
 use parlance::wire::typed::TagSet;
 
 use crate::bystanders::Bystanders;
-use crate::child::Child;
+use crate::child::{Child, NOBODY_EXEMPT};
 use crate::support::typed::{Told, TypedPeer};
 
 /// Connections of the attacker, each from an address of its own in one /24, or all from one.
@@ -34,9 +34,8 @@ fn attack(server: &Child, from: IpAddr, name: &str) -> (u64, u64) {
 }
 
 fn from_all(address: fn(u8) -> Ipv4Addr, made_max: u32) {
-    // Bystanders talk faster than a session may.
-    let server = Child::start(&["--exempt", "127.0.0.1"]);
-    let mut bystanders = Bystanders::new(&server);
+    let server = Child::start(&NOBODY_EXEMPT);
+    let mut bystanders = Bystanders::paced(&server);
     let counts = bystanders.talk_while(|| {
         thread::scope(|scope| {
             let server = &server;

@@ -5,7 +5,7 @@ use parlance::limits::ANSWER_BYTES_MAX;
 use parlance::wire::typed::{Request, TagSet};
 
 use crate::bystanders::Bystanders;
-use crate::child::Child;
+use crate::child::{Child, NOBODY_EXEMPT};
 use crate::support::seat::ELSEWHERE;
 use crate::support::typed::{Told, TypedPeer};
 
@@ -17,9 +17,8 @@ const LISTS: usize = 100;
 
 #[test]
 fn fifty_sessions_of_a_network_that_ask_for_long_lists_and_do_not_read_hold_nobody_up() {
-    // The bystanders talk faster than people do.
-    let server = Child::start_with_accounts(ACCOUNTS, &["--exempt", "127.0.0.1"]);
-    let mut bystanders = Bystanders::new(&server);
+    let server = Child::start_with_accounts(ACCOUNTS, &NOBODY_EXEMPT);
+    let mut bystanders = Bystanders::paced(&server);
     let (memory, sockets) = (server.resident_bytes_high(), server.sockets());
     server.account("eve", "secret");
     let mut sessions: Vec<_> = bystanders.talk_while(|| {

@@ -3,7 +3,9 @@
 
 use std::panic::resume_unwind;
 use std::thread;
+use std::time::Instant;
 
+use parlance::client::Pace;
 use parlance::wire::Dialect;
 use parlance::wire::typed::{Request, TagSet};
 
@@ -21,12 +23,19 @@ pub(crate) struct Bystanders {
     /// Who has a mailbox, and is told of each letter.
     typed: Person,
     rounds: usize,
+    /// They talk as fast as a client may by default. None: as fast as they can.
+    pace: Option<Pace>,
 }
 
 impl Bystanders {
     /// One of each dialect.
     pub(crate) fn new(server: &TestServer) -> Self {
         Self::of(server, &IN_ROOMS, IN_ROOMS.len())
+    }
+
+    /// The same, held to the default limits of sessions: they talk as fast as those allow.
+    pub(crate) fn paced(server: &TestServer) -> Self {
+        Self { pace: Some(Pace::default()), ..Self::new(server) }
     }
 
     /// The same, where datagrams are lost on the way to the server: who would send them only listens.
@@ -45,7 +54,7 @@ impl Bystanders {
             |dialect: &Dialect| Person::in_lobby(server, *dialect, &format!("{PREFIX}{}", dialect.name()));
         let people: Vec<_> = dialects.iter().map(in_lobby).collect();
         let typed = Person::with_mailbox(server, TagSet::InUse, &format!("{PREFIX}typed"), "secret");
-        let mut bystanders = Self { people, speakers, typed, rounds: 0 };
+        let mut bystanders = Self { people, speakers, typed, rounds: 0, pace: None };
         // Of each other's arrival they have heard then, and of nothing since.
         for person in bystanders.people.iter_mut().chain([&mut bystanders.typed]) {
             person.heard();
@@ -69,6 +78,10 @@ impl Bystanders {
     /// though strangers may be heard in between.
     #[track_caller]
     pub(crate) fn round(&mut self) {
+        if let Some(pace) = &mut self.pace {
+            // The one with the mailbox says one thing in each round, and the others less.
+            thread::sleep(pace.delay(Instant::now()));
+        }
         let speaker = self.rounds % self.speakers;
         let listener = self.rounds % self.people.len();
         let text = format!("round {}", self.rounds);

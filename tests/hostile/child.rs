@@ -19,6 +19,9 @@ use crate::support::TestServer;
 /// that are touched for the first time, and pools. An attack that grows without a bound takes many times as much.
 const AROUND_BYTES: u64 = 24 << 20;
 
+/// The limits hold for all networks, also for those of this machine. Each of its addresses is a network.
+pub(crate) const NOBODY_EXEMPT: [&str; 2] = ["--exempt", "none"];
+
 const ARGUMENTS: [&str; 14] = [
     "--line",
     "0",

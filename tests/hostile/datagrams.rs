@@ -1,16 +1,17 @@
 //! Floods of datagrams, and datagrams with a forged sender.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::thread;
 
 use parlance::limits::{LINK_BYTES_MAX_FOR_DATAGRAMS, UCRP_UNPROVED_FACTOR};
 use parlance::wire::Dialect;
+use parlance::wire::tcrp::Operation;
 use parlance::wire::ucrp::{Datagram, Message};
 
 use crate::bystanders::Bystanders;
-use crate::child::Child;
+use crate::child::{Child, NOBODY_EXEMPT};
 use crate::dice::Dice;
-use crate::support::seat::{ELSEWHERE, Seat};
+use crate::support::seat::{ELSEWHERE, Seat, shake};
 use crate::support::shards;
 
 const FLOODERS: u8 = 4;
@@ -74,16 +75,19 @@ fn a_flood_of_datagrams_with_random_tokens_is_counted_to_the_last_and_does_nothi
 #[test]
 fn a_forged_sender_has_little_sent_to_its_victim_and_nothing_kept_from_others() {
     const SEATS: usize = 8;
-    const SAID: usize = 200;
-    let server = Child::start(&["--ucrp-sender", "any"]);
-    let mut bystanders = Bystanders::new(&server);
-    let host = Seat::create(&server, "raid", "raider");
+    // As much as a session may say at once.
+    const SAID: usize = 150;
+    const RAIDERS: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 5, 0, 1));
+    let server = Child::start(&[&NOBODY_EXEMPT[..], &["--ucrp-sender", "any"]].concat());
+    let mut bystanders = Bystanders::paced(&server);
+    let made = shake(&server, RAIDERS, (Operation::Create, "raid"), ("raider", None));
+    let host = Seat::with(&server, RAIDERS, "raid", &made.expect("a new room"));
     host.register();
     let victim = UdpSocket::bind((ELSEWHERE, 0)).expect("a port");
     victim.connect(server.address(Dialect::Ucrp)).expect("an address");
     let mut forged = 0;
     for index in 0..SEATS {
-        let token = Seat::join(&server, "raid", &format!("raider{index}")).token().reveal();
+        let token = Seat::join_from(&server, RAIDERS, "raid", &format!("raider{index}")).token().reveal();
         let mut datagram = Vec::new();
         Datagram { room: "raid", token: &token, message: Message::Register }
             .encode(&mut datagram)

@@ -8,7 +8,7 @@ use parlance::wire::Dialect;
 use parlance::wire::typed::{Request, TagSet};
 
 use crate::bystanders::Bystanders;
-use crate::child::Child;
+use crate::child::{Child, NOBODY_EXEMPT};
 use crate::support::typed::{Told, TypedPeer};
 use crate::support::{Peer, connect_from};
 
@@ -60,9 +60,8 @@ fn account_floods(server: &Child, name: &str) -> usize {
 
 #[test]
 fn strangers_and_new_accounts_take_their_shares_and_no_friend_is_refused() {
-    // Bystanders talk faster than a session may.
-    let server = Child::start(&["--exempt", "127.0.0.1"]);
-    let mut bystanders = Bystanders::new(&server);
+    let server = Child::start(&NOBODY_EXEMPT);
+    let mut bystanders = Bystanders::paced(&server);
     let mut ann = person(&server, 1, "ann");
     let mut friend = person(&server, 2, "friend");
     let mut newcomer = person(&server, 3, "newcomer");

@@ -1,5 +1,7 @@
 //! Names that look alike: which are the same, which are none, and which are others, though they look alike.
 
+use std::net::Ipv4Addr;
+
 use parlance::chat::Secret;
 use parlance::config::TcrpNames;
 use parlance::wire::Dialect;
@@ -7,11 +9,13 @@ use parlance::wire::gob::Kind;
 use parlance::wire::tcrp::{Operation, Refusal};
 use parlance::wire::typed::{Request, TagSet};
 
-use crate::support::TestServer;
+use crate::bystanders::Bystanders;
+use crate::child::{Child, NOBODY_EXEMPT};
 use crate::support::gob::GobPeer;
 use crate::support::person::{IN_ROOMS, Person};
 use crate::support::seat::{ELSEWHERE, shake};
 use crate::support::typed::{Told, TypedPeer};
+use crate::support::{Peer, TestServer, connect_from};
 
 const GREETING: &str = "Welcome to the chat server!\nEnter your nickname: ";
 
@@ -175,4 +179,52 @@ fn nobody_makes_an_account_whose_name_looks_like_another_in_any_dialect() {
     }
     bystander.send("PING\n");
     bystander.read_until("PONG\n");
+}
+
+/// Names that an attacker holds: those that a search from the lowest number tries first, in steps that double.
+const RUNGS: u32 = 17;
+/// Addresses of the attacker, each with its own names beside those.
+const ADDRESSES: u8 = 4;
+/// Names that each address holds, one behind the other.
+const HELD: u32 = 40;
+
+#[test]
+fn held_numbers_behind_a_name_lock_no_gob_guest_out() {
+    let server = Child::start(&NOBODY_EXEMPT);
+    let mut bystanders = Bystanders::paced(&server);
+    let sockets = server.sockets();
+    let holds = |from: u8, number: u32| {
+        let from = Ipv4Addr::new(127, 8, 0, from).into();
+        let mut peer = Peer::of(connect_from(from, server.address(Dialect::Line)));
+        let name = if number == 1 { "guest".to_owned() } else { format!("guest~{number}") };
+        peer.send(format!("LOGIN {name}\n"));
+        peer.expect("OK\n");
+        peer
+    };
+    let held: Vec<_> = bystanders.talk_while(|| {
+        let lowest = (1..=u32::from(ADDRESSES) * HELD).map(|number| (1 + (number % 4) as u8, number));
+        let rungs = (8..RUNGS).map(|rung| (5, 1 << rung));
+        lowest.chain(rungs).map(|(from, number)| holds(from, number)).collect()
+    });
+    let guests: Vec<_> = bystanders.talk_while(|| {
+        let guest = |_| {
+            let mut gob = GobPeer::connect(&server, "guest");
+            gob.send(Kind::Join, "");
+            let told = gob.next();
+            assert!(told.content.starts_with("your name here is guest~"), "{told:?}");
+            gob
+        };
+        (0..10).map(guest).collect()
+    });
+    for mut gob in guests {
+        gob.send(Kind::Leave, "");
+        while gob.next_or_end().is_some() {}
+    }
+    for mut peer in held {
+        peer.finish();
+        peer.rest();
+    }
+    bystanders.talk_until(|| server.is_back_to(&sockets));
+    bystanders.leave();
+    server.stop().expect_closed(&[]);
 }

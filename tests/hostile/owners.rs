@@ -9,13 +9,10 @@ use parlance::wire::tcrp::{Operation, Refusal};
 use parlance::wire::typed::{Request, TagSet};
 
 use crate::bystanders::Bystanders;
-use crate::child::Child;
+use crate::child::{Child, NOBODY_EXEMPT};
 use crate::support::seat::{Datum, HERE, Seat, shake};
 use crate::support::typed::TypedPeer;
 use crate::support::{Peer, connect_from};
-
-/// Where the bystanders are: no limit holds them, so that only an attacker can make them lose anything.
-const EXEMPT: [&str; 2] = ["--exempt", "127.0.0.1/32"];
 
 fn attacker(index: u8) -> IpAddr {
     Ipv4Addr::new(127, 0, 1, 1 + index).into()
@@ -41,8 +38,8 @@ fn history(server: &Child, name: &str) -> Vec<String> {
 fn whoever_makes_and_closes_rooms_of_others_names_erases_nothing_of_theirs() {
     const ATTACKERS: u8 = 8;
     const EACH: usize = 10;
-    let server = Child::start(&EXEMPT);
-    let mut bystanders = Bystanders::new(&server);
+    let server = Child::start(&NOBODY_EXEMPT);
+    let mut bystanders = Bystanders::paced(&server);
     let plans: Vec<_> = (0..40).map(|part| format!("the plan, part {part}")).collect();
     let mut ann = server.slash("ann");
     ann.send("/join team\n");
@@ -75,9 +72,9 @@ fn whoever_makes_and_closes_rooms_of_others_names_erases_nothing_of_theirs() {
 #[test]
 fn whoever_guesses_passwords_ends_no_session_and_the_owner_ends_each_once() {
     const LOGINS: u64 = 12;
-    let server = Child::start(&EXEMPT);
+    let server = Child::start(&NOBODY_EXEMPT);
     server.account("victim", "secret");
-    let mut bystanders = Bystanders::new(&server);
+    let mut bystanders = Bystanders::paced(&server);
     let sockets = server.sockets();
     let (mut holder, answer) = line_login(&server, attacker(0), "victim", "secret");
     assert_eq!(answer, "OK");
@@ -113,8 +110,8 @@ fn whoever_guesses_passwords_ends_no_session_and_the_owner_ends_each_once() {
 
 #[test]
 fn whoever_shares_the_address_of_a_deleted_account_gets_none_of_its_seats() {
-    let server = Child::start(&EXEMPT);
-    let mut bystanders = Bystanders::new(&server);
+    let server = Child::start(&NOBODY_EXEMPT);
+    let mut bystanders = Bystanders::paced(&server);
     server.account("victim", "secret");
     let shared = attacker(0);
     let rooms = ["lobby", "den"];

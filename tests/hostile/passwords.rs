@@ -11,7 +11,7 @@ use parlance::wire::tcrp::{Operation, Refusal};
 use parlance::wire::typed::{Request, TagSet};
 
 use crate::bystanders::Bystanders;
-use crate::child::Child;
+use crate::child::{Child, NOBODY_EXEMPT};
 use crate::support::seat::{HERE, shake};
 use crate::support::typed::{Told, TypedPeer};
 use crate::support::{Peer, connect_from};
@@ -88,12 +88,12 @@ fn logs_in(server: &Child, from: IpAddr, name: &str) {
 
 #[test]
 fn of_a_storm_of_wrong_passwords_few_are_looked_at_and_nobody_else_waits() {
-    let server = Child::start(&[]);
+    let server = Child::start(&NOBODY_EXEMPT);
     for index in 0..ACCOUNTS {
         server.account(&format!("victim{index}"), "secret");
     }
     server.account("calm", "secret");
-    let mut bystanders = Bystanders::new(&server);
+    let mut bystanders = Bystanders::paced(&server);
     let (memory, sockets) = (server.resident_bytes_high(), server.sockets());
     // From addresses that are nobody else's.
     let attacks: [fn(&Child, IpAddr) -> Answers; 3] = [by_line, by_handshake, by_mailbox];
@@ -138,11 +138,11 @@ fn of_a_storm_of_wrong_passwords_few_are_looked_at_and_nobody_else_waits() {
 
 #[test]
 fn while_a_name_is_attacked_from_many_addresses_its_owner_logs_in() {
-    let server = Child::start(&["--exempt", "127.0.0.1"]);
+    let server = Child::start(&NOBODY_EXEMPT);
     let (home, away) = (Ipv4Addr::new(127, 2, 0, 1).into(), Ipv4Addr::new(127, 2, 0, 2).into());
     server.account("victim", "secret");
     logs_in(&server, home, "victim");
-    let mut bystanders = Bystanders::new(&server);
+    let mut bystanders = Bystanders::paced(&server);
     let networks = ATTEMPTS_OF_NAME_MAX / u32::from(ATTEMPTS_DEFAULT);
     for index in 1..=networks as u8 {
         let mut peer = Peer::of(connect_from([127, 1, 0, index].into(), server.address(Dialect::Line)));
@@ -188,11 +188,11 @@ fn logs_in_again_and_again(mut peer: TypedPeer, answered: &AtomicUsize) {
 
 #[test]
 fn right_passwords_of_one_address_hold_up_nobody_elses() {
-    let server = Child::start(&["--exempt", "127.0.0.1"]);
+    let server = Child::start(&NOBODY_EXEMPT);
     for name in ["eve", "ann", "bob", "cem"] {
         server.account(name, "secret");
     }
-    let mut bystanders = Bystanders::new(&server);
+    let mut bystanders = Bystanders::paced(&server);
     let answered = AtomicUsize::new(0);
     let counts = thread::scope(|scope| {
         for _ in 0..SESSIONS {
@@ -220,9 +220,9 @@ fn right_passwords_of_one_address_hold_up_nobody_elses() {
 /// terminal.
 #[test]
 fn guesses_by_the_commands_of_accounts_are_held_to_the_same_limits() {
-    let server = Child::start(&["--exempt", "none"]);
+    let server = Child::start(&NOBODY_EXEMPT);
     server.account("victim", "secret");
-    let mut bystanders = Bystanders::new(&server);
+    let mut bystanders = Bystanders::paced(&server);
     for (index, command) in (1..).zip(["PASSWD guess new", "UNREGISTER guess"]) {
         let mut peer = Peer::of(connect_from([127, 3, 0, index].into(), server.address(Dialect::Line)));
         peer.send("LOGIN victim secret\n");

@@ -12,7 +12,7 @@ use parlance::wire::Dialect;
 use parlance::wire::tcrp::{Operation, Refusal};
 
 use crate::bystanders::Bystanders;
-use crate::child::Child;
+use crate::child::{Child, NOBODY_EXEMPT};
 use crate::support::Peer;
 use crate::support::seat::{Seat, shake};
 
@@ -144,8 +144,8 @@ fn a_few_addresses_fill_no_more_than_nine_tenths_of_the_rooms_and_another_makes_
     const EACH: usize = 78 * SEATS_OF_NAME_MAX;
     let no_limits =
         ["--address-rooms", "0", "--address-clients", "0", "--address-connects", "0", "--session-rooms", "0"];
-    let server = Child::start(&[&["--exempt", "127.0.0.1"][..], &no_limits].concat());
-    let mut bystanders = Bystanders::new(&server);
+    let server = Child::start(&[&NOBODY_EXEMPT[..], &no_limits].concat());
+    let mut bystanders = Bystanders::paced(&server);
     let sockets = server.sockets();
     let outcomes = bystanders.talk_while(|| {
         thread::scope(|scope| {
@@ -183,8 +183,9 @@ fn a_few_addresses_fill_no_more_than_nine_tenths_of_the_rooms_and_another_makes_
 fn from_one_address_no_more_rooms_are_made_than_it_may() {
     const TRIES: usize = 2000;
     const ALLOWED: usize = 10;
-    let server = Child::start(&["--exempt", "127.0.0.1", "--address-rooms", "10", "--address-connects", "0"]);
-    let mut bystanders = Bystanders::new(&server);
+    let limits = ["--address-rooms", "10", "--address-connects", "0"];
+    let server = Child::start(&[&NOBODY_EXEMPT[..], &limits].concat());
+    let mut bystanders = Bystanders::paced(&server);
     let (memory, sockets) = (server.resident_bytes_high(), server.sockets());
     // Each by somebody else.
     let make = |address, number| {

@@ -10,9 +10,12 @@ use parlance::wire::Dialect;
 use parlance::wire::tcrp::{Operation, Refusal};
 
 use crate::bystanders::Bystanders;
-use crate::child::Child;
+use crate::child::{Child, NOBODY_EXEMPT};
 use crate::support::seat::shake;
 use crate::support::{Peer, connect_from, shards};
+
+/// With the default limits of addresses, no single one could come near these totals.
+const MANY_OF_ADDRESS: [&str; 4] = ["--address-clients", "0", "--address-connects", "0"];
 
 fn greedy() -> IpAddr {
     [127, 6, 0, 1].into()
@@ -31,9 +34,8 @@ const fn share(total: usize) -> usize {
 fn connections_of_one_address_leave_some_for_others() {
     const LIMIT: usize = 150;
     const TRIES: usize = 190;
-    // Bystanders talk faster than people may, and so are exempt.
-    let server = Child::start(&["--exempt", "127.0.0.1", "--max-clients", "150"]);
-    let mut bystanders = Bystanders::new(&server);
+    let server = Child::start(&[&NOBODY_EXEMPT[..], &["--max-clients", "150"]].concat());
+    let mut bystanders = Bystanders::paced(&server);
     let sockets = server.sockets();
     // Handshakes of bystanders are over.
     let others = bystanders.connections() as usize - 1;
@@ -85,11 +87,8 @@ fn seats_of_one_address_leave_some_for_others() {
     }
     fs::write(directory.path().join("log.jsonl"), log).expect("a file");
     let store = format!("jsonl:{}", directory.path().display());
-    let server = Child::start_with_store(
-        &store,
-        &["--exempt", "127.0.0.1", "--address-clients", "0", "--address-connects", "0"],
-    );
-    let mut bystanders = Bystanders::new(&server);
+    let server = Child::start_with_store(&store, &[&NOBODY_EXEMPT[..], &MANY_OF_ADDRESS].concat());
+    let mut bystanders = Bystanders::paced(&server);
     let joins = |from, name: &str| shake(&server, from, (Operation::Join, "lobby"), (name, None));
     let outcomes: Vec<_> = bystanders
         .talk_while(|| (0..2 * FREE).map(|number| joins(greedy(), &format!("late{number}"))).collect());
@@ -112,9 +111,8 @@ fn seats_of_one_address_leave_some_for_others() {
 fn look_ups_of_one_address_leave_some_for_others() {
     const GREEDY: usize = HISTORY_TASKS_MAX + 40;
     let people = HISTORY_TASKS_MAX / PLACES_SMALL_DIVISOR;
-    let server =
-        Child::start(&["--exempt", "127.0.0.1", "--address-clients", "0", "--address-connects", "0"]);
-    let mut bystanders = Bystanders::new(&server);
+    let server = Child::start(&[&NOBODY_EXEMPT[..], &MANY_OF_ADDRESS].concat());
+    let mut bystanders = Bystanders::paced(&server);
     let enters = |from, name: &str| {
         let mut peer = Peer::of(connect_from(from, server.address(Dialect::Slash)));
         peer.send(format!("{name}\n"));

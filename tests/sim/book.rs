@@ -7,13 +7,20 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::net::IpAddr;
+use std::time::Duration;
 
-use parlance::chat::{Change, Kept, Op, OpId, RoomMessage, Seat, Token};
-use parlance::store::{Reader, StoreError};
+use parlance::chat::{Change, Kept, Op, OpId, PasswordHash, RoomMessage, Seat, Token};
+use parlance::limits::UNUSED_ACCOUNT_DAYS;
+use parlance::store::{self, Options, Reader, StoreError, StoreSpec};
 
-use crate::client::account_name;
+use crate::client::{account_name, accounts};
+use crate::guesses::Guesses;
 use crate::model::Model;
+use crate::owners::{Ask, Owners};
 use crate::script::{ACCOUNTS, ROOMS};
+
+/// Changes that are handed to the other store at once.
+const SQLITE_GROUP: usize = 64;
 
 /// The number of a text.
 pub(crate) type Number = usize;
@@ -63,6 +70,10 @@ pub(crate) enum Fact {
     Mail(OpId),
     Deleted(OpId),
     Seat(Token),
+    /// The account of a name has this password, which no other one has.
+    Password(String),
+    /// The account of a name was deleted when a stream had asked for that.
+    Ended(usize, String),
 }
 
 #[derive(Default)]
@@ -72,6 +83,8 @@ pub(crate) struct Book {
     ops: Vec<Op>,
     /// So many of them are kept.
     committed: usize,
+    /// The number of them at the start of the server.
+    changes_at_start: usize,
     model: Model,
     facts: HashMap<Fact, usize>,
     said: HashMap<&'static str, Vec<Number>>,
@@ -87,8 +100,18 @@ pub(crate) struct Book {
     directs: HashMap<Number, Vec<usize>>,
     /// The numbers of letters.
     letters: HashMap<OpId, Number>,
-    /// Who may speak under the names of accounts.
+    /// The letters of a number, each with the index of its change.
+    posts: HashMap<Number, Vec<Post>>,
+    /// Who may speak and read under the names of accounts.
     owners: Owners,
+    /// The wrong passwords that clients were told of.
+    pub(crate) guesses: Guesses,
+    /// The present time.
+    pub(crate) now: Duration,
+    /// The next changes come from an import.
+    pub(crate) is_importing: bool,
+    /// The disk has failed: what was not kept may have been undone.
+    pub(crate) has_disk_failed: bool,
     /// What the last message to each seat's address was, by room.
     to_seats: HashMap<(std::net::SocketAddr, &'static str), usize>,
     /// By client, how many of its texts somebody in a room has seen first, and the highest number of those.
@@ -109,6 +132,16 @@ pub(crate) struct Counts {
     pub(crate) lost_ops: u64,
     pub(crate) closed: u64,
     pub(crate) letters_compared: u64,
+    /// Accounts made, passwords changed and accounts deleted by a session for itself.
+    pub(crate) own_accounts: u64,
+    pub(crate) own_passwords: u64,
+    pub(crate) own_deletions: u64,
+    /// Letters shown by the commands for mail.
+    pub(crate) mail_shown: u64,
+    pub(crate) cleared: u64,
+    pub(crate) expired: u64,
+    /// Passwords that were not looked at, because of wrong ones before.
+    pub(crate) locked_out: u64,
 }
 
 impl Counts {
@@ -123,6 +156,13 @@ impl Counts {
         self.lost_ops += other.lost_ops;
         self.closed += other.closed;
         self.letters_compared += other.letters_compared;
+        self.own_accounts += other.own_accounts;
+        self.own_passwords += other.own_passwords;
+        self.own_deletions += other.own_deletions;
+        self.mail_shown += other.mail_shown;
+        self.cleared += other.cleared;
+        self.expired += other.expired;
+        self.locked_out += other.locked_out;
     }
 }
 
@@ -147,63 +187,109 @@ pub(crate) fn owner_of(name: &str) -> Option<usize> {
     if rest[digits..].is_empty() { None } else { rest[..digits].parse().ok() }
 }
 
+/// A letter.
+#[derive(Clone, Copy, Debug)]
+struct Post {
+    /// The changes before it.
+    index: usize,
+    /// The accounts that it is between.
+    sides: [Option<OpId>; 2],
+}
+
+/// The password in what the simulated server takes for a hash.
+pub(crate) fn password_in(hash: &PasswordHash) -> &str {
+    hash.as_str().strip_prefix("$argon2id$").expect("it is one of ours")
+}
+
 fn room_of(name: &str) -> &'static str {
     ROOMS.into_iter().find(|&room| room == name).unwrap_or_else(|| panic!("nobody makes a room {name}"))
 }
 
-/// Who may speak in rooms under the name of an account, and who no longer. A stream that has renamed itself
-/// is left out: it can lose a name and take it again.
-#[derive(Default)]
-struct Owners {
-    /// Streams on which the right password was sent, with the name.
-    proofs: HashSet<(usize, String)>,
-    /// Clients that have shown it in a handshake, with the name.
-    shakes: HashSet<(usize, String)>,
-    renamed: HashSet<usize>,
-    /// The stream that last spoke under each name, while the name has its account.
-    last: HashMap<String, usize>,
-    /// Names whose seats were at several addresses after a crash.
-    apart: HashSet<String>,
-    /// Streams that spoke before another one did, or before the account was deleted.
-    ended: HashSet<(usize, String)>,
-}
-
-impl Owners {
-    fn speaks(&mut self, conn: usize, name: &str, has_account: bool) {
-        if self.renamed.contains(&conn) {
-            return;
-        }
-        let holder = (conn, name.to_owned());
-        assert!(!self.ended.contains(&holder), "stream {conn} speaks as {name}, which it has lost");
-        if has_account {
-            assert!(self.proofs.contains(&holder), "stream {conn} speaks as {name}, which it has not proved");
-            if let Some(before) = self.last.insert(name.to_owned(), conn)
-                && before != conn
-            {
-                _ = self.ended.insert((before, name.to_owned()));
-            }
-        }
-    }
-
-    fn deleted(&mut self, name: &str) {
-        if let Some(last) = self.last.remove(name) {
-            _ = self.ended.insert((last, name.to_owned()));
-        }
-    }
-}
-
 impl Book {
-    /// A client has sent the right password of a name, on a stream or in a handshake.
-    pub(crate) fn proves(&mut self, client: usize, conn: Option<usize>, name: &str) {
-        _ = match conn {
-            Some(conn) => self.owners.proofs.insert((conn, name.to_owned())),
-            None => self.owners.shakes.insert((client, name.to_owned())),
-        };
+    /// A client sends a password for a name, on a stream or in a handshake.
+    pub(crate) fn shows(&mut self, client: usize, conn: Option<usize>, name: &str, password: &str) {
+        let stored = self.model.stored_of(name);
+        self.owners.shows(client, conn, name, password, stored.as_ref().map(|(id, hash)| (*id, hash)));
+    }
+
+    /// A stream asks for a change of the account of a name.
+    pub(crate) fn asks(&mut self, conn: usize, name: &str, ask: Ask) {
+        self.owners.asks(conn, name, ask);
+    }
+
+    /// The password of a name as its owners know it: that of its account, or the one for the next account.
+    pub(crate) fn password(&self, name: &str) -> String {
+        let stored = self.model.stored_of(name);
+        stored.map_or_else(|| self.owners.first_password(name), |(_, hash)| password_in(&hash).to_owned())
+    }
+
+    /// Whether a name has an account.
+    pub(crate) fn has_account(&self, name: &str) -> bool {
+        self.model.account_name(name).is_some()
+    }
+
+    /// A password that no account has had.
+    pub(crate) fn new_password(&mut self, name: &str) -> String {
+        self.owners.new_password(name)
+    }
+
+    /// One that an account had before.
+    pub(crate) fn old_password(&self, name: &str) -> Option<String> {
+        self.owners.old_password(name)
+    }
+
+    /// A stream is told that a password is right or wrong, which it sent at a time.
+    pub(crate) fn is_told_of_password(
+        &self,
+        (client, conn): (usize, usize),
+        name: &str,
+        password: &str,
+        (sent, is_right): (Duration, bool),
+    ) {
+        let whose = format!("client {client} on stream {conn}");
+        let was = self.owners.was_right(conn, name, password);
+        if is_right {
+            assert!(was, "{whose} is let in as {name} with {password}, which was never right");
+        } else {
+            let has_always = self.owners.has_been_right_since(name, password, sent);
+            assert!(!has_always, "{whose} is told that {password} of {name} is wrong");
+        }
+        let is_closed = self.guesses.is_closed_throughout(client, name, sent, self.now);
+        assert!(!is_closed, "{whose} is told of a password of {name} after too many wrong ones");
+    }
+
+    /// A stream was let in with what it has sent for a name.
+    pub(crate) fn is_let_in(&mut self, conn: usize, name: &str) {
+        self.owners.is_let_in(conn, name);
+    }
+
+    /// A client is told that it has sent too many wrong passwords, for one that it sent at a time.
+    pub(crate) fn is_locked_out(&mut self, client: usize, name: &str, sent: Duration) {
+        self.counts.locked_out += 1;
+        let is_closed = self.guesses.is_closed_sometime(client, name, sent, self.now);
+        assert!(is_closed, "client {client} is locked out of {name}, and has not guessed");
     }
 
     /// A stream asks for another name.
     pub(crate) fn renames(&mut self, conn: usize) {
-        _ = self.owners.renamed.insert(conn);
+        self.owners.renames(conn);
+    }
+
+    /// A stream reads a letter in its mailbox.
+    pub(crate) fn sees_letter_of(&mut self, conn: usize, name: &str, sender: &str, number: Number) {
+        self.counts.mail_shown += 1;
+        self.check_sender(number, sender);
+        self.sees_mail(conn, name, number);
+    }
+
+    /// A stream is shown a letter as the owner of an account, which must be one of the two that it is between.
+    pub(crate) fn sees_mail(&self, conn: usize, name: &str, number: Number) {
+        let posts = self.posts.get(&number).map_or(&[][..], Vec::as_slice);
+        let is_its = posts.iter().any(|post| {
+            let mut sides = post.sides.iter().flatten();
+            sides.any(|&account| self.owners.may_read(conn, name, account, post.index))
+        });
+        assert!(is_its, "stream {conn} reads text {number} as {name}: {posts:?}");
     }
 
     /// A handshake gets a seat, with the password if the name has an account.
@@ -211,9 +297,10 @@ impl Book {
         let IpAddr::V4(ip) = seat.ip else { panic!("a seat is given to {}", seat.ip) };
         let [_, _, high, low] = ip.octets();
         let client = usize::from(high) << 8 | usize::from(low);
-        let is_proved = self.owners.shakes.contains(&(client, seat.name.to_string()));
-        let has_account = self.model.account_name(&seat.name).is_some();
-        assert!(is_proved || !has_account, "client {client} gets a seat as {}", seat.name);
+        if let Some(account) = self.model.account_id(&seat.name) {
+            let is_proved = self.owners.has_proved_in_handshake(client, &seat.name, account);
+            assert!(is_proved, "client {client} gets a seat as {}", seat.name);
+        }
     }
 
     /// A client is about to send a text; its number.
@@ -244,7 +331,7 @@ impl Book {
                 "text {number} is said under the name of client {owner}: {sender}"
             );
         } else {
-            let is_shared = sender.starts_with("star") || sender.starts_with("acc");
+            let is_shared = ["star", "acc", "once"].iter().any(|start| sender.starts_with(start));
             assert!(is_shared, "nobody goes by the name of {sender}, who says text {number}");
         }
     }
@@ -256,10 +343,11 @@ impl Book {
             assert!(last < Some(op.id), "ids rise: {last:?}, then {:?}", op.id);
             self.look_at(&op);
             self.model.apply(&op);
+            self.note_password(&op);
             self.ops.push(op);
         }
         for account in (0..ACCOUNTS).map(account_name) {
-            let is_together = self.is_together(&account) || self.owners.apart.contains(&account);
+            let is_together = self.is_together(&account) || self.owners.are_apart(&account);
             assert!(is_together, "{account} has seats at several addresses");
         }
     }
@@ -275,7 +363,7 @@ impl Book {
         let index = self.ops.len();
         match &op.change {
             Change::Said { room, sender, text } => self.is_said(room_of(room), sender, text),
-            Change::MailSent { sender, recipient, content, .. } => {
+            Change::MailSent { sender, sender_account, recipient, recipient_account, content, .. } => {
                 if let Some(number) = number_of(content) {
                     self.check_sender(number, sender);
                     let Aim::Direct(to) = &self.sent[number].aim else {
@@ -283,14 +371,21 @@ impl Book {
                     };
                     assert_eq!(to, &**recipient, "text {number} is in somebody else's mailbox");
                     _ = self.letters.insert(op.id, number);
+                    let sides = [*sender_account, *recipient_account];
+                    self.posts.entry(number).or_default().push(Post { index, sides });
                 }
                 self.is_fact(Fact::Mail(op.id), index);
             }
-            Change::AccountCreated { name, .. } => {
+            Change::AccountCreated { name, password, .. } => {
+                let password = password_in(password);
+                let is_asked_for = self.is_importing || self.owners.is_shown(name, password);
+                assert!(is_asked_for, "{name} has an account with a password that no client sent");
+                self.counts.own_accounts += u64::from(self.owners.registers(name, password));
                 // A seat that was taken without the password is not the account's.
                 let is_new = self.model.account_name(name).is_none();
                 assert!(!is_new || !self.model.has_seat_of(name), "{name} has an account, and seats before");
                 self.is_fact(Fact::Account(name.to_lowercase()), index);
+                self.is_fact(Fact::Password(password.to_owned()), index);
             }
             Change::MailDeleted { message, .. } => {
                 self.is_fact(Fact::Deleted(*message), index);
@@ -299,9 +394,12 @@ impl Book {
                     self.sent[number].copies += 1;
                 }
             }
-            Change::AccountDeleted { name, .. } => {
+            Change::AccountDeleted { name, account } => {
                 assert!(!self.model.has_seat_of(name), "{name} has no account any more, and has seats");
-                self.owners.deleted(name);
+                self.is_deleted(name, *account, op);
+                for &conn in self.owners.who_asked(name, Ask::End) {
+                    _ = self.facts.entry(Fact::Ended(conn, name.to_string())).or_insert(index);
+                }
                 for &number in self.letters.values() {
                     self.sent[number].copies += 1;
                 }
@@ -310,13 +408,74 @@ impl Book {
                 self.is_seated(seat);
                 self.is_fact(Fact::Seat(seat.token), index);
             }
+            Change::PasswordChanged { name, account, password } => {
+                self.is_password_changed(name, *account, password_in(password));
+                self.is_fact(Fact::Password(password_in(password).to_owned()), index);
+            }
+            Change::ConversationCleared { by, messages } => self.is_cleared(by, messages),
             Change::AccountUsed { .. }
-            | Change::PasswordChanged { .. }
             | Change::MailRead { .. }
-            | Change::ConversationCleared { .. }
             | Change::SeatLeft { .. }
             | Change::RoomClosed { .. } => {}
         }
+    }
+
+    /// An account is deleted: by its owner, after 30 days without use, or because the store did not keep it.
+    fn is_deleted(&mut self, name: &str, account: Option<OpId>, op: &Op) {
+        let account = account.unwrap_or_else(|| panic!("{name} is deleted without its id"));
+        let is_unused = self.model.is_unused(name);
+        let age = op.at.0.saturating_sub(account.at().0);
+        let is_over = is_unused && age > UNUSED_ACCOUNT_DAYS * 24 * 60 * 60 * 1000;
+        let made = self.ops.iter().rposition(|op| op.id == account);
+        // What the server found when it started was kept.
+        let is_new = made.is_some_and(|made| made >= self.changes_at_start);
+        let is_undone = self.has_disk_failed && is_new;
+        let is_asked_for = self.owners.deletes(name, account);
+        assert!(is_asked_for || is_over || is_undone, "{name} is deleted without a request");
+        // The first one made it.
+        let is_used = self.owners.logins(account) > 1 && !self.has_disk_failed;
+        assert!(is_asked_for || !is_used, "{name} is deleted as unused, and was used");
+        self.counts.expired += u64::from(is_over);
+        self.counts.own_deletions += u64::from(self.owners.deleted(name, self.ops.len()));
+    }
+
+    /// An account has another password: its owner has asked for that, or one that was not kept is undone.
+    fn is_password_changed(&mut self, name: &str, account: Option<OpId>, password: &str) {
+        let account = account.unwrap_or_else(|| panic!("{name} has a new password without its id"));
+        assert_eq!(self.model.account_id(name), Some(account), "{name} has a new password");
+        if self.owners.changes_password(name, account, password, self.ops.len()) {
+            self.counts.own_passwords += 1;
+            assert!(
+                !self.model.has_seat_of(name),
+                "{name} has a new password, and seats that had the old one"
+            );
+        } else {
+            let was_its = self.owners.had(name, password);
+            assert!(was_its && self.has_disk_failed, "{name} has the password {password} without a request");
+        }
+    }
+
+    /// An account has lost its view of letters: its owner has asked for that, and they are of that conversation.
+    fn is_cleared(&mut self, by: &str, messages: &[OpId]) {
+        self.counts.cleared += 1;
+        let account = self.model.account_id(by).unwrap_or_else(|| panic!("{by} has no mailbox to clear"));
+        for &message in messages {
+            let others = self.model.others_of(message, account);
+            let others = others.unwrap_or_else(|| panic!("{by} does not see {message:?}, which it clears"));
+            let is_asked_for = self.owners.clears(by, account, &others);
+            assert!(is_asked_for, "{by} clears {message:?} with {others} without a request");
+        }
+    }
+
+    /// Who has shown a password of an account has proved it.
+    fn note_password(&mut self, op: &Op) {
+        let (name, is_gone) = match &op.change {
+            Change::AccountCreated { name, .. } | Change::PasswordChanged { name, .. } => (name, false),
+            Change::AccountDeleted { name, .. } => (name, true),
+            _ => return,
+        };
+        let stored = self.model.stored_of(name).filter(|_| !is_gone);
+        self.owners.stores(name, stored.as_ref().map(|(id, hash)| (*id, hash)), self.now);
     }
 
     /// The first change that made it so: an answer may be older than the last one.
@@ -338,12 +497,12 @@ impl Book {
             Aim::Direct(to) => panic!("text {number} was for {to} alone, and is said in {room}"),
         }
         if sender.starts_with("acc") {
-            let has_account = self.model.account_name(sender).is_some();
+            let account = self.model.account_id(sender);
             match *conn {
                 Some(conn) => {
-                    let is_elsewhere = has_account && self.model.has_seat_of(sender);
+                    let is_elsewhere = account.is_some() && self.model.has_seat_of(sender);
                     assert!(!is_elsewhere, "{sender} speaks on stream {conn}, and has seats");
-                    self.owners.speaks(conn, sender, has_account);
+                    self.owners.speaks(conn, sender, account);
                 }
                 None => assert!(self.model.has_seat_of(sender), "{sender} speaks without a seat"),
             }
@@ -412,13 +571,19 @@ impl Book {
         self.counts.lost_ops += (self.ops.len() - survived) as u64;
         self.ops.truncate(survived);
         self.committed = survived;
+        self.changes_at_start = survived;
         self.facts.retain(|_, index| *index < survived);
         self.model = Model::default();
         self.ops.iter().for_each(|op| self.model.apply(op));
         // A new seat may be kept without the end of the old one.
         let apart = (0..ACCOUNTS).map(account_name).filter(|account| !self.is_together(account));
         let apart: Vec<_> = apart.collect();
-        self.owners.apart.extend(apart);
+        self.owners.restarts(apart);
+        self.guesses.restarts(self.now);
+        for name in accounts() {
+            let stored = self.model.stored_of(&name);
+            self.owners.stores(&name, stored.as_ref().map(|(id, hash)| (*id, hash)), self.now);
+        }
         assert_eq!(last, self.model.last, "the last id that was given out");
     }
 
@@ -440,6 +605,23 @@ impl Book {
                 assert_eq!(one, other, "in {room}");
             }
         }
+    }
+
+    /// The other store makes the same of the same changes, also when it is opened again.
+    pub(crate) fn compare_in_sqlite(&mut self) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let spec = StoreSpec::Sqlite(directory.path().join("chat.db"));
+        let open = || store::open(&spec, &Options::default()).expect("a store");
+        let mut store = open();
+        for ops in self.ops.chunks(SQLITE_GROUP) {
+            store.commit(ops).expect("the disk is well");
+        }
+        drop(store);
+        let mut store = open();
+        let mut kept = Vec::new();
+        let last = store.load(&mut |part| kept.push(part)).expect("the disk is well");
+        self.restarts(&kept, last);
+        self.compare_rooms(&mut *store);
     }
 
     /// What the mailboxes must be.

@@ -14,10 +14,11 @@ use parlance::wire::Dialect;
 use crate::book::{Aim, Book, Number, Stay, text_of};
 use crate::dice::Dice;
 use crate::net::{End, Net};
-use crate::script::{ACCOUNTS, Act, Kind, ROOMS};
+use crate::script::{ACCOUNTS, Act, Kind, ONCE, ONCES, Other, ROOMS};
 use crate::trace;
 
 pub(crate) use seat::SeatState;
+pub(crate) use text::TextState;
 pub(crate) use typed::{Audit, Letter, TypedState};
 
 /// What surrounds a client while it does something.
@@ -68,6 +69,9 @@ pub(crate) struct Client {
     pongs: usize,
     /// How many passwords it has shown.
     passwords: usize,
+    /// It shows right passwords only.
+    pub(crate) is_careful: bool,
+    pub(crate) text: TextState,
     /// When its stream was opened.
     opened_at: Duration,
     /// How often it was told on this stream that it was too fast: something that it sent was not done.
@@ -92,10 +96,22 @@ fn shared_account(client: usize) -> String {
     account_name(if client.is_multiple_of(2) { ACCOUNTS - 1 } else { client })
 }
 
-pub(crate) fn password_of(account: &str) -> String {
-    format!("w-{account}")
+fn once_name(account: usize) -> String {
+    format!("once{}", account % ONCES)
 }
 
+/// The names of all accounts.
+pub(crate) fn accounts() -> impl Iterator<Item = String> {
+    (0..ACCOUNTS).map(account_name).chain((0..ONCES).map(once_name))
+}
+
+/// The name of the account that a password is for.
+pub(crate) fn name_in(password: &str) -> &str {
+    password.split('-').nth(1).unwrap_or_else(|| panic!("{password} is no password of an account"))
+}
+
+/// A password that no account has.
+const WRONG_PASSWORD: &str = "a-guess";
 /// One in this number of passwords that a client sends is wrong.
 const WRONG_PASSWORD_EVERY: usize = 7;
 
@@ -105,6 +121,7 @@ fn name_of(client: usize, which: usize) -> String {
         0 => own_name(client),
         1 => "star".to_owned(),
         2 => shared_account(client),
+        ONCE => once_name(client),
         _ => format!("p{client}b"),
     }
 }
@@ -112,7 +129,14 @@ fn name_of(client: usize, which: usize) -> String {
 fn direct_name(to: usize, clients: usize) -> String {
     match to.checked_sub(clients) {
         None => own_name(to),
-        Some(account) => account_name(account),
+        Some(account) => accounts().nth(account).unwrap_or_else(|| account_name(account)),
+    }
+}
+
+fn other_name(other: Other) -> String {
+    match other {
+        Other::Account(account) => account_name(account),
+        Other::Client(client) => own_name(client),
     }
 }
 
@@ -151,6 +175,8 @@ impl Client {
             pings: 0,
             pongs: 0,
             passwords: 0,
+            is_careful: false,
+            text: TextState::default(),
             opened_at: Duration::ZERO,
             refused: 0,
             last_heard: String::new(),
@@ -183,8 +209,10 @@ impl Client {
             return;
         }
         let Some(conn) = self.conn else {
-            if let Act::Connect { name } = act {
-                self.connects(*name, around);
+            match act {
+                Act::Connect { name } => self.connects(*name, around),
+                Act::GuessPasswords { account, count } => self.guesses(*account, *count, around),
+                _ => {}
             }
             return;
         };
@@ -249,6 +277,10 @@ impl Client {
     /// Bytes that nobody takes for something that was said.
     fn sends_garbage(&mut self, count: usize, around: &mut Around<'_>) {
         let mut bytes: Vec<u8> = (0..count).map(|_| self.dice.next() as u8).collect();
+        if self.kind == Kind::Slash && !self.is_logged_in {
+            // It may be taken for the password.
+            self.text.is_unsure();
+        }
         match self.kind {
             Kind::Line => bytes.insert(0, b'?'),
             Kind::Slash => bytes.insert(0, b'/'),
@@ -287,11 +319,15 @@ impl Client {
     /// The password that it shows for a name, mostly the right one, on a stream or in a handshake.
     fn password_of(&mut self, name: &str, conn: Option<usize>, around: &mut Around<'_>) -> String {
         self.passwords += 1;
-        if self.passwords.is_multiple_of(WRONG_PASSWORD_EVERY) {
-            return "a-guess".to_owned();
-        }
-        around.book.proves(self.index, conn, name);
-        password_of(name)
+        let is_wrong = self.passwords.is_multiple_of(WRONG_PASSWORD_EVERY) && !self.is_careful;
+        let password = match around.book.old_password(name) {
+            _ if !is_wrong => around.book.password(name),
+            // It was right once.
+            Some(old) if self.passwords.is_multiple_of(2) => old,
+            _ => WRONG_PASSWORD.to_owned(),
+        };
+        around.book.shows(self.index, conn, name, &password);
+        password
     }
 
     fn is_told_name(&mut self, name: &str) {
@@ -421,6 +457,7 @@ impl Client {
         self.said.clear();
         (self.pings, self.pongs, self.refused) = (0, 0, 0);
         self.last_heard.clear();
+        self.text.stream_ends();
         self.typed.stream_ends();
         self.seat.stream_ends();
     }
@@ -451,6 +488,7 @@ impl Client {
         }
         let unanswered = self.pings - self.pongs;
         assert!(unanswered <= excused, "client {index} waits for {unanswered} signs of life");
+        self.text.check_at_rest(index);
         self.typed.check_at_rest(index);
     }
 }

@@ -6,10 +6,12 @@ mod client;
 #[path = "../support/dice.rs"]
 mod dice;
 mod disk;
+mod guesses;
 #[path = "../store/model.rs"]
 #[expect(dead_code, reason = "the stores' own tests use all of it")]
 mod model;
 mod net;
+mod owners;
 mod run;
 mod script;
 mod server;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use parlance::engine::Settings;
 use parlance::fanout::{LagPolicies, LagPolicy};
-use parlance::limits::{LOG_BYTES_LIMIT_MIN, SHARD_BYTES_MIN};
+use parlance::limits::{LOG_BYTES_LIMIT_MIN, SHARD_BYTES_MIN, UNUSED_ACCOUNT_DAYS};
 
 use crate::dice::Dice;
 use crate::disk::Failing;
@@ -33,6 +33,10 @@ pub(crate) const ROOMS: [&str; 6] = ["lobby", "attic", "cellar", "den0", "den1",
 pub(crate) const DENS: usize = 3;
 /// Accounts that the typed clients share.
 pub(crate) const ACCOUNTS: usize = 4;
+/// Accounts that are made, and then seldom used.
+pub(crate) const ONCES: usize = 3;
+/// The choice of a name that is one of those.
+pub(crate) const ONCE: usize = 4;
 
 /// What a client does.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -85,6 +89,28 @@ pub(crate) enum Act {
     Register,
     /// Seats: shows a token that nobody has.
     Guess,
+    /// Line and slash, under the name of an account: makes it, gives it another password, deletes it.
+    MakeAccount,
+    ChangePassword,
+    EndAccount,
+    /// Lists the mail, or reads that of one.
+    Mail,
+    ReadMail(Other),
+    /// These, and typed: clears the conversation with one.
+    ClearMail(Other),
+    /// Line, without a name: sends a number of wrong passwords of an account, and then the right one.
+    GuessPasswords {
+        account: usize,
+        count: usize,
+    },
+}
+
+/// The other side of a conversation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Other {
+    Account(usize),
+    /// A client, which is a stranger.
+    Client(usize),
 }
 
 /// What goes wrong, or is done to the server.
@@ -118,6 +144,8 @@ pub(crate) enum Fault {
     },
     /// More passwords wait than may, for a while.
     HashersAreBusy(Duration),
+    /// Days pass without an act of a client.
+    DaysPass(u64),
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -158,8 +186,38 @@ pub(crate) fn pick<T: Copy>(dice: &mut Dice, from: &[T]) -> T {
 }
 
 impl Script {
-    /// The script of a seed, with so many steps.
+    /// The script of a seed, with a number of steps. A part of them is about accounts.
     pub(crate) fn deal(seed: u64, steps: usize) -> Self {
+        let mut script = Self::deal_without_accounts(seed, steps - steps / 8);
+        let mut dice = Dice(seed ^ 5);
+        if dice.below(3) == 0 {
+            let fault = Fault::DaysPass(1 + dice.below(2 * UNUSED_ACCOUNT_DAYS as usize) as u64);
+            script.insert(&mut dice, vec![What::Fault(fault)]);
+        }
+        while script.steps.len() < steps {
+            if let Some(race) = deal_race(&mut dice, &script.clients).filter(|_| dice.below(3) == 0) {
+                let at = script.clients.len() + dice.below(script.steps.len() - script.clients.len() + 1);
+                drop(script.steps.splice(at..at, race));
+            } else {
+                let acts = deal_account_acts(&mut dice, &script.clients);
+                script.insert(&mut dice, acts);
+            }
+        }
+        script
+    }
+
+    /// Puts something in that happens one behind the other, with what else happens between.
+    fn insert(&mut self, dice: &mut Dice, whats: Vec<What>) {
+        let mut at = self.clients.len() + dice.below(self.steps.len() - self.clients.len() + 1);
+        for what in whats {
+            let after = Duration::from_micros(dice.below(1_000_000) as u64);
+            self.steps.insert(at.min(self.steps.len()), Step { after, what });
+            at += 1 + dice.below(3);
+        }
+    }
+
+    /// The script of a seed as it was before accounts had commands.
+    pub(crate) fn deal_without_accounts(seed: u64, steps: usize) -> Self {
         let mut dice = Dice(seed);
         let set_up = deal_set_up(&mut dice, seed);
         // One of each, and some more.
@@ -325,6 +383,74 @@ fn deal_act(dice: &mut Dice, kind: Kind, clients: usize) -> Act {
         (_, 50..60) => Act::Direct { to: dice.below(clients + ACCOUNTS), bytes: deal_bytes(dice) },
         _ => say(dice),
     }
+}
+
+fn deal_other(dice: &mut Dice, clients: usize) -> Other {
+    if dice.below(2) == 0 { Other::Account(dice.below(ACCOUNTS)) } else { Other::Client(dice.below(clients)) }
+}
+
+/// What a client does with an account, one thing after the other.
+fn deal_account_acts(dice: &mut Dice, clients: &[Kind]) -> Vec<What> {
+    let client = dice.below(clients.len());
+    let mut acts = Vec::new();
+    match clients[client] {
+        Kind::Line | Kind::Slash => {
+            acts.push(Act::Reset);
+            if clients[client] == Kind::Line && dice.below(3) == 0 {
+                let (account, count) = (dice.below(ACCOUNTS), 4 + dice.below(5));
+                acts.push(Act::GuessPasswords { account, count });
+                return acts.into_iter().map(|act| What::Act(client, act)).collect();
+            }
+            acts.push(Act::Connect { name: 2 });
+            for _ in 0..3 + dice.below(4) {
+                acts.push(match dice.below(14) {
+                    0..2 => Act::MakeAccount,
+                    2 | 3 => Act::ChangePassword,
+                    4 => Act::EndAccount,
+                    5 | 6 => Act::Mail,
+                    7 | 8 => Act::ReadMail(deal_other(dice, clients.len())),
+                    9 | 10 => Act::ClearMail(deal_other(dice, clients.len())),
+                    11 => Act::Direct { to: dice.below(clients.len() + ACCOUNTS + ONCES), bytes: 10 },
+                    _ => Act::Say { count: 1, bytes: 10 },
+                });
+            }
+        }
+        Kind::Typed if dice.below(2) == 0 => {
+            acts.extend([Act::Reset, Act::Connect { name: ONCE }, Act::Quit, Act::Connect { name: 0 }]);
+        }
+        Kind::Typed => acts.push(Act::ClearMail(deal_other(dice, clients.len()))),
+        Kind::Gob | Kind::Seat => {
+            let to = dice.below(clients.len() + ACCOUNTS + ONCES);
+            acts.push(Act::Direct { to, bytes: deal_bytes(dice) });
+        }
+    }
+    acts.into_iter().map(|act| What::Act(client, act)).collect()
+}
+
+/// One who has an account changes its password or deletes it, while another one logs in to it.
+fn deal_race(dice: &mut Dice, clients: &[Kind]) -> Option<Vec<Step>> {
+    let is_text = |client: &usize| matches!(clients[*client], Kind::Line | Kind::Slash);
+    let owners: Vec<_> = (0..clients.len()).filter(is_text).collect();
+    let owner = pick(dice, &owners);
+    // Those want the same account.
+    let others: Vec<_> =
+        owners.into_iter().filter(|&other| other != owner && (other + owner).is_multiple_of(2)).collect();
+    let &other = others.get(dice.below(others.len().max(1)))?;
+    let change = if dice.below(4) == 0 { Act::EndAccount } else { Act::ChangePassword };
+    let acts = [
+        (owner, Act::Reset, 0),
+        (other, Act::Reset, 0),
+        (owner, Act::Connect { name: 2 }, 10),
+        (owner, Act::MakeAccount, 2000),
+        (owner, change, 2000),
+        (other, Act::Connect { name: 2 }, dice.below(100)),
+        (other, Act::Say { count: 1, bytes: 10 }, 1000),
+    ];
+    let step = |(client, act, millis)| Step {
+        after: Duration::from_millis(millis as u64),
+        what: What::Act(client, act),
+    };
+    Some(acts.into_iter().map(step).collect())
 }
 
 /// Bytes that a server with these settings may hold for so many peers: the sum of the limits.

@@ -36,7 +36,12 @@ pub(crate) enum Tap {
     Datagram(SocketAddr, Vec<u8>),
     /// A connection was closed, and the engine's reason, where it is known here.
     Closed(usize, CloseReason),
+    /// A connection is told that its password, for what has this hash, is wrong.
+    Wrong(usize, PasswordHash),
 }
+
+/// How long the store's thread does nothing of itself, where it is lazy.
+const LAZY: Duration = Duration::from_secs(60 * 60);
 
 type Tell = Box<dyn Fn(Outcome)>;
 
@@ -95,6 +100,15 @@ struct Keeper {
     tasks: VecDeque<(Duration, Task)>,
     told: Rc<RefCell<Vec<Outcome>>>,
     busy_until: Duration,
+    /// It looks no sooner whether there is something to do of itself.
+    sleeps_until: Duration,
+}
+
+impl Keeper {
+    /// When it does something of itself.
+    fn wake_at(&self) -> Duration {
+        self.commit.wake_at().max(self.sleeps_until)
+    }
 }
 
 pub(crate) struct Server {
@@ -120,6 +134,8 @@ pub(crate) struct Server {
     pub(crate) link_micros: usize,
     /// Microseconds that a sync takes.
     pub(crate) sync_micros: u64,
+    /// The store's thread looks after its files once an hour, in days in which nothing else happens.
+    is_lazy: bool,
     /// Passwords may be refused because too many wait.
     pub(crate) is_short_of_hashers: bool,
 }
@@ -214,7 +230,13 @@ impl Server {
             reports: (1..settings.shards).map(|_| Way::new()).collect(),
             lanes: Lanes::new(&settings),
             shards: (0..settings.shards).map(|_| Shard::default()).collect(),
-            keeper: Keeper { commit, tasks: VecDeque::new(), told, busy_until: now.monotonic },
+            keeper: Keeper {
+                commit,
+                tasks: VecDeque::new(),
+                told,
+                busy_until: now.monotonic,
+                sleeps_until: Duration::ZERO,
+            },
             outcomes: VecDeque::new(),
             passwords: VecDeque::new(),
             disk,
@@ -227,8 +249,17 @@ impl Server {
             link_micros: 20,
             sync_micros: 300,
             is_short_of_hashers: false,
+            is_lazy: false,
         };
         Ok((server, Found { kept, last }))
+    }
+
+    /// Says whether the store's thread looks after its files once an hour only.
+    pub(crate) fn set_lazy(&mut self, is_lazy: bool) {
+        self.is_lazy = is_lazy;
+        if !is_lazy {
+            self.keeper.sleeps_until = Duration::ZERO;
+        }
     }
 
     pub(crate) fn shards(&self) -> usize {
@@ -447,7 +478,7 @@ impl Server {
     pub(crate) fn next_at(&mut self, now: Duration) -> Option<Duration> {
         let shards = (0..self.shards.len()).filter_map(|shard| self.wants_turn_at(shard, now)).min();
         let task = self.keeper.tasks.front().map(|&(at, _)| at);
-        let store = task.into_iter().chain([self.keeper.commit.wake_at()]).min();
+        let store = task.into_iter().chain([self.keeper.wake_at()]).min();
         let store = store.map(|at| at.max(self.keeper.busy_until));
         shards.into_iter().chain(store).chain(self.drain_until).min()
     }
@@ -466,7 +497,8 @@ impl Server {
 
     /// The store's thread.
     fn keep(&mut self, now: Duration) {
-        let Keeper { commit, tasks, told, busy_until } = &mut self.keeper;
+        let wake_at = self.keeper.wake_at();
+        let Keeper { commit, tasks, told, busy_until, sleeps_until } = &mut self.keeper;
         if *busy_until > now {
             return;
         }
@@ -477,9 +509,10 @@ impl Server {
             commit.take(task);
             has_news = true;
         }
-        if !has_news && commit.wake_at() > now {
+        if !has_news && wake_at > now {
             return;
         }
+        *sleeps_until = if self.is_lazy && !has_news { now + LAZY } else { Duration::ZERO };
         commit.go_on();
         let micros = 10 + u64::from(self.disk.take_syncs()) * self.sync_micros;
         *busy_until = now + Duration::from_micros(micros);
@@ -552,12 +585,19 @@ impl Server {
     /// A hash is the password in clear.
     fn compare(&mut self, PasswordTask { conn, serial, password, against }: PasswordTask, now: Now) {
         let hash = hash(&password);
-        let outcome = match against {
+        let outcome = match &against {
             None => PasswordOutcome::Hashed(hash),
-            Some(against) if against == hash => PasswordOutcome::Right { upgraded: None },
+            Some(against) if *against == hash => PasswordOutcome::Right { upgraded: None },
             Some(_) => PasswordOutcome::Wrong,
         };
+        let place = self.shards.iter().find_map(|shard| shard.by_id.get(&conn).copied());
+        let before = self.engine.metrics().wrong_passwords;
         self.engine.password_compared(conn, serial, outcome, now);
+        if self.engine.metrics().wrong_passwords > before
+            && let Some((place, against)) = place.zip(against)
+        {
+            self.taps.push(Tap::Wrong(place, against));
+        }
     }
 
     fn take_events(&mut self, shard: usize, net: &Net, now: Now) {

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use parlance::archive::{Format, Material};
 use parlance::chat::{Change, CloseReason, Kept, Now, Op, OpId, UnixMillis};
+use parlance::limits::UNUSED_ACCOUNT_DAYS;
 use parlance::store::{Options, Store, StoreError, jsonl};
 use parlance::wire::ucrp::Delivery;
 
-use crate::book::{Book, Counts};
-use crate::client::{Around, Client, account_name};
+use crate::book::{Book, Counts, password_in};
+use crate::client::{Around, Client, account_name, name_in};
 use crate::dice::Dice;
 use crate::disk::SimDisk;
 use crate::net::{End, Net, Weather, take_arrived};
@@ -28,6 +29,12 @@ const ROUNDS_MAX: u32 = 200_000;
 const REST_SECONDS_MAX: u64 = 3600;
 /// Seconds in which whoever may send 8192 bytes a second has paid for all that is read in a visit.
 const PAID_SECONDS_MAX: u64 = 10;
+
+/// Days after which no account is unused: the wall clock may have been set back by some.
+const MONTHS_DAYS: u64 = UNUSED_ACCOUNT_DAYS + 15;
+
+/// Conversations that are read in an audit: fewer than a session may ask for at once.
+const AUDITED_MAX: usize = 10;
 
 /// What comes to an end by itself.
 #[derive(Clone, Copy, Debug)]
@@ -92,6 +99,7 @@ pub(crate) fn play_watched(script: &Script, watch: impl FnMut(&Book) + 'static) 
     world.agrees();
     world.rests();
     world.check_at_rest();
+    world.months_pass();
     world.audits();
     world.stops_for_good();
     let counts = world.book.counts;
@@ -133,6 +141,7 @@ impl World {
         let unix = (EPOCH_MILLIS + monotonic.as_millis() as u64).saturating_add_signed(self.set_millis);
         self.clock.set(Now { monotonic, unix: UnixMillis(unix) });
         trace::set_time(monotonic);
+        self.book.now = monotonic;
     }
 
     fn open_store(&self) -> Result<Box<dyn Store>, StoreError> {
@@ -205,6 +214,10 @@ impl World {
     }
 
     fn goes_wrong(&mut self, fault: &Fault) {
+        // The server takes a store for one that fails, too, if that takes too long.
+        let is_of_disk =
+            matches!(fault, Fault::DiskFails(..) | Fault::DiskIsSlow { .. } | Fault::Crash(Some(_)));
+        self.book.has_disk_failed |= is_of_disk;
         match *fault {
             Fault::Crash(None) => self.crashes(true),
             Fault::Crash(Some(changes)) => self.disk.will_lose_power(changes),
@@ -219,6 +232,7 @@ impl World {
                 self.set_millis = (self.set_millis + millis).max(-1_000_000_000);
                 self.sets_clock(self.now());
             }
+            Fault::DaysPass(days) => self.days_pass(days),
             Fault::DiskFails(failing, lasts) => {
                 self.disk.fails(Some(failing));
                 self.lasts(lasts, Until::DiskFails);
@@ -417,7 +431,9 @@ impl World {
         let is_kept = !ops.is_empty() && store.commit(&ops).is_ok();
         drop(store);
         if is_kept {
+            self.book.is_importing = true;
             self.book.changes(ops);
+            self.book.is_importing = false;
         }
         if self.disk.has_lost_power() {
             self.disk.loses_power();
@@ -431,7 +447,7 @@ impl World {
         let names = (0..count.div_ceil(10)).map(account_name);
         let accounts: serde_json::Map<_, _> = names
             .map(|name| {
-                let password = hash(&crate::client::password_of(&name));
+                let password = hash(&self.book.password(&name));
                 (name, password.as_str().to_owned().into())
             })
             .collect();
@@ -458,6 +474,10 @@ impl World {
                     }
                 }
                 Tap::Closed(conn, reason) => self.is_closed(conn, reason),
+                Tap::Wrong(conn, against) => {
+                    let name = name_in(password_in(&against)).to_owned();
+                    self.book.guesses.is_wrong(self.net.conns[conn].client, &name, self.now());
+                }
             }
         }
     }
@@ -545,6 +565,7 @@ impl World {
         }
         for client in &mut self.clients {
             client.stalls_until = Duration::ZERO;
+            client.is_careful = true;
         }
         self.disk.does_not_lose_power();
         if let Some(server) = &mut self.server {
@@ -608,6 +629,28 @@ impl World {
         assert_eq!(server.waiting_ops().0, 0, "everything is kept");
     }
 
+    /// Days pass without an act of a client.
+    fn days_pass(&mut self, days: u64) {
+        for _ in 0..days {
+            // It may have been started anew.
+            self.server.iter_mut().for_each(|server| server.set_lazy(true));
+            self.advance(Duration::from_secs(24 * 60 * 60));
+        }
+        self.server.iter_mut().for_each(|server| server.set_lazy(false));
+    }
+
+    /// Enough time passes to end all accounts without use. The book checks each deletion, so that the others stay.
+    fn months_pass(&mut self) {
+        trace!("-- months pass");
+        self.days_pass(MONTHS_DAYS);
+        let old = self.clock.get().unix.0 - (UNUSED_ACCOUNT_DAYS + 1) * 24 * 60 * 60 * 1000;
+        for part in self.book.kept() {
+            if let Kept::Account { name, id: Some(id), is_unused: true, .. } = part {
+                assert!(id.at().0 > old, "{name} is there after months without use");
+            }
+        }
+    }
+
     /// All accounts are shown what a plain model has of them.
     fn audits(&mut self) {
         let kept = self.book.kept();
@@ -615,10 +658,9 @@ impl World {
             Kept::Account { name, .. } => Some(name.to_string()),
             Kept::Letter(_) | Kept::Seat { .. } => None,
         });
-        for account in accounts.collect::<Vec<_>>() {
-            let auditor = self.clients.len();
-            self.clients.push(Client::new(auditor, Kind::Typed, self.script.seed));
-            // It stands behind those of the script.
+        for (index, account) in accounts.collect::<Vec<_>>().into_iter().enumerate() {
+            let kept = self.book.kept();
+            let auditor = self.new_auditor(Kind::Typed);
             self.with_client(auditor, |client, around| client.audits(&account, around));
             self.settle_opened();
             self.rests();
@@ -631,7 +673,44 @@ impl World {
             self.book.counts.letters_compared += crate::audit::check(&account, &audit, &kept, &names);
             self.with_client(auditor, |client, around| client.acts(&Act::Reset, 0, around));
             self.advance(Duration::from_secs(1));
+            // The other half of the scripts has the other half of the accounts read theirs.
+            if (self.script.seed + index as u64).is_multiple_of(2) {
+                self.audits_in_line(&account);
+            }
         }
+    }
+
+    /// One who stands behind the clients of the script.
+    fn new_auditor(&mut self, kind: Kind) -> usize {
+        let auditor = self.clients.len();
+        self.clients.push(Client::new(auditor, kind, self.script.seed));
+        self.clients[auditor].is_careful = true;
+        auditor
+    }
+
+    /// An account reads its mail in line, and clears some of it.
+    fn audits_in_line(&mut self, account: &str) {
+        let auditor = self.new_auditor(Kind::Line);
+        let kept = self.book.kept();
+        self.with_client(auditor, |client, around| client.audits_in_line(account, around));
+        self.settle_opened();
+        self.rests();
+        let lines = self.clients[auditor].text.heard.take().unwrap_or_default();
+        // The server may be full.
+        let Some(told) = crate::audit::told(&lines) else { return };
+        crate::audit::check_list(account, &told, &kept);
+        let names: Vec<_> = told.list.into_iter().map(|(name, _)| name).take(AUDITED_MAX).collect();
+        if !names.is_empty() {
+            self.with_client(auditor, |client, around| client.audits_conversations(&names, around));
+            self.rests();
+            let lines = self.clients[auditor].text.heard.take().unwrap_or_default();
+            self.book.counts.letters_compared += crate::audit::check_read(account, &names, &lines, &kept);
+            // What was cleared is not there.
+            let last = lines.split(|line| line == "OK").nth(names.len() + 1).unwrap_or_default();
+            assert!(!last.iter().any(|line| line.starts_with("FROM ")), "{account} has {last:?}");
+        }
+        self.with_client(auditor, |client, around| client.acts(&Act::Reset, 0, around));
+        self.advance(Duration::from_secs(1));
     }
 
     fn stops_for_good(&mut self) {
@@ -648,5 +727,9 @@ impl World {
         self.book.compare_rooms(&mut *store);
         let findings = store.check().expect("the disk is well");
         assert!(findings.is_empty(), "the store is damaged: {findings:?}");
+        // Its disk is a real one, so that it is slower.
+        if self.script.seed.is_multiple_of(8) {
+            self.book.compare_in_sqlite();
+        }
     }
 }

@@ -355,6 +355,33 @@ impl Model {
     }
 }
 
+/// What the simulator asks besides.
+#[allow(dead_code, reason = "the stores' own tests use none of it")]
+impl Model {
+    /// The id and the password of the account of a name.
+    pub(crate) fn stored_of(&self, name: &str) -> Option<(OpId, PasswordHash)> {
+        let account = self.accounts.iter().find(|account| is_same(&account.name, name))?;
+        Some((account.id, account.password.clone()))
+    }
+
+    /// Whether the account of a name was not used again.
+    pub(crate) fn is_unused(&self, name: &str) -> bool {
+        self.accounts.iter().any(|account| is_same(&account.name, name) && account.is_unused)
+    }
+
+    /// The other side of a letter that an account sees: its name, marked where that is a stranger's.
+    pub(crate) fn others_of(&self, letter: OpId, account: OpId) -> Option<String> {
+        let Letter {
+            sender, sender_account, recipient, recipient_account, sender_sees, recipient_sees, ..
+        } = &self.letters.iter().find(|sent| sent.letter.id == letter)?.letter;
+        if *recipient_sees && *recipient_account == Some(account) {
+            let mark = if sender_account.is_none() { " (no account)" } else { "" };
+            return Some(format!("{sender}{mark}"));
+        }
+        (*sender_sees && *sender_account == Some(account)).then(|| recipient.to_string())
+    }
+}
+
 /// A word, or a run of characters that have no blanks between words.
 enum Piece {
     Word(String),

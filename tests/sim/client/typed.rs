@@ -5,9 +5,10 @@ use std::collections::{HashMap, HashSet};
 use parlance::chat::{OpId, Secret};
 use parlance::wire::typed::{Frame, Message, Reply, Request, TagSet};
 
-use super::{Around, Client, account_name, direct_name, password_of};
+use super::{Around, Client, account_name, accounts, direct_name, name_of, other_name};
 use crate::book::{Aim, Fact, number_of, text_of};
-use crate::script::{ACCOUNTS, Act};
+use crate::owners::Ask;
+use crate::script::{Act, ONCE};
 use crate::trace;
 
 /// What a client of a mailbox knows.
@@ -105,8 +106,7 @@ impl Client {
         self.typed.audit = Some(Audit::default());
         account.clone_into(&mut self.typed.account);
         self.may_be(account);
-        self.asks(Request::LoginName(account), around);
-        self.asks(Request::LoginPassword(Secret(&password_of(account))), around);
+        self.typed_proves(account, around);
         self.asks(Request::ListUsers, around);
         for other in Self::audited() {
             self.asks(Request::ListMessages(&other), around);
@@ -115,7 +115,13 @@ impl Client {
 
     /// The conversations that an audit asks for: with each account, and with the strangers of its name.
     pub(crate) fn audited() -> impl Iterator<Item = String> {
-        (0..ACCOUNTS).map(account_name).flat_map(|name| [format!("{name} (no account)"), name])
+        accounts().flat_map(|name| [format!("{name} (no account)"), name])
+    }
+
+    fn typed_proves(&mut self, account: &str, around: &mut Around<'_>) {
+        let password = self.password_of(account, self.conn, around);
+        self.asks(Request::LoginName(account), around);
+        self.asks(Request::LoginPassword(Secret(&password)), around);
     }
 
     fn asks(&mut self, request: Request<'_>, around: &mut Around<'_>) {
@@ -137,12 +143,12 @@ impl Client {
     }
 
     pub(super) fn typed_logs_in(&mut self, which: usize, around: &mut Around<'_>) {
-        self.typed.account = account_name(self.index + which);
+        self.typed.account =
+            if which == ONCE { name_of(self.index, ONCE) } else { account_name(self.index + which) };
         self.typed.tags_a = self.dice.below(2) == 0;
         let account = self.typed.account.clone();
         self.may_be(&account);
-        self.asks(Request::LoginName(&account), around);
-        self.asks(Request::LoginPassword(Secret(&password_of(&account))), around);
+        self.typed_proves(&account, around);
     }
 
     pub(super) fn typed_acts(&mut self, act: &Act, clients: usize, around: &mut Around<'_>) {
@@ -151,8 +157,7 @@ impl Client {
                 // Another account on the same stream, or the same one again.
                 let account = account_name(self.index + name);
                 if account == self.typed.account {
-                    self.asks(Request::LoginName(&account), around);
-                    self.asks(Request::LoginPassword(Secret(&password_of(&account))), around);
+                    self.typed_proves(&account, around);
                 }
             }
             Act::Send { to, bytes, again } => {
@@ -187,10 +192,16 @@ impl Client {
                 self.asks(Request::DeleteMessage(&id), around);
             }
             Act::List(with) => self.asks(Request::ListMessages(&account_name(*with)), around),
+            Act::ClearMail(other) => {
+                let with = other_name(*other);
+                self.asks_book(Ask::Clear(with.clone()), around);
+                self.asks(Request::Clear(&with), around);
+            }
             Act::Ask => self.asks(Request::ListUsers, around),
             Act::Subscribe(on) => self.asks(Request::Subscribe(*on), around),
             // One of them alone, so that the others' messages grow old.
             Act::DeleteAccount if self.typed.account.ends_with('3') => {
+                self.asks_book(Ask::End, around);
                 self.asks(Request::DeleteAccount, around);
             }
             Act::Quit => {
@@ -200,6 +211,12 @@ impl Client {
                 self.leaves();
             }
             _ => {}
+        }
+    }
+
+    fn asks_book(&mut self, ask: Ask, around: &mut Around<'_>) {
+        if let Some(conn) = self.conn {
+            around.book.asks(conn, &self.typed.account, ask);
         }
     }
 
@@ -240,6 +257,9 @@ impl Client {
                 let account = self.typed.account.clone();
                 let is_listed = names.into_iter().any(|name| name.eq_ignore_ascii_case(&account));
                 assert!(is_listed, "client {} logged in to {account}, which is not listed", self.index);
+                if let Some(conn) = self.conn {
+                    around.book.is_let_in(conn, &account);
+                }
                 around.book.is_promised(&Fact::Account(account), &format!("client {}", self.index));
                 103
             }
@@ -281,6 +301,9 @@ impl Client {
         assert!(around.book.has(&Fact::Mail(op)), "letter {id} was never handed to the store");
         if let Some(number) = number_of(content) {
             around.book.check_letter(number, sender, recipient);
+            if let Some(conn) = self.conn {
+                around.book.sees_mail(conn, account, number);
+            }
         }
         if self.typed.seen.len() < 1000 && !self.typed.seen.iter().any(|seen| seen == id) {
             self.typed.seen.push(id.to_owned());
