@@ -954,7 +954,7 @@ fn a_host_that_comes_from_another_address_is_the_host_after_a_restart() {
 
 #[test]
 fn a_gob_connection_hears_the_lobby_before_it_joins() {
-    let server = TestServer::with(|config| config.login_timeout = Some(Duration::from_secs(1)));
+    let server = TestServer::start();
     let mut alice = server.line("alice");
     let mut quiet = GobPeer::connect(&server, "bob");
     // The answer shows that it is there; nobody else is told of it.

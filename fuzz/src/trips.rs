@@ -7,7 +7,7 @@ use parlance::chat::{
     Command, Departure, Event, Mail, Name, Phase, Problem, RoomName, Secret, Token, UnixMillis, UnixSeconds,
     is_disruptive,
 };
-use parlance::limits::{LINE_BYTES_MAX, SERVER_LINE_BYTES_MAX, TYPED_REQUEST_BYTES_MAX};
+use parlance::limits::{LINE_BYTES_MAX, SERVER_LINE_BYTES_MAX, TEXT_LINES_MAX, TYPED_REQUEST_BYTES_MAX};
 use parlance::wire::gob::{Kind, Message as GobMessage};
 use parlance::wire::tcrp::{
     Content, Decoded, Operation, Refusal, Reply as TcrpReply, encode_answer, encode_request,
@@ -142,10 +142,33 @@ fn slash_command(input: &mut Input<'_>) {
     }
 }
 
-/// Checks that an event is heard as one event: as which, and nothing where the dialect does not tell it.
+fn has_text(event: &Event<'_>) -> bool {
+    matches!(event, Event::Message { .. } | Event::Direct { .. } | Event::DirectSent { .. })
+}
+
+/// The lines of a text as they are shown, each in a message of its own.
+fn lines(text: &str) -> Vec<String> {
+    let mut lines: Vec<&str> = text.split(['\n', '\r']).filter(|line| !line.is_empty()).collect();
+    if lines.is_empty() {
+        lines.push("");
+    }
+    let further = lines.split_off(lines.len().min(TEXT_LINES_MAX));
+    let mut lines: Vec<_> = lines.into_iter().map(visible).collect();
+    for line in further {
+        if let Some(last) = lines.last_mut() {
+            *last += "\u{23ce}";
+            *last += &visible(line);
+        }
+    }
+    lines
+}
+
+/// Checks that an event is heard as one event: as which, and nothing where the dialect does not tell it. A
+/// message of several lines is heard as several.
 fn event(dialect: Dialect, input: &mut Input<'_>) {
     let (first, second, place, text) = (name(input), name(input), room(input), input.text());
     let seen = visible(&text);
+    let texts = lines(&text);
     let number = input.word() as u64;
     let at = UnixSeconds(number);
     let is_line = dialect == Dialect::Line;
@@ -156,15 +179,15 @@ fn event(dialect: Dialect, input: &mut Input<'_>) {
     let (event, heard) = match input.below(17) {
         0 => (
             Event::Message { sender: name, text: &text, at },
-            Some(Event::Message { sender: name, text: &seen, at: seen_at }),
+            Some(Event::Message { sender: name, text: "", at: seen_at }),
         ),
         1 => (
             Event::Direct { sender: name, text: &text, at },
-            Some(Event::Direct { sender: name, text: &seen, at: seen_at }),
+            Some(Event::Direct { sender: name, text: "", at: seen_at }),
         ),
         2 => (
             Event::DirectSent { to: name, text: &text },
-            (!is_line).then_some(Event::DirectSent { to: name, text: &seen }),
+            (!is_line).then_some(Event::DirectSent { to: name, text: "" }),
         ),
         3 => only_slash(Event::Joined(name)),
         4 => only_slash(Event::Left { name, departure: Departure::Moved }),
@@ -198,7 +221,18 @@ fn event(dialect: Dialect, input: &mut Input<'_>) {
     let _ = dialect.encode_event(&Codec::default(), &event, &mut out);
     assert!(out.is_empty() || out.ends_with(b"\n"));
     if out.len() <= SERVER_LINE_BYTES_MAX {
-        let heard: Vec<_> = heard.iter().map(|event| format!("{event:?}")).collect();
+        let heard: Vec<_> = heard
+            .iter()
+            .flat_map(|event| {
+                texts.iter().take(if has_text(event) { texts.len() } else { 1 }).map(|text| match *event {
+                    Event::Message { sender, at, .. } => Event::Message { sender, text, at },
+                    Event::Direct { sender, at, .. } => Event::Direct { sender, text, at },
+                    Event::DirectSent { to, .. } => Event::DirectSent { to, text },
+                    event => event,
+                })
+            })
+            .map(|event| format!("{event:?}"))
+            .collect();
         assert_eq!(events_in(dialect, &out), heard, "{event:?} as {}", out.escape_ascii());
     }
 }

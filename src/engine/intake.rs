@@ -92,13 +92,11 @@ impl Engine {
             self.reply(id, &Event::LoginRefused(Problem::ServerFull));
             self.close(id, CloseReason::ServerFull);
         } else {
-            let seconds = if dialect.hears_unnamed() {
+            if dialect.hears_unnamed() {
                 self.enter_room(id, RoomId::LOBBY);
-                self.settings.idle_timeout(dialect)
-            } else {
-                self.settings.login_timeout
-            };
-            self.deadlines.set(id, self.now.monotonic, seconds);
+                self.note_heard_behind(id);
+            }
+            self.deadlines.set(id, self.now.monotonic, self.settings.login_timeout);
             self.reply(id, &Event::Greeting);
         }
     }
@@ -420,8 +418,9 @@ impl Engine {
 
     /// A frame came: the connection lives.
     pub(super) fn heard(&mut self, id: ConnId) {
-        if self.conn(id).is_in_chat() {
-            let seconds = self.settings.idle_timeout(self.conn(id).dialect);
+        let conn = self.conn(id);
+        if conn.phase == Phase::Chat {
+            let seconds = self.settings.idle_timeout(conn.dialect);
             self.deadlines.set(id, self.now.monotonic, seconds);
         }
     }
@@ -436,7 +435,7 @@ impl Engine {
         let seconds = self.settings.idle_timeout(conn.dialect);
         let is_stream = conn.dialect.transport() != Transport::Datagram;
         let is_ahead =
-            conn.is_in_chat() && is_stream && at + Duration::from_secs(seconds) > self.now.monotonic;
+            conn.phase == Phase::Chat && is_stream && at + Duration::from_secs(seconds) > self.now.monotonic;
         if is_ahead {
             self.deadlines.set(id, at, seconds);
         }
@@ -481,7 +480,7 @@ impl Engine {
         for slot in expired.drain(..) {
             let Some(conn) = self.connections.get(ConnId { slot, generation: 0 }) else { continue };
             let id = ConnId { slot, generation: conn.generation };
-            let (closing, is_in_chat) = (conn.closing, conn.is_in_chat());
+            let (closing, phase) = (conn.closing, conn.phase);
             let (problem, reason) = match closing {
                 Some(closing) => {
                     self.conn_mut(id).closing = Some(Closing { told: true, ..closing });
@@ -495,7 +494,7 @@ impl Engine {
                     continue;
                 }
                 None if self.told_at(id).is_some_and(|at| self.keep_alive(id, at)) => continue,
-                None if is_in_chat => (Problem::IdleTimeout, CloseReason::IdleTimeout),
+                None if phase == Phase::Chat => (Problem::IdleTimeout, CloseReason::IdleTimeout),
                 None => (Problem::LoginTimeout, CloseReason::LoginTimeout),
             };
             let conn = self.conn(id);

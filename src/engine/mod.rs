@@ -365,6 +365,9 @@ struct More {
     rooms_made: u32,
     /// Logins that were refused.
     logins_refused: u8,
+    /// The newest message of the lobby when it came to hear it without a name, if the room shows messages to
+    /// new members.
+    heard_behind: Option<OpId>,
     /// The oldest message that it was shown of a room's history, and the room.
     oldest_shown: Option<(RoomId, OpId)>,
 }
@@ -383,11 +386,6 @@ enum Awaited {
 }
 
 impl Connection {
-    /// Whether it is logged in, or hears the lobby without a name.
-    fn is_in_chat(&self) -> bool {
-        self.phase == Phase::Chat || self.membership.is_some()
-    }
-
     /// Nothing more of what the peer sent, or asked for, is looked at.
     fn stop_listening(&mut self) {
         self.throttled = false;

@@ -174,8 +174,21 @@ impl Engine {
     /// Shows somebody who came into a room the last of what was said there.
     pub(super) fn show_arrival(&mut self, id: ConnId, room: RoomId) {
         let count = self.room(room).rule.on_join;
-        if count > 0 {
+        let behind = self.conn_mut(id).more.as_mut().and_then(|more| more.heard_behind.take());
+        // Older messages would stand behind newer ones.
+        let newest = self.room(room).history.last(1).next().map(|entry| entry.id);
+        let has_heard = behind.is_some_and(|behind| newest.is_some_and(|newest| newest > behind));
+        if count > 0 && !has_heard {
             self.show_past(id, room, count as usize, Day::of(self.now.unix));
+        }
+    }
+
+    /// Notes from which message on a connection without a name hears the lobby.
+    pub(super) fn note_heard_behind(&mut self, id: ConnId) {
+        let lobby = self.room(RoomId::LOBBY);
+        if lobby.rule.on_join > 0 {
+            let newest = lobby.history.last(1).next().map(|entry| entry.id);
+            self.more_mut(id).heard_behind = Some(newest.unwrap_or(OpId::from_bytes([0; 16])));
         }
     }
 

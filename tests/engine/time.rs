@@ -152,20 +152,15 @@ fn who_has_a_slot_after_another_has_a_deadline_of_its_own() {
 }
 
 #[test]
-fn a_gob_connection_without_a_name_has_the_idle_timeout() {
-    let mut world = World::with(Settings { gob_idle_timeout: 100, ..settings() });
+fn a_gob_connection_without_a_name_hears_for_the_login_timeout() {
+    let mut world = World::new();
     let (quiet, alice) = (world.connects(Dialect::Gob), world.line("alice"));
-    for _ in 0..3 {
-        world.seconds_pass(55);
-        world.types(alice, "MSG hi");
-        world.settles();
-    }
-    assert_eq!(world.ended(quiet), None);
-    world.seconds_pass(55);
-    world.types(alice, "PING");
-    world.settles();
+    world.types(alice, "MSG hi");
+    world.seconds_pass(30);
     assert_eq!(world.ended(quiet), None, "not a moment early");
-    world.seconds_pass(46);
+    assert!(!world.took_bytes(quiet).is_empty());
+    world.types(alice, "MSG hi");
+    world.seconds_pass(1);
     world.settles();
-    assert_eq!(world.ended(quiet), Some(told(CloseReason::IdleTimeout)));
+    assert_eq!(world.ended(quiet), Some(told(CloseReason::LoginTimeout)));
 }

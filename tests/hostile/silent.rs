@@ -5,6 +5,7 @@ use std::net::TcpStream;
 
 use parlance::chat::CloseReason;
 use parlance::wire::Dialect;
+use parlance::wire::gob::{self, Kind};
 
 use crate::bystanders::Bystanders;
 use crate::child::Child;
@@ -138,13 +139,20 @@ fn a_byte_now_and_then_buys_nobody_time_to_log_in() {
 #[test]
 fn a_byte_now_and_then_is_no_sign_of_life_either() {
     const EACH: u64 = 20;
-    let server = Child::start(&["--idle-timeout", "2"]);
-    let mut bystanders = Bystanders::only(&server, &[Dialect::Slash, Dialect::Gob, Dialect::Ucrp]);
+    let server = Child::start(&["--gob-idle-timeout", "2"]);
+    let mut bystanders = Bystanders::only(&server, &[Dialect::Line, Dialect::Slash, Dialect::Ucrp]);
     let sockets = server.sockets();
     let open = (0..EACH).map(|index| {
-        let mut stream = TcpStream::connect(server.address(Dialect::Line)).expect("the server listens");
-        stream.write_all(format!("LOGIN slow{index}\n").as_bytes()).expect("it has the space");
-        Trickle { stream, next: b"x", sent: 0 }
+        let mut stream = TcpStream::connect(server.address(Dialect::Gob)).expect("the server listens");
+        // To a room of its own, where nobody says anything: what a client is sent is a sign of life.
+        let (start, _) = endless(Dialect::Gob);
+        let sender = format!("slow{index}");
+        let mut bytes = Vec::new();
+        for (kind, content) in [(Kind::Join, String::new()), (Kind::Text, format!("/join #den{index}"))] {
+            let _ = gob::encode(&gob::Message { kind, sender: &sender, content: &content }, &mut bytes);
+        }
+        stream.write_all(&[bytes, start].concat()).expect("it has the space");
+        Trickle { stream, next: &[0], sent: 0 }
     });
     trickle(&mut bystanders, open.collect());
     bystanders.talk_until(|| server.is_back_to(&sockets));

@@ -422,6 +422,7 @@ impl Client {
                     "*** replaced by a new login",
                     "*** the account was deleted",
                     "Registration failed",
+                    "Login failed",
                     "Invalid nickname",
                     "*** server shutting down",
                 ];

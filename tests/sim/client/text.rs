@@ -445,7 +445,8 @@ impl Client {
         if let Some(name) = line.strip_prefix("You are now known as ") {
             return self.is_told_name(name);
         }
-        if let Some(error) = line.strip_prefix("ERROR: ").or(line.strip_prefix("Registration failed: ")) {
+        let refusals = ["ERROR: ", "Registration failed: ", "Login failed: "];
+        if let Some(error) = refusals.into_iter().find_map(|start| line.strip_prefix(start)) {
             return self.slash_hears_error(error, around);
         }
         if ["Account created", "Password changed", "Account deleted", "End of mail"].contains(&line) {
