@@ -82,7 +82,7 @@ pub(crate) fn introduce(server: &Program, notes: &mut Notes) {
 /// A thread whose work may fail with the connection, and in no other way.
 fn until_it_ends(work: impl FnOnce() -> Result<(), ClientError> + Send + 'static) -> JoinHandle<()> {
     thread::spawn(|| match work() {
-        Ok(()) | Err(ClientError::Closed | ClientError::Io(_)) => {}
+        Ok(()) | Err(ClientError::Closed | ClientError::Io(_) | ClientError::Unreachable(_)) => {}
         // Of a server that was told to stop.
         Err(ClientError::Refused(reason)) if reason == "the server is full" => {}
         Err(other) => panic!("{other}"),
