@@ -171,7 +171,7 @@ fn a_flood_on_one_socket_does_not_delay_the_datagrams_of_another() {
         let ((mut behind, flooded_at), (mut last, _)) = (seat(flooded, "behind"), seat(1 - flooded, "last"));
         let stranger = UdpSocket::bind("127.0.0.1:0").expect("a port");
 
-        program.signal(Signal::STOP);
+        program.stop();
         for _ in 0..FLOOD {
             stranger.send_to(b"no token", flooded_at).expect("whether it is read or not");
         }
@@ -200,7 +200,7 @@ fn what_comes_while_the_server_stands_still_is_read_or_counted_as_lost() {
         ClientSeat::take(program.address(Dialect::Tcrp), Some(ucrp), &entry, deadline()).expect("a seat");
     let stranger = UdpSocket::bind("127.0.0.1:0").expect("a port");
 
-    program.signal(Signal::STOP);
+    program.stop();
     for _ in 0..SENT {
         stranger.send_to(&[0; 4000], ucrp).expect("whether it is read or not");
     }

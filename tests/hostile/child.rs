@@ -105,7 +105,7 @@ impl Child {
 
     /// Keeps it from doing anything, while the kernel goes on for it, until that is done: then it finds all at once.
     pub(crate) fn at_once<T>(&self, meanwhile: impl FnOnce() -> T) -> T {
-        self.program.signal(Signal::STOP);
+        self.program.stop();
         let done = meanwhile();
         self.program.signal(Signal::CONT);
         done

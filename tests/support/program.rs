@@ -11,7 +11,7 @@ use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use parlance::wire::Dialect;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 /// Longer than anything takes on the slowest machine; only a failing test waits so long.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -108,6 +108,15 @@ impl Program {
 
     pub fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).expect("it runs");
+    }
+
+    /// Has it stand still until SIGCONT, and waits until each of its threads does: a thread that runs on another
+    /// core goes on for a moment.
+    pub fn stop(&self) {
+        self.signal(Signal::STOP);
+        let (_, status) =
+            waitpid(Some(self.pid()), WaitOptions::UNTRACED).expect("it is ours").expect("it is waited for");
+        assert!(status.stopped(), "{status:?}");
     }
 
     /// Ends it with a signal, and waits for that.
