@@ -685,6 +685,29 @@ fn on_a_terminal_a_password_is_asked_for_and_not_shown() {
         chat.type_in("\u{4}");
         assert_eq!(chat.child.wait().expect("it ends").code(), Some(0));
     }
+    // A wrong one is asked for again.
+    for dialect in [Dialect::Line, Dialect::Slash, Dialect::Tcrp, Dialect::Typed] {
+        let name = format!("own-{}", dialect.name());
+        server.account(&name, "open sesame");
+        let mut chat = TerminalChat::start(&server, dialect, &["--as", &name]);
+        for _ in 0..2 {
+            chat.wait_for(&format!("Password for {name}: "));
+            chat.type_in("wrong\r");
+            chat.wait_for("; try again");
+        }
+        chat.wait_for(&format!("Password for {name}: "));
+        if dialect == Dialect::Line {
+            // Three are enough.
+            chat.type_in("wrong\r");
+            chat.wait_for("wrong password");
+            assert_eq!(chat.child.wait().expect("it ends").code(), Some(1));
+        } else {
+            chat.type_in("open sesame\r");
+            chat.wait_for("> ");
+            chat.type_in("\u{4}");
+            assert_eq!(chat.child.wait().expect("it ends").code(), Some(0), "{dialect:?}");
+        }
+    }
     // Who is asked can still think better of it.
     let mut chat = TerminalChat::start(&server, Dialect::Slash, &["--as", "bobby"]);
     chat.wait_for("Password for bobby: ");

@@ -5,10 +5,11 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use parlance::chat::Problem;
 use parlance::chat::check_password;
 use parlance::client::{self, ClientError, FirstBytes, Opened, Stranger};
 use parlance::limits::ATTEMPTS_WAIT_SECONDS_MAX;
-use parlance::wire::Dialect;
+use parlance::wire::{Dialect, words};
 
 use super::arguments::Plan;
 use super::conversation::{Ear, Mouth};
@@ -21,6 +22,9 @@ pub(super) const ENTER_WITHIN: Duration = Duration::from_secs(2 * ATTEMPTS_WAIT_
 
 /// Delay before a notice to the user about a pending connection or login.
 const QUIET_FOR: Duration = Duration::from_millis(1500);
+
+/// Passwords that a user is asked for, in all. A server refuses further ones of a name for a minute after five.
+const PASSWORD_TRIES: u32 = 3;
 
 /// The two halves of a client that is let in.
 pub(super) type Halves = (Box<dyn Mouth>, Box<dyn Ear>);
@@ -44,17 +48,32 @@ pub(super) fn enter(plan: &Plan) -> Result<(Halves, Contact), ChatError> {
         (PasswordSource::First, Dialect::Typed) => None,
         (password, _) => password.at_hand(&plan.name)?,
     };
-    let contact = Contact::new(plan);
-    let is_new = match attempt(plan, &contact, at_hand.as_deref())? {
-        Entered::In(halves) => return Ok((halves, contact)),
-        Entered::PasswordWanted { is_new } => is_new,
-    };
-    let password = password::ask(&plan.name, is_new)?;
-    let contact = Contact::new(plan);
-    match attempt(plan, &contact, Some(&password))? {
-        Entered::In(halves) => Ok((halves, contact)),
-        Entered::PasswordWanted { .. } => Err(ChatError::PasswordWanted { name: plan.name.clone() }),
+    let mut is_asked = matches!(plan.password, PasswordSource::First) && at_hand.is_some();
+    let mut password = at_hand;
+    let mut tries_left = PASSWORD_TRIES;
+    loop {
+        let contact = Contact::new(plan);
+        let is_new = match attempt(plan, &contact, password.as_deref()) {
+            Ok(Entered::In(halves)) => return Ok((halves, contact)),
+            Ok(Entered::PasswordWanted { is_new }) if password.is_none() => is_new,
+            Ok(Entered::PasswordWanted { .. }) => {
+                return Err(ChatError::PasswordWanted { name: plan.name.clone() });
+            }
+            Err(ChatError::Refused { reason, .. }) if is_asked && tries_left > 0 && is_wrong(&reason) => {
+                // Standard error may be closed: the question that follows says as much.
+                let _ = writeln!(io::stderr(), "parlance: {reason}; try again");
+                false
+            }
+            Err(error) => return Err(error),
+        };
+        password = Some(password::ask(&plan.name, is_new)?);
+        (is_asked, tries_left) = (true, tries_left.saturating_sub(1));
     }
+}
+
+/// Whether a refusal is about the password that was given. Typed has more words for it.
+fn is_wrong(reason: &str) -> bool {
+    reason.starts_with(&*words(Problem::WrongPassword))
 }
 
 /// The client's target and its first bytes, for the texts of errors.
