@@ -78,11 +78,11 @@ impl Fanouts {
         }
     }
 
-    pub(super) fn push(&mut self, id: ConnId, bytes: &[u8]) {
+    pub(super) fn push(&mut self, id: ConnId, charged: Option<u64>, bytes: &[u8]) {
         match self.orders(id.shard()) {
-            None => self.own.push(id, bytes),
+            None => self.own.push(id, charged, bytes),
             Some(orders) => {
-                orders.send(id, bytes);
+                orders.send(id, charged, bytes);
                 self.others_turn_bytes += bytes.len();
             }
         }

@@ -24,6 +24,11 @@ impl Network {
         Self(self.0 >> host_bits << host_bits)
     }
 
+    /// The network as a number.
+    pub(super) fn bits(self) -> u64 {
+        self.0
+    }
+
     /// The network as an origin in the ledger.
     pub(super) fn origin(self) -> Origin {
         Origin(self.0)

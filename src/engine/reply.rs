@@ -1,6 +1,7 @@
 //! What goes out to one connection: its answers and direct messages.
 
 use super::Engine;
+use super::network::Network;
 use crate::chat::{ConnId, Event};
 use crate::limits::OUTBOX_BYTES_HIGH;
 use crate::wire::{Fit, Transport};
@@ -82,7 +83,8 @@ impl Engine {
         if bytes.is_empty() || (!self.answers.are_complete() && self.put_behind_answer(id, bytes)) {
             return;
         }
-        self.fanouts.push(id, bytes);
+        let charged = self.charged_to(id).map(Network::bits);
+        self.fanouts.push(id, charged, bytes);
         if id.shard() > 0 {
             let conn = self.conn_mut(id);
             conn.unread.sent(bytes.len());

@@ -22,6 +22,8 @@ pub enum Order {
     Push {
         /// To whom.
         to: ConnId,
+        /// The network that the connection is charged to.
+        charged: Option<u64>,
         /// How many.
         bytes: u32,
     },
@@ -85,9 +87,9 @@ impl Orders {
         self.list.push(Order::Append { room, dialect, skipped_by, bytes: frame.len() as u32 });
     }
 
-    pub(crate) fn send(&mut self, to: ConnId, bytes: &[u8]) {
+    pub(crate) fn send(&mut self, to: ConnId, charged: Option<u64>, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
-        self.list.push(Order::Push { to, bytes: bytes.len() as u32 });
+        self.list.push(Order::Push { to, charged, bytes: bytes.len() as u32 });
     }
 
     /// Whether there is nothing to be done.
@@ -141,7 +143,7 @@ impl Fanout {
             | Order::Drop(id)
             | Order::Refuse(id, _)
                 if !self.has(id) => {}
-            Order::Push { to, .. } => self.push(to, bytes),
+            Order::Push { to, charged, .. } => self.push(to, charged, bytes),
             Order::HeardFrom { seat, path, is_proved, bytes } => {
                 self.heard_from(seat, path, is_proved, bytes as usize);
             }

@@ -25,6 +25,8 @@ pub(super) struct Outbox {
     missed: u64,
     /// An entry is one frame, and is sent alone.
     pub(super) is_framed: bool,
+    /// The network that its connection is charged to, as its bits; none if no limit holds the connection.
+    pub(super) charged: Option<u64>,
 }
 
 impl Outbox {
@@ -123,5 +125,6 @@ impl Outbox {
         self.bytes.clear();
         self.entries.clear();
         self.missed = 0;
+        self.charged = None;
     }
 }

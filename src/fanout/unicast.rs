@@ -1,13 +1,44 @@
 //! What goes out to one connection: its answers and direct messages, in its outbox; and what becomes of those who do not
 //! read them.
 
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BinaryHeap};
+
 use super::outbox::Outbox;
-use super::{End, Fanout, Line, Report};
+use super::{End, Fanout, Report};
 use crate::chat::{CloseReason, ConnId, Event};
 use crate::limits::{
     OUTBOX_BYTES_HIGH, OUTBOX_BYTES_MAX, OUTBOX_POOL_BYTES_MAX, OUTBOX_POOL_MAX, OUTBOX_TOTAL_LOW_EIGHTHS,
 };
 use crate::wire::{Codec, Transport};
+
+/// What waits for the connections of one network, compared by its bytes.
+#[derive(Debug)]
+struct Waiting {
+    bytes: usize,
+    /// Smallest first.
+    outboxes: Vec<(usize, ConnId)>,
+}
+
+impl Ord for Waiting {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.bytes.cmp(&other.bytes)
+    }
+}
+
+impl PartialOrd for Waiting {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Waiting {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for Waiting {}
 
 impl Fanout {
     /// Tells a connection how many messages it missed.
@@ -24,8 +55,8 @@ impl Fanout {
     }
 
     /// Sends bytes to one connection, behind everything that it or its room was sent before: whole frames, and one alone
-    /// where the dialect's go out one by one.
-    pub(crate) fn push(&mut self, id: ConnId, bytes: &[u8]) {
+    /// where the dialect's go out one by one. `charged`: the network that the connection is charged to.
+    pub(crate) fn push(&mut self, id: ConnId, charged: Option<u64>, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
         }
@@ -43,6 +74,7 @@ impl Fanout {
         }
         let after = self.head_for(line);
         let mut outbox = self.take_outbox(id);
+        outbox.charged = charged;
         outbox.push(after, bytes);
         self.outbox_turn_bytes += bytes.len();
         self.put_outbox(id, outbox);
@@ -96,20 +128,36 @@ impl Fanout {
         self.keep_spare(outbox);
     }
 
-    /// Frees memory, where all outboxes together are too large: the connections with the most waiting for them give way.
+    /// Frees memory if all outboxes together are too large. Of the network with the most waiting, the connection
+    /// with the most waiting gives way, and so on. So a network with many connections cannot have those of
+    /// others closed, and a connection without limits is a network of its own.
     pub(super) fn shed(&mut self) {
         if self.outbox_total_bytes <= self.settings.outbox_total_bytes_limit {
             return;
         }
         let low = self.settings.outbox_total_bytes_limit / 8 * OUTBOX_TOTAL_LOW_EIGHTHS;
-        let waiting = |(id, line): (ConnId, &Line)| Some((line.outbox.as_ref()?.len(), id));
-        let mut largest: Vec<_> = self.lines.iter(self.shard).filter_map(waiting).collect();
-        largest.sort_unstable_by_key(|&(bytes, _)| std::cmp::Reverse(bytes));
-        for (_, id) in largest {
-            if self.outbox_total_bytes <= low {
-                return;
-            }
+        let mut networks: BTreeMap<_, (usize, Vec<(usize, ConnId)>)> = BTreeMap::new();
+        for (id, line) in self.lines.iter(self.shard) {
+            let Some(outbox) = &line.outbox else { continue };
+            let network = outbox.charged.map_or((1, id.to_bits()), |network| (0, network));
+            let (bytes, outboxes) = networks.entry(network).or_default();
+            *bytes += outbox.len();
+            outboxes.push((outbox.len(), id));
+        }
+        let mut largest: BinaryHeap<_> = networks
+            .into_values()
+            .map(|(bytes, mut outboxes)| {
+                outboxes.sort_unstable_by_key(|&(bytes, id)| (bytes, id.to_bits()));
+                (bytes, outboxes)
+            })
+            .map(|(bytes, outboxes)| Waiting { bytes, outboxes })
+            .collect();
+        while self.outbox_total_bytes > low
+            && let Some(Waiting { bytes, mut outboxes }) = largest.pop()
+        {
+            let Some((outbox_bytes, id)) = outboxes.pop() else { continue };
             self.give_up(id, CloseReason::Memory);
+            largest.push(Waiting { bytes: bytes - outbox_bytes, outboxes });
         }
     }
 

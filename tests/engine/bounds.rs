@@ -8,7 +8,7 @@ use parlance::limits::{
 };
 use parlance::wire::Dialect;
 
-use crate::world::{Ended, World, settings};
+use crate::world::{ELSEWHERE, Ended, World, settings};
 
 /// What one read, one answer and an unfinished line may add to a bound that is looked at before a command.
 const SLACK: usize = 64 << 10;
@@ -210,6 +210,49 @@ fn an_answer_larger_than_an_outbox_is_given_to_one_whose_socket_is_full() {
     let heard = world.hears(bob);
     assert!(heard.len() > OUTBOX_BYTES_MAX && heard.starts_with("MSG alice hi\nUSER alice\nUSER bob\n"));
     assert_eq!(heard.lines().count(), 1 + 2 + crowd);
+}
+
+/// Each of them has less waiting than the one of another network, and they are many.
+#[test]
+fn of_outboxes_that_are_too_large_together_those_of_the_network_with_the_most_give_way() {
+    let mut world = World::with(Settings {
+        exempt: Vec::new(),
+        address_clients_limit: 0,
+        address_connects_limit: 0,
+        session_messages_limit: 0,
+        session_bytes_limit: 0,
+        ..settings()
+    });
+    world.checks = false;
+    let [alice, honest] = ["alice", "honest"].map(|name| world.line(name));
+    let crowd: Vec<_> = (0..300)
+        .map(|index| {
+            let client = world.connects_from(ELSEWHERE, Dialect::Line);
+            world.types(client, &format!("LOGIN slow{index}"));
+            client
+        })
+        .collect();
+    world.settles();
+    for &client in crowd.iter().chain([&honest]) {
+        world.reads_only(client, 10);
+    }
+    let psst = "\u{1}".repeat(4000);
+    // More than any of the crowd will have.
+    for _ in 0..OUTBOX_BYTES_MAX / (3 * psst.len()) - 1 {
+        world.types(alice, &format!("DM honest {psst}"));
+        world.settles();
+    }
+    let mut next = 0;
+    while world.metrics().closed_for(CloseReason::Memory) == 0 {
+        world.types(alice, &format!("DM slow{} {psst}", next % crowd.len()));
+        world.settles();
+        next += 1;
+    }
+    assert_eq!(world.ended(honest), None);
+    let gone = crowd.iter().filter(|&&client| world.ended(client).is_some()).count();
+    assert!(gone > 0 && gone < 100, "{gone} gave way");
+    assert!(world.held_bytes() <= OUTBOX_TOTAL_BYTES_MAX);
+    world.check();
 }
 
 #[test]
