@@ -230,6 +230,12 @@ struct Flags {
           help_heading = "What clients may do")]
     ucrp_sender: Option<String>,
 
+    /// Whether UCRP clients may ask for the members (__WHO__) and the last messages (__HISTORY__) of their
+    /// room [default: off]
+    #[arg(long, global = true, value_name = "WHETHER", value_parser = ["on", "off"], hide_possible_values = true,
+          help_heading = "What clients may do")]
+    ucrp_queries: Option<String>,
+
     /// Names that need an account, besides admin, root and the like, with commas or one flag each [default:
     /// none]
     #[arg(long, global = true, value_name = "NAME", help_heading = "What clients may do")]
@@ -539,6 +545,7 @@ impl Flags {
             ("gob-idle-timeout", &self.gob_idle_timeout),
             ("login-timeout", &self.login_timeout),
             ("ucrp-sender", &self.ucrp_sender),
+            ("ucrp-queries", &self.ucrp_queries),
             ("reserved-names", &reserved_names),
             ("slash-nick-tries", &self.slash_nick_tries),
             ("tcrp-names", &self.tcrp_names),

@@ -101,6 +101,10 @@ pub struct Config {
     #[serde(deserialize_with = "field::ucrp_sender")]
     pub ucrp_sender: UcrpSender,
 
+    /// Whether UCRP clients may ask who is there and for the last messages.
+    #[serde(with = "field::switch")]
+    pub ucrp_queries: bool,
+
     /// Names that are reserved besides those that always are.
     #[serde(deserialize_with = "field::reserved_names")]
     pub reserved_names: Vec<String>,
@@ -238,7 +242,7 @@ pub struct Config {
 
 impl Config {
     /// The name of every setting that can come from anywhere, as the file has it, in the order of the fields.
-    pub const KEYS: [&str; 46] = [
+    pub const KEYS: [&str; 47] = [
         "bind",
         "line",
         "slash",
@@ -253,6 +257,7 @@ impl Config {
         "gob-idle-timeout",
         "login-timeout",
         "ucrp-sender",
+        "ucrp-queries",
         "reserved-names",
         "slash-nick-tries",
         "tcrp-names",
@@ -425,6 +430,7 @@ impl Default for Config {
             gob_idle_timeout: Some(Duration::from_secs(24 * 60 * 60)),
             login_timeout: Some(Duration::from_secs(60)),
             ucrp_sender: UcrpSender::SameIp,
+            ucrp_queries: false,
             reserved_names: Vec::new(),
             slash_nick_tries: 1,
             tcrp_names: TcrpNames::Near,

@@ -302,6 +302,8 @@ pub const RANDOM_STOCK_BYTES: usize = 512;
 /// Bytes of answers that wait for the store, for all connections together. More, or more than its
 /// [share](PLACES_KEPT_DIVISOR) for a network: connections with waiting answers are not read.
 pub const HELD_TOTAL_BYTES_MAX: usize = 64 << 20;
+/// Messages of a room's history in an answer to a datagram: as many as people read at once. Each is a datagram.
+pub const UCRP_HISTORY_MESSAGES: usize = HISTORY_COUNT_DEFAULT;
 /// Messages of a room's history in one answer, at most. More are asked for: the newest so many are shown.
 pub const HISTORY_COUNT_MAX: usize = 1000;
 /// Bytes of the texts in such an answer: with names, times and the room's messages in memory, no more than

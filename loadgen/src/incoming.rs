@@ -124,6 +124,7 @@ fn of_event(event: Event<'_>) -> Incoming<'_> {
         | Event::Greeting
         | Event::NameWanted
         | Event::Day(_)
+        | Event::Past { .. }
         | Event::Direct { .. }
         | Event::DirectSent { .. }
         | Event::YouRenamed(_)

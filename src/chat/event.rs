@@ -48,6 +48,15 @@ pub enum Event<'a> {
         /// When; 0 where a dialect does not carry it, seconds of the day where it carries only those.
         at: UnixSeconds,
     },
+    /// Somebody said something in the room before.
+    Past {
+        /// Who.
+        sender: &'a str,
+        /// What.
+        text: &'a str,
+        /// When.
+        at: UnixSeconds,
+    },
     /// The day, in UTC, of the messages that follow, where a dialect tells only the time of the day.
     Day(UnixSeconds),
     /// Somebody said something to this connection alone.

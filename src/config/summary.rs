@@ -92,6 +92,9 @@ impl Config {
                 UcrpSender::Any => "from any address, as long as it shows a token",
             };
             writeln!(out, "A ucrp datagram counts {whence}.")?;
+            if self.ucrp_queries {
+                writeln!(out, "A ucrp client may ask who is in its room, and for the last messages there.")?;
+            }
         }
         if self.speaks(Dialect::Slash) {
             let tries = Counted(self.slash_nick_tries.into(), "nickname");

@@ -174,6 +174,8 @@ pub struct Settings {
     pub gob_gap: Duration,
     /// A seat's datagrams count only from the IP address of its handshake.
     pub seats_keep_address: bool,
+    /// Whether a seat may ask for the members and the last messages of its room.
+    pub seats_may_query: bool,
     /// Names that need an account.
     pub reserved_names: ReservedNames,
     /// A handshake with a text that is not a name gets the nearest name; otherwise it is refused.
@@ -224,6 +226,7 @@ impl Default for Settings {
             gob_idle_timeout: 86_400,
             gob_gap: Duration::from_micros(GOB_GAP_MICROS_DEFAULT),
             seats_keep_address: true,
+            seats_may_query: false,
             reserved_names: ReservedNames::default(),
             seats_yield_names: true,
             ping_identity: false,

@@ -164,7 +164,7 @@ impl Engine {
             for Entry { at, sender, text, .. } in room.history.last(count) {
                 if at >= oldest {
                     day.go_to(at, answer);
-                    answer(&Event::Message { sender, text, at: at.seconds() });
+                    answer(&Event::Past { sender, text, at: at.seconds() });
                 }
             }
             day.go_to(engine.now.unix, answer);
@@ -282,7 +282,7 @@ impl Engine {
         self.reply_with(id, |_, answer| {
             for RoomMessage { at, sender, text, .. } in messages {
                 day.go_to(*at, answer);
-                answer(&Event::Message { sender, text, at: at.seconds() });
+                answer(&Event::Past { sender, text, at: at.seconds() });
             }
         });
         self.show_past(id, room, newer, day);

@@ -8,21 +8,22 @@ use std::time::Duration;
 use super::holders::{NameEnd, Stays};
 use super::intake::NewConnection;
 use super::network::Network;
+use super::past::Asked;
 use super::promise::Promise;
 use super::proof::{Draws, Then, Wanted, nearest};
 use super::room::Maker;
 use super::{Connection, Engine};
 use crate::chat;
 use crate::chat::{
-    Change, Command, ConnId, Entrance, Event, Folded, Name, NameError, Now, OpId, Phase, Problem, RoomId,
-    RoomName, Token,
+    Change, Command, ConnId, Entrance, Event, Folded, Name, NameError, Now, OpId, Page, Phase, Problem,
+    RoomId, RoomName, SERVER_NAME, Token, UnixSeconds,
 };
 use crate::fanout::DatagramPath;
 use crate::limits::{
     LOG_BACKLOG_DIVISOR, OUTBOX_TURN_BYTES_MAX_FOR_DATAGRAMS, SEATS_MAX, SEATS_OF_NAME_MAX,
-    UCRP_CHALLENGE_BYTES, UCRP_CHALLENGE_SECONDS,
+    UCRP_CHALLENGE_BYTES, UCRP_CHALLENGE_SECONDS, UCRP_DATAGRAM_BYTES_MAX, UCRP_HISTORY_MESSAGES,
 };
-use crate::wire::ucrp::{Datagram, Message};
+use crate::wire::ucrp::{Datagram, Message, Query};
 use crate::wire::{DecodeError, Dialect};
 
 /// What a seat has beyond any other connection.
@@ -432,7 +433,12 @@ impl Engine {
         if self.settings.seats_keep_address && self.seat(id).is_none_or(|seat| seat.ip != ip) {
             return Err(OTHER_ADDRESS);
         }
-        let command = datagram.message.command();
+        let query = datagram.message.query().filter(|_| self.settings.seats_may_query);
+        // An address that has sent nothing yet may be forged.
+        if query.is_some() && !self.is_address_known(id, path.peer) {
+            return Err(OTHER_ADDRESS);
+        }
+        let command = if query.is_some() { Command::Nothing } else { datagram.message.command() };
         if !matches!(command, Command::Quit) && self.is_datagram_too_fast(id, bytes.len()) {
             return Err(TOO_FAST);
         }
@@ -448,6 +454,7 @@ impl Engine {
         let are_busy = are_shards_busy || self.has_unread_answers(id) || is_turn_full;
         // Of a shard that is behind with its orders, not even the address.
         let is_to_be_dropped = match command {
+            _ if query.is_some() => are_busy || self.conn(id).awaiting,
             Command::Direct { .. } | Command::Users => are_busy,
             _ if impossible(&command).is_some() => are_busy,
             Command::Quit => false,
@@ -471,11 +478,43 @@ impl Engine {
         if !is_proved {
             self.ask_for_proof(id, path.peer);
         }
+        match query {
+            Some(Query::Who) => self.tell_members(id),
+            Some(Query::History) => {
+                self.show_history(id, Asked::Page(Page::Newest), UCRP_HISTORY_MESSAGES);
+            }
+            None => {}
+        }
+        // A query has been answered: its command is nothing to carry out.
         match impossible(&command) {
             Some(problem) => self.reply(id, &Event::Error(problem)),
             None => self.execute(id, command),
         }
         Ok(())
+    }
+
+    /// Whether a datagram of a seat that counted came from an address before.
+    fn is_address_known(&self, id: ConnId, peer: SocketAddr) -> bool {
+        let Some(seat) = self.seat(id).filter(|seat| seat.hears) else { return false };
+        let elsewhere = seat.elsewhere.as_deref();
+        elsewhere.map_or(seat.ip == peer.ip().to_canonical(), |elsewhere| elsewhere.peer == peer)
+    }
+
+    /// Tells a seat who is in its room, in one text.
+    fn tell_members(&mut self, id: ConnId) {
+        let Some(at) = self.conn(id).membership else { return };
+        let room = self.room(at.room);
+        let mut text = format!("in {}:", room.name.as_str());
+        let names = room.members().filter_map(|member| self.conn(member).name);
+        for name in names {
+            // What is longer is cut when it is encoded.
+            if text.len() > UCRP_DATAGRAM_BYTES_MAX {
+                break;
+            }
+            text.push(' ');
+            text.push_str(name.as_str());
+        }
+        self.reply(id, &Event::Message { sender: SERVER_NAME, text: &text, at: UnixSeconds::default() });
     }
 
     /// Whether the holder of a seat receives at the source of a datagram: the handshake came from that IP

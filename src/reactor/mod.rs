@@ -496,6 +496,7 @@ fn settings(
         typed_idle_timeout: seconds(config.typed_idle_timeout),
         gob_idle_timeout: seconds(config.gob_idle_timeout),
         gob_gap: config.gob_gap,
+        seats_may_query: config.ucrp_queries,
         seats_keep_address: config.ucrp_sender == UcrpSender::SameIp,
         reserved_names: ReservedNames::with(&config.reserved_names),
         slash_nick_tries: config.slash_nick_tries,

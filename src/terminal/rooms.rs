@@ -397,7 +397,7 @@ pub(super) fn heard(event: &Event<'_>, reading: &Reading) -> Heard {
             Some(problem) => return closed_for(problem),
             None => Shown::Notice(text.to_owned()),
         },
-        Event::Message { sender, text, at } => said(sender, text, at),
+        Event::Message { sender, text, at } | Event::Past { sender, text, at } => said(sender, text, at),
         Event::Day(at) => Shown::Notice(day(at)),
         Event::Direct { sender, text, .. } => {
             Shown::Private { sender: sender.to_owned(), text: text.to_owned() }

@@ -66,7 +66,9 @@ pub(super) fn command(line: &str) -> Result<Command<'_>, DecodeError> {
 #[inline]
 pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
     match *event {
-        Event::Message { sender, text, at: _ } => from_somebody(out, "MSG ", sender, text),
+        Event::Message { sender, text, at: _ } | Event::Past { sender, text, at: _ } => {
+            from_somebody(out, "MSG ", sender, text);
+        }
         Event::Direct { sender, text, at: _ } => from_somebody(out, "DM ", sender, text),
         Event::User { name, own: _ } => push(out, &["USER ", name, "\n"]),
         Event::LoggedIn { .. }

@@ -3,7 +3,7 @@
 //! What a user wrote stands behind a time and a name; a notice starts with `*** `; an answer starts with a letter or
 //! two blanks. No text of a user can stand at the start of a line.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use super::text::{self, is_mail_name, is_word, mail, push, push_lines, push_visible, split_word};
 use super::{Codec, DecodeError, Decoded, Frame, Unsayable};
@@ -110,14 +110,14 @@ fn slash_command(line: &str) -> Command<'_> {
 #[inline]
 pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
     match *event {
-        Event::Message { sender, text, at } => {
+        Event::Message { sender, text, at } | Event::Past { sender, text, at } => {
             let start = out.len();
             out.reserve(sender.len() + text.len() + 14);
             out.extend_from_slice(&clock(at));
             push(out, &[sender, ": "]);
             push_lines(out, start, text);
         }
-        Event::Day(at) => push(out, &["*** ", &date(at)[..DAY_BYTES], "\n"]),
+        Event::Day(at) => push(out, &["*** ", &text::date(at)[..DAY_BYTES], "\n"]),
         Event::Direct { sender, text, at } => {
             let start = out.len();
             out.extend_from_slice(&clock(at));
@@ -163,7 +163,7 @@ pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
         }
         Event::ConversationBegin => push(out, &[MAIL_READ, "\n"]),
         Event::Mail(Mail { at, sender, content, .. }) => {
-            push_text(out, &[INDENT, "[", &date(at.seconds()), "] ", sender, ": "], content);
+            push_text(out, &[INDENT, "[", &text::date(at.seconds()), "] ", sender, ": "], content);
         }
         Event::MailEnd => push(out, &[MAIL_END, "\n"]),
         Event::MailWaits(count) => push(out, &["*** ", &count.to_string(), " ", WAIT, "\n"]),
@@ -213,19 +213,8 @@ fn clock(at: UnixSeconds) -> [u8; 11] {
     [b'[', tens(h), ones(h), b':', tens(m), ones(m), b':', tens(s), ones(s), b']', b' ']
 }
 
-/// Date and time, as `YYYY-MM-DD HH:MM:SS`.
-fn date(at: UnixSeconds) -> String {
-    // A year has four digits.
-    let at = Duration::from_secs(at.0.min(253_402_300_799));
-    let mut date = humantime::format_rfc3339_seconds(UNIX_EPOCH + at).to_string();
-    date.truncate(DATE_BYTES);
-    date.replace('T', " ")
-}
-
 const DAY_BYTES: usize = "2026-12-31".len();
-const DATE_BYTES: usize = "2026-12-31 12:34:56".len();
-
-/// The inverse of [`date`].
+/// The inverse of [`text::date`].
 fn parse_date(text: &str) -> Option<UnixMillis> {
     let text = format!("{}Z", text.replacen(' ', "T", 1));
     let at = humantime::parse_rfc3339(&text).ok()?.duration_since(UNIX_EPOCH).ok()?;

@@ -2,13 +2,14 @@
 //! say.
 
 use std::borrow::Cow;
+use std::time::{Duration, UNIX_EPOCH};
 
 use arrayvec::ArrayString;
 
 use super::{DecodeError, Unsayable};
 use crate::chat::{
-    Command, Event, NO_ACCOUNT, NameError, Phase, Problem, RoomNameError, Secret, Usage, check_password,
-    is_disruptive,
+    Command, Event, NO_ACCOUNT, NameError, Phase, Problem, RoomNameError, Secret, UnixSeconds, Usage,
+    check_password, is_disruptive,
 };
 use crate::limits::{NAME_BYTES_MAX, TEXT_LINES_MAX};
 
@@ -296,6 +297,17 @@ pub(super) fn push(out: &mut Vec<u8>, pieces: &[&str]) {
         out.extend_from_slice(piece.as_bytes());
     }
 }
+
+/// Date and time, as `YYYY-MM-DD HH:MM:SS`.
+pub(super) fn date(at: UnixSeconds) -> String {
+    // A year has four digits.
+    let at = Duration::from_secs(at.0.min(253_402_300_799));
+    let mut date = humantime::format_rfc3339_seconds(UNIX_EPOCH + at).to_string();
+    date.truncate(DATE_BYTES);
+    date.replace('T', " ")
+}
+
+const DATE_BYTES: usize = "2026-12-31 12:34:56".len();
 
 /// Appends a text of another user in one line: [disruptive](is_disruptive) characters become U+FFFD.
 #[inline]

@@ -27,6 +27,8 @@ pub(super) use dialect::encode_event;
 
 const REGISTER: &str = "__REGISTER__";
 const LEAVE: &str = "__LEAVE__";
+const WHO: &str = "__WHO__";
+const HISTORY: &str = "__HISTORY__";
 /// In front of the number that proves an address, in both directions.
 const CONFIRM: &str = "__CONFIRM__ ";
 const ROOM_CLOSED: &[u8] = b"__ROOM_CLOSED__";
@@ -84,7 +86,35 @@ pub enum Message<'a> {
     Chat(&'a str),
 }
 
+/// What a client asks of its room, where the server answers it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Query {
+    /// The names of the members, in one text from the server.
+    Who,
+    /// The last messages, each a text from the server with its date and sender.
+    History,
+}
+
+impl Query {
+    /// The text that asks. A server that does not answer queries says it in the room.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Who => WHO,
+            Self::History => HISTORY,
+        }
+    }
+}
+
 impl<'a> Message<'a> {
+    /// The query that it is, where queries are answered.
+    pub fn query(self) -> Option<Query> {
+        match self {
+            Self::Chat(WHO) => Some(Query::Who),
+            Self::Chat(HISTORY) => Some(Query::History),
+            _ => None,
+        }
+    }
+
     fn parse(text: &'a str) -> Self {
         match text {
             REGISTER => Self::Register,

@@ -188,6 +188,7 @@ const WORDS: &[(&[&str], &str)] = &[
         &["--shards", "auto", "--pin", "0,1"],
         "A shard on each of the cores 0, 1 has its part of the connections.",
     ),
+    (&["--ucrp-queries", "on"], "A ucrp client may ask who is in its room, and for the last messages there."),
     (&["--search", "off"], "There is no index for searching: a search reads everything."),
     (&["--history-keep-messages", "0"], "Of each room, nothing that is said is kept."),
     (

@@ -74,6 +74,7 @@ pub(crate) fn all_changed() -> Config {
         gob_idle_timeout: Some(Duration::from_secs(8)),
         login_timeout: Some(Duration::from_secs(1)),
         ucrp_sender: UcrpSender::Any,
+        ucrp_queries: true,
         reserved_names: vec!["helpdesk".to_owned(), "Owner".to_owned()],
         slash_nick_tries: 7,
         tcrp_names: TcrpNames::Strict,

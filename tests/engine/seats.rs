@@ -5,10 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 use parlance::chat::{Change, CloseReason, Token};
 use parlance::engine::Settings;
 use parlance::fanout::DatagramPath;
-use parlance::limits::UCRP_CHALLENGE_SECONDS;
+use parlance::limits::{UCRP_CHALLENGE_SECONDS, UCRP_HISTORY_MESSAGES};
 use parlance::wire::Dialect;
 use parlance::wire::tcrp::{Content, Decoded, Operation, Refusal, Reply, encode_request};
-use parlance::wire::ucrp::{Datagram, Delivery, Message};
+use parlance::wire::ucrp::{Datagram, Delivery, Message, Query};
 
 use crate::world::{Client, ELSEWHERE, HERE, World, settings};
 
@@ -492,4 +492,64 @@ fn a_host_that_is_told_of_the_servers_end_keeps_its_room() {
     assert!(world.engine.is_empty());
     assert_eq!(world.engine.take_ops(), []);
     assert_eq!(world.seat_hears(2), ["server: server shutting down"]);
+}
+
+#[test]
+fn a_seat_asks_who_is_there_and_for_the_last_messages() {
+    let mut world = World::with(Settings { seats_may_query: true, ..settings() });
+    let host = world.host("den", "host", 1);
+    let token = asks(&mut world, HERE, Operation::Join, "den", "guest").expect("a seat");
+    let guest = Seat { room: "den".to_owned(), token, address: address(2) };
+    // The first datagram of an address may be forged: it is answered nothing.
+    for query in [Query::Who, Query::History] {
+        world.seat_sends(&guest, Message::Chat(query.text()));
+    }
+    assert_eq!(world.seat_hears(2), NOTHING);
+    world.seat_sends(&guest, Message::Register);
+    for number in 0..UCRP_HISTORY_MESSAGES + 5 {
+        world.seat_sends(&host, Message::Chat(&number.to_string()));
+    }
+    world.seat_hears(2);
+    world.seat_sends(&guest, Message::Chat(Query::Who.text()));
+    assert_eq!(world.seat_hears(2), ["server: in den: host guest"]);
+    world.seat_sends(&guest, Message::Chat(Query::History.text()));
+    let expected: Vec<_> = (5..UCRP_HISTORY_MESSAGES + 5)
+        .map(|number| format!("server: [1970-01-01 12:34:56] host: {number}"))
+        .collect();
+    assert_eq!(world.seat_hears(2), expected);
+    // A text that has more in it is one; and nobody else heard the queries.
+    world.seat_sends(&guest, Message::Chat("__WHO__ "));
+    assert_eq!(world.seat_hears(1), ["guest: __WHO__ "]);
+}
+
+#[test]
+fn queries_are_texts_where_they_are_not_answered() {
+    let mut world = World::new();
+    let _host = world.host("den", "host", 1);
+    let guest = world.guest("den", "guest", 2);
+    world.seat_sends(&guest, Message::Chat(Query::Who.text()));
+    assert_eq!(world.seat_hears(1), ["guest: __WHO__"]);
+    assert_eq!(world.seat_hears(2), NOTHING);
+}
+
+#[test]
+fn the_answers_to_queries_count_against_the_bound_of_an_unproved_address() {
+    let anywhere = Settings { seats_may_query: true, seats_keep_address: false, ..settings() };
+    let mut world = World::with(anywhere);
+    let host = world.host("den", "host", 1);
+    let guest = world.guest("den", "guest", 2);
+    for number in 0..UCRP_HISTORY_MESSAGES {
+        world.seat_sends(&host, Message::Chat(&format!("{number} {}", "x".repeat(30))));
+    }
+    let from = SocketAddr::new(ELSEWHERE, 9);
+    let query = Message::Chat(Query::History.text());
+    // The first datagram of the address is dropped, the last one is behind an earlier one.
+    let sent: usize = [query, Message::Register, Message::Register, query]
+        .into_iter()
+        .map(|message| world.seat_sends_from(&guest, from, message))
+        .sum();
+    world.settles();
+    let told: usize =
+        world.datagrams.iter().filter(|(to, _)| *to == from).map(|(_, bytes)| bytes.len()).sum();
+    assert!(told > 0 && told <= 3 * sent, "{told} bytes for {sent}");
 }

@@ -87,6 +87,8 @@ const LATER_MAIL: Event<'_> = Event::Mail(Mail {
     unread: false,
 });
 
+const PAST: Event<'static> =
+    Event::Past { sender: "bob", text: "hi", at: UnixSeconds(1_767_139_200 + 45_296) };
 const DAY: Event<'static> = Event::Day(UnixSeconds(1_767_139_200));
 
 /// Every event, and what the other end makes of it: nothing, where the dialect does not say it, and without what the
@@ -138,6 +140,7 @@ pub(crate) fn all_events(dialect: Dialect) -> Vec<(Event<'static>, Option<Event<
             (Event::MailListBegin, None),
             (Event::ConversationBegin, None),
             (DAY, None),
+            (PAST, Some(Event::Message { sender: "bob", text: "hi", at: UnixSeconds(0) })),
             (Event::NameWanted, None),
         ]);
     } else {
@@ -155,6 +158,7 @@ pub(crate) fn all_events(dialect: Dialect) -> Vec<(Event<'static>, Option<Event<
             (Event::MailListBegin, Some(Event::MailListBegin)),
             (Event::ConversationBegin, Some(Event::ConversationBegin)),
             (DAY, Some(DAY)),
+            (PAST, Some(Event::Message { sender: "bob", text: "hi", at: UnixSeconds(45_296) })),
             (Event::NameWanted, Some(Event::NameWanted)),
         ]);
     }
@@ -317,9 +321,10 @@ fn kind(event: &Event<'_>) -> usize {
         Event::ConversationBegin => 41,
         Event::Day(_) => 42,
         Event::NameWanted => 43,
+        Event::Past { .. } => 44,
     }
 }
-const KINDS: usize = 44;
+const KINDS: usize = 45;
 
 #[test]
 fn every_kind_of_event_is_in_the_table() {

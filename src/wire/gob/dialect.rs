@@ -32,7 +32,9 @@ pub(in crate::wire) fn decode_command<'a>(
 #[inline]
 pub(in crate::wire) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) -> Fit {
     let (kind, sender, content) = match *event {
-        Event::Message { sender, text, at: _ } => (Kind::Text, sender, text),
+        Event::Message { sender, text, at: _ } | Event::Past { sender, text, at: _ } => {
+            (Kind::Text, sender, text)
+        }
         Event::Direct { sender, text, at: _ } => {
             return encode(&Message { kind: Kind::Text, sender: &Private::of(sender), content: text }, out);
         }

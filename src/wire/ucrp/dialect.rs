@@ -40,6 +40,11 @@ pub(in crate::wire) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) -> Fit
         Event::Direct { sender, text, at: _ } => {
             Delivery::Relay { sender: &Private::of(sender), text }.encode(out)
         }
+        // Not as from its sender: a client would take it for a message of now.
+        Event::Past { sender, text, at } => {
+            let text = format!("[{}] {sender}: {text}", text::date(at));
+            Delivery::Relay { sender: SERVER, text: &text }.encode(out)
+        }
         Event::RoomClosed(_) => Delivery::RoomClosed.encode(out),
         Event::AddressChallenge(number) => {
             Delivery::Relay { sender: SERVER, text: &format!("{CONFIRM}{number}") }.encode(out)
