@@ -4,6 +4,9 @@
 mod program;
 mod support;
 
+#[path = "support/unlocked.rs"]
+mod unlocked;
+
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::PermissionsExt;
@@ -17,6 +20,7 @@ use program::Program;
 use rustix::process::Signal;
 use support::Peer;
 use tempfile::TempDir;
+use unlocked::wait_until_unlocked;
 
 const STORES: [&str; 2] = ["sqlite:parlance.db", "jsonl:log"];
 
@@ -273,6 +277,7 @@ fn what_a_name_holds_ends_with_its_account_and_other_things_stay() {
         let mut open = store::open(&place.spec(), &Options::default()).expect("nobody has it open");
         open.commit(&ops).expect("committed");
         drop(open);
+        wait_until_unlocked(place.spec().files()[0].parent().expect("a directory"));
         // A name that gains an account loses the seats that were taken without one.
         place.answer(&["add", "Carol"], "secret\n");
         place.answer(&["delete", "alice"], "");

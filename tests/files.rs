@@ -1,6 +1,9 @@
 //! Commands at the edges of what a file system and a pipe can do: each reports the problem and loses nothing,
 //! or it works.
 
+#[path = "support/unlocked.rs"]
+mod unlocked;
+
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::Write;
@@ -15,6 +18,7 @@ use parlance::chat::{Change, Op, OpId, PasswordHash, UnixMillis};
 use parlance::store::{self, Durability, Options, StoreSpec};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use tempfile::TempDir;
+use unlocked::wait_until_unlocked;
 
 const SQLITE: &str = "sqlite:chat.db";
 const JSONL: &str = "jsonl:log";
@@ -46,6 +50,7 @@ impl Place {
         ops.extend((1..=count).map(|index| Op::new(id(index), said(index))));
         let options = Options { durability: Durability::None, search: true };
         store::open(&place.spec(), &options).expect("nobody has it").commit(&ops).expect("committed");
+        wait_until_unlocked(place.file().parent().expect("a directory"));
         place
     }
 

@@ -1,5 +1,8 @@
 //! The commands that look at a store or look after it, as they are started.
 
+#[path = "support/unlocked.rs"]
+mod unlocked;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -8,6 +11,7 @@ use std::process::{Command, Output};
 use parlance::chat::{Change, Op, OpId, UnixMillis};
 use parlance::store::{self, Options, Store, StoreSpec};
 use tempfile::TempDir;
+use unlocked::wait_until_unlocked;
 
 /// A directory in which the commands are started, with a store in it.
 struct Place(TempDir);
@@ -37,6 +41,7 @@ impl Place {
             said(4, "lobby", "alice", "bye"),
         ];
         place.open().commit(&ops).expect("committed");
+        wait_until_unlocked(&place.0.path().join("parlance-data"));
         place
     }
 
