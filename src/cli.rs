@@ -164,7 +164,8 @@ struct Flags {
     )]
     gob: Option<String>,
 
-    /// Close a line client that has sent no line, and was sent nothing, for this long; 0 for never [default: 60]
+    /// Close a line client after this time without a line from it or a message to it; 0 for never [default:
+    /// 60]
     #[arg(
         long,
         global = true,
@@ -174,7 +175,8 @@ struct Flags {
     )]
     idle_timeout: Option<String>,
 
-    /// Close a slash client that has sent no line, and was sent nothing, for this long; 0 for never [default: 3600]
+    /// Close a slash client after this time without a line from it or a message to it; 0 for never [default:
+    /// 3600]
     #[arg(
         long,
         global = true,
@@ -204,7 +206,7 @@ struct Flags {
     )]
     typed_idle_timeout: Option<String>,
 
-    /// Close a gob client that has sent no message, and was sent nothing, for this long; 0 for never [default: 86400]
+    /// Close a gob client after this time without a message from it or to it; 0 for never [default: 86400]
     #[arg(
         long,
         global = true,
@@ -232,8 +234,14 @@ struct Flags {
 
     /// Whether UCRP clients may ask for the members (__WHO__) and the last messages (__HISTORY__) of their
     /// room [default: off]
-    #[arg(long, global = true, value_name = "WHETHER", value_parser = ["on", "off"], hide_possible_values = true,
-          help_heading = "What clients may do")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHETHER",
+        value_parser = ["on", "off"],
+        hide_possible_values = true,
+        help_heading = "What clients may do"
+    )]
     ucrp_queries: Option<String>,
 
     /// Names that need an account, besides admin, root and the like, with commas or one flag each [default:

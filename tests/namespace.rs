@@ -131,7 +131,7 @@ fn nobody_is_renamed_to_an_account() {
     server.account("alice", "secret");
     let mut slash = server.slash("other");
     slash.send("/nick Alice\n/nick server\n/nick SERVER\n/users\n");
-    slash.expect("ERROR: Nickname has an account, its password is asked for at the login\n");
+    slash.expect("ERROR: Nickname has an account: log in with its password\n");
     slash.expect(&"ERROR: Nickname already taken\n".repeat(2));
     slash.expect("Users in #lobby:\n  other (you)\n");
     // Whoever has proved it may write it otherwise, and lay it down.
@@ -142,7 +142,7 @@ fn nobody_is_renamed_to_an_account() {
     alice.expect("*** alice joined the room\n");
     alice.send("/nick ALICE\n/nick free\n/nick alice\n");
     alice.expect("You are now known as ALICE\nYou are now known as free\n");
-    alice.expect("ERROR: Nickname has an account, its password is asked for at the login\n");
+    alice.expect("ERROR: Nickname has an account: log in with its password\n");
 }
 
 #[test]

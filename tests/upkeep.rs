@@ -214,7 +214,7 @@ fn a_backup_is_a_store_of_its_own() {
     assert!(refusal.contains("copy.db") && refusal.contains("it is there already"), "{refusal}");
     assert_eq!(fs::read(&copy).expect("it is there"), before);
     let refusal = place.refusal(1, &["import", "copy.db"]);
-    assert!(refusal.contains("SQLite database, which is restored and not imported"), "{refusal}");
+    assert!(refusal.contains("SQLite database: restore it instead"), "{refusal}");
     // The data directory is a file.
     for command in [&["--data", "copy.db", "history"][..], &["--data", "copy.db", "import", "copy.db"]] {
         let refusal = place.refusal(1, command);

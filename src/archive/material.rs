@@ -80,8 +80,8 @@ pub enum ReadError {
     },
     /// It is a database, as `parlance backup` writes it.
     #[error(
-        "`{name}` is an SQLite database, which is restored and not imported: stop the server, move parlance.db, \
-         parlance.db-wal and parlance.db-shm in the data directory away, and copy it there as parlance.db"
+        "`{name}` is an SQLite database: restore it instead of importing it. Stop the server, move parlance.db, \
+         parlance.db-wal and parlance.db-shm out of the data directory, and copy the file there as parlance.db"
     )]
     Database {
         /// The file.

@@ -65,8 +65,7 @@ pub(super) enum Asked {
     Older,
 }
 
-/// Understands what stands behind `/history`: `[n]`, `before [n]`, or `before`, `after` or `around`, and an id,
-/// and perhaps a number.
+/// Parses the argument of `/history`: `[n]`, `before [n]`, or `before|after|around <id> [n]`.
 fn asked(text: &str) -> Option<(Asked, usize)> {
     let mut words = text.split_whitespace().peekable();
     let page: Option<fn(OpId) -> Page> = match words.peek() {

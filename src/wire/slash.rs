@@ -30,7 +30,7 @@ const PASSWORD_CHANGED: &str = "Password changed";
 const ACCOUNT_ENDED: &str = "Account deleted";
 /// In front of an entry of a list.
 const INDENT: &str = "  ";
-const NAME_HAS_ACCOUNT: &str = "Nickname has an account, its password is asked for at the login";
+const NAME_HAS_ACCOUNT: &str = "Nickname has an account: log in with its password";
 const MAIL: &str = "Your mail:";
 const MAIL_READ: &str = "Your messages:";
 const MAIL_END: &str = "End of mail";

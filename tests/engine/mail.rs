@@ -287,9 +287,7 @@ fn names_with_accounts_need_their_password_in_each_dialect() {
     world.types(slash, "/nick carol");
     world.types(slash, "/nick alice");
     assert!(
-        world
-            .hears(slash)
-            .ends_with("ERROR: Nickname has an account, its password is asked for at the login\n"),
+        world.hears(slash).ends_with("ERROR: Nickname has an account: log in with its password\n"),
         "a name is proved at the login only"
     );
     let slash = world.connects(Dialect::Slash);
