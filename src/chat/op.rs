@@ -182,8 +182,8 @@ pub enum Change {
 
 impl Change {
     /// The accounts of a [message](Change::MailSent): the sender's, if it was sent from one, and the
-    /// recipient's. `find` gives the account of a name, unless that has another id. None: the message is about
-    /// an account that is gone, or this is no message. A change of an earlier version, without the id of the
+    /// recipient's. `find` returns the account of a name, if it has the given id. None: the
+    /// account is deleted, or this op is no message. A change of an earlier version, without the id of the
     /// sender's account, is then a stranger's message.
     pub(crate) fn mail_accounts<A>(
         &self,

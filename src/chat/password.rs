@@ -22,14 +22,14 @@ pub enum PasswordError {
     TooLong,
     /// White space at an end, or a byte order mark in front.
     #[error(
-        "a password cannot begin or end with white space, nor begin with a byte order mark: the line and slash \
-         dialects cannot send it"
+        "a password cannot begin or end with white space, or begin with a byte order mark: line and slash cannot \
+         send it"
     )]
     Ends,
     /// A character that is [disruptive](is_disruptive).
     #[error(
-        "a password cannot contain line ends, other control characters, or controls and marks of bidirectional \
-         text: the line and slash dialects cannot send it"
+        "a password cannot contain line ends, other control characters, or bidirectional controls: line and \
+         slash cannot send it"
     )]
     Control,
 }
