@@ -658,8 +658,6 @@ fn what_was_asked_before_the_end_is_answered_though_a_password_is_looked_at() {
     typed.expect_end();
 }
 
-// gob.
-
 #[test]
 fn the_answer_to_a_handshake_is_one_write() {
     let server = TestServer::start();

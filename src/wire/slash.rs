@@ -131,17 +131,7 @@ pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
         Event::LoggedIn { name, room } => {
             push(out, &["Welcome ", name, "! You are in #", room, "\n", HINT]);
         }
-        Event::LoginRefused(problem) => {
-            let what = match problem {
-                Problem::Name(_) => "Invalid nickname: ",
-                Problem::WrongPassword
-                | Problem::PasswordUnusable
-                | Problem::TooManyAttempts
-                | Problem::Busy => LOGIN_FAILED,
-                _ => REGISTRATION_FAILED,
-            };
-            encode_problem(what, problem, out);
-        }
+        Event::LoginRefused(problem) => encode_problem(before_refusal(problem), problem, out),
         // The end of the session, which answers nothing.
         Event::Error(problem @ (Problem::Replaced | Problem::NameRegistered | Problem::AccountDeleted)) => {
             encode_problem("*** ", problem, out);
@@ -192,6 +182,17 @@ pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
         | Event::MailArrived(_)
         | Event::Kept { .. }
         | Event::AddressChallenge(_) => {}
+    }
+}
+
+/// The words in front of the reason for a refused login.
+fn before_refusal(problem: Problem<'_>) -> &'static str {
+    match problem {
+        Problem::Name(_) => "Invalid nickname: ",
+        Problem::WrongPassword | Problem::PasswordUnusable | Problem::TooManyAttempts | Problem::Busy => {
+            LOGIN_FAILED
+        }
+        _ => REGISTRATION_FAILED,
     }
 }
 
